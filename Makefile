@@ -1,0 +1,39 @@
+# make env | make weights | make demo | make test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STREAMCHAR := $(BIN)/streamchar
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: env weights demo test lint clean
+
+env: $(VENV)/.done
+
+# torch comes first and pinned, so that no other package pulls another build of it.
+$(VENV)/.done: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt torch
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[metrics,world,torchmetrics,dev]'
+	touch $@
+
+weights: env
+	$(STREAMCHAR) weights pull --profile default
+
+demo: weights
+	$(STREAMCHAR) run smoke --systems ground_truth,shifted_sound,frozen_picture,static_portrait --reference ground_truth --out runs/demo
+
+lint: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pydoclint --quiet streamchar_ref evals baselines reports
+	$(BIN)/lint-imports
+
+test: lint weights
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,1 @@
+"""The harness: records what a system streams and scores it; never imports the model."""

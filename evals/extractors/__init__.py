@@ -1,0 +1,109 @@
+"""Networks that turn pictures and sound into arrays; one file a network.
+
+This module only describes them and imports none, so that scoring from cached features is quick.
+Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from streamchar_ref.weights import registry
+
+FPS = 25
+SAMPLE_RATE = 16_000
+
+
+class FrameExtractor(Protocol):
+    """Reads a video front to back, a batch of at most 32 frames at a time."""
+
+    def update(
+        self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> Mapping[str, np.ndarray]:
+        """Takes the next RGB frames.
+
+        Args:
+            frames: RGB.
+            upstream: For each extractor named in ``after``, what its `update` returned for
+                the same frames.
+
+        Returns:
+            Arrays for extractors that come after, first axis the frames; may be empty.
+        """
+        ...
+
+    def finish(self) -> Mapping[str, np.ndarray]:
+        """Returns the features of the whole video; no object arrays."""
+        ...
+
+
+class AudioExtractor(Protocol):
+    """Reads a whole waveform."""
+
+    def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
+        """Returns features; text is kept as arrays of ``str``."""
+        ...
+
+
+class ClipExtractor(Protocol):
+    """Reads a video file as often as it likes, with the features it comes after."""
+
+    def extract(
+        self, path: Path, samples: Float32[np.ndarray, " S"], upstream: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> Mapping[str, np.ndarray]:
+        """Returns features of the file at ``path``, whose sound is ``samples``."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractorSpec:
+    """How an extractor is found, made and told apart.
+
+    Attributes:
+        name: As metrics name it in ``needs``.
+        track: ``frames``, ``audio`` or ``clip``: which of the protocols above it follows.
+        implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
+        params: All its settings; part of every protocol hash that rests on it.
+        weights: Names in the weights registry; their sha256 are part of the hash.
+        version: Raised when its code changes what it returns.
+        after: Extractors whose features it reads.
+        package: Distribution whose version is part of the hash, e.g. a recogniser's runtime.
+    """
+
+    name: str
+    track: Literal["frames", "audio", "clip"]
+    implementation: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    version: int = 1
+    after: tuple[str, ...] = ()
+    package: str = ""
+
+    def make(self) -> Any:
+        """Imports the module and makes the extractor.
+
+        Raises:
+            WeightsMissing: If its weights are not on this machine.
+            ImportError: If a package it needs is not installed.
+        """
+        module, name = self.implementation.split(":")
+        return getattr(import_module(module), name)(**self.params)
+
+    def protocol(self) -> dict[str, Any]:
+        """Everything that decides what it returns, as JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "params": dict(self.params),
+            "weights": {name: registry()[name].digest for name in self.weights},
+            "after": [EXTRACTORS[name].protocol() for name in self.after],
+        }
+
+
+SPECS: tuple[ExtractorSpec, ...] = ()
+EXTRACTORS = {spec.name: spec for spec in SPECS}

@@ -1,0 +1,137 @@
+"""What a metric is: a name, a unit, a direction, a protocol, and a score for each recording."""
+
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from evals.recording import Recording
+
+Status = Literal[
+    "computed", "not_applicable", "generation_failure", "evaluator_failure", "unavailable"
+]
+Features = Mapping[str, Mapping[str, np.ndarray]]
+"""What extractors found in one recording: extractor name -> array name -> array."""
+
+
+class NotMeasured(Exception):  # noqa: N818 - a finding, not a fault
+    """Raised where a number cannot be had; becomes an unscored row with this reason.
+
+    Args:
+        reason: For a reader of the table, e.g. ``no face in any frame``.
+        status: ``not_applicable`` if the input cannot have this number, ``unavailable`` if
+            weights or packages are missing, ``generation_failure`` if the system's output is broken.
+    """
+
+    def __init__(self, reason: str, status: Status = "not_applicable") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status: Status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A metric on a stretch of one recording.
+
+    Attributes:
+        t0_s: Start in playing time.
+        t1_s: End in playing time.
+        value: In the metric's unit; NaN if nothing could be measured there.
+    """
+
+    t0_s: float
+    t1_s: float
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One metric on one recording.
+
+    Attributes:
+        value: In the metric's unit; NaN when it could not be measured.
+        weight: Share in the mean over recordings, e.g. reference words for ``wer``.
+        status: ``computed``, or why not.
+        reason: Why ``value`` is NaN; empty otherwise.
+        components: What the value was made of: counts, times, words; JSON types only.
+        windows: The metric over playing time, where it has a curve.
+    """
+
+    value: float
+    weight: float = 1.0
+    status: Status = "computed"
+    reason: str = ""
+    components: Mapping[str, Any] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a metric may know beyond the one recording.
+
+    Attributes:
+        references: dlib embeddings of the reference pictures in the run, identity -> [128].
+    """
+
+    references: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Metric(ABC):
+    """A metric with a value for every recording.
+
+    Subclasses set the class attributes and write `measure`; several instances of one class with
+    other parameters are several protocols of one metric.
+
+    Attributes:
+        name: The field's standard term, lower case.
+        unit: ``1`` for ratios.
+        higher_is_better: ``None`` where neither is, e.g. a signed offset.
+        domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
+        needs: Names of the extractors whose features it reads.
+        protocol: Name and version, e.g. ``wer/whisper-base@1``.
+        params: All settings of its own; extractors and input add theirs to the hash.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool | None]
+    domain: ClassVar[str] = "any"
+    needs: tuple[str, ...] = ()
+    protocol: str
+    params: Mapping[str, Any]
+
+    @abstractmethod
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures one recording and changes nothing.
+
+        Raises:
+            NotMeasured: If the number cannot be had; the reason goes into the row.
+        """
+
+    def score(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures one recording; what cannot be measured is NaN with its reason."""
+        try:
+            if self.domain not in {"any", recording.domain}:
+                raise NotMeasured(
+                    f"its network is for domain {self.domain!r}, this is {recording.domain!r}"
+                )
+            return self.measure(recording, features, context)
+        except NotMeasured as why:
+            return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
+
+
+def protocol_hash(params: Mapping[str, Any]) -> str:
+    """Returns 12 hex digits of the SHA-256 of the parameters as sorted JSON."""
+    text = json.dumps(params, sort_keys=True, allow_nan=False, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"protocol parameters are JSON values, not {type(value).__name__}")

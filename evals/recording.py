@@ -1,0 +1,102 @@
+"""A sample as the scorers see it: where its files are and what was asked, nothing decoded."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """When one chunk could first be played.
+
+    Attributes:
+        t_s: Seconds from the request, on the harness's monotonic clock.
+        num_frames: Video frames in the chunk.
+        num_samples: Audio samples in the chunk.
+    """
+
+    t_s: float
+    num_frames: int
+    num_samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """How a stream arrived.
+
+    Attributes:
+        arrivals: One a chunk, in playing order.
+        fps: Video frames per second.
+        sample_rate: Audio samples per second.
+        is_warm: Whether a warm-up request went before; cold runs have no speed scores.
+        device: What it ran on.
+    """
+
+    arrivals: tuple[Arrival, ...]
+    fps: float
+    sample_rate: int
+    is_warm: bool = True
+    device: str = ""
+
+    @property
+    def t_arrival_s(self) -> np.ndarray:
+        """Arrival of each chunk in seconds from the request, shape [K]."""
+        return np.array([arrival.t_s for arrival in self.arrivals])
+
+    @property
+    def media_s(self) -> np.ndarray:
+        """Playing time of each chunk in seconds, shape [K]."""
+        return np.array([arrival.num_frames / self.fps for arrival in self.arrivals])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One finished stream, or one video of a manifest.
+
+    Attributes:
+        sample_id: Unique for a system, suite and seed.
+        system: What made it.
+        suite: Which prompts it answers.
+        seed: Of the generation.
+        transcript: What should be said.
+        video_path: Picture, and the sound too unless ``audio_path`` is given.
+        audio_path: Sound in a file of its own.
+        reference_path: Picture of the character.
+        language: BCP 47 tag.
+        checkpoint: Of the system, if it says.
+        chunk_frames: Video frames in a chunk, if known.
+        trace: Arrival times, if they were recorded.
+        groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
+        error: Why there is nothing to score; empty if there is.
+    """
+
+    sample_id: str
+    system: str
+    suite: str
+    transcript: str
+    video_path: Path
+    seed: int = 0
+    audio_path: Path | None = None
+    reference_path: Path | None = None
+    language: str = "en"
+    checkpoint: str = ""
+    chunk_frames: int | None = None
+    trace: Trace | None = None
+    groups: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def recording_id(self) -> str:
+        """``system/suite/sample_id/seed``."""
+        return f"{self.system}/{self.suite}/{self.sample_id}/{self.seed}"
+
+    @property
+    def domain(self) -> str:
+        """``real`` unless the groups say ``world``."""
+        return self.groups.get("domain", "real")
+
+    @property
+    def identity(self) -> str:
+        """Who is shown; samples without one are their own identity."""
+        return self.groups.get("identity", self.sample_id)

@@ -1,0 +1,61 @@
+"""``streamchar``: finds the verbs that the packages register and imports a verb when it is used."""
+
+import ast
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from streamchar_ref import __version__
+
+GROUP = "streamchar.commands"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Hands the rest of the command line to the verb that it starts with.
+
+    Args:
+        arguments: By default those of this process.
+
+    Raises:
+        SystemExit: Always: 0 done, 1 measured with failures above policy, 2 used wrongly.
+    """
+    verb, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    verbs = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if verb in {"-h", "--help"}:
+        sys.stdout.write(_help(verbs))
+    elif verb == "--version":
+        sys.stdout.write(f"streamchar {__version__}\n")
+    elif verb in verbs:
+        verbs[verb].load()(args=rest, prog_name=f"streamchar {verb}")
+    else:
+        near = "".join(f" Did you mean {name!r}?" for name in get_close_matches(verb, verbs, 1))
+        sys.stderr.write(f"streamchar has no command {verb!r}.{near} See: streamchar --help\n")
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _help(verbs: dict[str, EntryPoint]) -> str:
+    lines = [f"  {name:<10} {_summary(entry)}" for name, entry in sorted(verbs.items())]
+    return "\n".join(
+        [
+            "Usage: streamchar COMMAND [OPTIONS]",
+            "",
+            "Measure streaming talking-character generation, and stream the reference model.",
+            "",
+            "Commands (each has its own --help):",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _summary(entry: EntryPoint) -> str:
+    """Reads the first line of a module's docstring without running the module."""
+    spec = find_spec(entry.module)
+    if spec is None or spec.origin is None:
+        return f"(cannot be found: {entry.value})"
+    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+    return (docstring or "").split("\n")[0]
