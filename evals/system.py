@@ -1,9 +1,9 @@
 """What the harness asks of a system under test, and how it finds one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -53,9 +53,11 @@ class Prompt:
 class System(Protocol):
     """A streaming generator, ours or a baseline.
 
+    A system may also have ``checkpoint``, a text that names its weights in the recording.
+
     Attributes:
         name: Row label in tables; lower case with underscores.
-        fps: Frames per second of its video.
+        fps: Frames per second of its video, known at the latest when a stream has ended.
         sample_rate: Samples per second of its audio.
     """
 
@@ -68,20 +70,9 @@ class System(Protocol):
         ...
 
 
-def installed_systems() -> dict[str, Callable[..., System]]:
-    """Returns what makes each system that a package registers under ``evals.systems``."""
-    return {entry.name: _Lazy(entry) for entry in entry_points(group="evals.systems")}
-
-
-class _Lazy:
-    """Imports a system's module when the system is made, not when systems are listed."""
-
-    def __init__(self, entry: Any) -> None:
-        self.entry = entry
-
-    def __call__(self, **settings: Any) -> System:
-        system: System = self.entry.load()(**settings)
-        return system
+def installed_systems() -> dict[str, EntryPoint]:
+    """Returns the entry points of the group ``evals.systems``; ``load()`` gives what makes one."""
+    return {entry.name: entry for entry in entry_points(group="evals.systems")}
 
 
 def problems_with(system: System, prompt: Prompt) -> list[str]:

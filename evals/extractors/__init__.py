@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from streamchar_ref.weights import registry
+from streamchar_ref.weights import locate, registry
 
 FPS = 25
 SAMPLE_RATE = 16_000
@@ -91,6 +91,8 @@ class ExtractorSpec:
             WeightsMissing: If its weights are not on this machine.
             ImportError: If a package it needs is not installed.
         """
+        for weights in self.weights:
+            locate(weights)  # before the import, which may cost seconds
         module, name = self.implementation.split(":")
         return getattr(import_module(module), name)(**self.params)
 

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -92,15 +92,17 @@ class Metric(ABC):
         unit: ``1`` for ratios.
         higher_is_better: ``None`` where neither is, e.g. a signed offset.
         domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
+        is_default: Whether ``score`` computes it unless told otherwise.
         needs: Names of the extractors whose features it reads.
         protocol: Name and version, e.g. ``wer/whisper-base@1``.
         params: All settings of its own; extractors and input add theirs to the hash.
     """
 
-    name: ClassVar[str]
-    unit: ClassVar[str]
-    higher_is_better: ClassVar[bool | None]
-    domain: ClassVar[str] = "any"
+    name: str
+    unit: str
+    higher_is_better: bool | None
+    domain: str = "any"
+    is_default: bool = True
     needs: tuple[str, ...] = ()
     protocol: str
     params: Mapping[str, Any]

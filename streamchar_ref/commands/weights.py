@@ -41,7 +41,9 @@ def list_weights(
 
 @app.command()
 def pull(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; all of a profile if left out.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which; all of a profile if left out.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="default, published or all.")] = "default",
 ) -> None:
     """Fetch weights: each archive and each file is checked against its pinned sha256.
@@ -65,7 +67,5 @@ def pull(
             failures += 1
             addresses = " ".join(file.url for file in weights.files)
             typer.echo(f"{weights.name}: {error}", err=True)
-            typer.echo(
-                f"  fetch it by hand {addresses} and put it into {weights.folder}", err=True
-            )
+            typer.echo(f"  fetch it by hand {addresses} and put it into {weights.folder}", err=True)
     raise typer.Exit(code=1 if failures else 0)

@@ -1,0 +1,168 @@
+"""Any program in its own environment: it gets a prompt as JSON and writes files, the harness watches.
+
+The program is given a folder with ``prompt.json`` (prompt_id, transcript, pieces, voice, caption, seed,
+reference: path of a PNG) and an output folder. It either writes one ``out.mp4``, or, while it runs,
+``chunk_00000.npz``, ``chunk_00001.npz`` ... with arrays ``frames`` (uint8 [T, H, W, 3]) and ``samples``
+(float32 [S], mono in [-1, 1]). A chunk must appear complete: write it under another name, then rename
+it. A chunk's arrival is when the harness has read it.
+"""
+
+import json
+import shlex
+import subprocess
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from evals.system import Prompt
+from streamchar_ref.media import AVChunk, MediaError
+from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+
+POLL_S = 0.005
+LOG_LINES = 60
+
+
+class CommandFailed(RuntimeError):
+    """The program did not deliver; the message ends with its last lines of output."""
+
+
+class Command:
+    """Implements `evals.system.System` by running a program once a prompt.
+
+    Args:
+        command: What to run; ``{prompt}`` and ``{out}`` become the paths of ``prompt.json`` and of
+            the output folder.
+        name: Row label in tables.
+        fps: Frames per second of its chunk files; an mp4 says it itself.
+        sample_rate: Samples per second of its chunk files; an mp4's sound is resampled to it.
+        timeout_s: Longest time between two signs of life (start, a chunk, the end).
+    """
+
+    def __init__(
+        self,
+        command: str,
+        *,
+        name: str = "command",
+        fps: int = 25,
+        sample_rate: int = 16_000,
+        timeout_s: float = 600.0,
+    ) -> None:
+        self.command = command
+        self.name = name
+        self.fps = fps
+        self.sample_rate = sample_rate
+        self.timeout_s = timeout_s
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields chunks as the program writes them, or one chunk a 32 frames of its mp4 at the end.
+
+        Raises:
+            CommandFailed: If the program cannot be started, exits with an error, is silent for too
+                long, or leaves nothing or a file that cannot be read.
+        """
+        with tempfile.TemporaryDirectory(prefix="streamchar-") as folder:
+            work = Path(folder)
+            out = work / "out"
+            out.mkdir()
+            process = self._start(prompt, seed, work, out)
+            try:
+                num_chunks = 0
+                for chunk in self._watch(process, work, out):
+                    num_chunks += 1
+                    yield chunk
+                if num_chunks == 0:
+                    yield from self._read_mp4(work, out)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+
+    def _start(self, prompt: Prompt, seed: int, work: Path, out: Path) -> "subprocess.Popen[bytes]":
+        Image.fromarray(prompt.reference).save(work / "reference.png")
+        request = {
+            "prompt_id": prompt.prompt_id,
+            "transcript": prompt.transcript,
+            "pieces": [asdict(piece) for piece in prompt.pieces],
+            "voice": prompt.voice,
+            "caption": prompt.caption,
+            "seed": seed,
+            "reference": str(work / "reference.png"),
+        }
+        (work / "prompt.json").write_text(json.dumps(request), encoding="utf-8")
+        words = [
+            word.replace("{prompt}", str(work / "prompt.json")).replace("{out}", str(out))
+            for word in shlex.split(self.command)
+        ]
+        try:
+            with (work / "log.txt").open("wb") as log:
+                return subprocess.Popen(
+                    words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                )
+        except OSError as error:
+            raise CommandFailed(f"cannot start {words[0]!r}: {error}") from error
+
+    def _watch(
+        self, process: "subprocess.Popen[bytes]", work: Path, out: Path
+    ) -> Iterator[AVChunk]:
+        last_sign, index = time.monotonic(), 0
+        while True:
+            has_ended = process.poll() is not None  # before the look, so that no chunk is missed
+            path = out / f"chunk_{index:05d}.npz"
+            if path.is_file():
+                yield self._read_chunk(path, index, work)
+                last_sign, index = time.monotonic(), index + 1
+            elif has_ended:
+                break
+            elif time.monotonic() - last_sign > self.timeout_s:
+                raise self._failure(work, f"nothing new for {self.timeout_s:g} s; stopped it")
+            else:
+                time.sleep(POLL_S)
+        if process.returncode != 0:
+            raise self._failure(work, f"exit status {process.returncode} after {index} chunks")
+        late = sorted(path.name for path in out.glob("chunk_*.npz"))[index:]
+        if late:
+            raise self._failure(work, f"{late[0]} is there but chunk_{index:05d}.npz is not")
+
+    def _read_chunk(self, path: Path, index: int, work: Path) -> AVChunk:
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                pixels, samples = stored["frames"], stored["samples"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise self._failure(work, f"{path.name} cannot be read ({error})") from error
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+            raise self._failure(work, f"{path.name}: frames must be uint8 [T, H, W, 3]")
+        if samples.ndim != 1:
+            raise self._failure(work, f"{path.name}: samples must be float32 [S]")
+        return AVChunk(index=index, frames=pixels, samples=samples.astype(np.float32))
+
+    def _read_mp4(self, work: Path, out: Path) -> Iterator[AVChunk]:
+        path = out / "out.mp4"
+        if not path.is_file():
+            raise self._failure(work, "it left neither chunk files nor out.mp4")
+        try:
+            info = probe(path)
+            self.fps = round(info.fps)
+            samples = np.zeros(0, np.float32)
+            if info.audio_codec:
+                start_s = video_start_s(path)
+                samples = audio(path, sample_rate=self.sample_rate, start_s=start_s)
+            shown = 0
+            for index, batch in enumerate(frames(path, fps=self.fps)):
+                cut = [round(n * self.sample_rate / self.fps) for n in (shown, shown + len(batch))]
+                heard = samples[cut[0] : cut[1]]
+                heard = np.pad(heard, (0, cut[1] - cut[0] - len(heard)))
+                yield AVChunk(index=index, frames=batch, samples=heard)
+                shown += len(batch)
+        except MediaError as error:
+            raise self._failure(work, str(error)) from error
+
+    def _failure(self, work: Path, reason: str) -> CommandFailed:
+        log = (work / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        tail = "\n".join(log[-LOG_LINES:]) or "(it printed nothing)"
+        return CommandFailed(f"output of {self.command!r}:\n{tail}\n{self.name}: {reason}")

@@ -1,0 +1,61 @@
+"""Ceiling: real recordings, played back as if they were generated.
+
+Its table row shows what the metrics say of the real thing; nothing generated should beat it by much.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evals.jsonl import InputError
+from evals.manifest import load_manifest
+from evals.recording import Recording
+from evals.system import Prompt
+from streamchar_ref.media import AVChunk
+from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+
+
+class Replay:
+    """Implements `evals.system.System` by reading files.
+
+    Args:
+        manifest: JSONL manifest; a prompt is answered with the sample that has its id.
+        chunk_frames: Video frames in a chunk.
+
+    Raises:
+        InputError: If the manifest breaks its format.
+    """
+
+    name = "replay"
+    fps = 25
+    sample_rate = 16_000
+
+    def __init__(self, manifest: str, *, chunk_frames: int = 32) -> None:
+        samples = load_manifest(Path(manifest))
+        self._samples: dict[str, Recording] = {sample.sample_id: sample for sample in samples}
+        self.chunk_frames = chunk_frames
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields the file's frames at 25 fps with their sound; ``seed`` is ignored."""
+        if prompt.prompt_id not in self._samples:
+            raise InputError(f"the manifest of replay has no sample {prompt.prompt_id!r}")
+        sample = self._samples[prompt.prompt_id]
+        samples = _sound(sample, self.sample_rate)
+        per_frame = self.sample_rate // self.fps
+        start = 0
+        batches = frames(sample.video_path, fps=self.fps, batch=self.chunk_frames)
+        for index, batch in enumerate(batches):
+            heard = samples[start : start + len(batch) * per_frame]
+            heard = np.pad(heard, (0, len(batch) * per_frame - len(heard)))
+            yield AVChunk(index=index, frames=batch, samples=heard)
+            start += len(batch) * per_frame
+
+
+def _sound(sample: Recording, sample_rate: int) -> np.ndarray:
+    if sample.audio_path is not None:
+        return audio(sample.audio_path, sample_rate=sample_rate)
+    if not probe(sample.video_path).audio_codec:
+        return np.zeros(0, np.float32)
+    start_s = video_start_s(sample.video_path)
+    return audio(sample.video_path, sample_rate=sample_rate, start_s=start_s)

@@ -1,0 +1,130 @@
+"""The canonical encode: every recording is scored as the same kind of file.
+
+A lossless file would otherwise beat an mp4 in every picture metric by its container alone.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evals.content import content_hash
+from evals.extractors import FPS, SAMPLE_RATE
+from evals.metrics.base import NotMeasured, protocol_hash
+from evals.recording import Recording
+from streamchar_ref.media import MediaError
+from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+from streamchar_ref.media.encode import write_mp4
+from streamchar_ref.weights import cache_folder
+
+SHORT_SIDE = 512
+CANONICAL: dict[str, Any] = {
+    "name": "canonical@1",
+    "fps": FPS,
+    "short_side": SHORT_SIDE,
+    "video": "h264 crf 18 veryfast yuv420p",
+    "audio": "aac 128k mono 16000 Hz",
+}
+NATIVE: dict[str, Any] = {"name": "native@1", "fps": FPS, "audio": "mono 16000 Hz"}
+
+
+def input_protocol(*, native: bool) -> dict[str, Any]:
+    """What is done to a file before anything is measured on it."""
+    return NATIVE if native else CANONICAL
+
+
+def recording_hash(recording: Recording, *, native: bool) -> str:
+    """Stands for the bytes of a recording's files and what is done to them before scoring."""
+    files = content_hash(recording.video_path, recording.audio_path)
+    return f"{files}-{protocol_hash(input_protocol(native=native))}"
+
+
+def canonical(recording: Recording) -> Path:
+    """Makes the canonical encode once and returns the cached file.
+
+    Returns:
+        An mp4; without an audio stream if the recording has no sound.
+
+    Raises:
+        MediaError: If the recording cannot be read or has no picture.
+    """
+    target = cache_folder() / "canonical" / f"{recording_hash(recording, native=False)}.mp4"
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.stem}.{os.getpid()}.part.mp4")
+    try:
+        batches = frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE)
+        samples = _sound_or_none(recording)
+        write_mp4(partial, batches, samples, fps=FPS, sample_rate=SAMPLE_RATE)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
+    """Yields batches of RGB frames at 25 fps, as they are scored.
+
+    Raises:
+        NotMeasured: If the recording has no picture.
+        MediaError: If it cannot be read.
+    """
+    if not probe(recording.video_path).video_codec:
+        raise NotMeasured("the file has no picture")
+    if native:
+        return frames(recording.video_path, fps=FPS)
+    return frames(canonical(recording), fps=FPS)
+
+
+def picture_path(recording: Recording, *, native: bool) -> Path:
+    """The file whose frames `picture` yields."""
+    return recording.video_path if native else canonical(recording)
+
+
+def sound(recording: Recording, *, native: bool) -> np.ndarray:
+    """Returns mono samples at 16 kHz, as they are scored, shape [S].
+
+    Raises:
+        NotMeasured: If the recording has no sound.
+        MediaError: If it cannot be read.
+    """
+    samples = _sound_or_none(recording)
+    if samples is None:
+        raise NotMeasured("the file has no sound")
+    if native or not probe(recording.video_path).video_codec:
+        return samples
+    path = canonical(recording)
+    return audio(path, sample_rate=SAMPLE_RATE, start_s=video_start_s(path))
+
+
+def _sound_or_none(recording: Recording) -> np.ndarray | None:
+    if recording.audio_path is not None:
+        return audio(recording.audio_path, sample_rate=SAMPLE_RATE)
+    if not probe(recording.video_path).audio_codec:
+        return None
+    start_s = video_start_s(recording.video_path)
+    return audio(recording.video_path, sample_rate=SAMPLE_RATE, start_s=start_s)
+
+
+def notes_on(recording: Recording) -> list[str]:
+    """Says what a reader of the scores should know about a file.
+
+    Returns:
+        Sentences: other frame rate, sound that starts apart from the picture or lasts otherwise.
+    """
+    try:
+        info = probe(recording.video_path)
+    except MediaError as error:
+        return [str(error)]
+    notes = []
+    if info.video_codec and abs(info.fps - FPS) > 0.01:
+        notes.append(f"{info.fps:g} fps, converted to {FPS} by nearest frame")
+    if recording.audio_path is None and abs(info.start_offset_s) > 0.02:
+        word = "after" if info.start_offset_s > 0 else "before"
+        notes.append(f"sound starts {abs(info.start_offset_s):.3f} s {word} the picture")
+    if info.video_codec and min(info.width, info.height) < SHORT_SIDE:
+        notes.append(f"{info.width}x{info.height}, scaled up to shorter side {SHORT_SIDE}")
+    return notes

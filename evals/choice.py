@@ -1,0 +1,69 @@
+"""Picks metrics by name and protocol, and shards of a list."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TypeVar
+
+from evals.jsonl import InputError
+from evals.metrics import METRICS, SET_METRICS
+from evals.metrics.base import Metric
+from evals.set_metric import SetMetric
+
+Item = TypeVar("Item")
+
+
+def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], list[SetMetric]]:
+    """Chooses what to compute.
+
+    Args:
+        names: Metrics; all if empty.
+        protocol: ``default``; ``all``; or a protocol id such as ``wer/seed-tts-en@1``, which
+            is then the only one of its metric.
+
+    Returns:
+        Metrics of samples, metrics of sets.
+
+    Raises:
+        InputError: If a name or the protocol is unknown; names the nearest.
+    """
+    everything: list[Metric | SetMetric] = [*METRICS, *SET_METRICS]
+    _check_known(names, {metric.name for metric in everything}, "metric")
+    _check_known(
+        [protocol], {"default", "all"} | {metric.protocol for metric in everything}, "protocol"
+    )
+    chosen = [
+        metric
+        for metric in everything
+        if (not names or metric.name in names)
+        and (metric.protocol == protocol or protocol == "all"
+             or (protocol == "default" and metric.is_default))
+    ]  # fmt: skip
+    return (
+        [metric for metric in chosen if isinstance(metric, Metric)],
+        [metric for metric in chosen if isinstance(metric, SetMetric)],
+    )
+
+
+def _check_known(names: Sequence[str], known: set[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"see: streamchar ls {what}s"
+            raise InputError(f"unknown {what} {name!r}; {hint}")
+
+
+def take_shard(items: Sequence[Item], shard: str) -> list[Item]:
+    """Returns part ``i/n`` of a list, i counted from 1; every n-th item, so that parts are alike.
+
+    Raises:
+        InputError: If the text is not ``i/n`` with 1 <= i <= n.
+    """
+    if not shard:
+        return list(items)
+    parts = shard.split("/")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise InputError(f"--shard is i/n, e.g. 1/4, not {shard!r}")
+    index, count = int(parts[0]), int(parts[1])
+    if not 1 <= index <= count:
+        raise InputError(f"--shard {shard}: counts from 1/{count} to {count}/{count}")
+    return list(items[index - 1 :: count])

@@ -1,0 +1,51 @@
+"""List metrics, protocols, systems, suites or presets."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from evals.metrics import METRICS, SET_METRICS
+from evals.suites import suite_names
+from evals.system import installed_systems
+
+app = typer.Typer(add_completion=False, help=__doc__)
+KINDS = ("metrics", "systems", "suites", "protocols", "presets")
+
+
+@app.command()
+def ls(
+    kind: Annotated[str, typer.Argument(help=", ".join(KINDS))],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List metrics, protocols, systems, suites or presets."""
+    if kind not in KINDS:
+        raise typer.BadParameter(f"one of {', '.join(KINDS)}, not {kind!r}")
+    rows = _rows(kind)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    widths = [max((len(str(row[key])) for row in rows), default=0) for key in (rows or [{}])[0]]
+    for row in rows:
+        cells = [str(cell).ljust(width) for cell, width in zip(row.values(), widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _rows(kind: str) -> list[dict[str, Any]]:
+    if kind == "systems":
+        return [{"name": n, "from": e.value} for n, e in sorted(installed_systems().items())]
+    if kind == "suites":
+        return [{"name": name} for name in suite_names()]
+    if kind == "presets":
+        return []  # no model is registered yet; the reference model brings its presets
+    metrics = [*METRICS, *SET_METRICS]
+    if kind == "protocols":
+        return [
+            {"protocol": m.protocol, "default": "yes" if m.is_default else "no", "domain": m.domain}
+            for m in metrics
+        ]
+    arrows = {True: "higher is better", False: "lower is better", None: ""}
+    return [
+        {"name": m.name, "unit": m.unit, "direction": arrows[m.higher_is_better]}
+        for m in {m.name: m for m in metrics}.values()
+    ]

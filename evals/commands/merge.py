@@ -1,0 +1,25 @@
+"""Join runs that were recorded or scored in parts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.commands.terminal import usage_errors
+from evals.merge import merge as merge_runs
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Annotated[Path, typer.Option(help="Folder of the joined run.")],
+) -> None:
+    """Join runs that were recorded or scored in parts.
+
+    Example: streamchar merge runs/part1 runs/part2 --out runs/all
+    """
+    with usage_errors():
+        num_rows = merge_runs(runs, out)
+    typer.echo(f"{len(runs)} runs, {num_rows} score rows -> {out}")

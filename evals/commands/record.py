@@ -1,0 +1,56 @@
+"""Stream a suite through a system and keep picture, sound and arrival times."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.choice import take_shard
+from evals.commands.terminal import ProgressBar, usage_errors
+from evals.make_system import make_system, parse_settings
+from evals.record import Plan
+from evals.record import record as record_prompts
+from evals.suites import load_suite
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def record(
+    system: Annotated[str, typer.Argument(help="See: streamchar ls systems")],
+    suite: Annotated[str, typer.Option(help="Name of a suite, or a JSONL file of prompts.")],
+    out: Annotated[Path, typer.Option(help="Run folder; finished recordings in it are kept.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the generation.")] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value for the system; may be repeated.")
+    ] = None,
+    shard: Annotated[str, typer.Option(help="i/n: part i of n, counted from 1.")] = "",
+    warm_up: Annotated[bool, typer.Option(help="One short untimed request first.")] = True,
+    retry_failed: Annotated[bool, typer.Option(help="Record again what failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON.")] = False,
+) -> None:
+    """Stream a suite through a system and keep picture, sound and arrival times.
+
+    The same command again goes on where it stopped. Example:
+    streamchar record static_portrait --suite smoke --out runs/first
+    """
+    progress = ProgressBar()
+    with usage_errors():
+        prompts = take_shard(load_suite(suite)[:limit], shard)
+        settings = parse_settings(setting or [])
+        made = make_system(system, settings)
+        plan = Plan(
+            out=out,
+            suite=Path(suite).stem,
+            seed=seed,
+            settings=settings,
+            warm_up=warm_up,
+            retry_failed=retry_failed,
+        )
+        counts = record_prompts(made, prompts, plan, progress=progress)
+    progress.close()
+    text = json.dumps(counts) if as_json else ", ".join(f"{n} {what}" for what, n in counts.items())
+    typer.echo(text)
+    raise typer.Exit(code=1 if counts["failed"] else 0)

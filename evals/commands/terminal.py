@@ -1,0 +1,51 @@
+"""How commands talk: data to stdout, progress and complaints to stderr, exit codes."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from tqdm import tqdm
+
+from evals.jsonl import InputError
+from streamchar_ref.media import MediaError
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turns errors that the user can mend into one line on stderr and exit code 2.
+
+    Raises:
+        Exit: With code 2.
+    """
+    try:
+        yield
+    except (InputError, MediaError, FileNotFoundError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(code=2) from error
+
+
+class ProgressBar:
+    """A bar on stderr for callbacks of the form ``(what, done, total)``; quiet when it is not a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[None] | None = None
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Shows where the work is."""
+        if not sys.stderr.isatty():
+            if done == 0 or done == total:
+                typer.echo(f"{what}: {done}/{total}", err=True)
+            return
+        if self._bar is None or self._bar.total != total:
+            self.close()
+            self._bar = tqdm(total=total, leave=False, file=sys.stderr)
+        self._bar.set_description(what)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Removes the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,181 @@
+"""SyncNet's distances between mouth and sound, in bounded memory.
+
+Shape letters: L windows, K shifts, S audio samples, E dimensions of an embedding.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int16, UInt8
+from torch import Tensor
+
+from evals.extractors import FPS, SAMPLE_RATE
+from evals.extractors.face_crop import (
+    Track,
+    TrackRule,
+    crop_squares,
+    cut_square,
+    face_tracks,
+    resize,
+)
+from evals.extractors.mfcc import mfcc
+from evals.extractors.pinned import pinned_file
+from evals.extractors.syncnet_network import (
+    CROP_SIZE,
+    WINDOW_FRAMES,
+    WINDOW_MFCC_FRAMES,
+    SyncNet,
+    load_syncnet,
+)
+from evals.syncnet import MARGIN, shifted_distances
+from streamchar_ref.media.decode import frames as decoded_frames
+
+MFCC_FRAMES_A_VIDEO_FRAME = 4
+SAMPLES_A_FRAME = SAMPLE_RATE // FPS
+_MOUTH_WINDOWS_AT_ONCE = 8
+_SOUND_WINDOWS_AT_ONCE = 64
+
+
+class SyncNetExtractor:
+    """Embeds mouth and sound of every face track and keeps their distances.
+
+    Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame`` and
+    ``num_windows`` for each track. The last window of a track is dropped, as published.
+
+    Args:
+        crop: ``mesh`` for squares around the face boxes of the extractor ``face``, ``none`` for
+            the whole picture.
+        crop_scale: Margin around the box.
+        min_track_frames: Shortest track.
+        min_face_px: Smallest face.
+    """
+
+    def __init__(
+        self,
+        *,
+        crop: Literal["mesh", "none"] = "mesh",
+        crop_scale: float = 0.40,
+        min_track_frames: int = 50,
+        min_face_px: float = 100,
+    ) -> None:
+        self._network = load_syncnet(str(pinned_file("syncnet", "syncnet_v2.model")))
+        self._crop = crop
+        self._crop_scale = crop_scale
+        self._rule = TrackRule(min_track_frames=min_track_frames, min_face_px=min_face_px)
+
+    def extract(
+        self,
+        path: Path,
+        samples: Float32[np.ndarray, " S"],
+        upstream: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> dict[str, np.ndarray]:
+        """Returns distances of the file at ``path``, whose sound is ``samples``."""
+        if self._crop == "none":
+            mouths = [self._embed_whole_frames(path)]
+            starts = [0]
+        else:
+            face = upstream["face"]
+            tracks = face_tracks(face["box"], face["num_faces"], self._rule)
+            mouths = self._embed_tracks(path, tracks)
+            starts = [track.start_frame for track in tracks]
+        distances = [
+            self._distances(mouth, samples[start * SAMPLES_A_FRAME :])
+            for start, mouth in zip(starts, mouths, strict=True)
+        ]
+        return {
+            "distance": np.concatenate([np.zeros((0, 2 * MARGIN + 1), np.float32), *distances]),
+            "start_frame": np.array(starts, np.int64),
+            "num_windows": np.array([len(distance) for distance in distances], np.int64),
+        }
+
+    def _embed_whole_frames(self, path: Path) -> Float32[np.ndarray, "L E"]:
+        mouth = MouthEmbedder(self._network)
+        for batch in decoded_frames(path, fps=FPS):
+            for frame in batch:
+                mouth.push(resize(frame, size=CROP_SIZE))
+        return mouth.finish()
+
+    def _embed_tracks(
+        self, path: Path, tracks: Sequence[Track]
+    ) -> list[Float32[np.ndarray, "_ E"]]:
+        mouths = [MouthEmbedder(self._network) for _ in tracks]
+        squares = [crop_squares(track.box, crop_scale=self._crop_scale) for track in tracks]
+        index = 0
+        for batch in decoded_frames(path, fps=FPS) if tracks else ():
+            for frame in batch:
+                for track, mouth, square in zip(tracks, mouths, squares, strict=True):
+                    if track.start_frame <= index < track.stop_frame:
+                        where = square[index - track.start_frame]
+                        mouth.push(cut_square(frame, where, size=CROP_SIZE))
+                index += 1
+        return [mouth.finish() for mouth in mouths]
+
+    def _distances(
+        self, mouth: Float32[np.ndarray, "L E"], samples: Float32[np.ndarray, " S"]
+    ) -> Float32[np.ndarray, "L2 31"]:
+        """Compares mouth and sound; one window less than the mouth has, as published."""
+        num_frames = min(len(mouth) + WINDOW_FRAMES - 1, len(samples) // SAMPLES_A_FRAME)
+        num_windows = max(0, num_frames - WINDOW_FRAMES)
+        sound = samples[: (len(mouth) + WINDOW_FRAMES - 1) * SAMPLES_A_FRAME]
+        audio = embed_sound(self._network, int16_samples(sound), num_windows)
+        return shifted_distances(mouth[:num_windows], audio)
+
+
+class MouthEmbedder:
+    """Turns crops into embeddings, a fixed number of windows at a time.
+
+    The number is fixed because products of other shapes round otherwise: the same frames give
+    the same bytes however they arrive.
+    """
+
+    def __init__(self, network: SyncNet, *, windows_at_once: int = _MOUTH_WINDOWS_AT_ONCE) -> None:
+        self._network = network
+        self._num_frames = windows_at_once + WINDOW_FRAMES - 1
+        self._held: list[np.ndarray] = []
+        self._embeddings: list[np.ndarray] = []
+
+    def push(self, crop: UInt8[np.ndarray, "224 224 3"]) -> None:
+        """Takes the next RGB crop."""
+        self._held.append(crop)
+        if len(self._held) == self._num_frames:
+            self._embed()
+            self._held = self._held[-(WINDOW_FRAMES - 1) :]
+
+    def finish(self) -> Float32[np.ndarray, "L E"]:
+        """Returns the embeddings of all windows of five frames."""
+        if len(self._held) >= WINDOW_FRAMES:
+            self._embed()
+        self._held = []
+        size = self._network.embedding_size
+        return np.concatenate([np.zeros((0, size), np.float32), *self._embeddings])
+
+    @torch.inference_mode()
+    def _embed(self) -> None:
+        bgr = np.stack(self._held)[..., ::-1].transpose(3, 0, 1, 2)
+        frames = torch.from_numpy(bgr.astype(np.float32))
+        self._embeddings.append(self._network.embed_mouth(frames).numpy())
+
+
+@torch.inference_mode()
+def embed_sound(
+    network: SyncNet,
+    samples: Int16[np.ndarray, " S"],
+    num_windows: int,
+    *,
+    windows_at_once: int = _SOUND_WINDOWS_AT_ONCE,
+) -> Float32[np.ndarray, "L E"]:
+    """Embeds the sound at each of ``num_windows`` video frames, 0.2 s each."""
+    if num_windows == 0:
+        return np.zeros((0, network.embedding_size), np.float32)
+    cepstra = torch.from_numpy(mfcc(samples).astype(np.float32))
+    windows = cepstra.unfold(0, WINDOW_MFCC_FRAMES, MFCC_FRAMES_A_VIDEO_FRAME)[:num_windows]
+    blocks: tuple[Tensor, ...] = windows.split(windows_at_once)
+    return torch.cat([network.embed_sound(block) for block in blocks]).numpy()
+
+
+def int16_samples(samples: Float32[np.ndarray, " S"]) -> Int16[np.ndarray, " S"]:
+    """Rounds to 16 bits like FFmpeg, so that cepstra match those of a wav file."""
+    return np.rint(samples * 32768.0).clip(-32768, 32767).astype(np.int16)

@@ -1,0 +1,291 @@
+"""Runs extractors on recordings: one decode pass for all, results kept by content and protocol."""
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evals.canonical import input_protocol, picture, picture_path, recording_hash, sound
+from evals.content import content_hash, write_atomically
+from evals.extractors import EXTRACTORS, ExtractorSpec
+from evals.metrics.base import NotMeasured, Status, protocol_hash
+from evals.recording import Recording
+from streamchar_ref.media import MediaError
+from streamchar_ref.weights import WeightsMissing, cache_folder, locate
+
+Arrays = Mapping[str, np.ndarray]
+REFERENCE_EXTRACTORS = ("face", "identity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """Why an extractor has no features of a recording.
+
+    Attributes:
+        reason: For a reader of the table.
+        status: Of the rows that need it.
+        log: Traceback of an unexpected error, for the log file.
+    """
+
+    reason: str
+    status: Status
+    log: str = ""
+
+
+class FeatureView(Mapping[str, Arrays]):
+    """Features of one recording; looking up what is missing raises `NotMeasured` with its reason."""
+
+    def __init__(self, found: Mapping[str, Arrays | Missing]) -> None:
+        self._found = found
+
+    def __getitem__(self, name: str) -> Arrays:
+        found = self._found[name]
+        if isinstance(found, Missing):
+            raise NotMeasured(found.reason, found.status)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def logs(self) -> list[str]:
+        """Tracebacks of extractors that failed."""
+        return [m.log for m in self._found.values() if isinstance(m, Missing) and m.log]
+
+
+def load(
+    recording: Recording, names: Iterable[str], *, native: bool
+) -> dict[str, Arrays | Missing]:
+    """Returns what the cache holds of a recording; extractors that never ran are left out."""
+    key = recording_hash(recording, native=native)
+    found = {name: _read(_cache_path(key, EXTRACTORS[name])) for name in names}
+    return {name: arrays for name, arrays in found.items() if arrays is not None}
+
+
+def extract(
+    recording: Recording, names: Sequence[str], *, native: bool
+) -> dict[str, Arrays | Missing]:
+    """Runs extractors on one recording and caches what they find.
+
+    Args:
+        recording: Files that exist.
+        names: Extractors; those of one track share one pass over it.
+        native: Take the files as they are rather than the canonical encode.
+
+    Returns:
+        For each name its arrays, or why there are none.
+    """
+    found = load(recording, _with_upstream(names), native=native)
+    wanted = [EXTRACTORS[name] for name in _with_upstream(names) if name not in found]
+    # A frame extractor reads its upstream batch by batch, so that runs again; a clip's is cached.
+    frame_names = _with_upstream([spec.name for spec in wanted if spec.track == "frames"])
+    over_frames = [EXTRACTORS[name] for name in frame_names]
+    over_sound = [spec for spec in wanted if spec.track == "audio"]
+    new: dict[str, Arrays | Missing] = {}
+    if over_frames:
+        new |= _guarded(lambda: _over_frames(recording, over_frames, native), over_frames)
+    if over_sound:
+        new |= _guarded(lambda: _over_sound(recording, over_sound, native), over_sound)
+    for spec in wanted:
+        if spec.track == "clip":
+            run = partial(_over_clip, recording, spec, found | new, native)
+            new |= _guarded(run, [spec])
+    key = recording_hash(recording, native=native)
+    for name, arrays in new.items():
+        _write(_cache_path(key, EXTRACTORS[name]), arrays)
+    return found | new
+
+
+def unavailable(names: Iterable[str]) -> dict[str, Missing]:
+    """Says which extractors cannot run on this machine for lack of weights, and how to get them."""
+    found = {}
+    for name in names:
+        for spec in [EXTRACTORS[upstream] for upstream in _with_upstream([name])]:
+            try:
+                for weights in spec.weights:
+                    locate(weights)
+            except WeightsMissing as error:
+                found[name] = Missing(reason=str(error), status="unavailable")
+    return found
+
+
+def reference_features(path: Path) -> dict[str, Arrays | Missing]:
+    """Returns face and identity features of a reference picture, from the cache if there."""
+    key = f"{content_hash(path)}-picture"
+    specs = [EXTRACTORS[name] for name in REFERENCE_EXTRACTORS if name in EXTRACTORS]
+    found = {spec.name: _read(_cache_path(key, spec)) for spec in specs}
+    if all(arrays is not None for arrays in found.values()):
+        return {name: arrays for name, arrays in found.items() if arrays is not None}
+    ran = _guarded(lambda: _run_frames([_read_picture(path)[None]], specs), specs)
+    for spec in specs:
+        _write(_cache_path(key, spec), ran[spec.name])
+    return ran
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return np.asarray(Image.open(path).convert("RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise MediaError(f"{path.name}: not a picture ({error})") from error
+
+
+def _with_upstream(names: Sequence[str]) -> list[str]:
+    """Adds what the named extractors come after, upstream first."""
+    ordered: list[str] = []
+    for name in names:
+        for wanted in (*_with_upstream(EXTRACTORS[name].after), name):
+            if wanted not in ordered:
+                ordered.append(wanted)
+    return ordered
+
+
+def _guarded(
+    run: Callable[[], dict[str, Arrays | Missing]], specs: Sequence[ExtractorSpec]
+) -> dict[str, Arrays | Missing]:
+    """Turns what stops a whole pass into a reason for each of its extractors."""
+    try:
+        return run()
+    except NotMeasured as why:
+        return {s.name: Missing(reason=why.reason, status=why.status) for s in specs}
+    except MediaError as error:
+        return {s.name: Missing(reason=str(error), status="generation_failure") for s in specs}
+
+
+def _over_frames(
+    recording: Recording, specs: Sequence[ExtractorSpec], native: bool
+) -> dict[str, Arrays | Missing]:
+    return _run_frames(picture(recording, native=native), specs)
+
+
+def _run_frames(
+    batches: Iterable[np.ndarray], specs: Sequence[ExtractorSpec]
+) -> dict[str, Arrays | Missing]:
+    running: dict[str, Any] = {}
+    failed: dict[str, Missing] = {}
+    for spec in specs:
+        _attempt(spec, failed, running, spec.make)
+    for batch in batches:
+        seen: dict[str, Arrays] = {}
+        for spec in specs:
+            _attempt(spec, failed, seen, lambda s=spec: running[s.name].update(batch, seen))  # type: ignore[misc]
+    done: dict[str, Any] = {}
+    for spec in specs:
+        _attempt(spec, failed, done, lambda s=spec: running[s.name].finish())  # type: ignore[misc]
+    return done | failed
+
+
+def _over_sound(
+    recording: Recording, specs: Sequence[ExtractorSpec], native: bool
+) -> dict[str, Arrays | Missing]:
+    samples = sound(recording, native=native)
+    done: dict[str, Any] = {}
+    failed: dict[str, Missing] = {}
+    for spec in specs:
+        _attempt(spec, failed, done, lambda s=spec: s.make().extract(samples))  # type: ignore[misc]
+    return done | failed
+
+
+def _over_clip(
+    recording: Recording,
+    spec: ExtractorSpec,
+    found: Mapping[str, Arrays | Missing],
+    native: bool,
+) -> dict[str, Arrays | Missing]:
+    def run() -> Arrays:
+        extractor = spec.make()
+        path, samples = picture_path(recording, native=native), sound(recording, native=native)
+        arrays: Arrays = extractor.extract(path, samples, FeatureView(found))
+        return arrays
+
+    done: dict[str, Any] = {}
+    failed: dict[str, Missing] = {}
+    _attempt(spec, failed, done, run)
+    return done | failed
+
+
+def _attempt(
+    spec: ExtractorSpec,
+    failed: dict[str, Missing],
+    results: dict[str, Any],
+    step: Callable[[], Any],
+) -> None:
+    """Keeps what one step of one extractor returns; a failure stops only what comes after it."""
+    if spec.name in failed:
+        return
+    upstream = next((name for name in spec.after if name in failed), None)
+    if upstream is not None:
+        failed[spec.name] = failed[upstream]
+        return
+    try:
+        results[spec.name] = step()
+    except NotMeasured as why:
+        failed[spec.name] = Missing(reason=why.reason, status=why.status)
+    except (WeightsMissing, ImportError) as error:
+        failed[spec.name] = Missing(reason=_how_to_get(spec, error), status="unavailable")
+    except Exception as error:  # reported in every row that needs it, and logged whole
+        failed[spec.name] = Missing(
+            reason=f"{spec.name}: {type(error).__name__}: {error}",
+            status="evaluator_failure",
+            log=traceback.format_exc(),
+        )
+
+
+def _how_to_get(spec: ExtractorSpec, error: Exception) -> str:
+    if isinstance(error, WeightsMissing):
+        return str(error)
+    return f"{spec.name} needs a package that is not installed: {error}"
+
+
+def _cache_path(key: str, spec: ExtractorSpec) -> Path:
+    name = f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
+    return cache_folder() / "features" / key[:2] / key / name
+
+
+def _read(path: Path) -> Arrays | Missing | None:
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    if "missing_reason" in arrays:
+        return Missing(
+            reason=str(arrays["missing_reason"]),
+            status=str(arrays["missing_status"]),  # type: ignore[arg-type]
+        )
+    return arrays
+
+
+def _write(path: Path, found: Arrays | Missing) -> None:
+    """Caches findings; what may be cured by installing or mending something is tried again."""
+    if isinstance(found, Missing):
+        if found.status in {"unavailable", "evaluator_failure"}:
+            return
+        found = {
+            "missing_reason": np.array(found.reason), "missing_status": np.array(found.status)
+        }  # fmt: skip
+    buffer = BytesIO()
+    np.savez(buffer, **{name: np.asarray(array) for name, array in found.items()})
+    write_atomically(path, buffer.getvalue())
+
+
+def feature_protocol(names: Sequence[str], *, native: bool) -> dict[str, Any]:
+    """Everything behind the features a metric reads: input and extractors, as JSON values."""
+    return {
+        "input": input_protocol(native=native),
+        "extractors": [EXTRACTORS[name].protocol() for name in names if name in EXTRACTORS],
+    }
+
+
+def limit_threads() -> None:
+    """Keeps a worker to one thread in every numerical library it may import."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"

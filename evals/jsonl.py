@@ -1,0 +1,78 @@
+"""Strict JSON-lines input: errors name the file, the line, and the field that was probably meant."""
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+
+class InputError(ValueError):
+    """A file that the user wrote breaks its contract; the message says where and what to do."""
+
+
+def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields ``("file:line", object)`` for each line that is not blank.
+
+    Raises:
+        InputError: If the file is missing, or a line is not a JSON object.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        place = f"{path.name}:{number}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{place}: not JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise InputError(f"{place}: one JSON object a line is wanted, got {value!r:.60}")
+        yield place, value
+
+
+def check_fields(
+    place: str,
+    value: Mapping[str, Any],
+    *,
+    required: Mapping[str, type],
+    optional: Mapping[str, Any],
+) -> None:
+    """Checks names and types of the fields of one object.
+
+    Args:
+        place: For messages.
+        value: The object.
+        required: Field name to type.
+        optional: Field name to type, or tuple of types.
+
+    Raises:
+        InputError: If a field is missing, of another type, or unknown (with the nearest known name).
+    """
+    known = {**required, **optional}
+    for name, content in value.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise InputError(f"{place}: unknown field {name!r}; {hint}")
+        if not isinstance(content, known[name]) or isinstance(content, bool):
+            raise InputError(f"{place}: field {name!r} cannot be {content!r:.60}")
+    missing = [name for name in required if name not in value]
+    if missing:
+        raise InputError(f"{place}: field {missing[0]!r} is missing")
+
+
+def path_beside(place: str, name: str, value: str, folder: Path) -> Path:
+    """Resolves a path of an input file against that file's folder; links are followed.
+
+    Raises:
+        InputError: If the path is absolute or climbs out with ``..``.
+    """
+    path = Path(value)
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(
+            f"{place}: {name} {value!r} must be relative to the file it stands in, without '..'; "
+            "put a link there if the data is elsewhere"
+        )
+    return folder / path

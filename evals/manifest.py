@@ -1,0 +1,123 @@
+"""The manifest: one JSON object a line for each video to be scored, whatever made it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from evals.jsonl import InputError, check_fields, path_beside, read_objects
+from evals.recording import Arrival, Recording, Trace
+from streamchar_ref.media import MediaError
+from streamchar_ref.media.decode import probe
+
+REQUIRED = {"sample_id": str, "system": str, "video_path": str, "transcript": str}
+OPTIONAL: dict[str, Any] = {
+    "checkpoint": str,
+    "seed": int,
+    "audio_path": str,
+    "reference_path": str,
+    "language": str,
+    "chunk_frames": int,
+    "trace_path": str,
+    "groups": dict,
+}
+TRACE_FIELDS = {"index": int, "num_frames": int, "num_samples": int, "t_arrival_s": (int, float)}
+_NAME = re.compile(r"[^/\\\x00-\x1f]+")
+
+
+def load_manifest(path: Path) -> list[Recording]:
+    """Reads a manifest; files that cannot be used become recordings with an ``error``.
+
+    Args:
+        path: JSONL file; the paths in it are relative to its folder.
+
+    Returns:
+        One recording a line, in order.
+
+    Raises:
+        InputError: If a line breaks the format; nothing is scored then.
+    """
+    recordings: dict[str, Recording] = {}
+    for place, value in read_objects(path):
+        check_fields(place, value, required=REQUIRED, optional=OPTIONAL)
+        recording = _recording(place, value, path.parent)
+        if recording.recording_id in recordings:
+            raise InputError(f"{place}: {recording.recording_id} is there twice")
+        recordings[recording.recording_id] = recording
+    if not recordings:
+        raise InputError(f"{path}: holds no samples")
+    return list(recordings.values())
+
+
+def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
+    for field in ("sample_id", "system"):
+        if not _NAME.fullmatch(value[field]) or value[field] in {".", "..", "*"}:
+            raise InputError(f"{place}: {field} {value[field]!r} cannot name a folder")
+    groups = value.get("groups", {})
+    if not all(isinstance(item, str) for item in groups.values()):
+        raise InputError(f"{place}: groups are names to text, e.g. {{'identity': 'anna'}}")
+    paths = {
+        name: path_beside(place, name, value[name], folder)
+        for name in ("video_path", "audio_path", "reference_path", "trace_path")
+        if name in value
+    }
+    error = next(
+        (f"{name}: there is no file {value[name]}" for name, p in paths.items() if not p.is_file()),
+        "",
+    )
+    trace = None
+    if "trace_path" in paths and not error:
+        trace = _manifest_trace(paths["trace_path"], paths["video_path"])
+    return Recording(
+        sample_id=value["sample_id"],
+        system=value["system"],
+        suite=groups.get("suite", path_name(folder)),
+        seed=value.get("seed", 0),
+        transcript=value["transcript"],
+        video_path=paths["video_path"],
+        audio_path=paths.get("audio_path"),
+        reference_path=paths.get("reference_path"),
+        language=value.get("language", "en"),
+        checkpoint=value.get("checkpoint", ""),
+        chunk_frames=value.get("chunk_frames"),
+        trace=trace,
+        groups=groups,
+        error=error,
+    )
+
+
+def path_name(folder: Path) -> str:
+    """Names the suite of samples that name none: the manifest's folder."""
+    return folder.resolve().name or "manifest"
+
+
+def _manifest_trace(path: Path, video_path: Path) -> Trace | None:
+    try:
+        info = probe(video_path)
+    except MediaError:
+        return None  # the recording's own rows say what is wrong with the file
+    return Trace(
+        arrivals=read_arrivals(path), fps=info.fps or 25, sample_rate=info.sample_rate or 16_000
+    )
+
+
+def read_arrivals(path: Path) -> tuple[Arrival, ...]:
+    """Reads ``chunks.jsonl``: index, num_frames, num_samples, t_arrival_s of each chunk.
+
+    Raises:
+        InputError: If a line breaks the format, or times or indices run backwards.
+    """
+    arrivals: list[Arrival] = []
+    for place, value in read_objects(path):
+        check_fields(place, value, required=TRACE_FIELDS, optional={})  # type: ignore[arg-type]
+        if value["index"] != len(arrivals):
+            raise InputError(f"{place}: index {value['index']} should be {len(arrivals)}")
+        if arrivals and value["t_arrival_s"] < arrivals[-1].t_s:
+            raise InputError(f"{place}: t_arrival_s runs backwards")
+        arrivals.append(
+            Arrival(
+                t_s=float(value["t_arrival_s"]),
+                num_frames=value["num_frames"],
+                num_samples=value["num_samples"],
+            )
+        )
+    return tuple(arrivals)

@@ -1,0 +1,97 @@
+"""Joins runs that were recorded or scored in parts, on one machine or many."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evals.jsonl import InputError
+from evals.results import (
+    SET_ID, ScoreRow, WindowRow, read_scores, read_windows, write_scores, write_windows,
+)  # fmt: skip
+from evals.run_folder import read_run, relative_to_run, update_run
+from evals.run_scores import summaries_of
+from evals.summary import write_summary
+
+
+def merge(runs: Sequence[Path], out: Path) -> int:
+    """Joins runs into a new one.
+
+    Metrics on whole sets cannot be joined from parts: their rows become unscored and say what to do.
+
+    Args:
+        runs: Run folders; they stay as they are.
+        out: Folder of the joined run; must not hold a run yet.
+
+    Returns:
+        Number of score rows.
+
+    Raises:
+        InputError: If a folder is no run, ``out`` is one, two runs hold the same recording, or
+            they score different manifests.
+    """
+    if (out / "run.json").is_file() or (out / "recordings").exists():
+        raise InputError(f"{out} holds a run already; choose another --out")
+    for run in runs:
+        if not (run / "recordings").is_dir() and not (run / "run.json").is_file():
+            raise InputError(f"{run} is no run folder")
+    manifests = {
+        (run / manifest).resolve() for run in runs if (manifest := read_run(run).get("manifest"))
+    }
+    if len(manifests) > 1:
+        names = ", ".join(sorted(str(path) for path in manifests))
+        raise InputError(f"the runs score different manifests: {names}")
+    out.mkdir(parents=True, exist_ok=True)
+    for run in runs:
+        _take_recordings(run, out)
+    rows = _rows(runs)
+    entries = {}
+    for run in runs:
+        entries |= read_run(run)
+    protocols = {d: p for run in runs for d, p in read_run(run).get("protocols", {}).items()}
+    notes = {r: n for run in runs for r, n in read_run(run).get("notes", {}).items()}
+    if manifests:
+        entries["manifest"] = relative_to_run(manifests.pop(), out)
+    update_run(out, **(entries | {"protocols": protocols, "notes": notes}))
+    if rows:
+        write_scores(out / "scores.jsonl", rows)
+        write_windows(out / "windows.csv", _windows(runs))
+        write_summary(out / "summary.json", summaries_of(rows))
+    return len(rows)
+
+
+def _take_recordings(run: Path, out: Path) -> None:
+    for folder in sorted((run / "recordings").glob("*/*/*/*/")):
+        target = out / folder.relative_to(run)
+        if target.exists():
+            raise InputError(f"{folder} is in two of the runs")
+        shutil.copytree(folder, target, copy_function=_link_or_copy)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copy2(source, target)
+
+
+def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
+    rows: dict[tuple[object, ...], ScoreRow] = {}
+    for run in runs:
+        path = run / "scores.jsonl"
+        for row in read_scores(path) if path.is_file() else []:
+            if row.sample_id == SET_ID and len(runs) > 1:
+                reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
+                row = replace(
+                    row, value=None, weight=0.0, status="unavailable", reason=reason, components={}
+                )
+            known = rows.setdefault(row.key, row)
+            if known != row:
+                raise InputError(f"{run}: another value for {row.where} than in an earlier run")
+    return list(rows.values())
+
+
+def _windows(runs: Sequence[Path]) -> list[WindowRow]:
+    paths = [run / "windows.csv" for run in runs]
+    return [row for path in paths if path.is_file() for row in read_windows(path)]

@@ -1,0 +1,174 @@
+"""SyncNet's scores under their published names, by the official weights.
+
+Several face tracks of one recording are averaged by their number of windows; the offset is that
+of the longest track. Each track is in the components.
+"""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.windows import FPS, theil_sen
+from evals.recording import Recording
+from evals.syncnet import (
+    MARGIN,
+    SyncScore,
+    is_real_pair,
+    masked_curve,
+    mean_curve,
+    read_curve,
+    windowed_scores,
+)
+
+FRAME_MS = 1000 / FPS
+
+
+class SyncNetMetric(Metric):
+    """A score read off SyncNet's distances; with official weights only.
+
+    Args:
+        crop: ``mesh-crop`` for squares around the face, ``wav2lip-no-crop`` for the whole
+            picture as Wav2Lip's LRS script does.
+        window_s: Length of the windows of the curve over playing time.
+    """
+
+    domain = "real"
+
+    def __init__(self, *, crop: str = "mesh-crop", window_s: float = 2.0) -> None:
+        self._extractor = {"mesh-crop": "syncnet", "wav2lip-no-crop": "syncnet-no-crop"}[crop]
+        self.needs = (self._extractor,)
+        self.protocol = f"{self.name}/{crop}@1"
+        self.params: Mapping[str, Any] = {
+            "margin_frames": MARGIN,
+            "padding": "zeros",
+            "window_s": window_s,
+            "tracks": "mean by windows; offset of the longest",
+        }
+        self.is_default = crop == "mesh-crop"
+        self._window_frames = round(window_s * FPS)
+
+    @abstractmethod
+    def read(self, score: SyncScore) -> float:
+        """Picks this metric's number."""
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures all tracks of one recording."""
+        tracks = _tracks(features[self._extractor])
+        if not tracks:
+            raise NotMeasured("no face track that is long and large enough, with sound")
+        scores = [read_curve(mean_curve(distance)) for _, distance in tracks]
+        sizes = [len(distance) for _, distance in tracks]
+        return Score(
+            value=self._over_tracks(scores, sizes),
+            components=self._components(tracks, scores),
+            windows=self._windows(tracks),
+        )
+
+    def _over_tracks(self, scores: list[SyncScore], sizes: list[int]) -> float:
+        return float(np.average([self.read(score) for score in scores], weights=sizes))
+
+    def _components(
+        self, tracks: list[tuple[int, np.ndarray]], scores: list[SyncScore]
+    ) -> dict[str, Any]:
+        longest = int(np.argmax([len(distance) for _, distance in tracks]))
+        score, distance = scores[longest], tracks[longest][1]
+        is_real = is_real_pair(len(distance))
+        masked = read_curve(masked_curve(distance, is_real))
+        return {
+            "num_windows": sum(len(distance) for _, distance in tracks),
+            "num_tracks": len(tracks),
+            "track_values": [self.read(score) for score in scores],
+            "sync_c0": score.sync_c0,
+            "sync_d0": score.sync_d0,
+            "sync_c_mask": masked.sync_c,
+            "sync_d_mask": masked.sync_d,
+            "offset_frames": score.offset_frames,
+            "offset_is_censored": score.is_censored,
+        } | self._offsets_over_time(distance)
+
+    def _offsets_over_time(self, distance: np.ndarray) -> dict[str, Any]:
+        found = list(windowed_scores(distance, window_frames=self._window_frames))
+        if not found:
+            return {
+                "offset_histogram": {},
+                "offset_within_1_share": None,
+                "offset_slope_ms_per_min": None,
+            }
+        offsets = np.array([score.offset_frames for _, _, score in found])
+        minutes = np.array([(start + stop) / 2 / FPS / 60 for start, stop, _ in found])
+        slope = theil_sen(minutes, offsets * FRAME_MS)
+        return {
+            "offset_histogram": {str(k): n for k, n in sorted(Counter(offsets.tolist()).items())},
+            "offset_within_1_share": float(np.mean(np.abs(offsets) <= 1)),
+            "offset_slope_ms_per_min": slope if np.isfinite(slope) else None,
+        }
+
+    def _windows(self, tracks: list[tuple[int, np.ndarray]]) -> tuple[Window, ...]:
+        return tuple(
+            Window(
+                t0_s=(first + start) / FPS, t1_s=(first + stop) / FPS, value=float(self.read(score))
+            )
+            for first, distance in tracks
+            for start, stop, score in windowed_scores(distance, window_frames=self._window_frames)
+        )
+
+
+class SyncConfidence(SyncNetMetric):
+    """LSE-C: how much better the best shift fits than the median one."""
+
+    name = "sync_c"
+    unit = "1"
+    higher_is_better = True
+
+    def read(self, score: SyncScore) -> float:
+        """Returns the confidence."""
+        return score.sync_c
+
+
+class SyncDistance(SyncNetMetric):
+    """LSE-D: distance between mouth and sound at the best shift."""
+
+    name = "sync_d"
+    unit = "1"
+    higher_is_better = False
+
+    def read(self, score: SyncScore) -> float:
+        """Returns the distance."""
+        return score.sync_d
+
+
+class AvOffset(SyncNetMetric):
+    """Frames of 40 ms by which the sound is early (positive) or late; 0 is best.
+
+    At +-15 it is censored: the true offset may lie outside the search.
+    """
+
+    name = "av_offset_frames"
+    unit = "frames"
+    higher_is_better = None
+
+    def read(self, score: SyncScore) -> float:
+        """Returns the offset."""
+        return float(score.offset_frames)
+
+    def _over_tracks(self, scores: list[SyncScore], sizes: list[int]) -> float:
+        return self.read(scores[int(np.argmax(sizes))])
+
+
+def _tracks(features: Mapping[str, np.ndarray]) -> list[tuple[int, np.ndarray]]:
+    """First frame and distances of each track that has any."""
+    sizes = features["num_windows"]
+    parts = np.split(features["distance"], np.cumsum(sizes)[:-1]) if len(sizes) else []
+    starts = features["start_frame"].tolist()
+    return [(start, part) for start, part in zip(starts, parts, strict=True) if len(part)]
+
+
+PUBLISHED = (SyncConfidence(), SyncDistance(), AvOffset())
+WITHOUT_CROP = tuple(
+    metric(crop="wav2lip-no-crop") for metric in (SyncConfidence, SyncDistance, AvOffset)
+)
+"""Not computed by default: comparable only with tables made by Wav2Lip's LRS script."""

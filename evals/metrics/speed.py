@@ -1,0 +1,132 @@
+"""Does the stream keep up with its own playback? Computed from arrival times alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.playback import lateness_s, playback, zero_stall_startup_s
+from evals.recording import Recording, Trace
+
+Measure = Callable[[Trace], Score]
+WINDOW_S = 30.0
+
+
+class SpeedMetric(Metric):
+    """A number of the arrival trace.
+
+    Args:
+        name: Of the metric.
+        unit: Of its value.
+        measure: From a warm trace with at least one chunk to a score.
+        params: Settings, for the protocol.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, name: str, unit: str, measure: Measure, **params: Any) -> None:
+        self.name = name
+        self.unit = unit
+        self.protocol = f"{name}/arrivals@1"
+        self.params = {"definition": (measure.__doc__ or "").split("\n")[0], **params}
+        self._measure = measure
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the number; cold runs and recordings without a trace have none."""
+        if recording.trace is None:
+            raise NotMeasured("no arrival times: the file was not recorded by the harness")
+        if not recording.trace.is_warm:
+            raise NotMeasured("cold run: no warm-up request went before it")
+        if not recording.trace.arrivals or recording.trace.media_s.sum() == 0:
+            raise NotMeasured("no frames arrived", "generation_failure")
+        return self._measure(recording.trace)
+
+
+def rtf(trace: Trace) -> Score:
+    """Wall-clock seconds until the last chunk per second of media; below 1 keeps up."""
+    media = trace.media_s
+    t = np.concatenate([[0.0], trace.t_arrival_s])
+    ends = np.cumsum(media)
+    windows = []
+    for end in np.arange(WINDOW_S, ends[-1] + 1e-9, WINDOW_S / 2):
+        low, high = np.searchsorted(ends, [end - WINDOW_S + 1e-9, end + 1e-9])
+        if high > low:
+            spent, played = t[high] - t[low], media[low:high].sum()
+            windows.append(
+                Window(t0_s=float(ends[high - 1] - played), t1_s=float(ends[high - 1]),
+                       value=float(spent / played))
+            )  # fmt: skip
+    worst = max((window.value for window in windows), default=None)
+    components = {"num_chunks": len(media), "media_s": float(ends[-1]), "worst_30_s": worst}
+    return Score(value=float(t[-1] / ends[-1]), components=components, windows=tuple(windows))
+
+
+def rtf_steady(trace: Trace) -> Score:
+    """As rtf, after the first chunk: seconds between first and last arrival per second of media."""
+    if len(trace.arrivals) < 2:
+        raise NotMeasured("only one chunk")
+    spent = trace.t_arrival_s[-1] - trace.t_arrival_s[0]
+    return Score(value=float(spent / trace.media_s[1:].sum()))
+
+
+def first_chunk_s(trace: Trace) -> Score:
+    """Seconds from the request to the first playable chunk."""
+    return Score(value=float(trace.t_arrival_s[0]))
+
+
+def _gap_percentile(percent: int) -> Measure:
+    def measure(trace: Trace) -> Score:
+        if len(trace.arrivals) < 2:
+            raise NotMeasured("only one chunk")
+        gaps = np.diff(trace.t_arrival_s)
+        return Score(
+            value=float(np.percentile(gaps, percent)),
+            components={"num_gaps": len(gaps), "max_s": float(gaps.max())},
+        )
+
+    measure.__doc__ = f"{percent}th percentile of the time between chunk arrivals."
+    return measure
+
+
+def deadline_miss_rate(trace: Trace) -> Score:
+    """Share of chunks after the first that come late if playing starts with the first chunk."""
+    if len(trace.arrivals) < 2:
+        raise NotMeasured("only one chunk")
+    late = lateness_s(trace.t_arrival_s, trace.media_s, startup_s=float(trace.t_arrival_s[0]))[1:]
+    return Score(
+        value=float((late > 0).mean()),
+        weight=float(len(late)),
+        components={"late_p99_s": float(np.percentile(np.maximum(late, 0), 99))},
+    )
+
+
+def stall_s(trace: Trace) -> Score:
+    """Seconds a viewer sees a frozen picture if playing starts with the first chunk."""
+    played = playback(trace.t_arrival_s, trace.media_s)
+    return Score(
+        value=played.stall_s,
+        components={
+            "num_stalls": len(played.stalls_s),
+            "longest_s": max(played.stalls_s, default=0.0),
+            "rebuffer_ratio": played.rebuffer_ratio,
+        },
+    )
+
+
+def zero_stall_startup(trace: Trace) -> Score:
+    """Smallest wait after the request with which nothing stalls: max(arrival - media start)."""
+    return Score(value=zero_stall_startup_s(trace.t_arrival_s, trace.media_s))
+
+
+SPEED_METRICS: tuple[Metric, ...] = (
+    SpeedMetric("rtf", "s/s", rtf, window_s=WINDOW_S),
+    SpeedMetric("rtf_steady", "s/s", rtf_steady),
+    SpeedMetric("first_chunk_s", "s", first_chunk_s),
+    SpeedMetric("chunk_p50_s", "s", _gap_percentile(50)),
+    SpeedMetric("chunk_p95_s", "s", _gap_percentile(95)),
+    SpeedMetric("chunk_p99_s", "s", _gap_percentile(99)),
+    SpeedMetric("deadline_miss_rate", "1", deadline_miss_rate),
+    SpeedMetric("stall_s", "s", stall_s, prebuffer_s=0.0),
+    SpeedMetric("zero_stall_startup_s", "s", zero_stall_startup),
+)

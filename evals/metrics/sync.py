@@ -1,0 +1,352 @@
+"""Lip-sync without a trained judge: does the mouth open when the sound says so?
+
+The mesh's mouth opening is correlated with how open the mouth should be, at shifts of up to
+600 ms either way. Should-be comes from the phonemes heard in the sound (`mesh_*`), or, without a
+phoneme recogniser, from loudness (`envelope_*`). The names differ from those of SyncNet's scores,
+which these are not.
+
+Sign: positive offsets mean that the audio is early, as in SyncNet's AV offset.
+
+Shape letters: T frames at 25 fps, K = 31 shifts.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.sync_signals import (
+    bandpass,
+    loudness_track,
+    openness_track,
+    speech_frames,
+)
+from evals.metrics.windows import FPS, fill_short_gaps, windows_of
+from evals.recording import Recording
+
+MAX_SHIFT = 15
+PHONEME_BAND_HZ = (1.5, 8.0)
+LOUDNESS_BAND_HZ = (1.0, 6.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncParams:
+    """What decides a lip-sync number.
+
+    Attributes:
+        lead_ms: By how much a mouth is ahead of the sound when picture and sound match; taken
+            from the offset. See `MOUTH_LEADS`.
+        band_hz: Rates at which mouth and sound are compared.
+        min_motion: Standard deviation of the mouth's opening, as share of the face's height,
+            below which the mouth stands still. Mesh jitter on a re-encoded still is below 0.002,
+            speech above 0.02.
+        max_gap: Frames without a mesh that are bridged.
+        min_frames: Frames with face and speech that a correlation needs.
+        min_peak_deviations: A peak must be this many standard deviations of chance correlations
+            high to have a place.
+        window_s: Length of a window.
+        hop_s: From one window to the next.
+    """
+
+    lead_ms: float
+    band_hz: tuple[float, float]
+    min_motion: float = 0.004
+    max_gap: int = 5
+    min_frames: int = 25
+    min_peak_deviations: float = 3.0
+    window_s: float = 4.0
+    hop_s: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncCurve:
+    """Correlation of mouth and sound against the shift between them.
+
+    Attributes:
+        correlations: At shifts of -15 to 15 frames; positive shifts: the audio is early.
+        num_frames: Frames with face and speech behind the middle one.
+        bandwidth_hz: Of mouth and sound.
+    """
+
+    correlations: Float[np.ndarray, " K"]
+    num_frames: int
+    bandwidth_hz: float
+
+    @property
+    def is_edge(self) -> bool:
+        """Whether the highest correlation is at an end of the range, so its place is unknown."""
+        return int(np.argmax(self.correlations)) in {0, 2 * MAX_SHIFT}
+
+    @property
+    def peak(self) -> int | None:
+        """Index of the highest peak; ends of the range are no peaks; None if there is none."""
+        inner = self.correlations[1:-1]
+        is_peak = (inner >= self.correlations[:-2]) & (inner >= self.correlations[2:])
+        if not is_peak.any():
+            return None
+        return int(np.argmax(np.where(is_peak, inner, -np.inf))) + 1
+
+    @property
+    def offset_frames(self) -> float:
+        """Place of the peak, by a parabola through it and its neighbours; NaN without one."""
+        if self.peak is None:
+            return math.nan
+        before, at, after = self.correlations[self.peak - 1 : self.peak + 2]
+        bend = before - 2 * at + after
+        return self.peak - MAX_SHIFT + (0.5 * float((before - after) / bend) if bend else 0.0)
+
+    @property
+    def score(self) -> float:
+        """Peak minus median of the curve, as SyncNet's confidence; 0 without a peak."""
+        if self.peak is None:
+            return 0.0
+        return float(self.correlations[self.peak] - np.median(self.correlations))
+
+    @property
+    def score_at_zero(self) -> float:
+        """Correlation without a shift, minus the median of the curve."""
+        return float(self.correlations[MAX_SHIFT] - np.median(self.correlations))
+
+    @property
+    def deviations(self) -> float:
+        """Height of the peak in standard deviations of the correlation of unrelated signals.
+
+        Signals of bandwidth B over T seconds have 2 B T free values.
+        """
+        if self.peak is None:
+            return 0.0
+        free = 2 * self.bandwidth_hz * self.num_frames / FPS
+        return float(self.correlations[self.peak]) * math.sqrt(free)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncSignals:
+    """Mouth and sound on the frames of one video, band-limited.
+
+    Attributes:
+        mouth: Opening as the mesh sees it.
+        has_mouth: Frames that may be used.
+        sound: Opening as the sound asks for it, at the same moments.
+        has_sound: Frames with speech.
+        bandwidth_hz: Of both.
+    """
+
+    mouth: Float[np.ndarray, " T"]
+    has_mouth: Bool[np.ndarray, " T"]
+    sound: Float[np.ndarray, " T"]
+    has_sound: Bool[np.ndarray, " T"]
+    bandwidth_hz: float
+
+    def curve(self, start: int, stop: int, *, min_frames: int) -> SyncCurve:
+        """Correlates a stretch of the mouth with the sound at all shifts.
+
+        Args:
+            start: First frame of the mouth; the sound may come from outside the stretch.
+            stop: Past-the-last frame.
+            min_frames: Needed at each shift.
+
+        Raises:
+            NotMeasured: If there are too few frames with face and speech.
+        """
+        pairs = [self._pairs(start, stop, shift) for shift in range(-MAX_SHIFT, MAX_SHIFT + 1)]
+        if min(len(frames) for frames, _ in pairs) < min_frames:
+            raise NotMeasured(f"less than {min_frames / FPS:g} s of speech with a face")
+        return SyncCurve(
+            correlations=np.array([_correlation(self.mouth[a], self.sound[b]) for a, b in pairs]),
+            num_frames=len(pairs[MAX_SHIFT][0]),
+            bandwidth_hz=self.bandwidth_hz,
+        )
+
+    def _pairs(self, start: int, stop: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns frames of the mouth, and of the sound that is ``shift`` frames early."""
+        frames = np.arange(max(start, shift), min(stop, len(self.sound) + shift))
+        usable = self.has_mouth[frames] & self.has_sound[frames - shift]
+        return frames[usable], frames[usable] - shift
+
+
+def _correlation(first: Float[np.ndarray, " T"], second: Float[np.ndarray, " T"]) -> float:
+    """Returns Pearson's r; 0 if one of them is constant."""
+    first, second = first - first.mean(), second - second.mean()
+    power = float(first @ first) * float(second @ second)
+    return float(first @ second) / math.sqrt(power) if power > 0 else 0.0
+
+
+def mouth_signal(
+    face: Mapping[str, np.ndarray], params: SyncParams
+) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
+    """Returns the mouth's opening, band-limited, and the frames where it is known.
+
+    Args:
+        face: Features of the extractor ``face``.
+        params: Says how long gaps may be and what counts as motion.
+
+    Raises:
+        NotMeasured: If there is no face, or the mouth stands still.
+    """
+    aperture = face["lip_aperture"].astype(float)
+    if not np.isfinite(aperture).any():
+        raise NotMeasured("no face in any frame")
+    if float(np.nanstd(aperture)) < params.min_motion:
+        raise NotMeasured("no mouth motion")
+    filled, known = fill_short_gaps(aperture, max_gap=params.max_gap)
+    return bandpass(filled, params.band_hz), known
+
+
+class _Sync(Metric):
+    """What the lip-sync metrics share: signals, curve, windows."""
+
+    source: ClassVar[str]
+
+    def __init__(self, *, params: SyncParams, protocol: str) -> None:
+        self.settings = params
+        self.protocol = protocol
+        self.params = {**asdict(params), "band_hz": list(params.band_hz), "max_shift": MAX_SHIFT}
+        self.needs = ("face", self.source)
+
+    def signals(self, features: Features) -> SyncSignals:
+        """Returns mouth and sound of one recording."""
+        mouth, has_mouth = mouth_signal(features["face"], self.settings)
+        low_hz, high_hz = self.settings.band_hz
+        lead_s = self.settings.lead_ms / 1000
+        heard = features[self.source]
+        if self.source == "audio_envelope":
+            track, has_sound = loudness_track(
+                heard, num_frames=len(mouth), lead_s=lead_s, floor_db=20.0
+            )
+        else:
+            track, has_sound = _phoneme_track(heard, num_frames=len(mouth), lead_s=lead_s)
+        return SyncSignals(
+            mouth=mouth,
+            has_mouth=has_mouth,
+            sound=bandpass(track, (low_hz, high_hz)),
+            has_sound=has_sound,
+            bandwidth_hz=high_hz - low_hz,
+        )
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the value of the whole video, and of each window."""
+        signals = self.signals(features)
+        num_frames = len(signals.mouth)
+        curve = signals.curve(0, num_frames, min_frames=self.settings.min_frames)
+        value = self.value(curve)
+        return Score(
+            value=value, components=self._components(curve), windows=self._windows(signals)
+        )
+
+    def value(self, curve: SyncCurve) -> float:
+        """Returns the metric's number of one curve."""
+        raise NotImplementedError
+
+    def _windows(self, signals: SyncSignals) -> tuple[Window, ...]:
+        def value(start: int, stop: int) -> float:
+            try:
+                return self.value(
+                    signals.curve(start, stop, min_frames=self.settings.min_frames)
+                )
+            except NotMeasured:
+                return math.nan
+
+        length_s, hop_s = self.settings.window_s, self.settings.hop_s
+        return windows_of(len(signals.mouth), value, length_s=length_s, hop_s=hop_s)
+
+    def _components(self, curve: SyncCurve) -> dict[str, Any]:
+        offset_ms = curve.offset_frames * 1000 / FPS
+        peak = None if curve.peak is None else float(curve.correlations[curve.peak])
+        return {
+            "peak_correlation": peak,
+            "median_correlation": float(np.median(curve.correlations)),
+            "correlation_at_zero": float(curve.correlations[MAX_SHIFT]),
+            "offset_ms": None if peak is None else offset_ms,
+            "offset_in_words": offset_in_words(offset_ms),
+            "uncorrected_offset_ms": None if peak is None else offset_ms - self.settings.lead_ms,
+            "mouth_lead_ms": self.settings.lead_ms,
+            "is_edge": curve.is_edge,
+            "peak_deviations": curve.deviations,
+            "num_frames": curve.num_frames,
+            "curve": [round(float(r), 4) for r in curve.correlations],
+        }
+
+
+def _phoneme_track(
+    heard: Mapping[str, np.ndarray], *, num_frames: int, lead_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns openness and speech frames; the start of a recogniser's span is a phone's centre."""
+    starts, ends = heard["start_s"].astype(float), heard["end_s"].astype(float)
+    if not len(starts):
+        raise NotMeasured("no phonemes in the sound")
+    phonemes = [str(phoneme) for phoneme in heard["phonemes"]]
+    track = openness_track(phonemes, starts, num_frames=num_frames, lead_s=lead_s)
+    return track, speech_frames(starts, ends, num_frames=num_frames, lead_s=lead_s)
+
+
+def offset_in_words(offset_ms: float) -> str:
+    """Returns e.g. ``audio early by 80 ms``; empty for NaN."""
+    if math.isnan(offset_ms):
+        return ""
+    if round(offset_ms) == 0:
+        return "audio in time"
+    return f"audio {'early' if offset_ms > 0 else 'late'} by {abs(round(offset_ms))} ms"
+
+
+class MeshSync(_Sync):
+    """Highest correlation of mouth opening and heard phonemes at any shift, minus the median."""
+
+    name = "mesh_sync"
+    unit = "1"
+    higher_is_better = True
+    source = "phonemes_hama"
+
+    def value(self, curve: SyncCurve) -> float:
+        """Returns peak minus median."""
+        return curve.score
+
+
+class MeshSyncAtZero(_Sync):
+    """Correlation of mouth opening and heard phonemes as a viewer gets them, minus the median."""
+
+    name = "mesh_sync_at_zero"
+    unit = "1"
+    higher_is_better = True
+    source = "phonemes_hama"
+
+    def value(self, curve: SyncCurve) -> float:
+        """Returns the middle of the curve minus its median."""
+        return curve.score_at_zero
+
+
+class MeshOffset(_Sync):
+    """Time by which the audio is early; negative when it is late."""
+
+    name = "mesh_offset_ms"
+    unit = "ms"
+    higher_is_better = None
+    source = "phonemes_hama"
+
+    def value(self, curve: SyncCurve) -> float:
+        """Returns the place of the peak.
+
+        Raises:
+            NotMeasured: If the peak is at the edge of the range, or no higher than chance.
+        """
+        if curve.is_edge:
+            raise NotMeasured(f"the best shift is at the edge of +-{MAX_SHIFT * 1000 // FPS} ms")
+        if curve.deviations < self.settings.min_peak_deviations:
+            raise NotMeasured(f"no clear peak: {curve.deviations:.1f} deviations of chance")
+        return curve.offset_frames * 1000 / FPS
+
+
+class EnvelopeSync(_Sync):
+    """Highest correlation of mouth opening and loudness at any shift, minus the median."""
+
+    name = "envelope_sync"
+    unit = "1"
+    higher_is_better = True
+    source = "audio_envelope"
+
+    def value(self, curve: SyncCurve) -> float:
+        """Returns peak minus median."""
+        return curve.score

@@ -1,0 +1,50 @@
+"""Where a number came from: versions, revision and machine. No times of day."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "streamchar", "torch", "numpy", "scipy", "av", "soxr", "jiwer", "rapidfuzz", "faster-whisper",
+    "ctranslate2", "moonshine-voice", "hama", "onnxruntime", "ai-edge-litert", "dlib-bin",
+    "opencv-python-headless",
+)  # fmt: skip
+
+
+def provenance() -> dict[str, Any]:
+    """Returns versions, git revision and device as JSON values; what is not installed is left out."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"versions": versions, "git": git_revision(), "device": device()}
+
+
+def git_revision() -> str:
+    """Commit of this checkout, with ``+changes`` if files differ from it; empty outside git."""
+    folder = Path(__file__).resolve().parent
+    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "-uno"])
+    try:
+        revision, changes = (
+            subprocess.run(c, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+            for c in commands
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return revision + ("+changes" if changes else "")
+
+
+def device() -> str:
+    """Names the machine's processor and how many cores may be used."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text().splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        model = names[0] if names else model
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}"

@@ -1,0 +1,247 @@
+"""Systems x prompts -> recording folders. The harness holds the clock.
+
+Rules of a valid run: a warm-up request goes before the first timed one; a chunk has arrived when the
+system hands over its frames and samples in host memory, so its device has finished with them; nothing
+but copying to disk is done between two chunks; a failed stream is kept as a failure.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from evals.content import write_atomically
+from evals.jsonl import InputError
+from evals.provenance import device
+from evals.run_folder import recording_folder
+from evals.system import Prompt, System
+from streamchar_ref.media import AVChunk, MediaError
+from streamchar_ref.media.encode import write_lossless, write_wav
+
+WARM_UP_CHUNKS = 2
+SPOOL_BATCH = 32
+
+Clock = Callable[[], float]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to record, and where to.
+
+    Attributes:
+        out: Run folder.
+        suite: Name of the suite.
+        seed: Of the generation, the same for every prompt.
+        settings: Of the system, for provenance.
+        warm_up: Whether a short untimed request goes first; without it there are no speed scores.
+        retry_failed: Record again what failed before.
+    """
+
+    out: Path
+    suite: str
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    warm_up: bool = True
+    retry_failed: bool = False
+
+
+@dataclass(kw_only=True)
+class _Spool:
+    """Chunks on their way to disk; frames go to a raw file, so that memory stays bounded."""
+
+    path: Path
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[np.ndarray] = field(default_factory=list)
+    shape: tuple[int, ...] = ()
+
+    def add(self, chunk: AVChunk, t_arrival_s: float) -> None:
+        """Copies one chunk.
+
+        Raises:
+            MediaError: If the chunk breaks the contract of a stream.
+        """
+        if chunk.index != len(self.lines):
+            raise MediaError(f"chunk {len(self.lines)} came with index {chunk.index}")
+        self.shape = self.shape or chunk.frames.shape[1:]
+        if chunk.frames.shape[1:] != self.shape:
+            raise MediaError(
+                f"chunk {chunk.index}: frame size changes from {self.shape} to "
+                f"{chunk.frames.shape[1:]}"
+            )
+        if not np.isfinite(chunk.samples).all():
+            raise MediaError(f"chunk {chunk.index}: some audio samples are NaN or infinite")
+        with self.path.open("ab") as file:
+            np.ascontiguousarray(chunk.frames).tofile(file)
+        self.samples.append(chunk.samples)
+        self.lines.append(
+            {
+                "index": chunk.index,
+                "num_frames": len(chunk.frames),
+                "num_samples": len(chunk.samples),
+                "t_arrival_s": round(t_arrival_s, 6),
+            }
+        )
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Reads the frames back in batches."""
+        size = int(np.prod(self.shape))
+        with self.path.open("rb") as file:
+            while (flat := np.fromfile(file, np.uint8, size * SPOOL_BATCH)).size:
+                yield flat.reshape(-1, *self.shape)
+
+
+def record(
+    system: System,
+    prompts: Sequence[Prompt],
+    plan: Plan,
+    *,
+    clock: Clock = time.perf_counter,
+    progress: Progress = lambda what, done, total: None,
+) -> dict[str, int]:
+    """Records every prompt that the run folder does not hold yet.
+
+    Args:
+        system: Anything that streams.
+        prompts: Of one suite.
+        plan: Where to, seed and rules.
+        clock: Monotonic seconds; replaced in tests.
+        progress: Told ``(prompt_id, done, total)``.
+
+    Returns:
+        Counts: ``recorded``, ``failed``, ``kept`` (there already).
+
+    Raises:
+        InputError: If the folder holds a recording made with other settings.
+    """
+    counts = {"recorded": 0, "failed": 0, "kept": 0}
+    todo = []
+    for prompt in prompts:
+        if _is_kept(system, prompt, plan):
+            counts["kept"] += 1
+        else:
+            todo.append(prompt)
+    if todo and plan.warm_up:
+        _warm_up(system, todo[0], plan.seed)
+    for done, prompt in enumerate(todo):
+        progress(f"{system.name}: {prompt.prompt_id}", done, len(todo))
+        counts["recorded" if record_one(system, prompt, plan, clock=clock) else "failed"] += 1
+    progress(system.name, len(todo), len(todo))
+    return counts
+
+
+def record_one(
+    system: System, prompt: Prompt, plan: Plan, *, clock: Clock = time.perf_counter
+) -> bool:
+    """Streams one prompt into its folder; returns whether it came to its end.
+
+    The folder appears when it is complete. A stream that fails leaves ``meta.json`` and
+    ``error.txt`` with the traceback.
+    """
+    folder = recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
+    partial = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    spool = _Spool(path=partial / "frames.raw")
+    error = ""
+    try:
+        _stream(system, prompt, plan.seed, spool, clock)
+        _write_media(partial, spool, system)
+    except Exception:  # the one place where a system's error becomes a failed recording
+        error = traceback.format_exc()
+        (partial / "error.txt").write_text(error, encoding="utf-8")
+    spool.path.unlink(missing_ok=True)
+    Image.fromarray(prompt.reference).save(partial / "reference.png")
+    meta = _meta(system, prompt, plan, spool)
+    write_atomically(partial / "meta.json", _json(meta))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
+    return not error
+
+
+def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:
+    start = clock()
+    for chunk in system.stream(prompt, seed=seed):
+        spool.add(chunk, clock() - start)
+    if not spool.lines:
+        raise MediaError("the system yielded no chunks")
+    if not sum(line["num_frames"] for line in spool.lines):
+        raise MediaError("the system yielded chunks without frames")
+
+
+def _write_media(folder: Path, spool: _Spool, system: System) -> None:
+    write_lossless(folder / "video.mkv", spool.frames(), fps=system.fps)
+    samples = np.concatenate(spool.samples)
+    write_wav(folder / "audio.wav", samples, sample_rate=system.sample_rate)
+    lines = "".join(json.dumps(line) + "\n" for line in spool.lines)
+    (folder / "chunks.jsonl").write_text(lines)
+
+
+def _warm_up(system: System, prompt: Prompt, seed: int) -> None:
+    try:
+        for _ in islice(system.stream(prompt, seed=seed), WARM_UP_CHUNKS):
+            pass
+    except Exception:  # the timed request meets the same error and keeps it
+        return
+
+
+def _is_kept(system: System, prompt: Prompt, plan: Plan) -> bool:
+    folder = recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
+    if not (folder / "meta.json").is_file():
+        return False
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    for field_name, now in (
+        ("prompt_hash", prompt_hash(prompt)),
+        ("settings", dict(plan.settings)),
+    ):
+        if meta[field_name] != now:
+            raise InputError(
+                f"{folder} was recorded with another {field_name.replace('_', ' ')}: "
+                f"{meta[field_name]} then, {now} now; choose another --out"
+            )
+    return not (plan.retry_failed and (folder / "error.txt").is_file())
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """Twelve hex digits that stand for everything a system is told."""
+    pieces = [[piece.t_s, piece.text] for piece in prompt.pieces]
+    words = [prompt.transcript, pieces, prompt.voice, prompt.caption, prompt.seed, prompt.groups]
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(prompt.reference).tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str, Any]:
+    return {
+        "system": system.name,
+        "settings": dict(plan.settings),
+        "checkpoint": str(getattr(system, "checkpoint", "")),
+        "suite": plan.suite,
+        "sample_id": prompt.prompt_id,
+        "seed": plan.seed,
+        "prompt_hash": prompt_hash(prompt),
+        "transcript": prompt.transcript,
+        "voice": prompt.voice,
+        "caption": prompt.caption,
+        "language": prompt.groups.get("language", "en"),
+        "groups": prompt.groups,
+        "fps": system.fps,
+        "sample_rate": system.sample_rate,
+        "num_frames": sum(line["num_frames"] for line in spool.lines),
+        "num_samples": sum(line["num_samples"] for line in spool.lines),
+        "is_warm": plan.warm_up,
+        "device": device(),
+    }
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

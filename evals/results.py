@@ -1,0 +1,241 @@
+"""Scores on disk: rows, curves over playing time, and summaries, byte for byte repeatable.
+
+``scores.jsonl`` holds a row for each sample, metric and protocol, also for what could not be
+measured. ``windows.csv`` holds curves. ``summary.json`` holds means, intervals and counts with the
+unit and direction of each metric, so that reports need no metric classes.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from evals.content import write_atomically
+from evals.metrics.base import Status
+
+STATUSES: tuple[str, ...] = get_args(Status)
+SET_ID = "*"
+"""``sample_id`` of a metric on a whole set, such as ``fvd``."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """One metric under one protocol on one sample.
+
+    Attributes:
+        sample_id: Of the prompt or manifest line; ``*`` for a metric on the whole set.
+        system: What made the sample.
+        suite: Which prompts.
+        seed: Of the generation.
+        metric: Name of the metric.
+        protocol: Name and version of its parameters.
+        protocol_hash: Of all its parameters.
+        domain: ``real`` or ``world``.
+        value: In the metric's unit; ``None`` if unscored.
+        weight: Share in the mean over samples.
+        status: ``computed``, or why there is no value.
+        reason: For a reader of the table; empty if computed.
+        components: What the value was made of, as JSON values; NaN becomes ``None``.
+
+    A row that claims to be computed but has no finite value becomes an evaluator failure.
+
+    Raises:
+        ValueError: If there is a value though the status says there is none, the status is
+            unknown, or the weight is not a share.
+    """
+
+    sample_id: str
+    system: str
+    suite: str
+    seed: int
+    metric: str
+    protocol: str
+    protocol_hash: str
+    domain: str
+    value: float | None
+    weight: float
+    status: Status
+    reason: str
+    components: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        value = None if self.value is None or math.isnan(self.value) else float(self.value)
+        self._set(value=value, weight=float(self.weight), components=_jsonable(self.components))
+        if self.status not in STATUSES:
+            raise ValueError(f"{self.where}: unknown status {self.status!r}")
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(f"{self.where}: weight {self.weight} is not a share")
+        if self.status != "computed" and value is not None:
+            raise ValueError(f"{self.where}: status {self.status} with value {value}")
+        if self.status == "computed" and (value is None or math.isinf(value)):
+            reason = self.reason or f"computed, but the value is {value}"
+            self._set(value=None, status="evaluator_failure", reason=reason)
+
+    def _set(self, **changes: Any) -> None:
+        for name, content in changes.items():
+            object.__setattr__(self, name, content)
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str, str, str]:
+        """What no two rows of a file share; also their order."""
+        sample = (self.system, self.suite, self.sample_id, self.seed)
+        return (*sample, self.metric, self.protocol, self.protocol_hash)
+
+    @property
+    def where(self) -> str:
+        """The row in words, for messages."""
+        return f"{self.system}/{self.suite}/{self.sample_id}/{self.seed} {self.protocol}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowRow:
+    """One metric on a stretch of one sample.
+
+    Attributes:
+        sample_id: As in `ScoreRow`.
+        system: What made the sample.
+        suite: Which prompts.
+        seed: Of the generation.
+        metric: Name of the metric.
+        protocol: Name and version of its parameters.
+        t0_s: Start in playing time.
+        t1_s: End in playing time.
+        value: In the metric's unit; ``None`` if nothing could be measured there.
+    """
+
+    sample_id: str
+    system: str
+    suite: str
+    seed: int
+    metric: str
+    protocol: str
+    t0_s: float
+    t1_s: float
+    value: float | None
+
+
+def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
+    """Writes rows in their order; the same rows give the same bytes, in whatever order they come.
+
+    Args:
+        path: A JSONL file; replaced in one step, so a reader never sees half of it.
+        rows: Equal rows are written once.
+
+    Raises:
+        ValueError: If two different rows have the same key.
+    """
+    lines: dict[tuple[str, str, str, int, str, str, str], str] = {}
+    for row in sorted(rows, key=lambda row: row.key):
+        line = dump_json(asdict(row))
+        if lines.setdefault(row.key, line) != line:
+            raise ValueError(f"two different rows for {row.where} #{row.protocol_hash}")
+    write_atomically(path, "".join(line + "\n" for line in lines.values()).encode())
+
+
+def read_scores(path: Path) -> list[ScoreRow]:
+    """Reads what `write_scores` wrote.
+
+    Args:
+        path: A JSONL file.
+
+    Returns:
+        Rows in the order of the file.
+
+    Raises:
+        ValueError: If a line is not a row; the message names file and line.
+    """
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line:
+            continue
+        try:
+            rows.append(ScoreRow(**json.loads(line)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    return rows
+
+
+def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:
+    """Writes curves as CSV in a fixed order; text cells are guarded by `guard_cell`."""
+    names = [column.name for column in fields(WindowRow)]
+    order = sorted(rows, key=lambda row: (*(getattr(row, name) for name in _WINDOW_ORDER),))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(getattr(row, name)) for name in names] for row in order)
+    write_atomically(path, text.getvalue().encode())
+
+
+_WINDOW_ORDER = ("system", "suite", "sample_id", "seed", "metric", "protocol", "t0_s", "t1_s")
+
+
+def read_windows(path: Path) -> list[WindowRow]:
+    """Reads what `write_windows` wrote; an empty value is ``None``."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [_window(cells) for cells in csv.DictReader(file)]
+
+
+def guard_cell(text: str) -> str:
+    """Keeps a spreadsheet from running a text cell as a formula.
+
+    Text that starts with ``= + - @``, a tab or a carriage return gets a leading apostrophe, as
+    does such text that has apostrophes before it already, so that `unguard_cell` can undo it.
+
+    Args:
+        text: Any text of a CSV file, e.g. a sample_id. Numbers are written as they are.
+
+    Returns:
+        What to write.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguard_cell(cell: str) -> str:
+    """Undoes `guard_cell`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def dump_json(value: Any, *, indent: int | None = None) -> str:
+    """Returns JSON with sorted keys, in ASCII, floats as ``repr`` gives them, and never NaN."""
+    return json.dumps(value, sort_keys=True, allow_nan=False, indent=indent)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return guard_cell(value) if isinstance(value, str) else repr(value)
+
+
+def _window(cells: Mapping[str, str]) -> WindowRow:
+    texts = {
+        name: unguard_cell(cells[name])
+        for name in ("sample_id", "system", "suite", "metric", "protocol")
+    }
+    return WindowRow(
+        **texts,
+        seed=int(cells["seed"]),
+        t0_s=float(cells["t0_s"]),
+        t1_s=float(cells["t1_s"]),
+        value=float(cells["value"]) if cells["value"] else None,
+    )
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain JSON values: numpy scalars and arrays unpacked, tuples as lists, NaN as ``None``."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _jsonable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,112 @@
+"""The run folder: where recordings, rows and provenance of one run lie, and how they are read back."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evals.content import write_atomically
+from evals.jsonl import InputError
+from evals.manifest import load_manifest, read_arrivals
+from evals.recording import Recording, Trace
+
+SCHEMA_VERSION = 1
+
+
+def recordings_of(run: Path) -> list[Recording]:
+    """Reads what a run holds: recorded streams, and the samples of its manifest if it has one.
+
+    Raises:
+        InputError: If there is neither, or a recording folder is damaged.
+    """
+    folders = sorted((run / "recordings").glob("*/*/*/*/"))
+    found = [read_recording(folder) for folder in folders if (folder / "meta.json").is_file()]
+    manifest = read_run(run).get("manifest")
+    if manifest:
+        found += load_manifest((run / manifest).resolve())
+    if not found:
+        raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
+    return found
+
+
+def recording_folder(run: Path, system: str, suite: str, sample_id: str, seed: int) -> Path:
+    """Where one recording lies."""
+    return run / "recordings" / system / suite / sample_id / str(seed)
+
+
+def read_recording(folder: Path) -> Recording:
+    """Reads a recording folder without decoding anything.
+
+    Raises:
+        InputError: If files are missing or the chunks do not add up to what ``meta.json`` says.
+    """
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    error_path = folder / "error.txt"
+    error = ""
+    if error_path.is_file():
+        error = error_path.read_text(encoding="utf-8").strip().splitlines()[-1]
+    trace = None if error else _trace(folder, meta)
+    reference = folder / "reference.png"
+    return Recording(
+        sample_id=meta["sample_id"],
+        system=meta["system"],
+        suite=meta["suite"],
+        seed=meta["seed"],
+        transcript=meta["transcript"],
+        video_path=folder / "video.mkv",
+        audio_path=folder / "audio.wav",
+        reference_path=reference if reference.is_file() else None,
+        language=meta["language"],
+        checkpoint=meta["checkpoint"],
+        trace=trace,
+        groups=meta["groups"],
+        error=error,
+    )
+
+
+def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
+    for name in ("video.mkv", "audio.wav", "chunks.jsonl"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: {name} is missing; record this sample again")
+    arrivals = read_arrivals(folder / "chunks.jsonl")
+    counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
+    if counts != (meta["num_frames"], meta["num_samples"]):
+        raise InputError(
+            f"{folder}: chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
+            f"{meta['num_frames']} and {meta['num_samples']}; record this sample again"
+        )
+    return Trace(
+        arrivals=arrivals,
+        fps=meta["fps"],
+        sample_rate=meta["sample_rate"],
+        is_warm=meta["is_warm"],
+        device=meta["device"],
+    )
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """Reads ``run.json``; empty if there is none yet.
+
+    Raises:
+        InputError: If it was written by a newer version.
+    """
+    path = run / "run.json"
+    if not path.is_file():
+        return {}
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("schema_version", 0) > SCHEMA_VERSION:
+        raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
+    return content
+
+
+def update_run(run: Path, **entries: Any) -> None:
+    """Writes entries into ``run.json`` beside what it holds already."""
+    content = {"schema_version": SCHEMA_VERSION} | read_run(run) | entries
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_atomically(run / "run.json", text.encode())
+
+
+def relative_to_run(path: Path, run: Path) -> str:
+    """A path as ``run.json`` keeps it: from the run folder, so that both can move together."""
+    return os.path.relpath(path.resolve(), run.resolve())

@@ -1,0 +1,97 @@
+"""Scores in the run folder: new rows beside earlier ones, summary and provenance brought up to date."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evals.canonical import notes_on
+from evals.metrics import METRICS, SET_METRICS
+from evals.metrics.base import Metric
+from evals.provenance import provenance
+from evals.recording import Recording
+from evals.results import (
+    SET_ID, ScoreRow, WindowRow, read_scores, read_windows, write_scores, write_windows,
+)  # fmt: skip
+from evals.run_folder import read_run, update_run
+from evals.score import Options, Progress, Scored, score
+from evals.set_metric import SetMetric
+from evals.summary import MetricInfo, SummaryRow, summarise, write_summary
+
+
+def score_run(
+    run: Path,
+    recordings: Sequence[Recording],
+    *,
+    metrics: Sequence[Metric],
+    set_metrics: Sequence[SetMetric],
+    options: Options,
+    progress: Progress,
+    config: dict[str, Any] | None = None,
+) -> list[ScoreRow]:
+    """Scores recordings and writes ``scores.jsonl``, ``windows.csv``, ``summary.json``, ``run.json``.
+
+    Rows of other metrics and protocols that the folder holds already are kept, as long as their
+    recording is still there.
+
+    Args:
+        run: Run folder; made if it is not there.
+        recordings: What to score.
+        metrics: With a value for every recording.
+        set_metrics: With a value for every system and suite.
+        options: Input, workers, reference set.
+        progress: Told what is done.
+        config: For ``run.json``.
+
+    Returns:
+        The rows that were computed now.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    scored = score(
+        recordings, metrics=metrics, set_metrics=set_metrics, options=options, progress=progress
+    )
+    rows, windows = _beside_earlier(run, recordings, scored)
+    write_scores(run / "scores.jsonl", rows)
+    write_windows(run / "windows.csv", windows)
+    write_summary(run / "summary.json", summaries_of(rows))
+    used = {row.protocol_hash for row in rows}
+    known = read_run(run).get("protocols", {}) | scored.protocols
+    update_run(
+        run,
+        **provenance(),
+        **(config or {}),
+        protocols={digest: params for digest, params in known.items() if digest in used},
+        notes={r.recording_id: notes for r in recordings if not r.error and (notes := notes_on(r))},
+    )
+    log = run / "errors.txt"
+    log.unlink(missing_ok=True)
+    if scored.logs:
+        log.write_text("\n".join(scored.logs), encoding="utf-8")
+    return scored.rows
+
+
+def summaries_of(rows: Sequence[ScoreRow]) -> list[SummaryRow]:
+    """Summarises rows with the units and directions of all known metrics."""
+    infos = {m.name: MetricInfo(m.unit, m.higher_is_better) for m in (*METRICS, *SET_METRICS)}
+    return summarise(rows, infos)
+
+
+def _beside_earlier(
+    run: Path, recordings: Sequence[Recording], scored: Scored
+) -> tuple[list[ScoreRow], list[WindowRow]]:
+    if not (run / "scores.jsonl").is_file():
+        return scored.rows, scored.windows
+    here = {(r.system, r.suite, r.sample_id, r.seed) for r in recordings}
+    sets = {(r.system, r.suite, SET_ID, 0) for r in recordings}
+    now = {(*_sample(row), row.metric, row.protocol) for row in scored.rows}
+
+    def is_kept(row: ScoreRow | WindowRow) -> bool:
+        replaced = (*_sample(row), row.metric, row.protocol) in now
+        return not replaced and _sample(row) in here | sets
+
+    rows = [row for row in read_scores(run / "scores.jsonl") if is_kept(row)]
+    windows = [row for row in read_windows(run / "windows.csv") if is_kept(row)]
+    return rows + scored.rows, windows + scored.windows
+
+
+def _sample(row: ScoreRow | WindowRow) -> tuple[str, str, str, int]:
+    return (row.system, row.suite, row.sample_id, row.seed)

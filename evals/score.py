@@ -1,0 +1,306 @@
+"""Recordings x metrics -> rows. Decodes and runs networks only for what is not cached."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from evals.canonical import NATIVE, canonical, recording_hash
+from evals.extractors import EXTRACTORS
+from evals.features import (
+    Arrays, FeatureView, Missing, extract, feature_protocol, limit_threads, load,
+    reference_features, unavailable,
+)  # fmt: skip
+from evals.metrics.base import Context, Metric, NotMeasured, Score, protocol_hash
+from evals.recording import Recording
+from evals.results import SET_ID, ScoreRow, WindowRow, outcome
+from evals.set_metric import SetMetric
+from streamchar_ref.media import MediaError
+
+Progress = Callable[[str, int, int], None]
+"""Told ``(what, done, total)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to score.
+
+    Attributes:
+        native: Score files as they are, not their canonical encode.
+        jobs: Worker processes; results do not depend on it.
+        reference_system: System whose recordings are the reference set of Frechet distances.
+    """
+
+    native: bool = False
+    jobs: int = 1
+    reference_system: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What scoring gives.
+
+    Attributes:
+        rows: One a recording, metric and protocol; one a system and suite for set metrics.
+        windows: Metrics over playing time.
+        protocols: Hash to everything that decides the number.
+        logs: Tracebacks of evaluator failures.
+    """
+
+    rows: list[ScoreRow]
+    windows: list[WindowRow]
+    protocols: dict[str, Any]
+    logs: list[str] = field(default_factory=list)
+
+
+def score(
+    recordings: Sequence[Recording],
+    *,
+    metrics: Sequence[Metric],
+    set_metrics: Sequence[SetMetric] = (),
+    options: Options,
+    progress: Progress = lambda what, done, total: None,
+) -> Scored:
+    """Scores recordings; each sample gets a row for each metric, whatever happens to it.
+
+    Args:
+        recordings: Of any systems and suites.
+        metrics: With a value for every recording.
+        set_metrics: With a value for every system and suite.
+        options: Input, workers, reference set.
+        progress: Told what is done.
+
+    Returns:
+        Rows, windows, protocols and logs.
+    """
+    names = _extractors_of([*metrics, *set_metrics])
+    features = _all_features(recordings, names, options, progress)
+    context = Context(references=_references(recordings, features))
+    scored = Scored(rows=[], windows=[], protocols={})
+    for recording, view in zip(recordings, features, strict=True):
+        for metric in metrics:
+            _add(scored, recording, metric, _score_one(recording, metric, view, context), options)
+    for metric in set_metrics:
+        _add_sets(scored, recordings, features, metric, options)
+    scored.logs.extend(dict.fromkeys(log for view in features for log in view.logs()))
+    return scored
+
+
+def _score_one(recording: Recording, metric: Metric, view: FeatureView, context: Context) -> Score:
+    if recording.error:
+        return Score(value=np.nan, weight=0.0, status="generation_failure", reason=recording.error)
+    return metric.score(recording, view, context)
+
+
+def _extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
+    wanted = {name for metric in metrics for name in metric.needs if name in EXTRACTORS}
+    return [name for name in EXTRACTORS if name in wanted]
+
+
+def _all_features(
+    recordings: Sequence[Recording], names: Sequence[str], options: Options, progress: Progress
+) -> list[FeatureView]:
+    absent = unavailable(names)
+    runnable = [name for name in names if name not in absent]
+    known: dict[int, dict[str, Arrays | Missing]] = {}
+    todo: dict[int, list[str]] = {}
+    for index, recording in enumerate(recordings):
+        if recording.error:
+            known[index] = {}
+            continue
+        known[index] = load(recording, runnable, native=options.native)
+        todo[index] = [name for name in runnable if name not in known[index]]
+    todo = {index: missing for index, missing in todo.items() if missing}
+    for index, found in _run_jobs(recordings, todo, options, progress):
+        known[index] |= found
+    return [
+        FeatureView(known[index] | absent | _reference_of(recording, names))
+        for index, recording in enumerate(recordings)
+    ]
+
+
+def _run_jobs(
+    recordings: Sequence[Recording],
+    todo: Mapping[int, Sequence[str]],
+    options: Options,
+    progress: Progress,
+) -> Iterable[tuple[int, dict[str, Arrays | Missing]]]:
+    """Runs what is not cached: first the canonical encodes, then picture and sound apart."""
+    if not todo:
+        return
+    jobs = [
+        (index, group)
+        for index, names in todo.items()
+        for group in _by_track(names)
+    ]  # fmt: skip
+    with ProcessPoolExecutor(
+        max_workers=max(1, min(options.jobs, len(jobs))),
+        mp_context=get_context("spawn"),
+        initializer=limit_threads,
+    ) as pool:
+        if not options.native:
+            encodes = [pool.submit(_encode, recordings[index]) for index in todo]
+            _watch(encodes, "encoding", progress)
+        futures = [
+            pool.submit(_extract_job, recordings[index], group, options.native)
+            for index, group in jobs
+        ]
+        _watch(futures, "measuring", progress)
+        for (index, group), future in zip(jobs, futures, strict=True):
+            failed = future.result()
+            found = load(recordings[index], group, native=options.native)
+            yield index, {**found, **failed}
+
+
+def _by_track(names: Sequence[str]) -> list[list[str]]:
+    groups = [
+        [name for name in names if EXTRACTORS[name].track != "audio"],
+        [name for name in names if EXTRACTORS[name].track == "audio"],
+    ]
+    return [group for group in groups if group]
+
+
+def _watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> None:
+    for done, future in enumerate(futures):
+        progress(what, done, len(futures))
+        future.result()
+    progress(what, len(futures), len(futures))
+
+
+def _encode(recording: Recording) -> None:
+    try:
+        canonical(recording)
+    except MediaError:
+        return  # the extraction that follows meets it again and makes rows of it
+
+
+def _extract_job(
+    recording: Recording, names: Sequence[str], native: bool
+) -> dict[str, Arrays | Missing]:
+    """Fills the cache and returns only what is not cached: the reasons of failures."""
+    found = extract(recording, names, native=native)
+    return {
+        name: missing
+        for name, missing in found.items()
+        if isinstance(missing, Missing) and name in names
+    }
+
+
+def _reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+    if "identity" not in names or recording.error:
+        return {}
+    missing = Missing(reason="no reference picture", status="not_applicable")
+    if recording.reference_path is None:
+        return {"reference_identity": missing}
+    return {"reference_identity": reference_features(recording.reference_path)["identity"]}
+
+
+def _references(
+    recordings: Sequence[Recording], features: Sequence[FeatureView]
+) -> dict[str, np.ndarray]:
+    found = {}
+    for recording, view in zip(recordings, features, strict=True):
+        try:
+            embedding = view["reference_identity"]["embedding"]
+        except (NotMeasured, KeyError):
+            continue
+        if len(embedding):
+            found[recording.identity] = embedding[0]
+    return found
+
+
+def _add(
+    scored: Scored, recording: Recording, metric: Metric, score: Score, options: Options
+) -> None:
+    params = {
+        "metric": metric.name,
+        "protocol": metric.protocol,
+        "params": metric.params,
+        **feature_protocol(metric.needs, native=options.native),
+    }
+    row = _row(scored, recording, metric, score, params)
+    for window in score.windows:
+        scored.windows.append(
+            WindowRow(
+                sample_id=row.sample_id,
+                system=row.system,
+                suite=row.suite,
+                seed=row.seed,
+                metric=row.metric,
+                protocol=row.protocol,
+                t0_s=window.t0_s,
+                t1_s=window.t1_s,
+                value=window.value,
+            )
+        )
+
+
+def _row(
+    scored: Scored,
+    recording: Recording,
+    metric: Metric | SetMetric,
+    score: Score,
+    params: Mapping[str, Any],
+    sample_id: str = "",
+) -> ScoreRow:
+    digest = protocol_hash(params)
+    scored.protocols[digest] = params
+    row = ScoreRow(
+        sample_id=sample_id or recording.sample_id,
+        system=recording.system,
+        suite=recording.suite,
+        seed=0 if sample_id else recording.seed,
+        metric=metric.name,
+        protocol=metric.protocol + ("+native" if params["input"] == NATIVE else ""),
+        protocol_hash=digest,
+        domain=recording.domain,
+        **outcome(score),
+    )
+    scored.rows.append(row)
+    return row
+
+
+def _add_sets(
+    scored: Scored,
+    recordings: Sequence[Recording],
+    features: Sequence[FeatureView],
+    metric: SetMetric,
+    options: Options,
+) -> None:
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, recording in enumerate(recordings):
+        groups.setdefault((recording.system, recording.suite), []).append(index)
+    for (system, suite), members in groups.items():
+        others = groups.get((options.reference_system, suite), [])
+        if system == options.reference_system:
+            others = []
+        reference = [i for i in others if not recordings[i].error]
+        params = {
+            "metric": metric.name,
+            "protocol": metric.protocol,
+            "params": metric.params,
+            "reference": _reference_name(recordings, reference, options),
+            **feature_protocol(metric.needs, native=options.native),
+        }
+        usable = [features[i] for i in members if not recordings[i].error]
+        value = metric.score_set(usable, [features[i] for i in reference])
+        _row(scored, recordings[members[0]], metric, value, params, sample_id=SET_ID)
+
+
+def _reference_name(
+    recordings: Sequence[Recording], reference: Sequence[int], options: Options
+) -> dict[str, Any] | None:
+    """Names the reference set, so that distances to other sets have another protocol hash."""
+    if not reference:
+        return None
+    digests = sorted(recording_hash(recordings[i], native=options.native) for i in reference)
+    return {"system": options.reference_system, "content": protocol_hash({"of": digests})}
+
+
+def default_jobs() -> int:
+    """One worker for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,64 @@
+"""Record systems on a suite, score them, and write the report: everything in one command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.choice import choose_metrics
+from evals.commands.score import count_statuses, share_failed
+from evals.commands.terminal import ProgressBar, usage_errors
+from evals.jsonl import InputError
+from evals.make_system import make_system
+from evals.record import Plan, record
+from evals.run_folder import recordings_of
+from evals.run_scores import score_run
+from evals.score import Options, default_jobs
+from evals.suites import load_suite
+from reports.build import build_report, headline
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="Name of a suite, or a JSONL file of prompts.")],
+    systems: Annotated[str, typer.Option(help="Comma-separated; see: streamchar ls systems")],
+    out: Annotated[Path, typer.Option(help="Run folder.")],
+    reference: Annotated[
+        str, typer.Option(help="System that is the reference set of Frechet distances.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the generation.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+) -> None:
+    """Record systems on a suite, score them, and write the report.
+
+    The same command again goes on where it stopped. Example:
+    streamchar run smoke --systems ground_truth,static_portrait --out runs/first
+    """
+    progress = ProgressBar()
+    with usage_errors():
+        names = [name for name in systems.split(",") if name]
+        if reference and reference not in names:
+            raise InputError(f"--reference {reference!r} is not among --systems")
+        prompts = load_suite(suite)[:limit]
+        plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
+        failed = sum(
+            record(make_system(n, {}), prompts, plan, progress=progress)["failed"] for n in names
+        )
+        metrics, set_metrics = choose_metrics([], "default")
+        rows = score_run(
+            out,
+            recordings_of(out),
+            metrics=metrics,
+            set_metrics=set_metrics,
+            options=Options(jobs=jobs or default_jobs(), reference_system=reference),
+            progress=progress,
+        )
+        progress.close()
+        page = build_report([out], out / "report.html")
+    typer.echo(headline([out]))
+    typer.echo(f"{count_statuses(rows)}", err=True)
+    typer.echo(f"report: {page}")
+    raise typer.Exit(code=1 if failed or share_failed(rows) else 0)

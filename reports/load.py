@@ -1,0 +1,154 @@
+"""Runs from disk as tidy data frames."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from glob import glob
+from html import escape
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from evals.compare import Comparison, compare
+from evals.results import ScoreRow, WindowRow, read_scores, read_windows
+from evals.summary import MetricInfo, SummaryRow, infos_of, read_summary, summarise
+
+Row = TypeVar("Row", ScoreRow, WindowRow)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Scores of one or more runs, side by side.
+
+    A system that two runs have scored on the same samples appears once for each run, as
+    ``system (run)``.
+
+    Attributes:
+        paths: Run folders.
+        rows: Scores of all runs.
+        window_rows: Curves of all runs.
+        infos: Metric name -> unit and direction.
+    """
+
+    paths: tuple[Path, ...]
+    rows: tuple[ScoreRow, ...]
+    window_rows: tuple[WindowRow, ...]
+    infos: dict[str, MetricInfo]
+
+    @cached_property
+    def summaries(self) -> list[SummaryRow]:
+        """Means over all runs together."""
+        return summarise(self.rows, self.infos)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every system against every other, paired."""
+        return compare(self.rows, self.infos)
+
+    @cached_property
+    def long(self) -> pd.DataFrame:
+        """A row for each sample, metric and protocol; ``value`` is NaN where there is none."""
+        return _frame(self.rows, ScoreRow).astype({"value": "float64"})
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row for each system, suite, metric and protocol."""
+        numbers = dict.fromkeys(("value", "ci_low", "ci_high", "coverage"), "float64")
+        return _frame(self.summaries, SummaryRow).astype(numbers)
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """A row for each stretch of a curve."""
+        return _frame(self.window_rows, WindowRow).astype({"value": "float64"})
+
+    def _repr_html_(self) -> str:
+        table = self.summary.pivot_table(
+            index=["suite", "domain", "metric", "protocol"],
+            columns="system",
+            values="value",
+            sort=False,
+        )
+        names = ", ".join(escape(path.name) for path in self.paths)
+        return f"<p>{len(self.rows)} scores from {names}</p>{table.to_html(na_rep='')}"
+
+
+def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
+    """Reads run folders.
+
+    Args:
+        runs: A folder, a glob such as ``runs/*``, or several of either. What a glob finds and
+            has no scores is passed over.
+
+    Returns:
+        All runs together.
+
+    Raises:
+        FileNotFoundError: If a folder has no ``scores.jsonl``, or a glob finds none that has.
+    """
+    names = [runs] if isinstance(runs, str | Path) else list(runs)
+    paths = list(dict.fromkeys(path for name in names for path in _folders(str(name))))
+    scores = [read_scores(path / "scores.jsonl") for path in paths]
+    windows = [_windows_of(path) for path in paths]
+    infos: dict[str, MetricInfo] = {}
+    for path in paths:
+        summary = path / "summary.json"
+        infos |= infos_of(read_summary(summary)) if summary.exists() else {}
+    shared = _in_several(scores)
+    labels = _labels(paths)
+    return Runs(
+        paths=tuple(paths),
+        rows=tuple(
+            _relabelled(row, label, shared)
+            for label, rows in zip(labels, scores, strict=True)
+            for row in rows
+        ),
+        window_rows=tuple(
+            _relabelled(row, label, shared)
+            for label, rows in zip(labels, windows, strict=True)
+            for row in rows
+        ),
+        infos=infos,
+    )
+
+
+def _folders(name: str) -> list[Path]:
+    if (Path(name) / "scores.jsonl").exists():
+        return [Path(name)]
+    found = [Path(match) for match in sorted(glob(name))]
+    found = [path for path in found if (path / "scores.jsonl").exists()]
+    if not found:
+        raise FileNotFoundError(f"{name}: no scores.jsonl there; run `streamchar score` first")
+    return found
+
+
+def _windows_of(path: Path) -> list[WindowRow]:
+    file = path / "windows.csv"
+    return read_windows(file) if file.exists() else []
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell them apart."""
+    whole = [path.resolve().parts for path in paths]
+    longest = max((len(parts) for parts in whole), default=1)
+    for depth in range(1, longest + 1):
+        labels = ["/".join(parts[-depth:]) for parts in whole]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _in_several(scores: Sequence[Sequence[ScoreRow]]) -> set[str]:
+    """Systems for which two runs hold the same sample, metric and protocol."""
+    runs_with = Counter(key for rows in scores for key in {row.key[:-1] for row in rows})
+    return {key[0] for key, num_runs in runs_with.items() if num_runs > 1}
+
+
+def _relabelled(row: Row, label: str, shared: set[str]) -> Row:
+    return replace(row, system=f"{row.system} ({label})") if row.system in shared else row
+
+
+def _frame(rows: Iterable[object], kind: type) -> pd.DataFrame:
+    records = [asdict(row) for row in rows]  # type: ignore[call-overload]
+    return pd.DataFrame(records, columns=[column.name for column in fields(kind)])

@@ -1,0 +1,77 @@
+"""Numbers as readers see them: no more decimals than the interval supports."""
+
+import math
+from collections.abc import Iterable
+
+from evals.summary import SummaryRow
+from reports.axes import scale_of
+
+MINUS = "\N{MINUS SIGN}"
+NOT_APPLICABLE = "\N{EN DASH}"
+_MAX_DECIMALS = 4
+
+
+def decimals_for(rows: Iterable[SummaryRow]) -> int:
+    """Chooses decimals for one metric, the same for all systems.
+
+    The narrowest interval keeps two digits of its half-width; without any interval the largest
+    value keeps three digits.
+
+    Args:
+        rows: Summaries of one metric.
+
+    Returns:
+        0 to 4.
+    """
+    known = [row for row in rows if row.value is not None]
+    scales = [scale_of(row.metric) for row in known]
+    halves = [
+        scale * (row.ci_high - row.ci_low) / 2
+        for row, scale in zip(known, scales, strict=True)
+        if row.ci_low is not None and row.ci_high is not None
+    ]
+    halves = [half for half in halves if half > 0]
+    if halves:
+        return _clip(1 - math.floor(math.log10(min(halves))))
+    largest = max(
+        (abs(row.value or 0.0) * scale for row, scale in zip(known, scales, strict=True)), default=0
+    )
+    return _clip(2 - math.floor(math.log10(largest))) if largest > 0 else 0
+
+
+def number(value: float, decimals: int) -> str:
+    """Prints a number with a true minus sign and no negative zero."""
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", MINUS)
+
+
+def value_text(row: SummaryRow, decimals: int) -> str:
+    """Prints the mean, or why there is none: a dash, ``n/s (k)`` or ``failed (k)``."""
+    if row.value is not None:
+        return number(row.value * scale_of(row.metric), decimals)
+    if row.num_failed:
+        return f"failed ({row.num_failed})"
+    if row.counts["unavailable"]:
+        return f"n/s ({row.counts['unavailable']})"
+    return f"n/s ({row.n})" if row.n else NOT_APPLICABLE
+
+
+def interval_text(row: SummaryRow, decimals: int) -> str:
+    """Prints the 95 % interval in brackets; nothing if it is not known."""
+    if row.value is None or row.ci_low is None or row.ci_high is None:
+        return ""
+    scale = scale_of(row.metric)
+    return f"[{number(row.ci_low * scale, decimals)}, {number(row.ci_high * scale, decimals)}]"
+
+
+def coverage_text(row: SummaryRow) -> str:
+    """Prints the coverage in whole per cent, never rounded up to 100."""
+    if row.coverage is None:
+        return NOT_APPLICABLE
+    return "100 %" if row.coverage == 1 else f"{min(99, round(100 * row.coverage))} %"
+
+
+def _clip(decimals: int) -> int:
+    return max(0, min(_MAX_DECIMALS, decimals))

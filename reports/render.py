@@ -1,0 +1,304 @@
+"""Tables as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from evals.compare import DAGGER
+from evals.results import guard_cell
+from evals.summary import SummaryRow
+from reports.numbers import MINUS, NOT_APPLICABLE, coverage_text, interval_text, value_text
+from reports.tables import MAX_METRICS_ACROSS, Line, Table, coverage_gaps
+
+Down = Literal["metrics", "systems"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One printed cell.
+
+    Attributes:
+        text: Name or value.
+        interval: Printed small beside it.
+        is_best: Printed bold.
+        footnote: Number of its footnote; 0 for none.
+    """
+
+    text: str
+    interval: str = ""
+    is_best: bool = False
+    footnote: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A table with its cells in print order.
+
+    Attributes:
+        caption: One sentence.
+        head: Names of the columns; the first one names rows.
+        rows: Each as long as ``head``.
+        notes: Numbered footnotes, then remarks.
+    """
+
+    caption: str
+    head: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...]
+
+
+def grid_of(table: Table, down: Down | None = None) -> Grid:
+    """Puts metrics or systems down the page.
+
+    Args:
+        table: What to print.
+        down: Of what a row is; systems by default if the metrics fit across a page.
+
+    Returns:
+        The cells, with a coverage column beside each column that has gaps.
+    """
+    if down is None:
+        down = "systems" if len(table.lines) <= MAX_METRICS_ACROSS else "metrics"
+    return _systems_down(table) if down == "systems" else _metrics_down(table)
+
+
+def markdown(table: Table, down: Down | None = None) -> str:
+    """Prints a table as GitHub Markdown."""
+    grid = grid_of(table, down)
+    lines = [_markdown_row(grid.head)]
+    lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(grid.head) - 1)) + "|")
+    lines += [_markdown_row(row) for row in grid.rows]
+    notes = [f"{_markdown(note)}  " for note in grid.notes]
+    return "\n".join([f"**{_markdown(grid.caption)}**", "", *lines, "", *notes]) + "\n"
+
+
+def latex(table: Table, down: Down | None = None) -> str:
+    """Prints a table as LaTeX; the preamble needs ``booktabs``."""
+    grid = grid_of(table, down)
+    columns = "l" + "r" * (len(grid.head) - 1)
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            "\\begin{table}[t]",
+            "\\centering\\small",
+            f"\\caption{{{escape_latex(grid.caption)}}}",
+            f"\\begin{{tabular}}{{{columns}}}",
+            "\\toprule",
+            _latex_row(grid.head),
+            "\\midrule",
+            *(_latex_row(row) for row in grid.rows),
+            "\\bottomrule",
+            "\\end{tabular}",
+            *(f"\\par{{\\footnotesize {escape_latex(note)}}}" for note in grid.notes),
+            "\\end{table}",
+            "",
+        ]
+    )
+
+
+def csv_text(tables: Iterable[Table]) -> str:
+    """Prints tables as one CSV: full precision, stored units, five columns a system.
+
+    Text cells that a spreadsheet would run are guarded by `evals.results.guard_cell`.
+
+    Args:
+        tables: Of all suites and domains.
+
+    Returns:
+        A line for each metric, protocol, suite and domain.
+    """
+    tables = list(tables)
+    systems = sorted({system for table in tables for system in table.systems})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["suite", "domain", "metric", "protocol", "protocol_hash", "unit", "higher_is_better"]
+    parts = ("", " ci_low", " ci_high", " n", " coverage")
+    writer.writerow(
+        guard_cell(name) for name in head + [s + part for s in systems for part in parts]
+    )
+    for table in tables:
+        for line in table.lines:
+            writer.writerow(_csv_row(table, line, systems))
+    return text.getvalue()
+
+
+_LATEX = {
+    "\\": "\\textbackslash{}",
+    "{": "\\{",
+    "}": "\\}",
+    "&": "\\&",
+    "%": "\\%",
+    "$": "\\$",
+    "#": "\\#",
+    "_": "\\_",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "\\textquotedbl{}",
+    "\N{UPWARDS ARROW}": "$\\uparrow$",
+    "\N{DOWNWARDS ARROW}": "$\\downarrow$",
+    MINUS: "$-$",
+    NOT_APPLICABLE: "--",
+    DAGGER: "\\dag{}",
+    "\n": " ",
+    "\r": " ",
+    "\t": " ",
+}
+
+
+def escape_latex(text: str) -> str:
+    """Makes any text print as itself; line ends become spaces."""
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def _metrics_down(table: Table) -> Grid:
+    head, columns = [Cell(text="metric")], []
+    for system in table.systems:
+        head.append(Cell(text=system))
+        columns.append(_value_cell(system))
+        if coverage_gaps(line.cells.get(system) for line in table.lines):
+            head.append(Cell(text="coverage"))
+            columns.append(_coverage_cell(system))
+    rows = [
+        (
+            Cell(text=_name(line)),
+            *(column(line) for column in columns),
+            Cell(text=f"{line.protocol} #{line.protocol_hash}"),
+        )
+        for line in table.lines
+    ]
+    head.append(Cell(text="protocol"))
+    return Grid(
+        caption=_caption(table), head=tuple(head), rows=tuple(rows), notes=tuple(remarks(table))
+    )
+
+
+def _systems_down(table: Table) -> Grid:
+    head, columns = [Cell(text="system")], []
+    for number, line in enumerate(table.lines, start=1):
+        head.append(Cell(text=_name(line), footnote=number))
+        columns.append((line, _value_cell))
+        if coverage_gaps(line.cells.values()):
+            head.append(Cell(text="coverage"))
+            columns.append((line, _coverage_cell))
+    rows = [
+        (Cell(text=system), *(cell(system)(line) for line, cell in columns))
+        for system in table.systems
+    ]
+    protocols = [
+        f"({number}) {line.protocol} #{line.protocol_hash}"
+        for number, line in enumerate(table.lines, start=1)
+    ]
+    return Grid(
+        caption=_caption(table),
+        head=tuple(head),
+        rows=tuple(rows),
+        notes=(*protocols, *remarks(table)),
+    )
+
+
+def _value_cell(system: str) -> Callable[[Line], Cell]:
+    def cell(line: Line) -> Cell:
+        row = line.cells.get(system)
+        if row is None:
+            return Cell(text="n/s")
+        return Cell(
+            text=value_text(row, line.decimals),
+            interval=interval_text(row, line.decimals),
+            is_best=line.best == system,
+        )
+
+    return cell
+
+
+def _coverage_cell(system: str) -> Callable[[Line], Cell]:
+    def cell(line: Line) -> Cell:
+        row = line.cells.get(system)
+        return Cell(text=NOT_APPLICABLE if row is None else coverage_text(row))
+
+    return cell
+
+
+def _name(line: Line) -> str:
+    unit = f"[{line.shown_unit}]" if line.shown_unit else ""
+    return " ".join(part for part in (line.label, line.arrow, unit) if part)
+
+
+def _caption(table: Table) -> str:
+    return f"Suite {table.suite}, domain {table.domain}, {sample_sizes(table)}"
+
+
+def sample_sizes(table: Table) -> str:
+    """Returns ``n = 3`` or ``n = 2 to 3``: samples behind the numbers, without metrics on sets."""
+    sizes = {cell.n for cell in table.cells if cell.value is not None and cell.n > 1}
+    sizes = sizes or {cell.n for cell in table.cells if cell.value is not None} or {0}
+    return f"n = {min(sizes)}" + (f" to {max(sizes)}" if len(sizes) > 1 else "")
+
+
+def remarks(table: Table) -> list[str]:
+    """Says what brackets, bold, daggers and words in the table mean, as far as they occur."""
+    cells = table.cells
+    texts = []
+    if any(cell.has_interval for cell in cells):
+        texts.append("In brackets: 95 % bootstrap interval over samples.")
+    if any(line.best for line in table.lines):
+        texts.append("Bold: best, and not tied with any other.")
+    if any(line.mark for line in table.lines):
+        texts.append(f"{DAGGER} Same protocol with other parameters: not comparable across lines.")
+    if any(coverage_gaps([cell]) for cell in cells):
+        texts.append("Coverage: scored samples of those the metric applies to.")
+    if any(cell.value is None or coverage_gaps([cell]) for cell in cells):
+        texts.append(
+            f"{NOT_APPLICABLE} not applicable; n/s not scored, failed: with number of samples."
+        )
+    return texts
+
+
+def _markdown_row(cells: Iterable[Cell]) -> str:
+    return "| " + " | ".join(_markdown_cell(cell) for cell in cells) + " |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = _markdown(cell.text)
+    text = f"**{text}**" if cell.is_best else text
+    mark = f" ({cell.footnote})" if cell.footnote else ""
+    return text + mark + (f" {_markdown(cell.interval)}" if cell.interval else "")
+
+
+def _markdown(text: str) -> str:
+    text = re.sub(r"([\\|*`<>])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+
+
+def _latex_row(cells: Iterable[Cell]) -> str:
+    return " & ".join(_latex_cell(cell) for cell in cells) + " \\\\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = escape_latex(cell.text)
+    text = f"\\textbf{{{text}}}" if cell.is_best else text
+    mark = f"\\textsuperscript{{{cell.footnote}}}" if cell.footnote else ""
+    small = f" {{\\scriptsize {escape_latex(cell.interval)}}}" if cell.interval else ""
+    return text + mark + small
+
+
+def _csv_row(table: Table, line: Line, systems: list[str]) -> list[str]:
+    direction = "" if line.higher_is_better is None else str(line.higher_is_better).lower()
+    texts = [table.suite, table.domain, line.metric, line.protocol, line.protocol_hash, line.unit]
+    row = [guard_cell(text) for text in texts] + [direction]
+    for system in systems:
+        row += _csv_cells(line.cells.get(system))
+    return row
+
+
+def _csv_cells(row: SummaryRow | None) -> list[str]:
+    if row is None:
+        return ["n/s", "", "", "0", ""]
+    value = value_text(row, 0) if row.value is None else repr(row.value)
+    ends = ["" if end is None else repr(end) for end in (row.ci_low, row.ci_high)]
+    return [value, *ends, str(row.n), "" if row.coverage is None else repr(row.coverage)]

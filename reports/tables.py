@@ -1,0 +1,214 @@
+"""Summaries as wide tables: which lines, which cells, and what is best."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from evals.compare import DAGGER, Comparison
+from evals.summary import SummaryRow
+from reports.axes import axis_of, in_order, label_of, unit_of
+from reports.numbers import decimals_for
+
+MAX_METRICS_ACROSS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One metric under one protocol hash, over the systems.
+
+    Attributes:
+        metric: Name of the metric.
+        protocol: Name and version of its parameters.
+        protocol_hash: Of all its parameters.
+        unit: As stored.
+        higher_is_better: ``None`` where neither is.
+        cells: System -> summary; systems without any row are missing.
+        best: The system to print bold; empty if it is tied or there is nothing to compare.
+        mark: A dagger if the same protocol is there with another hash.
+    """
+
+    metric: str
+    protocol: str
+    protocol_hash: str
+    unit: str
+    higher_is_better: bool | None
+    cells: Mapping[str, SummaryRow]
+    best: str = ""
+    mark: str = ""
+
+    @property
+    def axis(self) -> str:
+        """What it measures: text, lip-sync, identity and so on."""
+        return axis_of(self.metric)
+
+    @property
+    def label(self) -> str:
+        """Name and dagger, without arrow and unit."""
+        return label_of(self.metric) + self.mark
+
+    @property
+    def shown_unit(self) -> str:
+        """Unit of the printed numbers; empty for plain ratios."""
+        return unit_of(self.metric, self.unit)
+
+    @property
+    def arrow(self) -> str:
+        """Up or down, where one direction is better."""
+        return {True: "\N{UPWARDS ARROW}", False: "\N{DOWNWARDS ARROW}", None: ""}[
+            self.higher_is_better
+        ]
+
+    @property
+    def decimals(self) -> int:
+        """Of all its numbers."""
+        return decimals_for(self.cells.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What may stand side by side: one suite of one domain.
+
+    Attributes:
+        suite: Which prompts.
+        domain: ``real`` or ``world``; the two never share a table.
+        systems: In the order of the columns.
+        lines: In the order of the axes.
+    """
+
+    suite: str
+    domain: str
+    systems: tuple[str, ...]
+    lines: tuple[Line, ...] = field(default=())
+
+    @property
+    def cells(self) -> list[SummaryRow]:
+        """All summaries in it."""
+        return [cell for line in self.lines for cell in line.cells.values()]
+
+
+def wide(
+    summaries: Iterable[SummaryRow],
+    *,
+    metrics: Sequence[str] | None = None,
+    systems: Sequence[str] | None = None,
+    comparisons: Sequence[Comparison] | None = None,
+) -> list[Table]:
+    """Arranges summaries into one table for each suite and domain.
+
+    Args:
+        summaries: In any order.
+        metrics: Which, in this order; all by default, by axis.
+        systems: Which, in this order; all by default, by name.
+        comparisons: Paired results that decide on ties; without them, systems whose intervals
+            overlap are tied.
+
+    Returns:
+        Tables by suite and domain; none is empty.
+    """
+    chosen = [
+        row
+        for row in summaries
+        if (metrics is None or row.metric in metrics) and (systems is None or row.system in systems)
+    ]
+    chosen.sort(key=lambda row: (row.suite, row.domain))
+    return [
+        _table(suite, domain, list(rows), metrics, systems, comparisons)
+        for (suite, domain), rows in groupby(chosen, key=lambda row: (row.suite, row.domain))
+    ]
+
+
+def coverage_gaps(cells: Iterable[SummaryRow | None]) -> bool:
+    """Whether a row or column needs its coverage said: some number rests on fewer samples."""
+    return any(
+        cell is not None and cell.value is not None and (cell.coverage or 0.0) < 1 for cell in cells
+    )
+
+
+def _table(
+    suite: str,
+    domain: str,
+    rows: list[SummaryRow],
+    metrics: Sequence[str] | None,
+    systems: Sequence[str] | None,
+    comparisons: Sequence[Comparison] | None,
+) -> Table:
+    here = {row.system for row in rows}
+    return Table(
+        suite=suite,
+        domain=domain,
+        systems=tuple(system for system in systems or sorted(here) if system in here),
+        lines=tuple(_lines(rows, metrics, comparisons)),
+    )
+
+
+def _lines(
+    rows: list[SummaryRow],
+    metrics: Sequence[str] | None,
+    comparisons: Sequence[Comparison] | None,
+) -> Iterable[Line]:
+    order = list(metrics or in_order(row.metric for row in rows))
+    groups: dict[tuple[str, str], list[SummaryRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.metric, row.protocol].append(row)
+    for metric, protocol in sorted(groups, key=lambda group: (order.index(group[0]), group)):
+        by_hash = _by_hash(groups[metric, protocol])
+        for protocol_hash, cells in sorted(by_hash.items()):
+            first = next(iter(cells.values()))
+            yield Line(
+                metric=metric,
+                protocol=protocol,
+                protocol_hash=protocol_hash,
+                unit=first.unit,
+                higher_is_better=first.higher_is_better,
+                cells=cells,
+                best=_best(cells, comparisons),
+                mark=DAGGER if len(by_hash) > 1 else "",
+            )
+
+
+def _by_hash(rows: Sequence[SummaryRow]) -> dict[str, dict[str, SummaryRow]]:
+    """Lines of one protocol. A cell without a value goes to any line that has no cell there."""
+    lines: dict[str, dict[str, SummaryRow]] = defaultdict(dict)
+    for row in rows:
+        if row.value is not None:
+            lines[row.protocol_hash][row.system] = row
+    for row in rows:
+        if row.value is None and not any(row.system in cells for cells in lines.values()):
+            lines[min(lines, default=row.protocol_hash)][row.system] = row
+    return lines
+
+
+def _best(cells: Mapping[str, SummaryRow], comparisons: Sequence[Comparison] | None) -> str:
+    """The one system that is better than each other one; empty if there is none."""
+    scored = [row for row in cells.values() if row.value is not None]
+    if len(scored) < 2 or scored[0].higher_is_better is None:
+        return ""
+    sign = 1 if scored[0].higher_is_better else -1
+    first, *others = sorted(scored, key=lambda row: -sign * (row.value or 0.0))
+    if comparisons is None:
+        wins = all(_apart(first, other, sign) for other in others)
+    else:
+        beaten = _beaten_by(first, comparisons)
+        wins = all(other.system in beaten for other in others)
+    return first.system if wins else ""
+
+
+def _apart(first: SummaryRow, other: SummaryRow, sign: int) -> bool:
+    if not (first.has_interval and other.has_interval):
+        return False
+    near, far = (first.ci_low, other.ci_high) if sign > 0 else (other.ci_low, first.ci_high)
+    return near is not None and far is not None and near > far
+
+
+def _beaten_by(first: SummaryRow, comparisons: Sequence[Comparison]) -> set[str]:
+    here = (first.suite, first.metric, first.protocol)
+    beaten = set()
+    for one in comparisons:
+        if (one.suite, one.metric, one.protocol) != here:
+            continue
+        if one.system == first.system and one.verdict == "better":
+            beaten.add(one.against)
+        if one.against == first.system and one.verdict == "worse":
+            beaten.add(one.system)
+    return beaten

@@ -1,0 +1,150 @@
+"""Writes picture and sound: lossless for keeping, H.264 for showing and for equal terms.
+
+Shape letters: T frames, H and W pixels, S audio samples.
+"""
+
+import wave
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from streamchar_ref.media.chunk import MediaError
+
+# No dates, versions or random identifiers: the same frames give the same bytes.
+BIT_EXACT = {"fflags": "+bitexact"}
+
+
+def write_lossless(
+    path: Path, batches: Iterable[UInt8[np.ndarray, "T H W 3"]], *, fps: float
+) -> int:
+    """Writes RGB frames to Matroska with FFV1, every bit kept.
+
+    Args:
+        path: Ends in ``.mkv``.
+        batches: RGB frames of one size.
+        fps: Frames per second.
+
+    Returns:
+        Number of frames written.
+
+    Raises:
+        MediaError: If there are no frames or the size changes.
+    """
+    rate = Fraction(fps).limit_denominator(1001)
+    count = 0
+    with av.open(str(path), "w", format="matroska", container_options=BIT_EXACT) as container:
+        stream = container.add_stream("ffv1", rate=rate)
+        stream.pix_fmt = "bgr0"
+        stream.codec_context.options = {"flags": "+bitexact", "level": "3", "slices": "4"}
+        for frame in _video_frames(batches, path):
+            if count == 0:
+                stream.width, stream.height = frame.width, frame.height
+            frame.pts, count = count, count + 1
+            container.mux(stream.encode(frame.reformat(format="bgr0")))
+        if count == 0:
+            raise MediaError(f"{path.name}: no frames to write")
+        container.mux(stream.encode())
+    return count
+
+
+def write_mp4(
+    path: Path,
+    batches: Iterable[UInt8[np.ndarray, "T H W 3"]],
+    samples: Float32[np.ndarray, " S"] | None,
+    *,
+    fps: float,
+    sample_rate: int,
+    crf: int = 18,
+    preset: str = "veryfast",
+) -> int:
+    """Writes an mp4 that plays anywhere: H.264 4:2:0 and AAC.
+
+    Args:
+        path: Ends in ``.mp4``; complete or not there at all.
+        batches: RGB frames of one size; odd sizes lose their last row or column.
+        samples: Mono waveform; no audio stream if ``None``.
+        fps: Frames per second.
+        sample_rate: Of ``samples``.
+        crf: Constant rate factor, 0 to 51; 18 is hard to tell from the source.
+        preset: Of x264; part of a protocol, for it changes the picture.
+
+    Returns:
+        Number of frames written.
+
+    Raises:
+        MediaError: If there are no frames or the size changes.
+    """
+    rate = Fraction(fps).limit_denominator(1001)
+    options = BIT_EXACT | {"movflags": "+faststart"}
+    count = 0
+    with av.open(str(path), "w", format="mp4", container_options=options) as container:
+        video = container.add_stream("libx264", rate=rate)
+        video.pix_fmt = "yuv420p"
+        # A fixed thread count: x264's output depends on it.
+        video.codec_context.options = {
+            "crf": str(crf), "preset": preset, "threads": "2", "flags": "+bitexact"
+        }  # fmt: skip
+        sound = None if samples is None else _aac_stream(container, sample_rate)
+        for frame in _video_frames(batches, path):
+            if count == 0:
+                video.width, video.height = frame.width & ~1, frame.height & ~1
+            frame.pts, count = count, count + 1
+            container.mux(video.encode(frame))
+        if count == 0:
+            raise MediaError(f"{path.name}: no frames to write")
+        container.mux(video.encode())
+        if sound is not None and samples is not None:
+            _encode_sound(container, sound, samples, sample_rate)
+    return count
+
+
+def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
+    """Writes 16-bit PCM; samples outside [-1, 1] are an error, not clipped.
+
+    Raises:
+        MediaError: If a sample is NaN, infinite or outside [-1, 1].
+    """
+    if not np.isfinite(samples).all() or np.abs(samples).max(initial=0) > 1:
+        raise MediaError(f"{path.name}: samples must be finite and in [-1, 1]")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+
+
+def _video_frames(batches: Iterable[np.ndarray], path: Path) -> Iterable[av.VideoFrame]:
+    size = None
+    for batch in batches:
+        size = size or batch.shape[1:]
+        if batch.shape[1:] != size:
+            raise MediaError(f"{path.name}: frame size changes from {size} to {batch.shape[1:]}")
+        for frame in batch:
+            yield av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+
+
+def _aac_stream(container: av.container.OutputContainer, sample_rate: int) -> av.AudioStream:
+    stream = container.add_stream("aac", rate=sample_rate, layout="mono")
+    stream.codec_context.options = {"flags": "+bitexact"}
+    stream.bit_rate = 128_000
+    return stream
+
+
+def _encode_sound(
+    container: av.container.OutputContainer,
+    stream: av.AudioStream,
+    samples: np.ndarray,
+    sample_rate: int,
+) -> None:
+    for start in range(0, len(samples), 1024):
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[None, start : start + 1024]), format="fltp", layout="mono"
+        )
+        frame.sample_rate, frame.pts = sample_rate, start
+        frame.time_base = Fraction(1, sample_rate)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
