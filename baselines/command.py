@@ -1,10 +1,10 @@
-"""Any program in its own environment: it gets a prompt as JSON and writes files, the harness watches.
+"""Any program in its own environment: it gets a prompt as JSON and writes files.
 
-The program is given a folder with ``prompt.json`` (prompt_id, transcript, pieces, voice, caption, seed,
-reference: path of a PNG) and an output folder. It either writes one ``out.mp4``, or, while it runs,
-``chunk_00000.npz``, ``chunk_00001.npz`` ... with arrays ``frames`` (uint8 [T, H, W, 3]) and ``samples``
-(float32 [S], mono in [-1, 1]). A chunk must appear complete: write it under another name, then rename
-it. A chunk's arrival is when the harness has read it.
+The program is given ``prompt.json`` (prompt_id, transcript, pieces, voice, caption, seed, and
+reference: path of a PNG) and an output folder. It either writes one ``out.mp4``, or, while it runs
+and the harness watches, ``chunk_00000.npz``, ``chunk_00001.npz`` ... with arrays ``frames`` (uint8
+[T, H, W, 3]) and ``samples`` (float32 [S], mono in [-1, 1]). A chunk must appear complete: write it
+under another name, then rename it. A chunk's arrival is when the harness has read it.
 """
 
 import json

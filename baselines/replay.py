@@ -1,6 +1,6 @@
 """Ceiling: real recordings, played back as if they were generated.
 
-Its table row shows what the metrics say of the real thing; nothing generated should beat it by much.
+Its row shows what the metrics say of the real thing; nothing generated should beat it by much.
 """
 
 from collections.abc import Iterator

@@ -39,26 +39,26 @@ class Missing:
 
 
 class FeatureView(Mapping[str, Arrays]):
-    """Features of one recording; looking up what is missing raises `NotMeasured` with its reason."""
+    """Features of one recording; looking up what is missing raises `NotMeasured`."""
 
     def __init__(self, found: Mapping[str, Arrays | Missing]) -> None:
-        self._found = found
+        self._arrays = {n: arrays for n, arrays in found.items() if not isinstance(arrays, Missing)}
+        self._missing = {n: why for n, why in found.items() if isinstance(why, Missing)}
 
     def __getitem__(self, name: str) -> Arrays:
-        found = self._found[name]
-        if isinstance(found, Missing):
-            raise NotMeasured(found.reason, found.status)
-        return found
+        if name in self._missing:
+            raise NotMeasured(self._missing[name].reason, self._missing[name].status)
+        return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._arrays)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._arrays)
 
     def logs(self) -> list[str]:
         """Tracebacks of extractors that failed."""
-        return [m.log for m in self._found.values() if isinstance(m, Missing) and m.log]
+        return [why.log for why in self._missing.values() if why.log]
 
 
 def load(
@@ -177,11 +177,21 @@ def _run_frames(
     for batch in batches:
         seen: dict[str, Arrays] = {}
         for spec in specs:
-            _attempt(spec, failed, seen, lambda s=spec: running[s.name].update(batch, seen))  # type: ignore[misc]
+            _attempt(spec, failed, seen, partial(_update, running, spec.name, batch, seen))
     done: dict[str, Any] = {}
     for spec in specs:
-        _attempt(spec, failed, done, lambda s=spec: running[s.name].finish())  # type: ignore[misc]
+        _attempt(spec, failed, done, partial(_finish, running, spec.name))
     return done | failed
+
+
+def _update(
+    running: Mapping[str, Any], name: str, batch: np.ndarray, seen: Mapping[str, Arrays]
+) -> Any:
+    return running[name].update(batch, seen)
+
+
+def _finish(running: Mapping[str, Any], name: str) -> Any:
+    return running[name].finish()
 
 
 def _over_sound(
@@ -191,8 +201,12 @@ def _over_sound(
     done: dict[str, Any] = {}
     failed: dict[str, Missing] = {}
     for spec in specs:
-        _attempt(spec, failed, done, lambda s=spec: s.make().extract(samples))  # type: ignore[misc]
+        _attempt(spec, failed, done, partial(_extract_sound, spec, samples))
     return done | failed
+
+
+def _extract_sound(spec: ExtractorSpec, samples: np.ndarray) -> Any:
+    return spec.make().extract(samples)
 
 
 def _over_clip(
@@ -273,7 +287,7 @@ def _write(path: Path, found: Arrays | Missing) -> None:
             "missing_reason": np.array(found.reason), "missing_status": np.array(found.status)
         }  # fmt: skip
     buffer = BytesIO()
-    np.savez(buffer, **{name: np.asarray(array) for name, array in found.items()})
+    np.savez(buffer, allow_pickle=False, **{n: np.asarray(array) for n, array in found.items()})
     write_atomically(path, buffer.getvalue())
 
 

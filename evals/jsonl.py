@@ -1,4 +1,4 @@
-"""Strict JSON-lines input: errors name the file, the line, and the field that was probably meant."""
+"""Strict JSON-lines input: errors name file, line, and the field that was probably meant."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ def check_fields(
         optional: Field name to type, or tuple of types.
 
     Raises:
-        InputError: If a field is missing, of another type, or unknown (with the nearest known name).
+        InputError: If a field is missing, of another type, or unknown; names the nearest.
     """
     known = {**required, **optional}
     for name, content in value.items():

@@ -5,10 +5,17 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from evals.jsonl import InputError
 from evals.results import (
-    SET_ID, ScoreRow, WindowRow, read_scores, read_windows, write_scores, write_windows,
+    SET_ID,
+    ScoreRow,
+    WindowRow,
+    read_scores,
+    read_windows,
+    write_scores,
+    write_windows,
 )  # fmt: skip
 from evals.run_folder import read_run, relative_to_run, update_run
 from evals.run_scores import summaries_of
@@ -18,7 +25,7 @@ from evals.summary import write_summary
 def merge(runs: Sequence[Path], out: Path) -> int:
     """Joins runs into a new one.
 
-    Metrics on whole sets cannot be joined from parts: their rows become unscored and say what to do.
+    Metrics on whole sets cannot be joined from parts: their rows become unscored, with a reason.
 
     Args:
         runs: Run folders; they stay as they are.
@@ -46,7 +53,7 @@ def merge(runs: Sequence[Path], out: Path) -> int:
     for run in runs:
         _take_recordings(run, out)
     rows = _rows(runs)
-    entries = {}
+    entries: dict[str, Any] = {}
     for run in runs:
         entries |= read_run(run)
     protocols = {d: p for run in runs for d, p in read_run(run).get("protocols", {}).items()}

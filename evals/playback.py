@@ -74,7 +74,7 @@ def zero_stall_startup_s(
 def lateness_s(
     t_arrival_s: Float[np.ndarray, " K"], media_s: Float[np.ndarray, " K"], *, startup_s: float
 ) -> Float[np.ndarray, " K"]:
-    """How long after its moment each chunk came, if playing started ``startup_s`` after the request.
+    """How long after its moment each chunk came, if playing started at ``startup_s``.
 
     Returns:
         Seconds; negative for chunks that were early.

@@ -15,7 +15,7 @@ PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """Returns versions, git revision and device as JSON values; what is not installed is left out."""
+    """Returns versions of what is installed, git revision and device as JSON values."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -1,8 +1,8 @@
 """Systems x prompts -> recording folders. The harness holds the clock.
 
-Rules of a valid run: a warm-up request goes before the first timed one; a chunk has arrived when the
-system hands over its frames and samples in host memory, so its device has finished with them; nothing
-but copying to disk is done between two chunks; a failed stream is kept as a failure.
+Rules of a valid run: a warm-up request goes before the first timed one; a chunk has arrived when
+the system hands over its frames and samples in host memory, so its device has finished with them;
+nothing but copying to disk is done between two chunks; a failed stream is kept as a failure.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ from typing import Any, get_args
 import numpy as np
 
 from evals.content import write_atomically
-from evals.metrics.base import Status
+from evals.metrics.base import Score, Status
 
 STATUSES: tuple[str, ...] = get_args(Status)
 SET_ID = "*"
@@ -120,6 +120,17 @@ class WindowRow:
     t0_s: float
     t1_s: float
     value: float | None
+
+
+def outcome(score: Score) -> dict[str, Any]:
+    """Returns the fields of a row that come from ``score``: value, weight, status and so on."""
+    return {
+        "value": score.value,
+        "weight": score.weight,
+        "status": score.status,
+        "reason": score.reason,
+        "components": score.components,
+    }
 
 
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:

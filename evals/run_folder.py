@@ -1,4 +1,4 @@
-"""The run folder: where recordings, rows and provenance of one run lie, and how they are read back."""
+"""The run folder: where recordings and provenance of one run lie, and how they are read back."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Scores in the run folder: new rows beside earlier ones, summary and provenance brought up to date."""
+"""Scores in the run folder: new rows beside earlier ones, summary and provenance to match."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,13 @@ from evals.metrics.base import Metric
 from evals.provenance import provenance
 from evals.recording import Recording
 from evals.results import (
-    SET_ID, ScoreRow, WindowRow, read_scores, read_windows, write_scores, write_windows,
+    SET_ID,
+    ScoreRow,
+    WindowRow,
+    read_scores,
+    read_windows,
+    write_scores,
+    write_windows,
 )  # fmt: skip
 from evals.run_folder import read_run, update_run
 from evals.score import Options, Progress, Scored, score
@@ -28,7 +34,7 @@ def score_run(
     progress: Progress,
     config: dict[str, Any] | None = None,
 ) -> list[ScoreRow]:
-    """Scores recordings and writes ``scores.jsonl``, ``windows.csv``, ``summary.json``, ``run.json``.
+    """Scores recordings and writes rows, curves, summary and provenance into the run folder.
 
     Rows of other metrics and protocols that the folder holds already are kept, as long as their
     recording is still there.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
@@ -12,8 +12,15 @@ import numpy as np
 from evals.canonical import NATIVE, canonical, recording_hash
 from evals.extractors import EXTRACTORS
 from evals.features import (
-    Arrays, FeatureView, Missing, extract, feature_protocol, limit_threads, load,
-    reference_features, unavailable,
+    Arrays,
+    FeatureView,
+    Missing,
+    extract,
+    feature_protocol,
+    limit_threads,
+    load,
+    reference_features,
+    unavailable,
 )  # fmt: skip
 from evals.metrics.base import Context, Metric, NotMeasured, Score, protocol_hash
 from evals.recording import Recording
@@ -132,16 +139,8 @@ def _run_jobs(
     """Runs what is not cached: first the canonical encodes, then picture and sound apart."""
     if not todo:
         return
-    jobs = [
-        (index, group)
-        for index, names in todo.items()
-        for group in _by_track(names)
-    ]  # fmt: skip
-    with ProcessPoolExecutor(
-        max_workers=max(1, min(options.jobs, len(jobs))),
-        mp_context=get_context("spawn"),
-        initializer=limit_threads,
-    ) as pool:
+    jobs = [(index, group) for index, names in todo.items() for group in _by_track(names)]
+    with _executor(min(options.jobs, len(jobs))) as pool:
         if not options.native:
             encodes = [pool.submit(_encode, recordings[index]) for index in todo]
             _watch(encodes, "encoding", progress)
@@ -154,6 +153,24 @@ def _run_jobs(
             failed = future.result()
             found = load(recordings[index], group, native=options.native)
             yield index, {**found, **failed}
+
+
+def _executor(jobs: int) -> Executor:
+    if jobs <= 1:
+        return _Here()
+    return ProcessPoolExecutor(
+        max_workers=jobs, mp_context=get_context("spawn"), initializer=limit_threads
+    )
+
+
+class _Here(Executor):
+    """Runs each job at once in this process: what ``jobs=1`` means."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Returns a finished future; an exception is raised here and now."""
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
 def _by_track(names: Sequence[str]) -> list[list[str]]:

@@ -38,6 +38,11 @@ class Runs:
     infos: dict[str, MetricInfo]
 
     @cached_property
+    def labels(self) -> list[str]:
+        """A short name of each run, all different."""
+        return _labels(self.paths)
+
+    @cached_property
     def summaries(self) -> list[SummaryRow]:
         """Means over all runs together."""
         return summarise(self.rows, self.infos)

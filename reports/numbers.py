@@ -14,8 +14,8 @@ _MAX_DECIMALS = 4
 def decimals_for(rows: Iterable[SummaryRow]) -> int:
     """Chooses decimals for one metric, the same for all systems.
 
-    The narrowest interval keeps two digits of its half-width; without any interval the largest
-    value keeps three digits.
+    The middle interval decides: its half-width keeps one digit, or two if the first is 1 or 2.
+    Without any interval the largest value keeps three digits.
 
     Args:
         rows: Summaries of one metric.
@@ -23,19 +23,17 @@ def decimals_for(rows: Iterable[SummaryRow]) -> int:
     Returns:
         0 to 4.
     """
-    known = [row for row in rows if row.value is not None]
-    scales = [scale_of(row.metric) for row in known]
-    halves = [
+    known = [(row, scale_of(row.metric)) for row in rows if row.value is not None]
+    halves = sorted(
         scale * (row.ci_high - row.ci_low) / 2
-        for row, scale in zip(known, scales, strict=True)
-        if row.ci_low is not None and row.ci_high is not None
-    ]
-    halves = [half for half in halves if half > 0]
-    if halves:
-        return _clip(1 - math.floor(math.log10(min(halves))))
-    largest = max(
-        (abs(row.value or 0.0) * scale for row, scale in zip(known, scales, strict=True)), default=0
+        for row, scale in known
+        if row.ci_low is not None and row.ci_high is not None and row.ci_high > row.ci_low
     )
+    if halves:
+        half = halves[len(halves) // 2]
+        place = math.floor(math.log10(half))
+        return _clip(-place + (half < 3 * 10.0**place))
+    largest = max((abs(row.value or 0.0) * scale for row, scale in known), default=0.0)
     return _clip(2 - math.floor(math.log10(largest))) if largest > 0 else 0
 
 

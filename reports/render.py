@@ -248,6 +248,8 @@ def remarks(table: Table) -> list[str]:
         texts.append("In brackets: 95 % bootstrap interval over samples.")
     if any(line.best for line in table.lines):
         texts.append("Bold: best, and not tied with any other.")
+    elif len(table.systems) > 1:
+        texts.append("Nothing is bold: in no line is one system better than all others.")
     if any(line.mark for line in table.lines):
         texts.append(f"{DAGGER} Same protocol with other parameters: not comparable across lines.")
     if any(coverage_gaps([cell]) for cell in cells):

@@ -168,14 +168,19 @@ def _lines(
 
 
 def _by_hash(rows: Sequence[SummaryRow]) -> dict[str, dict[str, SummaryRow]]:
-    """Lines of one protocol. A cell without a value goes to any line that has no cell there."""
+    """Lines of one protocol, each with one hash for all its numbers.
+
+    What has no number shares the line of those that have one: its hash decides nothing.
+    """
     lines: dict[str, dict[str, SummaryRow]] = defaultdict(dict)
     for row in rows:
         if row.value is not None:
             lines[row.protocol_hash][row.system] = row
     for row in rows:
-        if row.value is None and not any(row.system in cells for cells in lines.values()):
-            lines[min(lines, default=row.protocol_hash)][row.system] = row
+        if row.value is None:
+            is_elsewhere = any(row.system in cells for cells in lines.values())
+            joins = lines and not is_elsewhere and row.protocol_hash not in lines
+            lines[min(lines) if joins else row.protocol_hash][row.system] = row
     return lines
 
 

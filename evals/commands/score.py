@@ -10,6 +10,7 @@ from evals.choice import choose_metrics, take_shard
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.jsonl import InputError
 from evals.manifest import load_manifest
+from evals.recording import Recording
 from evals.results import ScoreRow
 from evals.run_folder import read_run, recordings_of, relative_to_run
 from evals.run_scores import score_run
@@ -60,7 +61,7 @@ def score(
     raise typer.Exit(code=1 if share_failed(rows) > max_failures else 0)
 
 
-def _input(run: Path | None, manifest: Path | None, out: Path | None) -> tuple:  # type: ignore[type-arg]
+def _input(run: Path | None, manifest: Path | None, out: Path | None) -> tuple[Path, list[Recording], dict[str, str]]:
     if (run is None) == (manifest is None):
         raise InputError("give either a run folder or --manifest FILE with --out RUN")
     if manifest is None:

@@ -26,7 +26,7 @@ def usage_errors() -> Iterator[None]:
 
 
 class ProgressBar:
-    """A bar on stderr for callbacks of the form ``(what, done, total)``; quiet when it is not a terminal."""
+    """A bar on stderr for callbacks ``(what, done, total)``; plain lines without a terminal."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None

@@ -107,5 +107,93 @@ class ExtractorSpec:
         }
 
 
-SPECS: tuple[ExtractorSpec, ...] = ()
+SPECS: tuple[ExtractorSpec, ...] = (
+    ExtractorSpec(
+        name="face",
+        track="frames",
+        implementation="evals.extractors.face:FaceExtractor",
+        params={"detect_every": 5, "search_every": 5, "min_mesh_score": 0.5, "switch_ratio": 1.5},
+        weights=("mediapipe-face",),
+        package="ai-edge-litert",
+    ),
+    ExtractorSpec(
+        name="identity",
+        track="frames",
+        implementation="evals.extractors.identity:IdentityExtractor",
+        params={"min_face_px": 32.0},
+        weights=("dlib-face",),
+        after=("face",),
+        package="dlib-bin",
+    ),
+    ExtractorSpec(
+        name="appearance",
+        track="frames",
+        implementation="evals.extractors.appearance:AppearanceExtractor",
+        params={"max_duplicate_difference": 0.0002},
+        package="opencv-python-headless",
+    ),
+    ExtractorSpec(
+        name="audio_envelope",
+        track="audio",
+        implementation="evals.extractors.audio_envelope:AudioEnvelope",
+        params={"window_s": 0.04},
+    ),
+    ExtractorSpec(
+        name="syncnet",
+        track="clip",
+        implementation="evals.extractors.syncnet:SyncNetExtractor",
+        params={"crop": "mesh", "crop_scale": 0.40, "min_track_frames": 50, "min_face_px": 100},
+        weights=("syncnet",),
+        after=("face",),
+    ),
+    ExtractorSpec(
+        name="syncnet-no-crop",
+        track="clip",
+        implementation="evals.extractors.syncnet:SyncNetExtractor",
+        params={"crop": "none"},
+        weights=("syncnet",),
+    ),
+    ExtractorSpec(
+        name="i3d",
+        track="frames",
+        implementation="evals.extractors.i3d:I3dExtractor",
+        params={"preprocess": "stylegan-v", "clip_frames": 16},
+        weights=("i3d",),
+    ),
+    ExtractorSpec(
+        name="i3d-common-metrics",
+        track="frames",
+        implementation="evals.extractors.i3d:I3dExtractor",
+        params={"preprocess": "common-metrics", "clip_frames": 16},
+        weights=("i3d",),
+    ),
+    ExtractorSpec(
+        name="lite0",
+        track="frames",
+        implementation="evals.extractors.lite0:Lite0Extractor",
+        params={"frames_per_s": 2.0},
+        weights=("efficientnet-lite0",),
+    ),
+    ExtractorSpec(
+        name="voice",
+        track="audio",
+        implementation="evals.extractors.voice:VoiceExtractor",
+        params={"hop_s": 0.8, "range_db": 30.0, "floor_dbfs": -55.0, "min_speech": 0.5},
+        weights=("resemblyzer",),
+    ),
+    ExtractorSpec(
+        name="dnsmos",
+        track="audio",
+        implementation="evals.extractors.dnsmos:DnsmosExtractor",
+        params={"windows": "covering", "hop_s": 5},
+        weights=("dnsmos",),
+    ),
+    ExtractorSpec(
+        name="dnsmos-published",
+        track="audio",
+        implementation="evals.extractors.dnsmos:DnsmosExtractor",
+        params={"windows": "published"},
+        weights=("dnsmos",),
+    ),
+)
 EXTRACTORS = {spec.name: spec for spec in SPECS}

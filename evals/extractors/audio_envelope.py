@@ -12,8 +12,9 @@ FLOOR_DB = -100.0
 class AudioEnvelope:
     """Root mean square levels at 25 Hz.
 
-    Features: ``db`` of the whole sound and ``speech_db`` of 500 to 2500 Hz, where an open mouth is heard,
-    both in dB of full scale, one a video frame. Row i is centred on the moment i / 25 s.
+    Features: ``db`` of the whole sound and ``speech_db`` of 500 to 2500 Hz, where an
+    open mouth is heard, both in dB of full scale, one a video frame. A row
+    is centred on the middle of its frame.
 
     Args:
         window_s: Length of the stretch that is averaged.
@@ -28,7 +29,7 @@ class AudioEnvelope:
 
     def _levels(self, samples: np.ndarray) -> Float32[np.ndarray, " T"]:
         hop = SAMPLE_RATE // FPS
-        centres = np.arange(-(-len(samples) // hop)) * hop
+        centres = np.arange(-(-len(samples) // hop)) * hop + hop // 2
         power = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
         low = np.clip(centres - self._half, 0, len(samples))
         high = np.clip(centres + self._half, 1, len(samples))

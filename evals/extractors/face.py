@@ -27,9 +27,7 @@ RIGHT_BROW = (70, 63, 105, 66, 107)
 LEFT_BROW = (336, 296, 334, 293, 300)
 NOSE = (168, 6, 197, 195, 5, 4, 1, 2, 98, 327)
 OVAL = (10, 297, 284, 389, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 162, 54, 67)
-LANDMARKS = (
-    LIPS_OUTER + LIPS_INNER + RIGHT_EYE + LEFT_EYE + RIGHT_BROW + LEFT_BROW + NOSE + OVAL
-)
+LANDMARKS = LIPS_OUTER + LIPS_INNER + RIGHT_EYE + LEFT_EYE + RIGHT_BROW + LEFT_BROW + NOSE + OVAL
 """Points of FaceMesh that are kept, in this order; left and right are the face's own."""
 FIELDS = ("num_faces", "score", "box", "landmarks", "lip_aperture", "mouth_width", "has_mesh")
 
@@ -87,9 +85,7 @@ class FaceExtractor:
 
     def finish(self) -> dict[str, np.ndarray]:
         """Returns the features of all frames."""
-        return {
-            name: np.concatenate([batch[name] for batch in self._batches]) for name in FIELDS
-        }
+        return {name: np.concatenate([batch[name] for batch in self._batches]) for name in FIELDS}
 
     def _follow(self, frame: np.ndarray) -> None:
         """Moves the state on by one frame."""

@@ -1,5 +1,21 @@
 """All metrics: adding one is a class in a file of its family and a line here."""
 
+from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
+from evals.metrics.identity import IDENTITY
+from evals.metrics.published import PUBLISHED, WITHOUT_CROP
+from evals.metrics.sync import SYNC
+from evals.metrics.video import VIDEO_SETS
+from evals.metrics.voice import DNSMOS, VOICE
+from evals.set_metric import SetMetric
 
-METRICS: tuple[Metric, ...] = ()
+METRICS: tuple[Metric, ...] = (
+    *SYNC,
+    *IDENTITY,
+    *APPEARANCE,
+    *PUBLISHED,
+    *WITHOUT_CROP,
+    *VOICE,
+    *DNSMOS,
+)
+SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)

@@ -19,13 +19,13 @@ Features = Mapping[str, Mapping[str, np.ndarray]]
 """What extractors found in one recording: extractor name -> array name -> array."""
 
 
-class NotMeasured(Exception):  # noqa: N818 - a finding, not a fault
+class NotMeasured(Exception):
     """Raised where a number cannot be had; becomes an unscored row with this reason.
 
     Args:
         reason: For a reader of the table, e.g. ``no face in any frame``.
         status: ``not_applicable`` if the input cannot have this number, ``unavailable`` if
-            weights or packages are missing, ``generation_failure`` if the system's output is broken.
+            weights or packages are missing, ``generation_failure`` if the output is broken.
     """
 
     def __init__(self, reason: str, status: Status = "not_applicable") -> None:

@@ -38,6 +38,17 @@ PAUSE_S = 0.35
 """Phoneme centres further apart have rest between them."""
 SPEECH_MARGIN_S = 0.15
 """The mouth belongs to speech this long before and after a phoneme."""
+LOUDNESS_RANGE_DB = 20.0
+"""Speech is louder than its 95th percentile minus this; what is quieter is cut off."""
+SIGNAL_PARAMS = {
+    "openness": OPENNESS,
+    "rest": REST,
+    "smoothing_s": SMOOTHING_S,
+    "pause_s": PAUSE_S,
+    "speech_margin_s": SPEECH_MARGIN_S,
+    "loudness_range_db": LOUDNESS_RANGE_DB,
+}
+"""All of the above, as part of a metric's protocol."""
 _STEPS_PER_FRAME = 8
 
 
@@ -61,13 +72,16 @@ def openness_track(
     num_frames: int,
     lead_s: float,
 ) -> Float[np.ndarray, " T"]:
-    """Returns how far the mouth should be open in each frame.
+    """Draws how far the mouth should be open.
 
     Args:
         phonemes: IPA; symbols that are not in the table are left out.
         centres_s: When each phoneme is at its middle, in order.
-        num_frames: Of the video; frame i shows the moment i / 25 s.
+        num_frames: Of the video; a frame shows the middle of its time.
         lead_s: By how much the mouth is ahead of the sound.
+
+    Returns:
+        Openness in each frame, 0 closed to 1 wide.
     """
     times, values = _targets(phonemes, centres_s)
     if not times:
@@ -78,7 +92,7 @@ def openness_track(
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / rate / SMOOTHING_S) ** 2)
     fine = np.interp(grid + lead_s, times, values)
     smooth = np.convolve(fine, kernel / kernel.sum(), mode="valid")
-    return smooth[::_STEPS_PER_FRAME][:num_frames]
+    return smooth[_STEPS_PER_FRAME // 2 :: _STEPS_PER_FRAME][:num_frames]
 
 
 def _targets(phonemes: Sequence[str], centres_s: np.ndarray) -> tuple[list[float], list[float]]:
@@ -108,29 +122,31 @@ def speech_frames(
     lead_s: float,
 ) -> Bool[np.ndarray, " T"]:
     """Returns which frames show speech: those near a phoneme."""
-    times = np.arange(num_frames) / FPS + lead_s
+    times = (np.arange(num_frames) + 0.5) / FPS + lead_s
     low, high = starts_s - SPEECH_MARGIN_S, ends_s + SPEECH_MARGIN_S
-    near: np.ndarray = (times[:, None] >= low) & (times[:, None] <= high)
-    return near.any(axis=1)
+    near = (times[:, None] >= low) & (times[:, None] <= high)
+    return np.asarray(near.any(axis=1))
 
 
 def loudness_track(
-    envelope: Mapping[str, np.ndarray], *, num_frames: int, lead_s: float, floor_db: float
+    envelope: Mapping[str, np.ndarray], *, num_frames: int, lead_s: float
 ) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
-    """Returns loudness in the speech band for each frame, and which frames show speech.
+    """Brings loudness onto the frames of a video.
 
     Args:
         envelope: Features of the extractor ``audio_envelope``.
         num_frames: Of the video; frames after the sound are silent.
         lead_s: By how much the mouth is ahead of the sound.
-        floor_db: Speech is louder than its 95th percentile minus this; quieter is cut off.
+
+    Returns:
+        Level of each frame in dB, and which frames show speech.
     """
     levels = envelope["speech_db"].astype(float)
     if not len(levels):
         return np.zeros(num_frames), np.zeros(num_frames, bool)
-    floor = max(float(np.percentile(levels, 95)) - floor_db, -60.0)
-    known = np.arange(len(levels)) / FPS
-    times = np.arange(num_frames) / FPS + lead_s
+    floor = max(float(np.percentile(levels, 95)) - LOUDNESS_RANGE_DB, -60.0)
+    known = (np.arange(len(levels)) + 0.5) / FPS
+    times = (np.arange(num_frames) + 0.5) / FPS + lead_s
     track = np.interp(times, known, np.maximum(levels, floor), right=floor)
     loud = np.interp(times, known, (levels > floor).astype(float), right=0.0) > 0
     reach = round(SPEECH_MARGIN_S * FPS)

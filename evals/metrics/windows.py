@@ -63,7 +63,13 @@ def mean_or_nan(values: Float[np.ndarray, " T"]) -> float:
 
 
 def ends(num_frames: int) -> tuple[slice, slice]:
-    """Returns the first and the last 15 % of the frames, at least one frame each.
+    """Cuts out the start and the end of a video.
+
+    Args:
+        num_frames: Of the video.
+
+    Returns:
+        The first and the last 15 % of the frames, at least one frame each.
 
     Raises:
         NotMeasured: If there are fewer than two frames.

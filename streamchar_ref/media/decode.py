@@ -1,12 +1,13 @@
 """Reads picture and sound of a file in bounded memory, on one clock.
 
-Time 0 is the first video frame; sound that starts later is padded, sound that starts earlier is cut.
+Time 0 is the first video frame; sound that starts later is padded, earlier sound is cut.
 Shape letters: T frames, H and W pixels, S audio samples.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -56,9 +57,10 @@ def _opened(path: Path) -> Iterator[av.container.InputContainer]:
     try:
         with av.open(str(path)) as container:
             yield container
-    except (av.error.FFmpegError, EOFError) as error:
+    except av.error.FFmpegError as error:
         raise MediaError(
-            f"{path.name}: cannot be decoded; is it cut short or not a media file? ({error})"
+            f"{path.name}: cannot be decoded; is it cut short or not a media file? "
+            f"({error.strerror or error})"
         ) from error
 
 
@@ -74,7 +76,7 @@ def probe(path: Path) -> MediaInfo:
         if video is None and audio is None:
             raise MediaError(f"{path.name}: has neither picture nor sound")
         starts = [
-            float((stream.start_time or 0) * stream.time_base) if stream else 0.0
+            _seconds(stream.start_time, stream.time_base) if stream else 0.0
             for stream in (video, audio)
         ]
         return MediaInfo(
@@ -93,7 +95,7 @@ def probe(path: Path) -> MediaInfo:
 
 def frames(
     path: Path, *, fps: float | None = None, short_side: int | None = None, batch: int = BATCH
-) -> Iterator[UInt8[np.ndarray, "T H W 3"]]:
+) -> Iterator[UInt8[np.ndarray, "_T H W 3"]]:
     """Decodes the picture front to back.
 
     Args:
@@ -131,7 +133,7 @@ def _timed_frames(path: Path, fps: float | None) -> Iterator[tuple[av.VideoFrame
         step = 1 / float(stream.average_rate or 25)
         decoded, shown, start, last, last_t = 0, 0, 0.0, None, 0.0
         for frame in container.decode(stream):
-            t = float(frame.pts * stream.time_base) if frame.pts is not None else decoded * step
+            t = decoded * step if frame.pts is None else _seconds(frame.pts, stream.time_base)
             start = t if decoded == 0 else start
             t, decoded = t - start, decoded + 1
             if last is not None:
@@ -145,7 +147,8 @@ def _timed_frames(path: Path, fps: float | None) -> Iterator[tuple[av.VideoFrame
             raise MediaError(
                 f"{path.name}: is cut short: {decoded} of {stream.frames} frames can be decoded"
             )
-        until = shown + 1 if fps is None else _first_from((last_t + step) * fps)
+        # Rounded: container times are, and must not make a frame more.
+        until = shown + 1 if fps is None else max(1, round((last_t + step) * fps))
         yield last, max(0, until - shown)
 
 
@@ -155,10 +158,12 @@ def _first_from(position: float) -> int:
 
 
 def _rgb(frame: av.VideoFrame, short_side: int | None) -> np.ndarray:
-    width, height = frame.width, frame.height
+    # Colour first, then size: both at once shifts flat grey by up to 2 levels in libswscale.
+    picture = frame.reformat(format="rgb24")
     if short_side is not None:
-        width, height = scaled_size(width, height, short_side)
-    return frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC")
+        width, height = scaled_size(frame.width, frame.height, short_side)
+        picture = picture.reformat(width=width, height=height, interpolation="BICUBIC")
+    return picture.to_ndarray()
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -191,9 +196,9 @@ def audio(path: Path, *, sample_rate: int, start_s: float = 0.0) -> Float32[np.n
         first_s = None
         for frame in container.decode(stream):
             if first_s is None:
-                first_s = float(frame.pts * frame.time_base) if frame.pts is not None else 0.0
-            for piece in mono.resample(frame):
-                parts.append(soxr_stream.resample_chunk(piece.to_ndarray()[0]))
+                first_s = _seconds(frame.pts, frame.time_base)
+            pieces = mono.resample(frame)
+            parts += [soxr_stream.resample_chunk(piece.to_ndarray()[0]) for piece in pieces]
         parts.append(soxr_stream.resample_chunk(np.zeros(0, np.float32), last=True))
     samples = np.concatenate(parts)
     if not np.isfinite(samples).all():
@@ -210,4 +215,8 @@ def video_start_s(path: Path) -> float:
         if not container.streams.video:
             return 0.0
         stream = container.streams.video[0]
-        return float((stream.start_time or 0) * stream.time_base)
+        return _seconds(stream.start_time, stream.time_base)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
+    return float((ticks or 0) * (time_base or 0))

@@ -19,7 +19,7 @@ BIT_EXACT = {"fflags": "+bitexact"}
 
 
 def write_lossless(
-    path: Path, batches: Iterable[UInt8[np.ndarray, "T H W 3"]], *, fps: float
+    path: Path, batches: Iterable[UInt8[np.ndarray, "_T H W 3"]], *, fps: float
 ) -> int:
     """Writes RGB frames to Matroska with FFV1, every bit kept.
 
@@ -53,7 +53,7 @@ def write_lossless(
 
 def write_mp4(
     path: Path,
-    batches: Iterable[UInt8[np.ndarray, "T H W 3"]],
+    batches: Iterable[UInt8[np.ndarray, "_T H W 3"]],
     samples: Float32[np.ndarray, " S"] | None,
     *,
     fps: float,

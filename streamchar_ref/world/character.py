@@ -34,7 +34,7 @@ _GARMENTS = {"crew": "jumper", "collar": "shirt", "v": "cardigan"}
 
 @dataclass(frozen=True, kw_only=True)
 class Character:
-    """A person as the world draws them; lengths are in half pictures, shares in [0, 1].
+    """A person as the world draws them; lengths are in units of the canvas, shares in [0, 1].
 
     Attributes:
         seed: It was drawn from.
@@ -115,7 +115,7 @@ def draw_character(seed: int) -> Character:
     is_cropped = style in ("short", "quiff", "curly")
     has_beard = is_cropped and rng.random() < 0.45
     has_glasses, has_earrings = rng.random() < 0.3, not is_cropped and rng.random() < 0.6
-    skin = _near(rng, _SKINS[skin_name], 0.02)
+    skin = _near(rng, _SKINS[skin_name], 0.009)
     middle, edge = _BACKGROUNDS[background_name]
     hair_told = _TOLD[style].format(hair=hair_name)
     extras = [hair_told, f"{eye_name} eyes"]
@@ -148,7 +148,7 @@ def draw_character(seed: int) -> Character:
         brow_arch=float(rng.uniform(0.018, 0.034)),
         nose_width=float(rng.uniform(0.046, 0.062)),
         nose_length=float(rng.uniform(0.15, 0.175)),
-        mouth_width=float(rng.uniform(0.115, 0.14)),
+        mouth_width=float(rng.uniform(0.128, 0.15)),
         lip_fullness=float(rng.uniform(0.026, 0.038) - 0.004 * is_cropped),
         blush=float(rng.uniform(0.15, 0.4)),
         freckles=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.25 else 0.0,
@@ -174,7 +174,7 @@ def _near(rng: np.random.Generator, code: str, spread: float) -> Colour:
 
 def _lips(rng: np.random.Generator, skin: Colour, *, is_soft: bool) -> Colour:
     """A rosier, darker skin; paint is stronger where it is not soft."""
-    amount = rng.uniform(0.25, 0.4) if is_soft else rng.uniform(0.5, 0.75)
+    amount = rng.uniform(0.42, 0.55) if is_soft else rng.uniform(0.55, 0.78)
     rose = np.array([0.74, 0.30, 0.32]) * (0.55 + 0.45 * np.mean(skin))
     red, green, blue = (np.array(skin) * (1 - amount) * 0.96 + rose * amount).tolist()
     return red, green, blue

@@ -18,7 +18,7 @@ from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
 BLOCK_FRAMES = 256
 SHORT_SILENCE_S = 0.12
-MAX_GAP = 0.135  # lip gap of the widest vowel, in half pictures
+MAX_GAP = 0.15  # lip gap of the widest vowel, in units of the canvas
 _REACH_S = 0.6
 _FADE_S = {"gap": 0.045, "width": 0.07, "rounding": 0.085, "tuck": 0.03, "tongue": 0.035}
 _LIPS = tuple(_FADE_S)
@@ -75,7 +75,7 @@ class Motion:
     """Movement of a character, a value for every frame.
 
     Attributes:
-        gap: Between the lips in the middle of the mouth, in half pictures: the true lip gap.
+        gap: Between the lips in the middle of the mouth, in units of the canvas: the true lip gap.
         width: Of the mouth; -1 narrow, 0 at rest, 1 wide.
         rounding: Lips pushed forward, 0 to 1.
         tuck: Lower lip under the upper teeth, 0 to 1.
@@ -86,8 +86,8 @@ class Motion:
         yaw: Head turned to the right, about -1 to 1.
         pitch: Head down, about -1 to 1.
         roll: Head tilted clockwise, in radians.
-        sway: Body to the right, in half pictures.
-        breath: Shoulders up, in half pictures.
+        sway: Body to the right, in units of the canvas.
+        breath: Shoulders up, in units of the canvas.
     """
 
     gap: Float32[np.ndarray, " T"]

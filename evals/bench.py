@@ -1,0 +1,151 @@
+"""What measuring costs: time per second of video and memory, each part in a process of its own."""
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from evals.canonical import canonical
+from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
+from evals.features import extract, limit_threads, unavailable
+from evals.metrics import METRICS, SET_METRICS
+from evals.recording import Recording
+from evals.score import default_jobs
+from streamchar_ref.media.decode import audio, frames, video_start_s
+from streamchar_ref.media.encode import write_mp4
+from streamchar_ref.weights import cache_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one part of the suite costs on one clip.
+
+    Attributes:
+        part: Extractor, ``encode`` or ``decode``.
+        feeds: Metrics that read it.
+        wall_s: Seconds on the clock.
+        s_per_s: Seconds of work per second of video.
+        peak_mb: Largest resident memory of the process, all libraries included.
+        grown_mb: Of that, what came after imports and loading of the decoder.
+    """
+
+    part: str
+    feeds: str
+    wall_s: float
+    s_per_s: float
+    peak_mb: float
+    grown_mb: float
+
+
+def looped_clip(source: Path, seconds: float, folder: Path) -> Path:
+    """Writes a 512 px mp4 of a given length by playing a clip over and over.
+
+    Args:
+        source: A clip with picture and sound.
+        seconds: Length of the result.
+        folder: Where to put it; a clip that is there already is taken as it is.
+    """
+    path = folder / f"{source.stem}-{seconds:g}s.mp4"
+    if path.is_file():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    num_frames = round(seconds * FPS)
+    heard = audio(source, sample_rate=SAMPLE_RATE, start_s=video_start_s(source))
+    samples = np.resize(heard, round(seconds * SAMPLE_RATE))
+    partial = path.with_suffix(".part.mp4")
+    write_mp4(partial, _endless(source, num_frames), samples, fps=FPS, sample_rate=SAMPLE_RATE)
+    partial.replace(path)
+    return path
+
+
+def _endless(source: Path, num_frames: int) -> Iterator[np.ndarray]:
+    left = num_frames
+    while left > 0:
+        for batch in frames(source, fps=FPS, short_side=512):
+            yield batch[:left]
+            left -= len(batch[:left])
+            if left <= 0:
+                return
+
+
+def bench_metrics(
+    clip: Path, seconds: float, progress: Callable[[str, int, int], None]
+) -> list[Cost]:
+    """Measures each extractor that can run here on one clip.
+
+    Args:
+        clip: An mp4.
+        seconds: Its length.
+        progress: Told ``(part, done, total)``.
+
+    Returns:
+        A row for the canonical encode, for decoding it, and for each extractor; an extractor that
+        reads another's results includes that one's cost.
+    """
+    runnable = [name for name in EXTRACTORS if name not in unavailable(EXTRACTORS)]
+    parts = ["encode", "decode", *runnable]
+    rows = []
+    for done, part in enumerate(parts):
+        progress(part, done, len(parts))
+        with get_context("spawn").Pool(1, initializer=limit_threads) as pool:
+            wall_s, peak_mb, grown_mb = pool.apply(_measure, (clip, part))
+        rows.append(
+            Cost(
+                part=part,
+                feeds=_feeds(part),
+                wall_s=round(wall_s, 2),
+                s_per_s=round(wall_s / seconds, 4),
+                peak_mb=round(peak_mb, 1),
+                grown_mb=round(grown_mb, 1),
+            )
+        )
+    progress("done", len(parts), len(parts))
+    return rows
+
+
+def suite_seconds(rows: Sequence[Cost]) -> float:
+    """Longest chain of work of the default suite: the encode, then picture or sound, apart."""
+    wall = {row.part: row.wall_s for row in rows}
+    picture = [n for n in wall if n in EXTRACTORS and EXTRACTORS[n].track != "audio"]
+    sound = [n for n in wall if n in EXTRACTORS and EXTRACTORS[n].track == "audio"]
+    together = [sum(wall[name] for name in names) for names in (picture, sound)]
+    work = max(together) if default_jobs() > 1 else sum(together)
+    return wall["encode"] + work
+
+
+def _measure(clip: Path, part: str) -> tuple[float, float, float]:
+    recording = Recording(
+        sample_id="bench", system="bench", suite="bench", transcript="", video_path=clip
+    )
+    before = _peak_mb()
+    start = time.perf_counter()
+    if part == "encode":
+        for old in (cache_folder() / "canonical").glob("*.mp4"):
+            old.unlink()
+        canonical(recording)
+    elif part == "decode":
+        for _ in frames(canonical(recording), fps=FPS):
+            pass
+    else:
+        _forget(part)
+        extract(recording, [part], native=False)
+    return time.perf_counter() - start, _peak_mb(), _peak_mb() - before
+
+
+def _forget(part: str) -> None:
+    for name in (part, *EXTRACTORS[part].after):
+        for old in (cache_folder() / "features").glob(f"*/*/{name}-*.npz"):
+            old.unlink()
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _feeds(part: str) -> str:
+    metrics = {m.name for m in (*METRICS, *SET_METRICS) if m.is_default and part in m.needs}
+    return " ".join(sorted(metrics))

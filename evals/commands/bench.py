@@ -1,0 +1,81 @@
+"""Measure what measuring costs: bench metrics, bench numerics."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from evals.commands.terminal import ProgressBar, usage_errors
+from evals.provenance import device
+from streamchar_ref.weights import weights_folder
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def metrics(
+    video: Annotated[Path, typer.Option(help="A clip with picture and sound, to be looped.")],
+    seconds: Annotated[str, typer.Option(help="Lengths, comma-separated.")] = "60,600",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Cost of each extractor per second of video, and its peak memory.
+
+    Example: streamchar bench metrics --video clip.mp4 --seconds 60
+    """
+    from evals.bench import bench_metrics, looped_clip, suite_seconds
+
+    progress = ProgressBar()
+    tables: dict[str, Any] = {"device": device()}
+    with usage_errors(), TemporaryDirectory() as scratch:
+        # A cache of its own: what is measured must not be there already, nor be lost after.
+        os.environ.setdefault("STREAMCHAR_WEIGHTS", str(weights_folder()))
+        os.environ["STREAMCHAR_CACHE"] = scratch
+        for text in seconds.split(","):
+            clip = looped_clip(video, float(text), Path(scratch) / "clips")
+            rows = bench_metrics(clip, float(text), progress)
+            tables[f"{text} s"] = {
+                "parts": [asdict(row) for row in rows],
+                "suite_s": round(suite_seconds(rows), 1),
+            }
+    progress.close()
+    if as_json:
+        typer.echo(json.dumps(tables, indent=1))
+    else:
+        _print(tables)
+
+
+@app.command()
+def numerics(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Frechet distance and word errors against other libraries, timed in one run."""
+    from evals.bench_numerics import bench_numerics
+
+    rows = bench_numerics()
+    if as_json:
+        typer.echo(json.dumps({"device": device(), "rows": rows}, indent=1))
+        return
+    typer.echo(device())
+    _table(rows)
+
+
+
+
+def _print(tables: dict[str, Any]) -> None:
+    typer.echo(tables.pop("device"))
+    for length, table in tables.items():
+        typer.echo(f"\n{length} of video; default suite about {table['suite_s']} s")
+        _table(table["parts"])
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> None:
+    cells = [[str(key) for key in rows[0]], *([str(v) for v in row.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    for line in cells:
+        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        typer.echo("  ".join(padded).rstrip())

@@ -1,0 +1,230 @@
+"""Speech recognisers: what was said, word by word with times.
+
+Every recogniser here returns the same features: ``text`` [1], ``words`` [W], ``word_start_s`` and
+``word_end_s`` [W], ``duration_s`` [1]. All of the recording is read, however long it is, and a
+recording whose peak is below `SILENCE_PEAK` is not shown to any recogniser, as they make up words
+for silence (Whisper: "you", "thank you").
+
+Shape letters: S samples, W words.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from evals.extractors import SAMPLE_RATE
+from streamchar_ref.weights import WeightsMissing, locate
+
+SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of 16-bit speech recordings
+
+Word = tuple[str, float, float]  # as written, start and end in seconds
+
+
+def features_of(words: Iterable[Word], num_samples: int) -> dict[str, np.ndarray]:
+    """Returns words with times as the arrays that every recogniser gives.
+
+    Args:
+        words: In order.
+        num_samples: Of the recording.
+
+    Returns:
+        ``text``, ``words``, ``word_start_s``, ``word_end_s`` and ``duration_s``.
+    """
+    kept = [(word.strip(), start, end) for word, start, end in words if word.strip()]
+    return {
+        "text": np.array([" ".join(word for word, _, _ in kept)], dtype=np.str_),
+        "words": np.array([word for word, _, _ in kept], dtype=np.str_),
+        "word_start_s": np.array([start for _, start, _ in kept], dtype=np.float64),
+        "word_end_s": np.array([end for _, _, end in kept], dtype=np.float64),
+        "duration_s": np.array([num_samples / SAMPLE_RATE]),
+    }
+
+
+def is_silent(samples: Float32[np.ndarray, " S"]) -> bool:
+    """Whether no sample reaches `SILENCE_PEAK`."""
+    return float(np.abs(samples).max(initial=0.0)) < SILENCE_PEAK
+
+
+def spread_words(line: str, start_s: float, end_s: float) -> list[Word]:
+    """Gives each word of a line its share of the line's time, by its characters.
+
+    Args:
+        line: Words with spaces between.
+        start_s: Start of the line.
+        end_s: End of the line.
+
+    Returns:
+        The words, without gaps between them.
+    """
+    words = line.split()
+    ends = np.cumsum([len(word) + 1 for word in words])
+    edges = start_s + (end_s - start_s) * np.concatenate([[0], ends]) / max(1, *ends, 1)
+    return [(word, float(edges[i]), float(edges[i + 1])) for i, word in enumerate(words)]
+
+
+class MoonshineTranscriber:
+    """Moonshine tiny-en, with the weights inside the vendor's wheel.
+
+    Speech is found by Silero VAD (as packaged in faster-whisper), cut at pauses into lines, and each
+    line is recognised with silence around it. The library's own cutter is off: it starts from
+    memory that nobody set, so that its lines move by a frame from run to run.
+    Word times are not in the model: each word gets its share of its line by its characters.
+
+    Args:
+        max_line_s: Longest line; longer speech is cut at its last pause.
+        min_pause_s: Shortest pause that ends a line.
+        margin_s: Recording kept around the speech that the detector found.
+        padding_s: Silence put before and after each line.
+    """
+
+    def __init__(
+        self, *, max_line_s: float, min_pause_s: float, margin_s: float, padding_s: float
+    ) -> None:
+        from faster_whisper.vad import VadOptions  # slow to import
+        from moonshine_voice.transcriber import ModelArch, Transcriber
+        from moonshine_voice.utils import get_model_path
+
+        options = {"vad_threshold": 0, "vad_max_segment_duration": 60, "return_audio_data": "false"}
+        self._transcriber = Transcriber(
+            get_model_path("tiny-en"), model_arch=ModelArch.TINY, options=options
+        )
+        self._vad = VadOptions(
+            max_speech_duration_s=max_line_s,
+            min_silence_duration_ms=round(1000 * min_pause_s),
+            speech_pad_ms=round(1000 * margin_s),
+        )
+        self._padding = np.zeros(round(padding_s * SAMPLE_RATE), dtype=np.float32)
+        self._margin_s = margin_s
+
+    def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
+        """Returns text, words and times; none for silence."""
+        lines = [] if is_silent(samples) else self._lines(samples)
+        words = [word for line, start, end in lines for word in spread_words(line, start, end)]
+        return features_of(words, len(samples))
+
+    def _lines(self, samples: Float32[np.ndarray, " S"]) -> list[Word]:
+        from faster_whisper.vad import get_speech_timestamps
+
+        lines = []
+        for speech in get_speech_timestamps(samples, self._vad):
+            start, end = speech["start"], speech["end"]
+            padded = np.concatenate([self._padding, samples[start:end], self._padding])
+            transcript = self._transcriber.transcribe_without_streaming(padded.tolist(), SAMPLE_RATE)
+            text = " ".join(line.text for line in transcript.lines)
+            lines.append((text, *self._without_margin(start / SAMPLE_RATE, end / SAMPLE_RATE)))
+        return lines
+
+    def _without_margin(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """The speech itself; a line shorter than its margins is left as it is."""
+        if end_s - start_s <= 2 * self._margin_s:
+            return start_s, end_s
+        return start_s + self._margin_s, end_s - self._margin_s
+
+
+class WhisperTranscriber:
+    """Whisper base in int8 by faster-whisper, from pinned weights.
+
+    One thread and one temperature: fallback temperatures draw at random. No text is carried from
+    one 30 s window to the next, so that an error cannot feed itself. Long stretches without any
+    speech are left out before recognition, by a detector that is set to let pass whatever may be
+    speech, since Whisper fills silence with words.
+
+    Args:
+        beam_size: Of the search.
+        compute_type: Of the weights in memory, see CTranslate2.
+        speech_threshold: Probability from which the detector takes a moment for speech.
+        min_silence_s: Shortest silence that is left out.
+    """
+
+    def __init__(
+        self, *, beam_size: int, compute_type: str, speech_threshold: float, min_silence_s: float
+    ) -> None:
+        from faster_whisper import WhisperModel
+
+        self._model = WhisperModel(
+            "whisper-base",
+            device="cpu",
+            compute_type=compute_type,
+            cpu_threads=1,
+            files=whisper_files(locate("whisper-base")),
+        )
+        self._beam_size = beam_size
+        self._vad = {
+            "threshold": speech_threshold,
+            "min_silence_duration_ms": round(1000 * min_silence_s),
+        }
+
+    def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
+        """Returns text, words and times; none for silence."""
+        if is_silent(samples):
+            return features_of([], len(samples))
+        segments, _ = self._model.transcribe(
+            samples,
+            language="en",
+            beam_size=self._beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=True,
+            vad_filter=True,
+            vad_parameters=self._vad,
+        )
+        words = (word for segment in segments for word in segment.words or ())
+        return features_of(
+            ((word.word, float(word.start), float(word.end)) for word in words), len(samples)
+        )
+
+
+def whisper_files(folder: Path) -> dict[str, bytes]:
+    """Reads the files of a CTranslate2 Whisper, ``model.bin`` from its two parts."""
+    names = ("config.json", "tokenizer.json", "vocabulary.txt")
+    parts = (folder / f"model.bin.part{i}" for i in (1, 2))
+    model = b"".join(part.read_bytes() for part in parts)
+    return {"model.bin": model} | {name: (folder / name).read_bytes() for name in names}
+
+
+class OpenAIWhisperTranscriber:
+    """OpenAI's own Whisper with its own weights, a check on the packaged ones.
+
+    Needs the package openai-whisper and its weights file, named by ``$STREAMCHAR_OPENAI_WHISPER``.
+
+    Args:
+        beam_size: Of the search.
+
+    Raises:
+        WeightsMissing: If the variable names no file.
+    """
+
+    def __init__(self, *, beam_size: int) -> None:
+        import whisper
+
+        path = Path(os.environ.get("STREAMCHAR_OPENAI_WHISPER", ""))
+        if not path.is_file():
+            raise WeightsMissing(
+                "set STREAMCHAR_OPENAI_WHISPER to a weights file of openai-whisper, e.g. large-v3.pt"
+            )
+        self._model: Any = whisper.load_model(str(path), device="cpu")
+        self._beam_size = beam_size
+
+    def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
+        """Returns text, words and times; none for silence."""
+        if is_silent(samples):
+            return features_of([], len(samples))
+        result = self._model.transcribe(
+            samples,
+            language="en",
+            beam_size=self._beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=True,
+            fp16=False,
+        )
+        words = (word for segment in result["segments"] for word in segment["words"])
+        return features_of(
+            ((word["word"], float(word["start"]), float(word["end"])) for word in words),
+            len(samples),
+        )

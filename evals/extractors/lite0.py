@@ -1,0 +1,68 @@
+"""ImageNet features of single frames, for a Frechet distance that needs no downloaded Inception.
+
+Shape letters: T frames, H and W pixels.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from evals.extractors import FPS
+from evals.extractors.lite0_network import FEATURE_SIZE, load_lite0
+from streamchar_ref.weights import locate
+
+SIDE = 224
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+class Lite0Extractor:
+    """Looks at a few frames a second.
+
+    Features: ``features`` [N, 1280] and ``frame`` [N].
+
+    Args:
+        frames_per_s: Neighbouring frames are so alike that more add little.
+    """
+
+    def __init__(self, *, frames_per_s: float = 2.0) -> None:
+        self._network = load_lite0(str(locate("efficientnet-lite0") / "efficientnet-lite0.pth"))
+        self._share = frames_per_s / FPS
+        self._num_seen = 0
+        self._frames: list[int] = []
+        self._features: list[np.ndarray] = []
+
+    def update(
+        self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """Takes the next frames; one at a time through the network, so batches do not matter."""
+        for frame in frames:
+            index, self._num_seen = self._num_seen, self._num_seen + 1
+            if int(index * self._share) > int((index - 1) * self._share) or index == 0:
+                self._frames.append(index)
+                self._features.append(self._embed(frame))
+        return {}
+
+    def finish(self) -> dict[str, np.ndarray]:
+        """Returns the features of the chosen frames."""
+        return {
+            "features": np.concatenate([np.zeros((0, FEATURE_SIZE), np.float32), *self._features]),
+            "frame": np.array(self._frames, np.int64),
+        }
+
+    @torch.inference_mode()
+    def _embed(self, frame: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
+        features: np.ndarray = self._network(network_input(frame)).numpy()
+        return features
+
+
+def network_input(frame: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "1 3 224 224"]:
+    """Squashes to 224 x 224 (bilinear, antialiased) and standardises by ImageNet's statistics."""
+    picture = torch.from_numpy(frame.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    picture = F.interpolate(picture, (SIDE, SIDE), mode="bilinear", antialias=True)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (picture - mean) / std

@@ -1,0 +1,175 @@
+"""Does the picture change colour, brighten or blur while it runs, and does it move at all?
+
+Shape letters: T frames at 25 fps.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
+from evals.metrics.windows import END_SHARE, FPS, ends, mean_or_nan, windows_of
+from evals.recording import Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppearanceParams:
+    """What decides a number on appearance.
+
+    Attributes:
+        window_s: Length of a window, and time from one to the next.
+        min_motion_percent_per_s: Frames whose fastest 5 % of pixels move less, in percent of the
+            picture's height per second, stand still. A frozen picture stays below 0.2 when
+            encoded as h264 at crf 18 or 28; a person who pauses is above 0.8.
+    """
+
+    window_s: float = 2.0
+    min_motion_percent_per_s: float = 0.5
+
+
+class _Drift(Metric):
+    """Contrast of a feature between the last and the first 15 % of a video.
+
+    Windows hold the same contrast of each window with the first 15 %.
+    """
+
+    needs = ("appearance",)
+    feature: str
+
+    def __init__(self, *, params: AppearanceParams, protocol: str) -> None:
+        self.settings = params
+        self.protocol = protocol
+        self.params = {"window_s": params.window_s, "end_share": END_SHARE}
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the contrast of the last with the first 15 %, and of each window."""
+        values = features["appearance"][self.feature].astype(float)
+        first, last = ends(len(values))
+        start = values[first].mean(axis=0)
+
+        def against_start(begin: int, stop: int) -> float:
+            return self.contrast(start, values[begin:stop].mean(axis=0))
+
+        return Score(
+            value=against_start(last.start, last.stop),
+            components={"start": start.tolist(), "end": values[last].mean(axis=0).tolist()},
+            windows=windows_of(
+                len(values),
+                against_start,
+                length_s=self.settings.window_s,
+                hop_s=self.settings.window_s,
+            ),
+        )
+
+    def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
+        """Returns how far ``end`` is from ``start``."""
+        raise NotImplementedError
+
+
+class ColourDrift(_Drift):
+    """Distance in CIE L*a*b* (Delta E 1976) between the mean colours of start and end."""
+
+    name = "colour_drift"
+    unit = "dE76"
+    higher_is_better = False
+    feature = "lab_mean"
+
+    def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
+        """Returns the Euclidean distance of two Lab colours."""
+        return float(np.linalg.norm(end - start))
+
+
+class ExposureDrift(_Drift):
+    """Change of mean luma from start to end, in levels of [0, 1]; negative when it darkens."""
+
+    name = "exposure_drift"
+    unit = "1"
+    higher_is_better = None
+    feature = "exposure"
+
+    def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
+        """Returns the signed difference."""
+        return float(end - start)
+
+
+class SharpnessDrift(_Drift):
+    """Relative change of sharpness from start to end; negative when it blurs."""
+
+    name = "sharpness_drift"
+    unit = "1"
+    higher_is_better = None
+    feature = "sharpness"
+
+    def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
+        """Returns the change as share of the start.
+
+        Not measured if the start is a plain area, which has no sharpness.
+        """
+        if start <= 0:
+            raise NotMeasured("the picture starts without any detail")
+        return float(end / start - 1)
+
+
+class DynamicDegree(Metric):
+    """Mean length of the optical flow, in percent of the picture's height per second.
+
+    Frames that stand still count as 0, so that encoding noise on a frozen picture is no motion.
+    """
+
+    name = "dynamic_degree"
+    unit = "%/s"
+    higher_is_better = None
+    needs = ("appearance",)
+
+    def __init__(self, *, params: AppearanceParams, protocol: str) -> None:
+        self.settings = params
+        self.protocol = protocol
+        self.params = asdict(params)
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the mean over all frames but the first.
+
+        Not measured if there are fewer than two frames.
+        """
+        seen = features["appearance"]
+        if len(seen["flow_mean"]) < 2:
+            raise NotMeasured("fewer than two frames")
+        to_percent_per_s = 100 * FPS
+        is_moving = seen["flow_top"] * to_percent_per_s >= self.settings.min_motion_percent_per_s
+        motion = np.where(is_moving, seen["flow_mean"].astype(float) * to_percent_per_s, 0.0)
+        motion[0] = math.nan
+        return Score(
+            value=mean_or_nan(motion),
+            components=self._components(is_moving[1:], seen["is_duplicate"][1:]),
+            windows=windows_of(
+                len(motion),
+                lambda start, stop: mean_or_nan(motion[start:stop]),
+                length_s=self.settings.window_s,
+                hop_s=self.settings.window_s,
+            ),
+        )
+
+    def _components(self, is_moving: np.ndarray, is_duplicate: np.ndarray) -> dict[str, Any]:
+        return {
+            "share_of_moving_frames": float(is_moving.mean()),
+            "share_of_duplicates": float(is_duplicate.mean()),
+            "longest_freeze_s": longest_run(is_duplicate) / FPS,
+        }
+
+
+def longest_run(flags: Bool[np.ndarray, " T"]) -> int:
+    """Returns the length of the longest run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+_PARAMS = AppearanceParams()
+APPEARANCE: tuple[Metric, ...] = (
+    ColourDrift(params=_PARAMS, protocol="colour_drift/lab-128px@1"),
+    SharpnessDrift(params=_PARAMS, protocol="sharpness_drift/laplacian-256px@1"),
+    ExposureDrift(params=_PARAMS, protocol="exposure_drift/luma-128px@1"),
+    DynamicDegree(params=_PARAMS, protocol="dynamic_degree/dis-128px@1"),
+)

@@ -1,0 +1,180 @@
+"""Frechet distances between the videos of a system and a reference set.
+
+A Frechet distance falls with the number of features even when nothing else changes: two draws
+from one 400-dimensional Gaussian with a covariance of trace 6.6 are 6.4 apart with 32 features
+each and 0.3 with 2048. So both sets are cut to one size, the size is in every row, and rows of
+different sizes do not compare. ``mmd2``, the kernel distance beside it, has no such bias.
+
+Shape letters: N features, D dimensions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evals.frechet import Interval, frechet_distance, jackknife_interval, kernel_distance
+from evals.metrics.base import Features, NotMeasured, Score
+from evals.set_metric import SetMetric
+
+MIN_FEATURES = 32
+"""Below it the distance of a set to itself is about as large as the whole covariance."""
+MAX_FEATURES = 2048
+"""As many as published tables use; more cost time and change what the number compares with."""
+JACKKNIFE_GROUPS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSet:
+    """Features of several videos.
+
+    Attributes:
+        vectors: [N, D].
+        video: Which video each is from, [N].
+    """
+
+    vectors: np.ndarray
+    video: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def num_videos(self) -> int:
+        """Videos with at least one feature."""
+        return len(np.unique(self.video))
+
+    def draw(self, count: int, seed: int) -> "FeatureSet":
+        """Takes ``count`` features at random, in their order; all if there are no more."""
+        if count >= len(self):
+            return self
+        chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
+        chosen.sort()
+        return FeatureSet(vectors=self.vectors[chosen], video=self.video[chosen])
+
+
+class FrechetMetric(SetMetric):
+    """Squared Frechet distance of the features of one extractor.
+
+    Args:
+        name: Published name, or that of a stand-in.
+        protocol: Name and version.
+        extractor: Whose array ``features`` [N, D] is compared.
+        counted: What one feature is of, for the row: ``frame`` or ``clip``.
+        ddof: 1 for the sample covariance, 0 for 1/N.
+        is_default: Whether it is computed unless told otherwise.
+        seed: Of the draw that cuts the larger set to the size of the smaller.
+    """
+
+    unit = "1"
+    higher_is_better = False
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        protocol: str,
+        extractor: str,
+        counted: str,
+        ddof: int,
+        is_default: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.needs = (extractor,)
+        self.is_default = is_default
+        self.params: Mapping[str, Any] = {
+            "counted": counted,
+            "ddof": ddof,
+            "min_features": MIN_FEATURES,
+            "max_features": MAX_FEATURES,
+            "equal_sizes": "larger set cut at random",
+            "seed": seed,
+            "interval": f"jackknife over videos in at most {JACKKNIFE_GROUPS} groups a set",
+        }
+        self._ddof, self._seed, self._counted = ddof, seed, counted
+
+    def measure_set(self, features: Sequence[Features], reference: Sequence[Features]) -> Score:
+        """Measures the distance to the reference set at equal sizes."""
+        fake, real = self._collect(features), self._collect(reference)
+        size = min(len(fake), len(real), MAX_FEATURES)
+        if size < MIN_FEATURES:
+            raise NotMeasured(
+                f"{len(fake)} {self._counted}s against {len(real)}; "
+                f"fewer than {MIN_FEATURES} give noise, not a distance"
+            )
+        drawn_fake, drawn_real = fake.draw(size, self._seed), real.draw(size, self._seed)
+        interval = self._interval(drawn_real, drawn_fake)
+        components = {
+            "n": size,
+            f"n_real_{self._counted}s": len(real),
+            f"n_fake_{self._counted}s": len(fake),
+            "n_real_videos": real.num_videos,
+            "n_fake_videos": fake.num_videos,
+            "n_real_unusable": len(reference) - real.num_videos,
+            "n_fake_unusable": len(features) - fake.num_videos,
+            "ci_low": interval.low if interval else None,
+            "ci_high": interval.high if interval else None,
+            "is_small_n": size <= real.vectors.shape[1],
+            "reference_halves": self._between_halves(real, size),
+            "mmd2": kernel_distance(drawn_real.vectors, drawn_fake.vectors),
+        }
+        value = frechet_distance(drawn_real.vectors, drawn_fake.vectors, ddof=self._ddof)
+        return Score(value=value, components=components)
+
+    def _collect(self, recordings: Sequence[Features]) -> FeatureSet:
+        """Joins the features of all recordings that have any; raises if none has."""
+        found: list[np.ndarray] = []
+        why = NotMeasured("there are no recordings")
+        for recording in recordings:
+            try:
+                found.append(recording[self.needs[0]]["features"])
+            except NotMeasured as missing:
+                why = missing
+        if not found:
+            raise why
+        video = np.repeat(np.arange(len(found)), [len(vectors) for vectors in found])
+        return FeatureSet(vectors=np.concatenate(found), video=video)
+
+    def _interval(self, real: FeatureSet, fake: FeatureSet) -> Interval | None:
+        """Jackknife over videos, whose features hang together; none for a single video."""
+        if min(real.num_videos, fake.num_videos) < 2:
+            return None
+        return jackknife_interval(
+            real.vectors,
+            fake.vectors,
+            x_groups=_groups(real),
+            y_groups=_groups(fake),
+            ddof=self._ddof,
+        )
+
+    def _between_halves(self, real: FeatureSet, size: int) -> float | None:
+        """Distance between two disjoint draws from the reference: what equal systems would get."""
+        if len(real) < 2 * size:
+            return None
+        order = np.random.default_rng(self._seed).permutation(len(real))
+        one, other = order[:size], order[size : 2 * size]
+        return frechet_distance(real.vectors[one], real.vectors[other], ddof=self._ddof)
+
+
+def _groups(features: FeatureSet) -> np.ndarray:
+    _, number = np.unique(features.video, return_inverse=True)
+    return number % JACKKNIFE_GROUPS
+
+
+VIDEO_SETS = (
+    FrechetMetric(name="fvd", protocol="fvd/stylegan-v@1", extractor="i3d", counted="clip", ddof=0),
+    FrechetMetric(
+        name="fvd",
+        protocol="fvd/common-metrics@1",
+        extractor="i3d-common-metrics",
+        counted="clip",
+        ddof=1,
+        is_default=False,
+    ),
+    FrechetMetric(
+        name="fid_lite0", protocol="fid_lite0/2fps@1", extractor="lite0", counted="frame", ddof=1
+    ),
+)

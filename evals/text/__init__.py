@@ -1,0 +1,1 @@
+"""What was said against what should have been: normalisers, alignment, kinds of failure."""

@@ -1,0 +1,278 @@
+"""Which heard word answers which reference word, and when.
+
+Shape letters: N reference words, M heard words, P aligned pairs, E errors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from rapidfuzz.distance import Levenshtein
+
+from evals.metrics.base import Window
+from evals.text.normalise import split_word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """A cheapest alignment of two sequences of words.
+
+    The words that are neither deleted nor inserted pair up in order.
+
+    Attributes:
+        is_deleted: Reference words that no heard word answers, shape [N].
+        is_inserted: Heard words that answer no reference word, shape [M].
+        is_hit: Pairs of the same word; the others are substitutions, shape [P].
+    """
+
+    is_deleted: Bool[np.ndarray, " N"]
+    is_inserted: Bool[np.ndarray, " M"]
+    is_hit: Bool[np.ndarray, " P"]
+
+    @property
+    def reference_index(self) -> Int[np.ndarray, " P"]:
+        """Reference word of each pair."""
+        return np.flatnonzero(~self.is_deleted)
+
+    @property
+    def heard_index(self) -> Int[np.ndarray, " P"]:
+        """Heard word of each pair."""
+        return np.flatnonzero(~self.is_inserted)
+
+    @property
+    def num_hits(self) -> int:
+        """Pairs of the same word."""
+        return int(self.is_hit.sum())
+
+    @property
+    def num_substitutions(self) -> int:
+        """Pairs of different words."""
+        return len(self.is_hit) - self.num_hits
+
+    @property
+    def num_deletions(self) -> int:
+        """Reference words not heard."""
+        return int(self.is_deleted.sum())
+
+    @property
+    def num_insertions(self) -> int:
+        """Heard words not asked for."""
+        return int(self.is_inserted.sum())
+
+    @property
+    def num_errors(self) -> int:
+        """The edit distance."""
+        return self.num_substitutions + self.num_deletions + self.num_insertions
+
+
+def align(reference: Sequence[str], heard: Sequence[str]) -> Alignment:
+    """Aligns heard words with reference words by the fewest edits.
+
+    Among equally cheap alignments the one with the longest unbroken gaps is preferred, and a gap
+    as late as possible, so that a skip is one run of deletions and a speech that breaks off ends
+    in one.
+
+    Args:
+        reference: Words that should have been said.
+        heard: Words that were.
+
+    Returns:
+        Deletions, insertions and pairs.
+
+    Source:
+        Edit distance by rapidfuzz; same counts as ``jiwer.process_words``, checked in
+        ``tests/evals/test_text_align.py``.
+    """
+    codes: dict[str, int] = {}
+    said, got = ([codes.setdefault(w, len(codes)) for w in ws] for ws in (reference, heard))
+    is_deleted, is_inserted = np.zeros(len(said), dtype=bool), np.zeros(len(got), dtype=bool)
+    for edit in Levenshtein.editops(said, got):
+        if edit.tag == "delete":
+            is_deleted[edit.src_pos] = True
+        elif edit.tag == "insert":
+            is_inserted[edit.dest_pos] = True
+    is_deleted = _gather(said, is_deleted, [w for w, x in zip(got, is_inserted, strict=True) if not x])
+    is_inserted = _gather(got, is_inserted, [w for w, x in zip(said, is_deleted, strict=True) if not x])
+    is_hit = np.array(said, dtype=int)[~is_deleted] == np.array(got, dtype=int)[~is_inserted]
+    return Alignment(is_deleted=is_deleted, is_inserted=is_inserted, is_hit=is_hit)
+
+
+def _gather(
+    words: Sequence[int], is_gap: Bool[np.ndarray, " N"], partners: Sequence[int]
+) -> Bool[np.ndarray, " N"]:
+    """Slides gaps along words that may change places with them, to join gaps.
+
+    Args:
+        words: One of the two sequences.
+        is_gap: Its words without a partner.
+        partners: Partners of the other words, in order.
+
+    Returns:
+        As many gaps at the same cost, in fewer runs and later.
+    """
+    gap = is_gap.tolist()
+    start, pair = 0, 0  # of the word at ``start``, if it is none of a gap
+    while start < len(words):
+        if not gap[start]:
+            start, pair = start + 1, pair + 1
+            continue
+        end = start
+        while end < len(words) and gap[end]:
+            end += 1
+        start, pair = _join_left(words, gap, partners, (start, end, pair))
+        start, end, pair = _slide_right(words, gap, partners, (start, pair))
+        start = end
+    return np.array(gap, dtype=bool)
+
+
+def _join_left(
+    words: Sequence[int], gap: list[bool], partners: Sequence[int], run: tuple[int, int, int]
+) -> tuple[int, int]:
+    """Moves the run [start, end) left if that joins it to an earlier one; a last run stays."""
+    start, end, pair = run
+    if end == len(words):
+        return start, pair
+    left, right, partner = start, end, pair
+    while left > 0 and not gap[left - 1]:
+        if not _may_move(partners[partner - 1], words[left - 1], words[right - 1]):
+            return start, pair
+        left, right, partner = left - 1, right - 1, partner - 1
+    if left == 0:
+        return start, pair
+    gap[left:end] = [True] * (right - left) + [False] * (end - right)
+    while left > 0 and gap[left - 1]:
+        left -= 1
+    return left, partner
+
+
+def _slide_right(
+    words: Sequence[int], gap: list[bool], partners: Sequence[int], run: tuple[int, int]
+) -> tuple[int, int, int]:
+    """Moves the run at ``start`` right as far as it goes, taking along the runs it meets."""
+    start, pair = run
+    end = start
+    while end < len(words):
+        if gap[end]:
+            end += 1
+        elif _may_move(partners[pair], words[end], words[start]):
+            gap[start], gap[end] = False, True
+            start, end, pair = start + 1, end + 1, pair + 1
+        else:
+            break
+    return start, end, pair
+
+
+def _may_move(partner: int, word: int, other: int) -> bool:
+    """Whether a partner may leave ``word`` for ``other`` at no cost."""
+    return partner == other or partner != word
+
+
+def place_words(
+    words: Sequence[str], heard: Sequence[str], span_s: Float[np.ndarray, "M 2"], normaliser: str
+) -> Float[np.ndarray, "N 2"]:
+    """Finds when each normalised word was heard.
+
+    The normaliser sees the whole text, so that it may join words (``twenty one``) or part them
+    (``don't``); words that it makes of several heard ones share their time evenly.
+
+    Args:
+        words: Normalised words of the whole heard text.
+        heard: The N words as the recogniser wrote them.
+        span_s: Start and end of each of those.
+        normaliser: Name of the normaliser that made ``words``.
+
+    Returns:
+        Start and end of each normalised word.
+    """
+    parts = [split_word(word, normaliser) for word in heard]
+    singly = [word for part in parts for word in part]
+    spans = np.array(
+        [piece for part, span in zip(parts, span_s, strict=True) for piece in _shares(span, len(part))]
+    ).reshape(-1, 2)
+    placed = np.zeros((len(words), 2))
+    for op in Levenshtein.opcodes(singly, list(words)):
+        if op.tag == "equal":
+            placed[op.dest_start : op.dest_end] = spans[op.src_start : op.src_end]
+        elif op.dest_end > op.dest_start:
+            whole = _hull(spans, op.src_start, op.src_end)
+            placed[op.dest_start : op.dest_end] = _shares(whole, op.dest_end - op.dest_start)
+    return placed
+
+
+def _shares(span: Float[np.ndarray, "2"], count: int) -> Float[np.ndarray, "K 2"]:
+    """Cuts a span into ``count`` equal ones."""
+    edges = np.linspace(span[0], span[1], count + 1)
+    return np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def _hull(spans: Float[np.ndarray, "M 2"], first: int, last: int) -> Float[np.ndarray, "2"]:
+    """From the start of word ``first`` to the end of word ``last - 1``; the gap if there is none."""
+    if last > first:
+        return np.array([spans[first, 0], spans[last - 1, 1]])
+    before = spans[first - 1, 1] if first > 0 else 0.0
+    after = spans[first, 0] if first < len(spans) else before
+    return np.array([before, after])
+
+
+def reference_times_s(
+    alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
+) -> Float[np.ndarray, " N"]:
+    """Places reference words in playing time.
+
+    Args:
+        alignment: Of reference and heard words.
+        span_s: Start and end of each heard word.
+        duration_s: Length of the recording; deletions at the end lie between the last word and it.
+
+    Returns:
+        Middle of the heard word for a pair; evenly between its neighbours for a deletion.
+    """
+    middles = span_s.mean(axis=1)[alignment.heard_index]
+    known = np.concatenate([[-1], alignment.reference_index, [len(alignment.is_deleted)]])
+    times = np.concatenate([[0.0], middles, [max([duration_s, *middles[-1:]])]])
+    return np.interp(np.arange(len(alignment.is_deleted)), known, times)
+
+
+def error_times_s(
+    alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
+) -> Float[np.ndarray, " E"]:
+    """Times of all errors: of the reference word, or of the heard word if it was inserted."""
+    said_s = reference_times_s(alignment, span_s, duration_s)
+    is_wrong = alignment.is_deleted.copy()
+    is_wrong[alignment.reference_index[~alignment.is_hit]] = True
+    inserted_s = span_s.mean(axis=1)[alignment.is_inserted]
+    return np.sort(np.concatenate([said_s[is_wrong], inserted_s]))
+
+
+def error_windows(
+    alignment: Alignment,
+    span_s: Float[np.ndarray, "M 2"],
+    duration_s: float,
+    *,
+    window_s: float = 15.0,
+) -> tuple[Window, ...]:
+    """Cuts the error rate along playing time.
+
+    Args:
+        alignment: Of reference and heard words.
+        span_s: Start and end of each heard word.
+        duration_s: Length of the recording.
+        window_s: Length of a window; the last one may be shorter.
+
+    Returns:
+        Errors in a window per reference word in it; NaN where no reference word lies.
+    """
+    if duration_s <= 0:
+        return ()
+    edges = np.append(np.arange(0, duration_s, window_s), duration_s)
+    said_s = reference_times_s(alignment, span_s, duration_s)
+    wrong_s = error_times_s(alignment, span_s, duration_s)
+    words, errors = (
+        np.histogram(np.clip(times, 0, duration_s), bins=edges)[0] for times in (said_s, wrong_s)
+    )
+    rates = np.divide(errors, words, out=np.full(len(words), np.nan), where=words > 0)
+    return tuple(
+        Window(t0_s=float(t0), t1_s=float(t1), value=float(rate))
+        for t0, t1, rate in zip(edges[:-1], edges[1:], rates, strict=True)
+    )

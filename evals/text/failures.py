@@ -1,0 +1,167 @@
+"""Kinds of failure in long speech that one error rate cannot tell apart.
+
+Shape letters: N reference words, M heard words, R runs.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from evals.text.align import Alignment
+
+MIN_LOOP_WORDS = 3  # two words said twice are as often a slip of the recogniser
+MIN_SHARE_REPEATED = 0.75  # of a loop's words, so that one misheard word does not hide it
+ANCHOR_HITS = 2  # one right word after a long gap is as often chance
+NGRAM = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Consecutive words.
+
+    Attributes:
+        start: Index of the first.
+        stop: Index after the last.
+    """
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """What went wrong in one recording, as runs of words.
+
+    Attributes:
+        loops: Runs of heard words that repeat what was heard just before.
+        longest_insertion: Longest run of heard words that were not asked for, in words.
+        excess_ngrams: Heard 4-grams beyond their number in the reference (at least one is free).
+        skips: Runs of reference words left out before the speech ended.
+        num_words: Reference words.
+        num_reached: Reference words up to the last that was surely said.
+        num_misplaced: Heard words that the reference has, but in another order.
+    """
+
+    loops: tuple[Run, ...]
+    longest_insertion: int
+    excess_ngrams: int
+    skips: tuple[Run, ...]
+    num_words: int
+    num_reached: int
+    num_misplaced: int
+
+    @property
+    def longest_skip(self) -> int:
+        """Words in the longest skip."""
+        return max(map(len, self.skips), default=0)
+
+    @property
+    def completion(self) -> float:
+        """Share of the reference words that the speech got through."""
+        return self.num_reached / self.num_words
+
+    @property
+    def early_stop_words(self) -> int:
+        """Reference words after the end of the speech."""
+        return self.num_words - self.num_reached
+
+
+def runs(mask: Bool[np.ndarray, " N"]) -> list[Run]:
+    """Returns the runs of true values in order."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [Run(start=int(a), stop=int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def is_loop(heard: Sequence[str], run: Run) -> bool:
+    """Whether a run of heard words repeats, with some period, what was heard just before it."""
+    if len(run) < MIN_LOOP_WORDS:
+        return False
+    repeated = heard[run.start : run.stop]
+    for period in range(1, min(len(run), run.start) + 1):
+        before = heard[run.start - period : run.stop - period]
+        same = sum(a == b for a, b in zip(repeated, before, strict=True))
+        if same >= MIN_SHARE_REPEATED * len(run):
+            return True
+    return False
+
+
+def excess_ngrams(reference: Sequence[str], heard: Sequence[str], n: int = NGRAM) -> int:
+    """Counts heard n-grams beyond their number in the reference; the first of each is free."""
+    wanted, found = _ngrams(reference, n), _ngrams(heard, n)
+    return sum(max(0, count - max(1, wanted[gram])) for gram, count in found.items())
+
+
+def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[i:] for i in range(n)), strict=False))
+
+
+def num_reached(alignment: Alignment) -> int:
+    """Counts the reference words up to the last that was surely said.
+
+    Words after a long run of deletions count only if at least `ANCHOR_HITS` of them are right: a
+    stray word in the last breath otherwise finds its like anywhere in the rest of the text.
+
+    Args:
+        alignment: Of reference and heard words.
+
+    Returns:
+        Index after that word; 0 if none was.
+    """
+    hits: Int[np.ndarray, " H"] = alignment.reference_index[alignment.is_hit]
+    for gap in reversed(runs(alignment.is_deleted)):
+        num_after = int((hits >= gap.stop).sum())
+        if num_after >= ANCHOR_HITS or (num_after and len(gap) <= ANCHOR_HITS):
+            break
+        hits = hits[hits < gap.start]
+    return int(hits[-1]) + 1 if len(hits) else 0
+
+
+def find_failures(
+    reference: Sequence[str], heard: Sequence[str], alignment: Alignment
+) -> Failures:
+    """Sorts the errors of one recording by kind.
+
+    Args:
+        reference: Words that should have been said.
+        heard: Words that were.
+        alignment: Of the two.
+
+    Returns:
+        Loops, skips and how far the speech got.
+    """
+    insertions = runs(alignment.is_inserted)
+    reached = num_reached(alignment)
+    shared = (Counter(reference) & Counter(heard)).total()
+    return Failures(
+        loops=tuple(run for run in insertions if is_loop(heard, run)),
+        longest_insertion=max(map(len, insertions), default=0),
+        excess_ngrams=excess_ngrams(reference, heard),
+        skips=tuple(run for run in runs(alignment.is_deleted) if run.start < reached),
+        num_words=len(reference),
+        num_reached=reached,
+        num_misplaced=shared - alignment.num_hits,
+    )
+
+
+def seconds_per_word(
+    alignment: Alignment, span_s: Float[np.ndarray, "M 2"]
+) -> float:
+    """Mean time from one said reference word to the next; NaN for fewer than two.
+
+    Args:
+        alignment: Of reference and heard words.
+        span_s: Start and end of each heard word.
+
+    Returns:
+        Seconds, pauses included, over neighbours in the reference that were both said.
+    """
+    start_s = span_s[alignment.heard_index, 0]
+    is_next = np.diff(alignment.reference_index) == 1
+    steps = np.diff(start_s)[is_next & (np.diff(alignment.heard_index) == 1)]
+    return float(steps.mean()) if len(steps) else float("nan")

@@ -1,0 +1,82 @@
+"""How a transcript is written before it is compared; each way has a name in the protocol.
+
+========================  ====================================================================
+``whisper-en``            OpenAI Whisper's English normaliser, see `evals.text.english`
+``seed-tts-en``           seed-tts-eval: punctuation but ``'`` removed, lower case
+``raw``                   nothing changed; words are what stands between spaces
+========================  ====================================================================
+"""
+
+import string
+from collections.abc import Callable
+from functools import lru_cache
+
+from evals.text.english import whisper_english
+
+# What the package zhon 2 calls hanzi punctuation, as code points.
+_HANZI = (
+    "ff01-ff0f ff1a-ff20 ff3b-ff40 ff5b-ff64 3000-3003 3008-3011 3014-301f 3030 303e 303f "
+    "2013 2014 2018 2019 201b-201f 2026 2027 fe4f fe51 fe54 00b7"
+)
+
+
+def _code_points(ranges: str) -> set[int]:
+    ends = [[int(end, 16) for end in part.split("-")] for part in ranges.split()]
+    return {point for pair in ends for point in range(pair[0], pair[-1] + 1)}
+
+
+SEED_TTS_PUNCTUATION = frozenset(
+    map(chr, _code_points(_HANZI) | set(map(ord, string.punctuation)) - {ord("'")})
+)
+_DROP_PUNCTUATION = str.maketrans(dict.fromkeys(SEED_TTS_PUNCTUATION, ""))
+
+
+def seed_tts_english(text: str) -> str:
+    """Returns the text as seed-tts-eval compares English transcripts.
+
+    A typographic apostrophe counts as punctuation there, so that ``don't`` can become ``dont``.
+
+    Args:
+        text: As asked for, or as heard.
+
+    Returns:
+        Lower case without punctuation, each double space made single once.
+
+    Source:
+        BytedanceSpeech/seed-tts-eval, run_wer.py, ``process_one``.
+    """
+    return text.translate(_DROP_PUNCTUATION).replace("  ", " ").lower()
+
+
+def raw(text: str) -> str:
+    """Returns the text as it is."""
+    return text
+
+
+NORMALISERS: dict[str, Callable[[str], str]] = {
+    "whisper-en": whisper_english,
+    "seed-tts-en": seed_tts_english,
+    "raw": raw,
+}
+
+
+def normalise(text: str, normaliser: str) -> str:
+    """Returns ``text`` as the normaliser of that name writes it, without spaces at the ends.
+
+    Args:
+        text: Any text.
+        normaliser: A key of `NORMALISERS`.
+
+    Returns:
+        Text whose words `str.split` gives.
+
+    Raises:
+        KeyError: If there is no such normaliser.
+    """
+    return NORMALISERS[normaliser](text).strip()
+
+
+@lru_cache(maxsize=65_536)
+def split_word(word: str, normaliser: str) -> tuple[str, ...]:
+    """Words that one heard word becomes by itself; cached, since speech repeats its words."""
+    return tuple(normalise(word, normaliser).split())

@@ -1,0 +1,120 @@
+"""From run folders to tables, figures and the report page."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evals.compare import Comparison, compare
+from evals.content import write_atomically
+from evals.recording import Recording
+from evals.run_folder import read_run, recordings_of
+from reports.figures.save import save_figure
+from reports.gallery import Drawn, draw
+from reports.load import Runs, load_runs
+from reports.media import film_strip, small_video
+from reports.page import Content, Player, Strip, page
+from reports.render import csv_text, latex, markdown
+from reports.tables import wide
+
+
+def build_report(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    title: str = "",
+    player: Player = small_video,
+    strip: Strip = film_strip,
+) -> Path:
+    """Writes the report page; into a run folder, also its ``tables/`` and ``figures/``.
+
+    Args:
+        folders: Runs.
+        out: The HTML file.
+        title: Of the page; by default the names of the runs.
+        player: Makes the video of a recording.
+        strip: Makes its film strip.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        FileNotFoundError: If a folder holds no scores.
+    """
+    runs = load_runs(folders)
+    recordings = known_recordings(runs)
+    comparisons = compared(runs, recordings)
+    figures = draw(runs, recordings=recordings)
+    names = ", ".join(path.resolve().name for path in runs.paths)
+    content = Content(
+        title=title or f"Streaming characters: {names}",
+        runs=runs,
+        provenance={path.resolve().name: read_run(path) for path in runs.paths},
+        comparisons=comparisons,
+        figures=figures,
+        recordings=recordings,
+        player=player,
+        strip=strip,
+    )
+    if len(runs.paths) == 1 and out.resolve().parent == runs.paths[0].resolve():
+        write_tables(runs, comparisons, out.parent / "tables")
+        write_figures(figures, out.parent / "figures")
+    write_atomically(out, page(content).encode())
+    return out
+
+
+def headline(folders: Sequence[Path]) -> str:
+    """Returns the tables of some runs as Markdown."""
+    runs = load_runs(folders)
+    comparisons = compared(runs, known_recordings(runs))
+    return "\n".join(markdown(table) for table in wide(runs.summaries, comparisons=comparisons))
+
+
+def compared(
+    runs: Runs, recordings: Sequence[Recording], *, against: str | None = None
+) -> list[Comparison]:
+    """Compares systems, samples of one identity drawn together.
+
+    Args:
+        runs: Scores.
+        recordings: Where identities are known from.
+        against: One system; all pairs by default.
+
+    Returns:
+        One result a pair, suite, metric and protocol.
+    """
+    identities = {recording.sample_id: recording.identity for recording in recordings}
+    return compare(runs.rows, runs.infos, against=against, clusters=identities)
+
+
+def known_recordings(runs: Runs) -> list[Recording]:
+    """Recordings whose scores are in ``runs``; a run whose files are gone has none."""
+    found = []
+    scored = {row.system for row in runs.rows}
+    for path, label in zip(runs.paths, runs.labels, strict=True):
+        has_files = (path / "recordings").is_dir() or read_run(path).get("manifest")
+        for recording in recordings_of(path) if has_files else []:
+            system = recording.system
+            system = system if system in scored else f"{system} ({label})"
+            found.append(replace(recording, system=system))
+    return [recording for recording in found if recording.system in scored]
+
+
+def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) -> None:
+    """Writes all tables as Markdown, LaTeX and CSV."""
+    tables = wide(runs.summaries, comparisons=comparisons)
+    content = {
+        "results.md": "\n".join(markdown(table) for table in tables),
+        "results.tex": "\n".join(latex(table) for table in tables),
+        "results.csv": csv_text(tables),
+    }
+    for name, text in content.items():
+        write_atomically(folder / name, text.encode())
+
+
+def write_figures(figures: Sequence[Drawn], folder: Path) -> list[Path]:
+    """Writes each figure as PDF and PNG with its data as CSV."""
+    return [
+        path
+        for drawn in figures
+        for path in save_figure(drawn.figure, folder / drawn.name, drawn.data)
+    ]

@@ -1,0 +1,141 @@
+"""Systems side by side: values with intervals, and trade-offs of two metrics."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from evals.summary import SummaryRow
+from reports.axes import scale_of
+from reports.figures.drift import axis_label
+from reports.figures.style import GREY, colours_of, markers_of
+from reports.numbers import decimals_for, value_text
+
+
+def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
+    """Draws a bar for each system, with its 95 % interval and its value.
+
+    Args:
+        rows: Summaries of one metric and protocol hash; those without a value say why.
+        ax: Where to draw; a new figure by default.
+
+    Returns:
+        The axis.
+    """
+    ax = ax if ax is not None else plt.subplots()[1]
+    ordered = sorted(rows, key=lambda row: row.system)
+    colours = colours_of(row.system for row in rows)
+    decimals = decimals_for(ordered)
+    for place, row in enumerate(ordered):
+        text = value_text(row, decimals)
+        if row.value is None:
+            ax.text(0, place, f" {text}", va="center", color=GREY, fontsize=7)
+            continue
+        scale = scale_of(row.metric)
+        value = row.value * scale
+        ax.barh(place, value, color=colours[row.system], height=0.62, alpha=0.85)
+        end = value
+        if row.ci_low is not None and row.ci_high is not None:
+            low, high = row.ci_low * scale, row.ci_high * scale
+            ax.plot([low, high], [place, place], color="#222222", lw=1.0, solid_capstyle="butt")
+            end = high if value >= 0 else low
+        ax.annotate(
+            text,
+            (end, place),
+            xytext=(3 if value >= 0 else -3, 0),
+            textcoords="offset points",
+            va="center",
+            ha="left" if value >= 0 else "right",
+            fontsize=7,
+        )
+    ax.set_yticks(range(len(ordered)), [row.system for row in ordered])
+    ax.invert_yaxis()
+    ax.margins(x=0.18)
+    ax.grid(False, axis="y")
+    if ordered:
+        first = ordered[0]
+        ax.set_xlabel(axis_label(first.metric, first.unit, first.higher_is_better))
+    return ax
+
+
+def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | None = None) -> Axes:
+    """Draws systems in the plane of two metrics; those that another one beats in both are grey.
+
+    Args:
+        points: For each system its summaries on x and y; pairs that lack a value are left out.
+        ax: Where to draw; a new figure by default.
+
+    Returns:
+        The axis.
+    """
+    ax = ax if ax is not None else plt.subplots()[1]
+    known = [(x, y) for x, y in points if x.value is not None and y.value is not None]
+    markers = markers_of(x.system for x, _ in known)
+    colours = colours_of(x.system for x, _ in known)
+    best = front(known)
+    for x, y in known:
+        colour = colours[x.system] if x.system in best else GREY
+        at = ((x.value or 0.0) * scale_of(x.metric), (y.value or 0.0) * scale_of(y.metric))
+        _cross(ax, x, y, at, colour)
+        ax.plot(
+            *at,
+            marker=markers[x.system],
+            color=colour,
+            markersize=6,
+            linestyle="none",
+            label=x.system,
+        )
+    ax.margins(0.15)
+    if known:
+        _scale_axis(ax, "x", [x for x, _ in known])
+        _scale_axis(ax, "y", [y for _, y in known])
+        ax.legend()
+        labels = [axis_label(row.metric, row.unit, row.higher_is_better) for row in known[0]]
+        ax.set(xlabel=labels[0], ylabel=labels[1])
+    return ax
+
+
+def front(points: Sequence[tuple[SummaryRow, SummaryRow]]) -> set[str]:
+    """Returns the systems that no other one matches in both metrics and beats in one."""
+
+    def costs(pair: tuple[SummaryRow, SummaryRow]) -> tuple[float, float]:
+        x, y = (-(row.value or 0.0) if row.higher_is_better else row.value or 0.0 for row in pair)
+        return x, y
+
+    found = {pair[0].system: costs(pair) for pair in points}
+    return {
+        system
+        for system, (x, y) in found.items()
+        if not any(
+            other != system and a <= x and b <= y and (a, b) != (x, y)
+            for other, (a, b) in found.items()
+        )
+    }
+
+
+def summary_data(rows: Sequence[SummaryRow]) -> pd.DataFrame:
+    """What bars and trade-offs draw, a row for each system and metric, in the metric's unit."""
+    names = ("suite", "system", "metric", "protocol", "value", "ci_low", "ci_high", "n", "unit")
+    return pd.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
+
+
+def _scale_axis(ax: Axes, which: Literal["x", "y"], rows: Sequence[SummaryRow]) -> None:
+    """Takes a logarithmic axis where a linear one would squeeze most systems into a corner."""
+    values = [row.value for row in rows if row.value is not None]
+    ends = [row.ci_low for row in rows if row.ci_low is not None]
+    if min(values + ends) > 0 and max(values) > 20 * min(values):
+        ax.set(**{f"{which}scale": "log"})
+        axis = ax.xaxis if which == "x" else ax.yaxis
+        axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+
+
+def _cross(ax: Axes, x: SummaryRow, y: SummaryRow, at: tuple[float, float], colour: str) -> None:
+    if x.ci_low is not None and x.ci_high is not None:
+        scale = scale_of(x.metric)
+        ax.plot([x.ci_low * scale, x.ci_high * scale], [at[1]] * 2, color=colour, lw=0.9, alpha=0.7)
+    if y.ci_low is not None and y.ci_high is not None:
+        scale = scale_of(y.metric)
+        ax.plot([at[0]] * 2, [y.ci_low * scale, y.ci_high * scale], color=colour, lw=0.9, alpha=0.7)

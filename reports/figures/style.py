@@ -1,0 +1,74 @@
+"""How figures look: widths of the common venues, small type, colours that all eyes tell apart."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+
+WIDTHS_IN = {
+    "cvpr_column": 3.25,
+    "cvpr_page": 6.875,
+    "neurips": 5.5,
+    "acm_column": 3.33,
+    "acm_page": 7.0,
+    "report": 7.2,
+}
+"""Venue and column -> inches."""
+
+# Okabe and Ito, "Color Universal Design", 2008; yellow last, for it is faint on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+GREY = "#8a8a8a"
+GOOD, BAD, WARN = COLOURS[2], COLOURS[1], COLOURS[4]
+
+STYLE: dict[str, Any] = {
+    "figure.dpi": 150,
+    "savefig.dpi": 200,
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "#555555",
+    "axes.labelcolor": "#222222",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "pdf.fonttype": 42,  # text stays text; several venues refuse type 3
+    "ps.fonttype": 42,
+    "svg.hashsalt": "streamchar",  # element ids, and so the file, repeat
+    "figure.constrained_layout.use": True,
+}
+"""Matplotlib settings; see `styled`."""
+
+
+def styled() -> AbstractContextManager[None]:
+    """Draws and saves in this style inside a ``with`` block; other figures keep theirs."""
+    return matplotlib.rc_context(STYLE)  # type: ignore[arg-type]  # its keys are a literal type
+
+
+def colours_of(systems: Iterable[str]) -> dict[str, str]:
+    """Gives each system a colour by its place in the sorted names; after eight they repeat."""
+    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(sorted(set(systems)))}
+
+
+def markers_of(systems: Iterable[str]) -> dict[str, str]:
+    """Gives each system a marker, so that a black-and-white print can be read."""
+    return {name: MARKERS[index % len(MARKERS)] for index, name in enumerate(sorted(set(systems)))}

@@ -1,0 +1,97 @@
+"""What became of the script: each word said, changed, skipped or added, on the clock."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from evals.results import ScoreRow
+from reports.figures.style import BAD, COLOURS, WARN
+
+# equal, sub, del, ins are the edit operations that turn the script into what was heard.
+OPERATIONS = {
+    "equal": ("said", "#c9d3da"),
+    "sub": ("other word", WARN),
+    "del": ("skipped", BAD),
+    "ins": ("added or repeated", COLOURS[0]),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordStrip:
+    """The words of one recording.
+
+    Attributes:
+        label: System and sample.
+        words: Time and operation of each word, in order of time.
+    """
+
+    label: str
+    words: tuple[tuple[float, str], ...]
+
+
+def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip]:
+    """Reads ``components["alignment"]``, a list of ``[t_s, operation]``.
+
+    Rows without it are left out.
+
+    Args:
+        rows: Scores of any metric.
+        metric: Whose alignment.
+
+    Returns:
+        A strip for each recording, by system and sample.
+    """
+    strips = []
+    for row in sorted(rows, key=lambda row: row.key):
+        alignment = row.components.get("alignment")
+        if row.metric == metric and alignment:
+            words = [
+                (float(t_s), str(operation)) for t_s, operation in alignment if t_s is not None
+            ]
+            known = tuple(sorted(word for word in words if word[1] in OPERATIONS))
+            strips.append(WordStrip(label=f"{row.system} / {row.sample_id}", words=known))
+    return strips
+
+
+def plot_word_strips(strips: Sequence[WordStrip], *, ax: Axes | None = None) -> Axes:
+    """Draws a row of ticks for each recording; errors stand taller than words that were said.
+
+    Args:
+        strips: From top to bottom.
+        ax: Where to draw; a new figure by default.
+
+    Returns:
+        The axis.
+    """
+    ax = ax if ax is not None else plt.subplots()[1]
+    for place, strip in enumerate(strips):
+        for operation, (_, colour) in OPERATIONS.items():
+            times = [t_s for t_s, name in strip.words if name == operation]
+            reach = 0.26 if operation == "equal" else 0.42
+            ax.vlines(times, place - reach, place + reach, color=colour, lw=1.1)
+    ax.set_yticks(range(len(strips)), [strip.label for strip in strips])
+    ax.set_ylim(len(strips) - 0.4, -0.6)
+    ax.set_xlabel("playing time [s]")
+    ax.grid(False, axis="y")
+    ax.legend(
+        handles=[Patch(color=colour, label=name) for name, colour in OPERATIONS.values()],
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=4,
+        borderaxespad=0.2,
+    )
+    return ax
+
+
+def word_data(strips: Sequence[WordStrip]) -> pd.DataFrame:
+    """What `plot_word_strips` draws, a row for each word."""
+    records = [
+        {"recording": strip.label, "t_s": t_s, "operation": operation}
+        for strip in strips
+        for t_s, operation in strip.words
+    ]
+    return pd.DataFrame(records, columns=["recording", "t_s", "operation"])

@@ -1,0 +1,266 @@
+"""Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evals.recording import Recording
+from evals.summary import SummaryRow
+from reports.axes import in_order, label_of
+from reports.figures.bars import plot_bars, plot_pareto, summary_data
+from reports.figures.drift import drift_curves, drift_data, plot_drift
+from reports.figures.latency import LabelledTrace, latency_data, plot_latency
+from reports.figures.style import WIDTHS_IN, styled
+from reports.figures.words import plot_word_strips, word_data, word_strips
+from reports.load import Runs
+
+MAX_STRIPS = 16
+MAX_TRACES = 8
+_BARS_ACROSS = 3
+# The numbers a reader asks for first: one or two of each axis, those that exist are drawn.
+_MAIN = ("wer", "mesh_sync", "sync_c", "id_distance", "id_drift", "voice_similarity", "rtf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A finished figure.
+
+    Attributes:
+        name: For files: kind, metric and suite.
+        title: What it shows.
+        caption: How to read it.
+        figure: Sized in inches.
+        data: What was drawn.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    data: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What may share a figure: one suite of one domain.
+
+    Attributes:
+        suite: Which prompts.
+        domain: ``real`` or ``world``.
+        runs: Scores and curves of this part alone.
+        recordings: With traces, if they are known.
+        width_in: Of each figure.
+    """
+
+    suite: str
+    domain: str
+    runs: Runs
+    recordings: tuple[Recording, ...]
+    width_in: float
+
+
+def draw(
+    runs: Runs,
+    *,
+    kinds: Sequence[str] | None = None,
+    recordings: Sequence[Recording] = (),
+    width: str = "report",
+    metrics: Sequence[str] | None = None,
+) -> list[Drawn]:
+    """Draws the figures that the data allows.
+
+    Args:
+        runs: What to draw.
+        kinds: Of `KINDS`; all by default.
+        recordings: For arrival traces.
+        width: A name of `reports.figures.style.WIDTHS_IN`.
+        metrics: Which, for drift and bars; two for pareto; the usual ones by default.
+
+    Returns:
+        Figures, none of them empty.
+    """
+    drawn = []
+    with styled():
+        for part in _parts(runs, recordings, WIDTHS_IN[width]):
+            for kind in kinds or KINDS:
+                drawn += list(KINDS[kind](part, metrics))
+    return drawn
+
+
+def _parts(runs: Runs, recordings: Sequence[Recording], width_in: float) -> Iterator[Part]:
+    places = sorted({(row.suite, row.domain) for row in runs.rows})
+    for suite, domain in places:
+        rows = tuple(row for row in runs.rows if (row.suite, row.domain) == (suite, domain))
+        samples = {(row.system, row.sample_id, row.seed) for row in rows}
+        yield Part(
+            suite=suite,
+            domain=domain,
+            runs=Runs(
+                paths=runs.paths,
+                rows=rows,
+                window_rows=tuple(
+                    row
+                    for row in runs.window_rows
+                    if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
+                ),
+                infos=runs.infos,
+            ),
+            recordings=tuple(r for r in recordings if (r.suite, r.domain) == (suite, domain)),
+            width_in=width_in,
+        )
+
+
+def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
+    for metric in in_order(metrics or part.runs.windows["metric"]):
+        curves = drift_curves(part.runs.windows, metric)
+        if metric == "wer" and metrics is None:
+            continue  # has a figure of its own
+        if curves and max(len(curve.times_s) for curve in curves) > 1:
+            figure, ax = _one_axis(part, height_in=2.3)
+            _plot_metric(part, metric, ax)
+            yield Drawn(
+                name=_name("drift", metric, part),
+                title=f"{label_of(metric)} over playing time",
+                caption="Mean over recordings, window by window; band: 95 % interval of the mean.",
+                figure=figure,
+                data=drift_data(curves),
+            )
+
+
+def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
+    strips = word_strips(part.runs.rows)[:MAX_STRIPS]
+    curves = drift_curves(part.runs.windows, "wer")
+    if not curves and not strips:
+        return
+    heights = [2.0] * bool(curves) + [0.55 + 0.17 * len(strips)] * bool(strips)
+    figure = Figure(figsize=(part.width_in, sum(heights)))
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    if curves:
+        _plot_metric(part, "wer", axes[0])
+    if strips:
+        plot_word_strips(strips, ax=axes[-1])
+    for ax in axes[:-1]:
+        ax.set_xlabel("")
+    yield Drawn(
+        name=_name("wer", "", part),
+        title="Script over playing time",
+        caption="Above: word error rate in windows, mean over recordings with 95 % band. "
+        "Below: what became of each word of the script."
+        if strips
+        else "Word error rate in windows, mean over recordings; band: 95 % interval of the mean.",
+        figure=figure,
+        data=pd.concat([drift_data(curves), word_data(strips)], ignore_index=True),
+    )
+
+
+def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
+    first = {r.system: r for r in reversed(part.recordings) if r.trace and r.trace.arrivals}
+    traces = [
+        LabelledTrace(system=r.system, label=f"{r.system} / {r.sample_id}", trace=r.trace)
+        for _, r in sorted(first.items())
+        if r.trace is not None
+    ][:MAX_TRACES]
+    if traces:
+        figure, ax = _one_axis(part, height_in=2.6)
+        plot_latency(traces, ax=ax)
+        yield Drawn(
+            name=_name("latency", "", part),
+            title="Arrival of chunks against their deadline",
+            caption="First recording of each system. Playing starts when the first chunk is there; "
+            "a chunk below zero comes too late and the viewer waits. Linear within 1 s of the "
+            "deadline, logarithmic beyond. Zero-stall start-up: the shortest wait before playing "
+            "with which nothing is late.",
+            figure=figure,
+            data=latency_data(traces),
+        )
+
+
+def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
+    found = [_rows_of(part, metric) for metric in metrics or _MAIN]
+    chosen = [rows for rows in found if any(row.value is not None for row in rows)]
+    if not chosen:
+        return
+    across = min(_BARS_ACROSS, len(chosen))
+    down = -(-len(chosen) // across)
+    height_in = down * (0.65 + 0.2 * max(len(rows) for rows in chosen))
+    figure = Figure(figsize=(part.width_in, height_in))
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for place, ax in enumerate(axes):
+        if place < len(chosen):
+            plot_bars(chosen[place], ax=ax)
+            ax.tick_params(axis="y", labelleft=place % across == 0)
+        else:
+            ax.set_axis_off()
+    yield Drawn(
+        name=_name("bars", "", part),
+        title="Systems side by side",
+        caption="Mean over samples; line: 95 % bootstrap interval.",
+        figure=figure,
+        data=summary_data([row for rows in chosen for row in rows]),
+    )
+
+
+def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
+    names = tuple(metrics or ("rtf", "wer"))[:2]
+    if len(names) < 2:
+        return
+    x, y = ({row.system: row for row in _rows_of(part, name)} for name in names)
+    points = [(x[system], y[system]) for system in sorted(x.keys() & y.keys())]
+    if sum(a.value is not None and b.value is not None for a, b in points) < 2:
+        return
+    figure, ax = _one_axis(part, height_in=2.8, share=0.6)
+    plot_pareto(points, ax=ax)
+    yield Drawn(
+        name=_name("pareto", "-".join(names), part),
+        title=f"{label_of(names[1])} against {label_of(names[0])}",
+        caption="Grey: another system is at least as good in both, and better in one.",
+        figure=figure,
+        data=summary_data([row for pair in points for row in pair]),
+    )
+
+
+KINDS: dict[str, Callable[[Part, Sequence[str] | None], Iterator[Drawn]]] = {
+    "bars": _bars,
+    "wer": _wer,
+    "drift": _drift,
+    "latency": _latency,
+    "pareto": _pareto,
+}
+
+
+def _rows_of(part: Part, metric: str) -> list[SummaryRow]:
+    """Summaries of one metric under one protocol hash: the one that most systems have."""
+    groups: dict[tuple[str, str], list[SummaryRow]] = {}
+    for row in part.runs.summaries:
+        if row.metric == metric:
+            groups.setdefault((row.protocol, row.protocol_hash), []).append(row)
+
+    def rank(rows: list[SummaryRow]) -> tuple[int, str, str]:
+        scored = sum(row.value is not None for row in rows)
+        return -scored, rows[0].protocol, rows[0].protocol_hash
+
+    return min(groups.values(), key=rank, default=[])
+
+
+def _plot_metric(part: Part, metric: str, ax: Axes) -> None:
+    info = part.runs.infos.get(metric)
+    plot_drift(
+        drift_curves(part.runs.windows, metric),
+        higher_is_better=info.higher_is_better if info else None,
+        unit=info.unit if info else "1",
+        ax=ax,
+    )
+
+
+def _one_axis(part: Part, *, height_in: float, share: float = 1.0) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(part.width_in * share, height_in))
+    return figure, figure.subplots()
+
+
+def _name(kind: str, metric: str, part: Part) -> str:
+    parts = (kind, metric, part.suite, part.domain)
+    text = "_".join(name for name in parts if name)
+    return "".join(sign if sign.isalnum() or sign in "_-." else "-" for sign in text)

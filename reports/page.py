@@ -1,0 +1,196 @@
+"""The report page: one HTML file with everything in it, which asks nothing of the network."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from evals.compare import Comparison
+from evals.recording import Recording
+from reports import sections
+from reports.figures.save import figure_bytes
+from reports.gallery import Drawn
+from reports.headline import headline_table
+from reports.html import Html, data_uri, el, join
+from reports.load import Runs
+from reports.tables import wide
+
+Player = Callable[[Recording], bytes | None]
+"""A small mp4 of a recording, or nothing."""
+Strip = Callable[[Recording], list[tuple[float, bytes]]]
+"""A few PNG pictures of a recording, each with its time in seconds."""
+
+MAX_PLAYED = 3
+# The browser itself refuses anything that is not in the file.
+_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a page shows.
+
+    Attributes:
+        title: Of the page.
+        runs: Scores and curves.
+        provenance: ``run.json`` of each run, by the run's name.
+        comparisons: Paired results; they decide what is best.
+        figures: In the order of the page.
+        recordings: To be shown, if players or strips are given.
+        player: Makes the video of a recording.
+        strip: Makes its film strip.
+    """
+
+    title: str
+    runs: Runs
+    provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    comparisons: Sequence[Comparison] = ()
+    figures: Sequence[Drawn] = ()
+    recordings: Sequence[Recording] = ()
+    player: Player = lambda recording: None
+    strip: Strip = lambda recording: []
+
+
+def page(content: Content) -> str:
+    """Builds the page; the same content gives the same bytes."""
+    parts = [(anchor, title, body) for anchor, title, body in _parts(content) if body is not None]
+    links = [el("a", title, href=f"#{anchor}") for anchor, title, _ in parts]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="referrer", content="no-referrer"),
+        el("title", content.title),
+        el("style", Html(files("reports").joinpath("page.css").read_text(encoding="utf-8"))),
+    )
+    body = el(
+        "body",
+        el("header", el("h1", content.title), _lede(content), el("nav", *links)),
+        el("main", *(el("section", el("h2", t), b, id=a) for a, t, b in parts)),
+        el("footer", "Made by streamchar from scores.jsonl, windows.csv and run.json."),
+    )
+    return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
+
+
+def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
+    rows = content.runs.rows
+    protocols: dict[str, Any] = {}
+    for run in content.provenance.values():
+        protocols |= run.get("protocols", {})
+    tables = wide(content.runs.summaries, comparisons=content.comparisons)
+    yield "results", "Results", join(*(headline_table(table) for table in tables))
+    yield "unavailable", "Not measured here", sections.unavailable(rows)
+    yield "figures", "Figures", join(*map(_plot, content.figures)) if content.figures else None
+    yield "recordings", "Recordings", _recordings(content)
+    yield "failures", "What failed, and why", sections.failures(rows)
+    pairs = sections.pairs(content.comparisons)
+    yield "pairs", "System against system", pairs and _folded("All paired differences", pairs)
+    yield "samples", "Sample by sample", _folded("All samples", sections.samples(rows))
+    yield "protocols", "Protocols", sections.glossary(rows, protocols)
+    yield "provenance", "Where this comes from", _provenance(content)
+
+
+def _lede(content: Content) -> Html:
+    rows = content.runs.rows
+    systems = sorted({row.system for row in rows})
+    failed = sum("failure" in row.status for row in rows)
+    gone = sum(row.status == "unavailable" for row in rows)
+    computed = sum(row.status == "computed" for row in rows)
+    apply = sum(row.status != "not_applicable" for row in rows)
+    facts: dict[str, str] = {
+        "systems": ", ".join(systems),
+        "suites": ", ".join(sorted({row.suite for row in rows})),
+        "recordings": str(len({(r.system, r.suite, r.sample_id, r.seed) for r in content.recordings}))
+        if content.recordings
+        else str(len({row.key[:4] for row in rows if row.sample_id != "*"})),
+        "scores": f"{computed} of {apply} that apply; {failed} failed, {gone} unavailable",
+    }
+    for run in content.provenance.values():
+        facts |= _machine(run)
+    entries = [
+        el("div", el("dt", name), el("dd", value or NOT_RECORDED)) for name, value in facts.items()
+    ]
+    return el("dl", *entries, class_="facts")
+
+
+NOT_RECORDED = "not recorded"
+
+
+def _machine(run: Mapping[str, Any]) -> dict[str, str]:
+    versions = run.get("versions", {})
+    names = ("streamchar", "python", "torch")
+    commit, plus, changes = str(run.get("git", "")).partition("+")
+    return {
+        "versions": ", ".join(f"{name} {versions[name]}" for name in names if name in versions),
+        "commit": commit[:12] + (f" {plus} {changes}" if changes else ""),
+        "scored on": str(run.get("device", "")),
+    }
+
+
+def _plot(drawn: Drawn) -> Html:
+    picture = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
+    narrow = " narrow" if drawn.figure.get_figwidth() < 5 else ""
+    return el(
+        "figure",
+        el("img", src=picture, alt=drawn.title),
+        el("figcaption", el("b", f"{drawn.title}. "), drawn.caption),
+        class_=f"plot{narrow}",
+    )
+
+
+def _recordings(content: Content) -> Html | None:
+    """Shows the first samples, the systems under each other so that they can be compared."""
+    by_sample: dict[tuple[str, str], list[Recording]] = defaultdict(list)
+    for recording in sorted(content.recordings, key=lambda r: (r.suite, r.sample_id, r.system)):
+        by_sample[recording.suite, recording.sample_id].append(recording)
+    groups = []
+    for (suite, sample_id), recordings in list(by_sample.items())[:MAX_PLAYED]:
+        shown = [_recording(recording, content) for recording in recordings]
+        if any(item is not None for item in shown):
+            groups.append(
+                join(
+                    el("h3", f"{sample_id} ({suite})"),
+                    el("blockquote", recordings[0].transcript),
+                    *shown,
+                )
+            )
+    if not groups:
+        return None
+    rest = len(by_sample) - len(groups)
+    more = f"{rest} more samples are in the run folder." if rest > 0 else None
+    return join(*groups, el("p", more, class_="note") if more else None)
+
+
+def _recording(recording: Recording, content: Content) -> Html | None:
+    seed = el("span", f" seed {recording.seed}", class_="unit")
+    if recording.error:
+        failed = el("span", f"generation failed: {recording.error}", class_="badge failed")
+        return el("div", el("h4", recording.system, seed, " ", failed), class_="recording")
+    video, pictures = content.player(recording), content.strip(recording)
+    if video is None and not pictures:
+        return None
+    player = (
+        el("span", "no player", class_="na")
+        if video is None
+        else el("video", controls=True, preload="metadata", src=data_uri(video, "video/mp4"))
+    )
+    film = [
+        el("li", el("img", src=data_uri(png, "image/png"), alt=f"at {t_s:.1f} s"), f"{t_s:.1f} s")
+        for t_s, png in pictures
+    ]
+    heading = el("h4", recording.system, seed)
+    return el("div", heading, player, el("ul", *film, class_="strip"), class_="recording")
+
+
+def _folded(title: str, body: Html) -> Html:
+    return el("details", el("summary", title), body)
+
+
+def _provenance(content: Content) -> Html:
+    entries = []
+    for name, run in content.provenance.items():
+        brief = {key: value for key, value in run.items() if key != "protocols"}
+        entries.append(_folded(f"run.json of {name}", el("pre", sections.as_json(brief))))
+    names = ", ".join(path.name for path in content.runs.paths)
+    return join(el("p", f"Runs: {names}."), *entries)

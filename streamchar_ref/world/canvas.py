@@ -1,0 +1,138 @@
+"""A batch of pictures being painted, and the shapes that are painted on it.
+
+Coordinates are x to the right and y down, 0 in the middle and `VIEW` at the edge, whatever the
+number of pixels. A shape is a signed distance, negative inside; its edge is smooth over one pixel, so no shape needs more than
+one look at a pixel. Shape letters: B pictures, H and W pixels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+VIEW = 0.86
+
+Plane = Float[Tensor, "#B H W"]
+Paint = Sequence[float] | Float[Tensor, "#B 3 H W"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canvas:
+    """A rectangle of a batch of pictures; painting changes the pictures in place.
+
+    Attributes:
+        rgb: The pictures, in [0, 1].
+        x: Of each pixel's centre.
+        y: Of each pixel's centre.
+        pixel: Width of a pixel.
+        left: Column of the picture where the rectangle starts.
+        top: Row where it starts.
+    """
+
+    rgb: Float[Tensor, "B 3 H W"]
+    x: Plane
+    y: Plane
+    pixel: float
+    left: int = 0
+    top: int = 0
+
+    @classmethod
+    def blank(cls, batch: int, size: int, device: torch.device) -> "Canvas":
+        """Returns black square pictures."""
+        pixel = 2 * VIEW / size
+        line = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * pixel - VIEW
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        rgb = torch.zeros(batch, 3, size, size, device=device)
+        return cls(rgb=rgb, x=x[None], y=y[None], pixel=pixel)
+
+    def crop(self, x0: float, x1: float, y0: float, y1: float) -> "Canvas":
+        """Returns the part of it that covers a rectangle of the picture."""
+        columns = self._range(x0, x1, self.left, self.rgb.shape[3])
+        rows = self._range(y0, y1, self.top, self.rgb.shape[2])
+        return Canvas(
+            rgb=self.rgb[:, :, rows, columns],
+            x=self.x[:, rows, columns],
+            y=self.y[:, rows, columns],
+            pixel=self.pixel,
+            left=self.left + columns.start,
+            top=self.top + rows.start,
+        )
+
+    def _range(self, low: float, high: float, start: int, length: int) -> slice:
+        ends = (round((edge + VIEW) / self.pixel) - start for edge in (low, high))
+        return slice(*(min(length, max(0, end)) for end in ends))
+
+    def at(self, x: Plane, y: Plane) -> "Canvas":
+        """Returns the same pictures with other coordinates."""
+        return replace(self, x=x, y=y)
+
+    def paint(self, mask: Plane, colour: Paint) -> None:
+        """Mixes a colour in where ``mask`` is 1, partly where it is less."""
+        if not isinstance(colour, Tensor):
+            colour = self.rgb.new_tensor(colour)[None, :, None, None]
+        self.rgb.lerp_(colour.expand_as(self.rgb), mask[:, None])
+
+    def inside(self, distance: Plane) -> Plane:
+        """Turns a signed distance into a mask with a smooth edge of one pixel."""
+        return (0.5 - distance / (1.25 * self.pixel)).clamp(0, 1)
+
+    def soft(self, distance: Plane, width: float) -> Plane:
+        """Turns a signed distance into a mask that fades over ``width`` around the edge."""
+        t = (0.5 - distance / max(width, 1.25 * self.pixel)).clamp(0, 1)
+        return t * t * (3 - 2 * t)
+
+
+def ellipse(x: Plane, y: Plane, half_x: float | Tensor, half_y: float | Tensor) -> Plane:
+    """Signed distance to an ellipse around 0, exact on the edge."""
+    u, v = x / half_x, y / half_y
+    length = (u * u + v * v).sqrt()
+    slope = ((u / half_x) ** 2 + (v / half_y) ** 2).sqrt() + 1e-6
+    return length * (length - 1) / slope
+
+
+def capsule(x: Plane, y: Plane, start: tuple[float, float], end: tuple[float, float]) -> Plane:
+    """Distance to a stroke from ``start`` to ``end``, to be made thick by subtracting."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    along = (((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy)).clamp(0, 1)
+    return ((x - start[0] - along * dx) ** 2 + (y - start[1] - along * dy) ** 2).sqrt()
+
+
+def union(first: Plane, second: Plane, blend: float) -> Plane:
+    """Joins two shapes with a fillet of size ``blend``."""
+    h = (blend - (first - second).abs()).clamp(min=0) / blend
+    return torch.minimum(first, second) - h * h * (blend * 0.25)
+
+
+def meet(first: Plane, second: Plane, blend: float) -> Plane:
+    """Keeps what two shapes share, its corners rounded by ``blend``."""
+    return -union(-first, -second, blend)
+
+
+def convex(x: Plane, y: Plane, corners: Sequence[tuple[float, float]]) -> Plane:
+    """Signed distance to a polygon whose corners are given clockwise as seen."""
+    distance = torch.full_like(x + y, -1e3)
+    for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        length = math.hypot(x1 - x0, y1 - y0)
+        distance = torch.maximum(distance, ((x - x0) * (y1 - y0) - (y - y0) * (x1 - x0)) / length)
+    return distance
+
+
+def blob(x: Plane, y: Plane, half_x: float, half_y: float) -> Plane:
+    """A soft spot of height 1 that fades like a Gaussian."""
+    return torch.exp(-((x / half_x) ** 2) - (y / half_y) ** 2)
+
+
+def tint(colour: Sequence[float], target: Sequence[float], amount: float) -> list[float]:
+    """Mixes two colours."""
+    return [a + (b - a) * amount for a, b in zip(colour, target, strict=True)]
+
+
+def shade(colour: Sequence[float], amount: float) -> list[float]:
+    """Darkens a colour towards a warm dark, or lightens it where ``amount`` is negative."""
+    if amount < 0:
+        return tint(colour, (1.0, 0.97, 0.9), -amount)
+    red, green, blue = colour
+    return [red * (1 - 0.85 * amount), green * (1 - amount), blue * (1 - 0.92 * amount)]

@@ -1,0 +1,102 @@
+"""Programs in their own environment: chunks, an mp4, and every way to fail."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.command import Command, CommandFailed
+from baselines.replay import Replay
+from evals.jsonl import InputError
+from evals.record import Plan, record_one
+from evals.run_folder import recordings_of
+from evals.system import Prompt, problems_with
+from streamchar_ref.media.encode import write_mp4
+
+HEAD = """
+import json, sys, time, os
+from pathlib import Path
+import numpy as np
+request = json.loads(Path(sys.argv[1]).read_text()); out = Path(sys.argv[2])
+def chunk(i, frames=8):
+    part = out / f".{i}.npz"
+    np.savez(part, frames=np.full((frames, 16, 16, 3), i, np.uint8),
+             samples=np.zeros(frames * 640, np.float32))
+    part.rename(out / f"chunk_{i:05d}.npz")
+"""
+
+
+def prompt() -> Prompt:
+    return Prompt(prompt_id="p", transcript="one two", reference=np.zeros((8, 8, 3), np.uint8))
+
+
+def command(folder: Path, body: str, timeout_s: float = 30.0) -> Command:
+    program = folder / "program.py"
+    program.write_text(HEAD + body)
+    return Command(f"{sys.executable} {program} {{prompt}} {{out}}", timeout_s=timeout_s)
+
+
+def test_chunks_are_seen_while_the_program_runs(tmp_path: Path) -> None:
+    system = command(tmp_path, "chunk(0); time.sleep(0.5); chunk(1)")
+    assert record_one(system, prompt(), Plan(out=tmp_path / "run", suite="s"))
+    (found,) = recordings_of(tmp_path / "run")
+    assert found.trace is not None
+    first, second = found.trace.t_arrival_s
+    assert 0.4 < second - first < 5  # half a second apart, not both at the end
+
+
+def test_the_contract_is_kept(tmp_path: Path) -> None:
+    body = "assert request['transcript'] == 'one two' and Path(request['reference']).is_file()\n"
+    assert problems_with(command(tmp_path, body + "chunk(0); chunk(1)"), prompt()) == []
+
+
+def test_an_mp4_at_the_end_is_taken_too(tmp_path: Path) -> None:
+    video = tmp_path / "made.mp4"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    write_mp4(video, [pixels], np.zeros(20_000, np.float32), fps=30, sample_rate=16_000)
+    system = command(tmp_path, f"import shutil; shutil.copy({str(video)!r}, out / 'out.mp4')")
+    chunks = list(system.stream(prompt(), seed=0))
+    assert system.fps == 30
+    assert sum(len(chunk.frames) for chunk in chunks) == 40
+    assert sum(len(chunk.samples) for chunk in chunks) == round(40 / 30 * 16_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("print('bad weights'); sys.exit(3)", "bad weights\ncommand: exit status 3 after 0 chunks"),
+        ("chunk(0); sys.exit(1)", "exit status 1 after 1 chunks"),
+        ("time.sleep(60)", "nothing new for 1 s"),
+        ("pass", "neither chunk files nor out.mp4"),
+        ("(out / 'chunk_00000.npz').write_bytes(b'PK half')", "chunk_00000.npz cannot be read"),
+        ("chunk(0); chunk(2)", "chunk_00002.npz is there but chunk_00001.npz is not"),
+        ("(out / 'out.mp4').write_bytes(b'half')", "out.mp4: cannot be decoded"),
+        ("np.savez(out / 'chunk_00000.npz', frames=np.zeros(3), samples=np.zeros(3))", "uint8"),
+    ],
+)
+def test_every_failure_keeps_the_log_and_says_why(
+    tmp_path: Path, body: str, message: str
+) -> None:
+    system = command(tmp_path, body, timeout_s=1.0 if "sleep" in body else 30.0)
+    with pytest.raises(CommandFailed) as error:
+        list(system.stream(prompt(), seed=0))
+    assert message in str(error.value)
+
+
+def test_a_program_that_does_not_exist_says_so() -> None:
+    with pytest.raises(CommandFailed, match="cannot start 'no-such-program'"):
+        list(Command("no-such-program {prompt}").stream(prompt(), seed=0))
+
+
+def test_replay_gives_back_the_file_of_the_prompt(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    write_mp4(tmp_path / "a.mp4", [pixels], np.zeros(25_600, np.float32), fps=25, sample_rate=16_000)
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text(
+        '{"sample_id": "p", "system": "real", "video_path": "a.mp4", "transcript": "one two"}'
+    )
+    assert problems_with(Replay(str(manifest)), prompt()) == []
+    with pytest.raises(InputError, match="no sample 'q'"):
+        other = Prompt(prompt_id="q", transcript="", reference=prompt().reference)
+        list(Replay(str(manifest)).stream(other, seed=0))

@@ -1,0 +1,91 @@
+"""Manifest lines: what is wrong is said with file, line and the nearest field."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evals.jsonl import InputError
+from evals.manifest import load_manifest, read_arrivals
+
+GOOD = {"sample_id": "a", "system": "mine", "video_path": "a.mp4", "transcript": "hello"}
+
+
+def manifest(folder: Path, *lines: object) -> Path:
+    (folder / "a.mp4").touch()
+    path = folder / "m.jsonl"
+    path.write_text("\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines))
+    return path
+
+
+def test_a_line_becomes_a_recording(tmp_path: Path) -> None:
+    (tmp_path / "r.png").touch()
+    extra = {"seed": 3, "groups": {"suite": "s", "identity": "anna"}, "reference_path": "r.png"}
+    (found,) = load_manifest(manifest(tmp_path, GOOD | extra))
+    assert found.recording_id == "mine/s/a/3"
+    assert (found.identity, found.domain, found.error) == ("anna", "real", "")
+    assert found.reference_path == tmp_path / "r.png"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (GOOD | {"transcrpt": "x"}, "m.jsonl:1: unknown field 'transcrpt'; did you mean 'transcri"),
+        ({k: v for k, v in GOOD.items() if k != "transcript"}, "field 'transcript' is missing"),
+        (GOOD | {"seed": "x"}, "field 'seed' cannot be 'x'"),
+        (GOOD | {"seed": True}, "field 'seed' cannot be True"),
+        (GOOD | {"video_path": "../a.mp4"}, "without '..'"),
+        (GOOD | {"video_path": "/a.mp4"}, "relative to the file"),
+        (GOOD | {"audio_path": "x/../../y"}, "audio_path"),
+        (GOOD | {"sample_id": "a/b"}, "cannot name a folder"),
+        (GOOD | {"sample_id": "*"}, "cannot name a folder"),
+        (GOOD | {"groups": {"identity": 3}}, "groups are names to text"),
+        ("{not json", "not JSON"),
+        ("[1]", "one JSON object a line"),
+    ],
+)
+def test_a_wrong_line_says_where_and_what(tmp_path: Path, line: object, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_manifest(manifest(tmp_path, line))
+    assert message in str(error.value)
+    assert "m.jsonl:1" in str(error.value)
+
+
+def test_a_sample_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="m.jsonl:2: .* is there twice"):
+        load_manifest(manifest(tmp_path, GOOD, GOOD))
+    assert len(load_manifest(manifest(tmp_path, GOOD, GOOD | {"seed": 1}))) == 2
+
+
+def test_an_empty_or_missing_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no samples"):
+        load_manifest(manifest(tmp_path, ""))
+    with pytest.raises(InputError, match="no such file"):
+        load_manifest(tmp_path / "none.jsonl")
+
+
+def test_a_missing_video_is_kept_as_a_failed_sample(tmp_path: Path) -> None:
+    found = load_manifest(manifest(tmp_path, GOOD, GOOD | {"sample_id": "b", "video_path": "b.mp4"}))
+    assert [r.error for r in found] == ["", "video_path: there is no file b.mp4"]
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "real.mp4").touch()
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "link.mp4").symlink_to(elsewhere / "real.mp4")
+    (found,) = load_manifest(manifest(home, GOOD | {"video_path": "link.mp4"}))
+    assert found.error == ""
+
+
+def test_arrivals_must_run_forward(tmp_path: Path) -> None:
+    path = tmp_path / "chunks.jsonl"
+    line = {"index": 0, "num_frames": 8, "num_samples": 10, "t_arrival_s": 1.0}
+    path.write_text(json.dumps(line) + "\n" + json.dumps(line | {"index": 1, "t_arrival_s": 0.5}))
+    with pytest.raises(InputError, match="runs backwards"):
+        read_arrivals(path)
+    path.write_text(json.dumps(line | {"index": 1}))
+    with pytest.raises(InputError, match="should be 0"):
+        read_arrivals(path)

@@ -1,0 +1,188 @@
+"""Recording: the clock is the harness's, failures are kept, the same command goes on."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals.jsonl import InputError
+from evals.record import Plan, record, record_one
+from evals.run_folder import read_recording, recording_folder, recordings_of
+from evals.system import Prompt
+from streamchar_ref.media import AVChunk
+from streamchar_ref.media.decode import audio, frames
+
+
+class Clock:
+    """Seconds that pass only when a system says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Scripted:
+    """Yields chunks as told: a number is a chunk that took so long, an exception is raised."""
+
+    name = "scripted"
+    fps = 25
+    sample_rate = 16_000
+
+    def __init__(self, script: list[object], clock: Clock | None = None) -> None:
+        self.script = script
+        self.clock = clock or Clock()
+        self.num_requests = 0
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        self.num_requests += 1
+        rng = np.random.default_rng(seed)
+        for index, step in enumerate(self.script):
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, AVChunk):
+                yield step
+                continue
+            self.clock.now += float(step)  # type: ignore[arg-type]
+            yield AVChunk(
+                index=index,
+                frames=rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8),
+                samples=np.full(8 * 640, 0.1 * index, np.float32),
+            )
+
+
+def prompt(prompt_id: str = "p") -> Prompt:
+    reference = np.zeros((8, 8, 3), np.uint8)
+    return Prompt(prompt_id=prompt_id, transcript="hello there", reference=reference)
+
+
+def plan(out: Path, **changes: object) -> Plan:
+    return Plan(**({"out": out, "suite": "s", "warm_up": False} | changes))  # type: ignore[arg-type]
+
+
+def test_arrivals_are_read_from_the_harness_clock(tmp_path: Path) -> None:
+    clock = Clock()
+    assert record_one(Scripted([0.5, 0.25, 1.0], clock), prompt(), plan(tmp_path), clock=clock)
+    found = read_recording(recording_folder(tmp_path, "scripted", "s", "p", 0))
+    assert found.trace is not None
+    assert list(found.trace.t_arrival_s) == [0.5, 0.75, 1.75]
+    assert list(found.trace.media_s) == [0.32] * 3
+    assert found.transcript == "hello there"
+    assert found.reference_path is not None
+
+
+def test_what_was_streamed_is_what_is_read_back(tmp_path: Path) -> None:
+    system = Scripted([0.1] * 5)
+    streamed = list(system.stream(prompt(), seed=7))
+    record_one(Scripted([0.1] * 5), prompt(), plan(tmp_path, seed=7))
+    found = read_recording(recording_folder(tmp_path, "scripted", "s", "p", 7))
+    np.testing.assert_array_equal(
+        np.concatenate(list(frames(found.video_path))),
+        np.concatenate([chunk.frames for chunk in streamed]),
+    )
+    assert found.audio_path is not None
+    np.testing.assert_allclose(
+        audio(found.audio_path, sample_rate=16_000),
+        np.concatenate([chunk.samples for chunk in streamed]),
+        atol=1e-4,  # 16 bits
+    )
+
+
+BROKEN = {
+    "raises": [0.1, ValueError("out of words")],
+    "no chunks": [],
+    "index jumps": [AVChunk(index=3, frames=np.zeros((1, 8, 8, 3), np.uint8),
+                            samples=np.zeros(640, np.float32))],
+    "NaN samples": [AVChunk(index=0, frames=np.zeros((1, 8, 8, 3), np.uint8),
+                            samples=np.full(640, np.nan, np.float32))],
+    "too loud": [AVChunk(index=0, frames=np.zeros((1, 8, 8, 3), np.uint8),
+                         samples=np.full(640, 2.0, np.float32))],
+    "size changes": [AVChunk(index=i, frames=np.zeros((1, 8 + i, 8, 3), np.uint8),
+                             samples=np.zeros(640, np.float32)) for i in range(2)],
+    "no frames": [AVChunk(index=0, frames=np.zeros((0, 8, 8, 3), np.uint8),
+                          samples=np.zeros(640, np.float32))],
+}  # fmt: skip
+MESSAGES = {
+    "raises": "ValueError: out of words",
+    "no chunks": "yielded no chunks",
+    "index jumps": "came with index 3",
+    "NaN samples": "NaN or infinite",
+    "too loud": "must be finite and in",
+    "size changes": "frame size changes",
+    "no frames": "without frames",
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_stream_is_kept_as_a_failure_and_the_next_is_recorded(
+    tmp_path: Path, fault: str
+) -> None:
+    assert not record_one(Scripted(list(BROKEN[fault])), prompt("bad"), plan(tmp_path))
+    assert record_one(Scripted([0.1]), prompt("good"), plan(tmp_path))
+    bad, good = recordings_of(tmp_path)
+    assert MESSAGES[fault] in bad.error
+    assert "Traceback" in (bad.video_path.parent / "error.txt").read_text()
+    assert good.error == ""
+
+
+def test_the_same_command_goes_on_and_never_retries_silently(tmp_path: Path) -> None:
+    prompts = [prompt("a"), prompt("b")]
+    failing = Scripted([ValueError("no")])
+    assert record(failing, prompts, plan(tmp_path)) == {"recorded": 0, "failed": 2, "kept": 0}
+    working = Scripted([0.1])
+    assert record(working, prompts, plan(tmp_path)) == {"recorded": 0, "failed": 0, "kept": 2}
+    assert working.num_requests == 0
+    again = plan(tmp_path, retry_failed=True)
+    assert record(working, prompts, again) == {"recorded": 2, "failed": 0, "kept": 0}
+
+
+def test_another_prompt_or_setting_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    record(Scripted([0.1]), [prompt()], plan(tmp_path))
+    with pytest.raises(InputError, match="another settings"):
+        record(Scripted([0.1]), [prompt()], plan(tmp_path, settings={"steps": 4}))
+    changed = Prompt(prompt_id="p", transcript="other words", reference=prompt().reference)
+    with pytest.raises(InputError, match="another prompt hash"):
+        record(Scripted([0.1]), [changed], plan(tmp_path))
+
+
+def test_an_interrupted_recording_leaves_no_folder_behind(tmp_path: Path) -> None:
+    class Interrupted(Scripted):
+        def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+            yield from super().stream(prompt, seed=seed)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record_one(Interrupted([0.1]), prompt(), plan(tmp_path))
+    assert not recording_folder(tmp_path, "scripted", "s", "p", 0).exists()
+    assert record_one(Scripted([0.1]), prompt(), plan(tmp_path))
+
+
+def test_a_warm_up_request_goes_first_and_is_noted(tmp_path: Path) -> None:
+    system = Scripted([0.1])
+    record(system, [prompt("a"), prompt("b")], plan(tmp_path, warm_up=True))
+    assert system.num_requests == 3
+    assert all(r.trace is not None and r.trace.is_warm for r in recordings_of(tmp_path))
+
+
+def test_a_damaged_recording_is_refused_with_its_folder(tmp_path: Path) -> None:
+    record(Scripted([0.1, 0.1]), [prompt()], plan(tmp_path))
+    chunks = recording_folder(tmp_path, "scripted", "s", "p", 0) / "chunks.jsonl"
+    chunks.write_text(chunks.read_text().splitlines()[0] + "\n")
+    with pytest.raises(InputError, match="chunks hold 8 frames and 5120 samples, meta.json says 16"):
+        recordings_of(tmp_path)
+    chunks.unlink()
+    with pytest.raises(InputError, match="chunks.jsonl is missing"):
+        recordings_of(tmp_path)
+
+
+def test_recording_twice_gives_the_same_files(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        clock = Clock()
+        record_one(Scripted([0.1] * 3, clock), prompt(), plan(tmp_path / name), clock=clock)
+    folders = [recording_folder(tmp_path / n, "scripted", "s", "p", 0) for n in ("one", "two")]
+    for name in ("video.mkv", "audio.wav", "chunks.jsonl", "meta.json", "reference.png"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    assert "time" not in json.loads((folders[0] / "meta.json").read_text())
