@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from evals.jsonl import InputError
 from evals.results import SET_ID, ScoreRow
 from evals.statistics import PairedDifference, holm, paired_difference
 from evals.summary import UNKNOWN, MetricInfo
@@ -80,7 +81,7 @@ def compare(
         Sorted by suite, metric, protocol and systems.
 
     Raises:
-        ValueError: If no row is of the system ``against``.
+        InputError: If no row is of the system ``against``.
     """
     groups = _by_metric(rows)
     systems = sorted({system for by_system in groups.values() for system in by_system})
@@ -114,7 +115,7 @@ def _pairs(systems: Sequence[str], against: str | None) -> list[tuple[str, str]]
     if against is None:
         return list(combinations(systems, 2))
     if against not in systems:
-        raise ValueError(f"no scores of system {against!r}; there are: {', '.join(systems)}")
+        raise InputError(f"no scores of system {against!r}; there are: {', '.join(systems)}")
     return [(system, against) for system in systems if system != against]
 
 

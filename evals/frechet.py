@@ -227,9 +227,11 @@ def _mean_of_others(kernel: Float64[np.ndarray, "N N"]) -> float:
 
 def _masks(groups: Integer[np.ndarray, " N"] | None, count: int) -> Iterator[np.ndarray]:
     labels = np.arange(count) if groups is None else groups
-    names = np.unique(labels)
-    if len(names) < 2:
-        raise ValueError("the jackknife needs two groups in each set")
+    names, sizes = np.unique(labels, return_counts=True)
+    if len(names) < 2 or count - sizes.max() < 2:
+        raise ValueError(
+            "the jackknife needs two groups in each set, and two features outside each"
+        )
     return (labels != name for name in names)
 
 

@@ -18,6 +18,7 @@ from typing import Any, get_args
 import numpy as np
 
 from evals.content import write_atomically
+from evals.jsonl import InputError
 from evals.metrics.base import Score, Status
 
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -161,7 +162,7 @@ def read_scores(path: Path) -> list[ScoreRow]:
         Rows in the order of the file.
 
     Raises:
-        ValueError: If a line is not a row; the message names file and line.
+        InputError: If a line is not a row; the message names file and line.
     """
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
@@ -170,7 +171,7 @@ def read_scores(path: Path) -> list[ScoreRow]:
         try:
             rows.append(ScoreRow(**json.loads(line)))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
+            raise InputError(f"{path}, line {number}: {error}") from error
     return rows
 
 
@@ -178,11 +179,8 @@ def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:
     """Writes curves as CSV in a fixed order; text cells are guarded by `guard_cell`."""
     names = [column.name for column in fields(WindowRow)]
     order = sorted(rows, key=lambda row: (*(getattr(row, name) for name in _WINDOW_ORDER),))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_cell(getattr(row, name)) for name in names] for row in order)
-    write_atomically(path, text.getvalue().encode())
+    cells = [[_cell(getattr(row, name)) for name in names] for row in order]
+    write_atomically(path, csv_text([names, *cells]).encode())
 
 
 _WINDOW_ORDER = ("system", "suite", "sample_id", "seed", "metric", "protocol", "t0_s", "t1_s")
@@ -192,6 +190,17 @@ def read_windows(path: Path) -> list[WindowRow]:
     """Reads what `write_windows` wrote; an empty value is ``None``."""
     with path.open(encoding="utf-8", newline="") as file:
         return [_window(cells) for cells in csv.DictReader(file)]
+
+
+def csv_text(rows: Iterable[Iterable[str]]) -> str:
+    """Returns CSV with line feeds; cells with a comma, quote or any line end are quoted."""
+    lines = []
+    for row in rows:
+        # The writer quotes the signs of its own line end, and a lone CR ends lines for readers.
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer, lineterminator="\r\n").writerow(row)
+        lines.append(buffer.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def guard_cell(text: str) -> str:

@@ -1,6 +1,8 @@
 """Recordings x metrics -> rows. Decodes and runs networks only for what is not cached."""
 
+import math
 import os
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -90,17 +92,27 @@ def score(
     scored = Scored(rows=[], windows=[], protocols={})
     for recording, view in zip(recordings, features, strict=True):
         for metric in metrics:
-            _add(scored, recording, metric, _score_one(recording, metric, view, context), options)
-    for metric in set_metrics:
-        _add_sets(scored, recordings, features, metric, options)
+            found = _score_one(recording, metric, view, context, scored.logs)
+            _add(scored, recording, metric, found, options)
+    for set_metric in set_metrics:
+        _add_sets(scored, recordings, features, set_metric, options)
     scored.logs.extend(dict.fromkeys(log for view in features for log in view.logs()))
     return scored
 
 
-def _score_one(recording: Recording, metric: Metric, view: FeatureView, context: Context) -> Score:
+def _score_one(
+    recording: Recording, metric: Metric, view: FeatureView, context: Context, logs: list[str]
+) -> Score:
     if recording.error:
-        return Score(value=np.nan, weight=0.0, status="generation_failure", reason=recording.error)
-    return metric.score(recording, view, context)
+        return Score(
+            value=math.nan, weight=0.0, status="generation_failure", reason=recording.error
+        )
+    try:
+        return metric.score(recording, view, context)
+    except Exception as error:  # the other rows are still made; this one says what happened
+        logs.append(traceback.format_exc())
+        reason = f"{metric.protocol}: {type(error).__name__}: {error}"
+        return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
 
 
 def _extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
@@ -304,7 +316,9 @@ def _add_sets(
             **feature_protocol(metric.needs, native=options.native),
         }
         usable = [features[i] for i in members if not recordings[i].error]
-        value = metric.score_set(usable, [features[i] for i in reference])
+        value = metric.score_set(
+            usable, [features[i] for i in reference], domain=recordings[members[0]].domain
+        )
         _row(scored, recordings[members[0]], metric, value, params, sample_id=SET_ID)
 
 

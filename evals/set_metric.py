@@ -1,35 +1,14 @@
 """Metrics of a whole set of recordings against a reference set, such as Frechet distances."""
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Sequence
 
-from evals.metrics.base import Features, NotMeasured, Score
+from evals.metrics.base import Described, Features, NotMeasured, Score
 
 
-class SetMetric(ABC):
-    """A metric with one value for all recordings of a system in a suite.
-
-    Attributes:
-        name: The field's standard term, lower case.
-        unit: ``1`` for ratios and squared feature distances.
-        higher_is_better: Direction.
-        domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
-        is_default: Whether ``score`` computes it unless told otherwise.
-        needs: Names of the extractors whose features it reads.
-        protocol: Name and version, e.g. ``fvd/stylegan-v@1``.
-        params: All settings of its own; extractors and input add theirs to the hash.
-    """
-
-    name: str
-    unit: str
-    higher_is_better: bool | None
-    domain: str = "any"
-    is_default: bool = True
-    needs: tuple[str, ...] = ()
-    protocol: str
-    params: Mapping[str, Any]
+class SetMetric(Described):
+    """A metric with one value for all recordings of a system in a suite."""
 
     @abstractmethod
     def measure_set(self, features: Sequence[Features], reference: Sequence[Features]) -> Score:
@@ -46,11 +25,14 @@ class SetMetric(ABC):
             NotMeasured: If the number cannot be had; the reason goes into the row.
         """
 
-    def score_set(self, features: Sequence[Features], reference: Sequence[Features]) -> Score:
-        """Measures one set; what cannot be measured is NaN with its reason."""
+    def score_set(
+        self, features: Sequence[Features], reference: Sequence[Features], *, domain: str
+    ) -> Score:
+        """Measures one set of a domain; what cannot be measured is NaN with its reason."""
         try:
+            self.check_domain(domain)
             if not reference:
-                raise NotMeasured("there is no reference set to compare with")
+                raise NotMeasured("no reference set: name its system with --reference")
             return self.measure_set(features, reference)
         except NotMeasured as why:
             return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)

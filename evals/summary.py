@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evals.content import write_atomically
+from evals.jsonl import InputError
 from evals.results import SET_ID, STATUSES, ScoreRow, dump_json
 from evals.statistics import bootstrap_mean
 
@@ -125,11 +126,11 @@ def read_summary(path: Path) -> list[SummaryRow]:
         Rows in the order of the file.
 
     Raises:
-        ValueError: If the file is of a version that this code does not know.
+        InputError: If the file is of a version that this code does not know.
     """
     content = json.loads(path.read_text(encoding="utf-8"))
     if content["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"{path}: schema version {content['schema_version']} is not known here")
+        raise InputError(f"{path}: schema version {content['schema_version']} is not known here")
     return [SummaryRow(**row) for row in content["rows"]]
 
 

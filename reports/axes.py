@@ -1,6 +1,9 @@
 """Which axis a metric belongs to, and how its name and numbers are printed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from evals.jsonl import InputError
 
 AXES: dict[str, tuple[str, ...]] = {
     "text": ("wer", "cer", "phoneme_error_rate", "completion", "loops", "longest_skip_words"),
@@ -107,6 +110,33 @@ def in_order(metrics: Iterable[str]) -> list[str]:
         return axes.index(axis), index, metric
 
     return sorted(set(metrics), key=place)
+
+
+def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
+    """Reads a comma-separated list of metrics and axes.
+
+    Args:
+        text: E.g. ``wer,identity``; an axis stands for its metrics.
+        known: Metrics that there are scores of.
+
+    Returns:
+        Metrics in the order given, without those of an axis that are not known; ``None`` for an
+        empty text, which asks for all.
+
+    Raises:
+        InputError: If a name is neither an axis nor a known metric; the message names the nearest.
+    """
+    names: list[str] = []
+    for name in filter(None, text.split(",")):
+        if name in AXES:
+            names += [metric for metric in AXES[name] if metric in known]
+        elif name in known:
+            names.append(name)
+        else:
+            near = get_close_matches(name, [*known, *AXES], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"no scores of {name!r}{hint}")
+    return list(dict.fromkeys(names)) or None
 
 
 def label_of(metric: str) -> str:

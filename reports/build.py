@@ -13,7 +13,7 @@ from reports.gallery import Drawn, draw
 from reports.load import Runs, load_runs
 from reports.media import film_strip, small_video
 from reports.page import Content, Player, Strip, page
-from reports.render import csv_text, latex, markdown
+from reports.render import latex, markdown, tables_csv
 from reports.tables import wide
 
 
@@ -105,7 +105,7 @@ def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) ->
     content = {
         "results.md": "\n".join(markdown(table) for table in tables),
         "results.tex": "\n".join(latex(table) for table in tables),
-        "results.csv": csv_text(tables),
+        "results.csv": tables_csv(tables),
     }
     for name, text in content.items():
         write_atomically(folder / name, text.encode())

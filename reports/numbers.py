@@ -45,6 +45,11 @@ def number(value: float, decimals: int) -> str:
     return text.replace("-", MINUS)
 
 
+def rounded(value: float) -> str:
+    """Prints a single number, three to four digits of it."""
+    return number(value, 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3)
+
+
 def value_text(row: SummaryRow, decimals: int) -> str:
     """Prints the mean, or why there is none: a dash, ``n/s (k)`` or ``failed (k)``."""
     if row.value is not None:

@@ -101,7 +101,9 @@ def _lede(content: Content) -> Html:
     facts: dict[str, str] = {
         "systems": ", ".join(systems),
         "suites": ", ".join(sorted({row.suite for row in rows})),
-        "recordings": str(len({(r.system, r.suite, r.sample_id, r.seed) for r in content.recordings}))
+        "recordings": str(
+            len({(r.system, r.suite, r.sample_id, r.seed) for r in content.recordings})
+        )
         if content.recordings
         else str(len({row.key[:4] for row in rows if row.sample_id != "*"})),
         "scores": f"{computed} of {apply} that apply; {failed} failed, {gone} unavailable",

@@ -1,19 +1,20 @@
 """Tables as Markdown, CSV and LaTeX."""
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from evals.compare import DAGGER
-from evals.results import guard_cell
+from evals.results import csv_text, guard_cell
 from evals.summary import SummaryRow
 from reports.numbers import MINUS, NOT_APPLICABLE, coverage_text, interval_text, value_text
-from reports.tables import MAX_METRICS_ACROSS, Line, Table, coverage_gaps
+from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
 
-Down = Literal["metrics", "systems"]
+RowsOf = Literal["metrics", "systems"]
+"""What a row of a printed table is."""
+
+_NAMES = frozenset({"metric", "system", "protocol"})  # columns of words, not of numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Grid:
     notes: tuple[str, ...]
 
 
-def grid_of(table: Table, down: Down | None = None) -> Grid:
+def grid_of(table: Table, down: RowsOf | None = None) -> Grid:
     """Puts metrics or systems down the page.
 
     Args:
@@ -65,20 +66,21 @@ def grid_of(table: Table, down: Down | None = None) -> Grid:
     return _systems_down(table) if down == "systems" else _metrics_down(table)
 
 
-def markdown(table: Table, down: Down | None = None) -> str:
+def markdown(table: Table, down: RowsOf | None = None) -> str:
     """Prints a table as GitHub Markdown."""
     grid = grid_of(table, down)
     lines = [_markdown_row(grid.head)]
-    lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(grid.head) - 1)) + "|")
+    sides = ["---" if cell.text in _NAMES else "---:" for cell in grid.head]
+    lines.append("| " + " | ".join(sides) + " |")
     lines += [_markdown_row(row) for row in grid.rows]
-    notes = [f"{_markdown(note)}  " for note in grid.notes]
-    return "\n".join([f"**{_markdown(grid.caption)}**", "", *lines, "", *notes]) + "\n"
+    notes = [f"{escape_markdown(note)}  " for note in grid.notes]
+    return "\n".join([f"**{escape_markdown(grid.caption)}**", "", *lines, "", *notes]) + "\n"
 
 
-def latex(table: Table, down: Down | None = None) -> str:
+def latex(table: Table, down: RowsOf | None = None) -> str:
     """Prints a table as LaTeX; the preamble needs ``booktabs``."""
     grid = grid_of(table, down)
-    columns = "l" + "r" * (len(grid.head) - 1)
+    columns = "".join("l" if cell.text in _NAMES else "r" for cell in grid.head)
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",
@@ -99,7 +101,7 @@ def latex(table: Table, down: Down | None = None) -> str:
     )
 
 
-def csv_text(tables: Iterable[Table]) -> str:
+def tables_csv(tables: Iterable[Table]) -> str:
     """Prints tables as one CSV: full precision, stored units, five columns a system.
 
     Text cells that a spreadsheet would run are guarded by `evals.results.guard_cell`.
@@ -112,17 +114,11 @@ def csv_text(tables: Iterable[Table]) -> str:
     """
     tables = list(tables)
     systems = sorted({system for table in tables for system in table.systems})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     head = ["suite", "domain", "metric", "protocol", "protocol_hash", "unit", "higher_is_better"]
     parts = ("", " ci_low", " ci_high", " n", " coverage")
-    writer.writerow(
-        guard_cell(name) for name in head + [s + part for s in systems for part in parts]
-    )
-    for table in tables:
-        for line in table.lines:
-            writer.writerow(_csv_row(table, line, systems))
-    return text.getvalue()
+    head += [system + part for system in systems for part in parts]
+    body = [_csv_row(table, line, systems) for table in tables for line in table.lines]
+    return csv_text([map(guard_cell, head), *body])
 
 
 _LATEX = {
@@ -247,7 +243,9 @@ def remarks(table: Table) -> list[str]:
     if any(cell.has_interval for cell in cells):
         texts.append("In brackets: 95 % bootstrap interval over samples.")
     if any(line.best for line in table.lines):
-        texts.append("Bold: best, and not tied with any other.")
+        ceilings = sorted(UNRANKED.intersection(table.systems))
+        aside = f" ({', '.join(ceilings)} is not ranked)" if ceilings else ""
+        texts.append(f"Bold: best, and not tied with any other{aside}.")
     elif len(table.systems) > 1:
         texts.append("Nothing is bold: in no line is one system better than all others.")
     if any(line.mark for line in table.lines):
@@ -266,13 +264,14 @@ def _markdown_row(cells: Iterable[Cell]) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = _markdown(cell.text)
+    text = escape_markdown(cell.text)
     text = f"**{text}**" if cell.is_best else text
     mark = f" ({cell.footnote})" if cell.footnote else ""
-    return text + mark + (f" {_markdown(cell.interval)}" if cell.interval else "")
+    return text + mark + (f" {escape_markdown(cell.interval)}" if cell.interval else "")
 
 
-def _markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Makes any text print as itself in GitHub Markdown; line ends become spaces."""
     text = re.sub(r"([\\|*`<>])", r"\\\1", " ".join(text.split()))
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
 

@@ -10,7 +10,8 @@ from evals.results import SET_ID, ScoreRow
 from reports.axes import in_order, label_of, scale_of, unit_of
 from reports.headline import anchor, scroll
 from reports.html import Html, el, join
-from reports.numbers import NOT_APPLICABLE, number
+from reports.numbers import NOT_APPLICABLE, rounded
+from reports.pairs import difference_text, in_print_order, p_text, pair_counts
 
 MAX_SAMPLES = 200
 MAX_NAMED = 6
@@ -102,18 +103,6 @@ def pairs(comparisons: Sequence[Comparison]) -> Html | None:
     """Lists paired differences, decided ones first."""
     if not comparisons:
         return None
-    places = {metric: place for place, metric in enumerate(in_order(c.metric for c in comparisons))}
-    order = {"better": 0, "worse": 0, "tied": 1, "not comparable": 2}
-    ordered = sorted(
-        comparisons,
-        key=lambda one: (
-            one.suite,
-            one.system,
-            one.against,
-            order[one.verdict],
-            places[one.metric],
-        ),
-    )
     heads = ("metric", "system", "against", "difference", "95 % interval", "p (Holm)", "pairs")
     return join(
         el(
@@ -122,7 +111,7 @@ def pairs(comparisons: Sequence[Comparison]) -> Html | None:
             "Interval: paired bootstrap. p: sign-flip test, adjusted by Holm over all lines here; "
             "with few samples it cannot be small, and a difference that is not decided is a tie.",
         ),
-        scroll(_table((*heads, "verdict"), [_pair_row(one) for one in ordered])),
+        scroll(_table((*heads, "verdict"), [_pair_row(c) for c in in_print_order(comparisons)])),
     )
 
 
@@ -207,31 +196,24 @@ def _sample_cell(row: ScoreRow | None) -> Html:
     if row is None:
         return el("td", el("span", "n/s", class_="na", title="never scored"))
     if row.value is not None:
-        return el("td", _rounded(row.value * scale_of(row.metric)))
+        return el("td", rounded(row.value * scale_of(row.metric)))
     text = {"not_applicable": NOT_APPLICABLE, "unavailable": "n/s"}.get(row.status, "failed")
     kind = "badge failed" if text == "failed" else "na"
     return el("td", el("span", text, class_=kind, title=f"{_WORDS[row.status]}: {row.reason}"))
 
 
-def _rounded(value: float) -> str:
-    return number(value, 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3)
-
-
 def _pair_row(one: Comparison) -> Html:
-    scale = scale_of(one.metric)
-    unit = unit_of(one.metric, "1")
     kind = {"better": "good", "worse": "failed"}.get(one.verdict, "missing")
-    low, high = (
-        None if end is None else _rounded(end * scale) for end in (one.ci_low, one.ci_high)
-    )
+    unit = unit_of(one.metric, "1")
+    delta, interval = difference_text(one)
     return el(
         "tr",
         el("td", label_of(one.metric) + one.mark, el("span", f" {unit}", class_="unit")),
         el("td", one.system, class_="left"),
         el("td", one.against, class_="left"),
-        el("td", NOT_APPLICABLE if one.delta is None else _rounded(one.delta * scale)),
-        el("td", NOT_APPLICABLE if low is None or high is None else f"[{low}, {high}]"),
-        el("td", NOT_APPLICABLE if one.p_holm is None else number(one.p_holm, 3)),
-        el("td", f"{one.n_pairs}" + (f" (+{one.n_unpaired} alone)" if one.n_unpaired else "")),
+        el("td", delta),
+        el("td", interval),
+        el("td", p_text(one.p_holm)),
+        el("td", pair_counts(one)),
         el("td", el("span", one.verdict, class_=f"badge {kind}", title=one.reason), class_="left"),
     )

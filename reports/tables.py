@@ -11,6 +11,8 @@ from reports.axes import axis_of, in_order, label_of, unit_of
 from reports.numbers import decimals_for
 
 MAX_METRICS_ACROSS = 8
+UNRANKED = frozenset({"ground_truth"})
+"""Systems that are shown as a ceiling and take no part in what is best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class Line:
         unit: As stored.
         higher_is_better: ``None`` where neither is.
         cells: System -> summary; systems without any row are missing.
-        best: The system to print bold; empty if it is tied or there is nothing to compare.
+        best: The system to print bold, ceilings aside; empty if it is tied or stands alone.
         mark: A dagger if the same protocol is there with another hash.
     """
 
@@ -185,8 +187,9 @@ def _by_hash(rows: Sequence[SummaryRow]) -> dict[str, dict[str, SummaryRow]]:
 
 
 def _best(cells: Mapping[str, SummaryRow], comparisons: Sequence[Comparison] | None) -> str:
-    """The one system that is better than each other one; empty if there is none."""
+    """The one system that is better than each other ranked one; empty if there is none."""
     scored = [row for row in cells.values() if row.value is not None]
+    scored = [row for row in scored if row.system not in UNRANKED]
     if len(scored) < 2 or scored[0].higher_is_better is None:
         return ""
     sign = 1 if scored[0].higher_is_better else -1

@@ -195,5 +195,39 @@ SPECS: tuple[ExtractorSpec, ...] = (
         params={"windows": "published"},
         weights=("dnsmos",),
     ),
+    ExtractorSpec(
+        name="asr_moonshine",
+        track="audio",
+        implementation="evals.extractors.asr:MoonshineTranscriber",
+        params={"max_line_s": 15.0, "min_pause_s": 0.3, "margin_s": 0.2, "padding_s": 0.1},
+        package="moonshine-voice",
+    ),
+    ExtractorSpec(
+        name="asr_whisper",
+        track="audio",
+        implementation="evals.extractors.asr:WhisperTranscriber",
+        params={
+            "beam_size": 5,
+            "compute_type": "int8",
+            "speech_threshold": 0.1,
+            "min_silence_s": 2.0,
+        },
+        weights=("whisper-base",),
+        package="faster-whisper",
+    ),
+    ExtractorSpec(
+        name="asr_openai_whisper",
+        track="audio",
+        implementation="evals.extractors.asr:OpenAIWhisperTranscriber",
+        params={"beam_size": 5},
+        package="openai-whisper",
+    ),
+    ExtractorSpec(
+        name="phonemes_hama",
+        track="audio",
+        implementation="evals.extractors.phonemes:HamaPhonemes",
+        params={"window_s": 10, "margin_s": 1},
+        package="hama",
+    ),
 )
 EXTRACTORS = {spec.name: spec for spec in SPECS}

@@ -9,8 +9,7 @@ Shape letters: S samples, W words.
 """
 
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,16 @@ def features_of(words: Iterable[Word], num_samples: int) -> dict[str, np.ndarray
     """Returns words with times as the arrays that every recogniser gives.
 
     Args:
-        words: In order.
+        words: In order; what holds no letter or digit is no word (Whisper hears noise as ".").
         num_samples: Of the recording.
 
     Returns:
         ``text``, ``words``, ``word_start_s``, ``word_end_s`` and ``duration_s``.
     """
-    kept = [(word.strip(), start, end) for word, start, end in words if word.strip()]
+    kept = [word for word in words if any(char.isalnum() for char in word[0])]
     return {
-        "text": np.array([" ".join(word for word, _, _ in kept)], dtype=np.str_),
-        "words": np.array([word for word, _, _ in kept], dtype=np.str_),
+        "text": np.array([" ".join(word.strip() for word, _, _ in kept)], dtype=np.str_),
+        "words": np.array([word.strip() for word, _, _ in kept], dtype=np.str_),
         "word_start_s": np.array([start for _, start, _ in kept], dtype=np.float64),
         "word_end_s": np.array([end for _, _, end in kept], dtype=np.float64),
         "duration_s": np.array([num_samples / SAMPLE_RATE]),
@@ -70,9 +69,9 @@ def spread_words(line: str, start_s: float, end_s: float) -> list[Word]:
 class MoonshineTranscriber:
     """Moonshine tiny-en, with the weights inside the vendor's wheel.
 
-    Speech is found by Silero VAD (as packaged in faster-whisper), cut at pauses into lines, and each
-    line is recognised with silence around it. The library's own cutter is off: it starts from
-    memory that nobody set, so that its lines move by a frame from run to run.
+    Speech is found by Silero VAD (as packaged in faster-whisper) and cut at pauses into lines;
+    each line is recognised with silence around it. The library's own cutter is off: its lines move
+    by a frame from run to run, and its time grows faster than the recording.
     Word times are not in the model: each word gets its share of its line by its characters.
 
     Args:
@@ -114,7 +113,9 @@ class MoonshineTranscriber:
         for speech in get_speech_timestamps(samples, self._vad):
             start, end = speech["start"], speech["end"]
             padded = np.concatenate([self._padding, samples[start:end], self._padding])
-            transcript = self._transcriber.transcribe_without_streaming(padded.tolist(), SAMPLE_RATE)
+            transcript = self._transcriber.transcribe_without_streaming(
+                padded.tolist(), SAMPLE_RATE
+            )
             text = " ".join(line.text for line in transcript.lines)
             lines.append((text, *self._without_margin(start / SAMPLE_RATE, end / SAMPLE_RATE)))
         return lines
@@ -205,7 +206,7 @@ class OpenAIWhisperTranscriber:
         path = Path(os.environ.get("STREAMCHAR_OPENAI_WHISPER", ""))
         if not path.is_file():
             raise WeightsMissing(
-                "set STREAMCHAR_OPENAI_WHISPER to a weights file of openai-whisper, e.g. large-v3.pt"
+                "set STREAMCHAR_OPENAI_WHISPER to a weights file of openai-whisper, e.g. base.pt"
             )
         self._model: Any = whisper.load_model(str(path), device="cpu")
         self._beam_size = beam_size

@@ -34,12 +34,12 @@ class DnsmosExtractor:
     """Rates windows of 9.01 s.
 
     Features: ``sig``, ``bak``, ``ovrl`` (P.835), ``p808``, ``start_s`` and ``level_dbfs``, all
-    [K]. Sound shorter than a window is repeated, as published.
+    [K], and ``duration_s`` of the sound. Sound shorter than a window is repeated, as published.
 
     Args:
-        windows: ``covering`` for every ``hop_s`` and one at the very end; ``published`` for every
-            second less those that the published script loses by rounding.
-        hop_s: From one covering window to the next; 5 keeps the cost below 0.05 of real time.
+        windows: ``covering`` for evenly spread ones; ``published`` for one every second, less
+            those that the published script loses by rounding.
+        hop_s: Between covering windows, nearly; 5 keeps the cost below 0.05 of real time.
     """
 
     def __init__(
@@ -53,12 +53,13 @@ class DnsmosExtractor:
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns the ratings of all windows; none for no sound at all."""
         if not len(samples):
-            return {name: np.zeros(0) for name in ARRAYS}
+            return {name: np.zeros(0) for name in ARRAYS} | {"duration_s": np.array(0.0)}
+        num_samples = len(samples)
         samples = repeated(samples)
         if self._windows == "published":
             starts = published_starts(len(samples))
-        else:
-            starts = covering_starts(len(samples), hop_s=self._hop_s)
+        else:  # what was repeated is rated once
+            starts = covering_starts(num_samples, hop_s=self._hop_s)
         cuts = [samples[at : at + WINDOW_SAMPLES] for at in starts * SAMPLE_RATE]
         raw = np.array([self._p835.run(None, {"input_1": cut[None]})[0][0] for cut in cuts])
         ratings = {
@@ -71,10 +72,11 @@ class DnsmosExtractor:
             "p808": np.array(p808, np.float64),
             "start_s": starts.astype(np.float64),
             "level_dbfs": 10 * np.log10(np.array(power) + 1e-12),
+            "duration_s": np.array(num_samples / SAMPLE_RATE),
         }
 
 
-def repeated(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
+def repeated(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " _"]:
     """Doubles the sound until it fills a window."""
     while len(samples) < WINDOW_SAMPLES:
         samples = np.concatenate([samples, samples])
@@ -82,9 +84,9 @@ def repeated(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
 
 
 def covering_starts(num_samples: int, *, hop_s: int) -> Int64[np.ndarray, " K"]:
-    """Returns the seconds at which windows start: every ``hop_s``, and the last that fits."""
-    last = (num_samples - WINDOW_SAMPLES) // SAMPLE_RATE
-    return np.unique([*range(0, last + 1, hop_s), last])
+    """Returns whole seconds about ``hop_s`` apart, from 0 to the last where a window fits."""
+    last = max(0, num_samples - WINDOW_SAMPLES) // SAMPLE_RATE
+    return np.floor(np.linspace(0, last, round(last / hop_s) + 1) + 0.5).astype(np.int64)
 
 
 def published_starts(num_samples: int) -> Int64[np.ndarray, " K"]:

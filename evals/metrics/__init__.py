@@ -4,12 +4,15 @@ from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY
 from evals.metrics.published import PUBLISHED, WITHOUT_CROP
+from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
+from evals.metrics.text import TEXT_METRICS
 from evals.metrics.video import VIDEO_SETS
 from evals.metrics.voice import DNSMOS, VOICE
 from evals.set_metric import SetMetric
 
 METRICS: tuple[Metric, ...] = (
+    *TEXT_METRICS,
     *SYNC,
     *IDENTITY,
     *APPEARANCE,
@@ -17,5 +20,6 @@ METRICS: tuple[Metric, ...] = (
     *WITHOUT_CROP,
     *VOICE,
     *DNSMOS,
+    *SPEED_METRICS,
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)

@@ -47,6 +47,7 @@ class _Drift(Metric):
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the contrast of the last with the first 15 %, and of each window."""
         values = features["appearance"][self.feature].astype(float)
+        values = values.reshape(len(values), -1)
         first, last = ends(len(values))
         start = values[first].mean(axis=0)
 
@@ -92,7 +93,7 @@ class ExposureDrift(_Drift):
 
     def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
         """Returns the signed difference."""
-        return float(end - start)
+        return float(end[0] - start[0])
 
 
 class SharpnessDrift(_Drift):
@@ -108,9 +109,9 @@ class SharpnessDrift(_Drift):
 
         Not measured if the start is a plain area, which has no sharpness.
         """
-        if start <= 0:
+        if start[0] <= 0:
             raise NotMeasured("the picture starts without any detail")
-        return float(end / start - 1)
+        return float(end[0] / start[0] - 1)
 
 
 class DynamicDegree(Metric):

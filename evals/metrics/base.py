@@ -81,11 +81,8 @@ class Context:
     references: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-class Metric(ABC):
-    """A metric with a value for every recording.
-
-    Subclasses set the class attributes and write `measure`; several instances of one class with
-    other parameters are several protocols of one metric.
+class Described(ABC):
+    """What every metric says of itself.
 
     Attributes:
         name: The field's standard term, lower case.
@@ -107,6 +104,23 @@ class Metric(ABC):
     protocol: str
     params: Mapping[str, Any]
 
+    def check_domain(self, domain: str) -> None:
+        """Refuses a network's judgement on pictures of another kind than it was trained on.
+
+        Raises:
+            NotMeasured: If the domains differ.
+        """
+        if self.domain not in {"any", domain}:
+            raise NotMeasured(f"its network is for domain {self.domain!r}, this is {domain!r}")
+
+
+class Metric(Described):
+    """A metric with a value for every recording.
+
+    Subclasses set the attributes and write `measure`; several instances of one class with other
+    parameters are several protocols of one metric.
+    """
+
     @abstractmethod
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Measures one recording and changes nothing.
@@ -118,10 +132,7 @@ class Metric(ABC):
     def score(self, recording: Recording, features: Features, context: Context) -> Score:
         """Measures one recording; what cannot be measured is NaN with its reason."""
         try:
-            if self.domain not in {"any", recording.domain}:
-                raise NotMeasured(
-                    f"its network is for domain {self.domain!r}, this is {recording.domain!r}"
-                )
+            self.check_domain(recording.domain)
             return self.measure(recording, features, context)
         except NotMeasured as why:
             return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)

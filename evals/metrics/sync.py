@@ -7,7 +7,7 @@ which these are not.
 
 Sign: positive offsets mean that the audio is early, as in SyncNet's AV offset.
 
-Shape letters: T frames at 25 fps, K = 31 shifts.
+Shape letters: T frames at 25 fps.
 """
 
 import math
@@ -19,7 +19,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.sync_curve import MAX_SHIFT, SyncCurve, SyncSignals, offset_in_words
 from evals.metrics.sync_signals import (
+    PAUSE_S,
     SIGNAL_PARAMS,
     bandpass,
     loudness_track,
@@ -29,7 +31,6 @@ from evals.metrics.sync_signals import (
 from evals.metrics.windows import FPS, fill_short_gaps, windows_of
 from evals.recording import Recording
 
-MAX_SHIFT = 15
 PHONEME_BAND_HZ = (1.5, 8.0)
 LOUDNESS_BAND_HZ = (1.0, 6.0)
 PHONEME_LEAD_MS = {"real": 110.0, "world": 0.0}
@@ -80,122 +81,6 @@ class SyncParams:
     hop_s: float = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncCurve:
-    """Correlation of mouth and sound against the shift between them.
-
-    Attributes:
-        correlations: At shifts of -15 to 15 frames; positive shifts: the audio is early.
-        num_frames: Frames with face and speech behind the middle one.
-        bandwidth_hz: Of mouth and sound.
-    """
-
-    correlations: Float[np.ndarray, " K"]
-    num_frames: int
-    bandwidth_hz: float
-
-    @property
-    def is_edge(self) -> bool:
-        """Whether the highest correlation is at an end of the range, so its place is unknown."""
-        return int(np.argmax(self.correlations)) in {0, 2 * MAX_SHIFT}
-
-    @property
-    def peak(self) -> int | None:
-        """Index of the highest peak; ends of the range are no peaks; None if there is none."""
-        inner = self.correlations[1:-1]
-        is_peak = (inner >= self.correlations[:-2]) & (inner >= self.correlations[2:])
-        if not is_peak.any():
-            return None
-        return int(np.argmax(np.where(is_peak, inner, -np.inf))) + 1
-
-    @property
-    def offset_frames(self) -> float:
-        """Place of the peak, by a parabola through it and its neighbours; NaN without one."""
-        if self.peak is None:
-            return math.nan
-        before, at, after = self.correlations[self.peak - 1 : self.peak + 2]
-        bend = before - 2 * at + after
-        return self.peak - MAX_SHIFT + (0.5 * float((before - after) / bend) if bend else 0.0)
-
-    @property
-    def score(self) -> float:
-        """Peak minus median of the curve, as SyncNet's confidence; 0 without a peak."""
-        if self.peak is None:
-            return 0.0
-        return float(self.correlations[self.peak] - np.median(self.correlations))
-
-    @property
-    def score_at_zero(self) -> float:
-        """Correlation without a shift, minus the median of the curve."""
-        return float(self.correlations[MAX_SHIFT] - np.median(self.correlations))
-
-    @property
-    def deviations(self) -> float:
-        """Height of the peak in standard deviations of the correlation of unrelated signals.
-
-        Signals of bandwidth B over T seconds have 2 B T free values.
-        """
-        if self.peak is None:
-            return 0.0
-        free = 2 * self.bandwidth_hz * self.num_frames / FPS
-        return float(self.correlations[self.peak]) * math.sqrt(free)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyncSignals:
-    """Mouth and sound on the frames of one video, band-limited.
-
-    Attributes:
-        mouth: Opening as the mesh sees it.
-        has_mouth: Frames that may be used.
-        sound: Opening as the sound asks for it, at the same moments.
-        has_sound: Frames with speech.
-        bandwidth_hz: Of both.
-    """
-
-    mouth: Float[np.ndarray, " T"]
-    has_mouth: Bool[np.ndarray, " T"]
-    sound: Float[np.ndarray, " T"]
-    has_sound: Bool[np.ndarray, " T"]
-    bandwidth_hz: float
-
-    def curve(self, start: int, stop: int, *, min_frames: int) -> SyncCurve:
-        """Correlates a stretch of the mouth with the sound at all shifts.
-
-        Args:
-            start: First frame of the mouth; the sound may come from outside the stretch.
-            stop: Past-the-last frame.
-            min_frames: Needed at each shift.
-
-        Returns:
-            The correlations.
-
-        Raises:
-            NotMeasured: If there are too few frames with face and speech.
-        """
-        pairs = [self._pairs(start, stop, shift) for shift in range(-MAX_SHIFT, MAX_SHIFT + 1)]
-        if min(len(frames) for frames, _ in pairs) < min_frames:
-            raise NotMeasured(f"less than {min_frames / FPS:g} s of speech with a face")
-        return SyncCurve(
-            correlations=np.array([_correlation(self.mouth[a], self.sound[b]) for a, b in pairs]),
-            num_frames=len(pairs[MAX_SHIFT][0]),
-            bandwidth_hz=self.bandwidth_hz,
-        )
-
-    def _pairs(self, start: int, stop: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns frames of the mouth, and of the sound that is ``shift`` frames early."""
-        frames = np.arange(max(start, shift), min(stop, len(self.sound) + shift))
-        usable = self.has_mouth[frames] & self.has_sound[frames - shift]
-        return frames[usable], frames[usable] - shift
-
-
-def _correlation(first: Float[np.ndarray, " T"], second: Float[np.ndarray, " T"]) -> float:
-    """Returns Pearson's r; 0 if one of them is constant."""
-    first, second = first - first.mean(), second - second.mean()
-    power = float(first @ first) * float(second @ second)
-    return float(first @ second) / math.sqrt(power) if power > 0 else 0.0
-
-
 def mouth_signal(
     face: Mapping[str, np.ndarray], params: SyncParams
 ) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
@@ -234,7 +119,6 @@ class _Sync(Metric):
     def signals(self, features: Features, lead_ms: float) -> SyncSignals:
         """Returns mouth and sound of one recording."""
         mouth, has_mouth = mouth_signal(features["face"], self.settings)
-        low_hz, high_hz = self.settings.band_hz
         lead_s = lead_ms / 1000
         heard = features[self.source]
         if self.source == "audio_envelope":
@@ -244,9 +128,8 @@ class _Sync(Metric):
         return SyncSignals(
             mouth=mouth,
             has_mouth=has_mouth,
-            sound=bandpass(track, (low_hz, high_hz)),
+            sound=bandpass(track, self.settings.band_hz),
             has_sound=has_sound,
-            bandwidth_hz=high_hz - low_hz,
         )
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
@@ -284,6 +167,7 @@ def _phoneme_track(
     starts, ends = heard["start_s"].astype(float), heard["end_s"].astype(float)
     if not len(starts):
         raise NotMeasured("no phonemes in the sound")
+    ends = np.minimum(ends, starts + PAUSE_S)  # the last sound before a pause is not the pause
     phonemes = [str(phoneme) for phoneme in heard["phonemes"]]
     track = openness_track(phonemes, starts, num_frames=num_frames, lead_s=lead_s)
     return track, speech_frames(starts, ends, num_frames=num_frames, lead_s=lead_s)
@@ -305,15 +189,6 @@ def _components(curve: SyncCurve, lead_ms: float) -> dict[str, Any]:
         "num_frames": curve.num_frames,
         "curve": [round(float(r), 4) for r in curve.correlations],
     }
-
-
-def offset_in_words(offset_ms: float) -> str:
-    """Returns e.g. ``audio early by 80 ms``; empty for NaN."""
-    if math.isnan(offset_ms):
-        return ""
-    if round(offset_ms) == 0:
-        return "audio in time"
-    return f"audio {'early' if offset_ms > 0 else 'late'} by {abs(round(offset_ms))} ms"
 
 
 class MeshSync(_Sync):

@@ -139,15 +139,12 @@ class FrechetMetric(SetMetric):
         return FeatureSet(vectors=np.concatenate(found), video=video)
 
     def _interval(self, real: FeatureSet, fake: FeatureSet) -> Interval | None:
-        """Jackknife over videos, whose features hang together; none for a single video."""
-        if min(real.num_videos, fake.num_videos) < 2:
+        """Jackknife over videos, whose features hang together; none if one video is nearly all."""
+        groups = _groups(real), _groups(fake)
+        if any(len(group) - np.bincount(group).max() < 2 for group in groups):
             return None
         return jackknife_interval(
-            real.vectors,
-            fake.vectors,
-            x_groups=_groups(real),
-            y_groups=_groups(fake),
-            ddof=self._ddof,
+            real.vectors, fake.vectors, x_groups=groups[0], y_groups=groups[1], ddof=self._ddof
         )
 
     def _between_halves(self, real: FeatureSet, size: int) -> float | None:

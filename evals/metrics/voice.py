@@ -98,7 +98,7 @@ class VoiceSimilarity(VoiceMetric):
                 "within_start": float(similarity[:num_anchors].mean()),
                 "p05": float(np.percentile(similarity[later], 5)),
             },
-            windows=_windows(start_s, similarity, WINDOW_S),
+            windows=_windows(start_s, start_s + WINDOW_S, similarity),
         )
 
 
@@ -159,20 +159,23 @@ class Dnsmos(Metric):
         is_loud = found["level_dbfs"] >= MIN_LEVEL_DBFS
         if not is_loud.any():
             raise NotMeasured("silence throughout" if len(is_loud) else "no sound")
+        stop_s = np.minimum(found["start_s"] + DNSMOS_WINDOW_S, found["duration_s"])
         ratings = np.where(is_loud, found[self._rating], np.nan)
         return Score(
             value=float(np.nanmean(ratings)),
             components={"num_windows": int(is_loud.sum()), "num_silent": int((~is_loud).sum())},
-            windows=_windows(found["start_s"], ratings, DNSMOS_WINDOW_S),
+            windows=_windows(found["start_s"], stop_s, ratings),
         )
 
 
 def _windows(
-    start_s: Float[np.ndarray, " K"], values: Float[np.ndarray, " K"], length_s: float
+    start_s: Float[np.ndarray, " K"],
+    stop_s: Float[np.ndarray, " K"],
+    values: Float[np.ndarray, " K"],
 ) -> tuple[Window, ...]:
     return tuple(
-        Window(t0_s=float(start), t1_s=float(start + length_s), value=float(value))
-        for start, value in zip(start_s, values, strict=True)
+        Window(t0_s=float(start), t1_s=float(stop), value=float(value))
+        for start, stop, value in zip(start_s, stop_s, values, strict=True)
     )
 
 

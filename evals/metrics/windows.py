@@ -101,7 +101,8 @@ def regress_out(
     """Returns ``values`` without what varies with ``nuisance``, by least squares; the mean stays.
 
     The coefficient comes from how both vary about their straight lines: two drifts that merely
-    run side by side are no evidence that one makes the other.
+    run side by side are no evidence that one makes the other. Only a negative one is used, for
+    blur makes faces differ and never more alike.
     """
     if len(values) < 4 or np.ptp(nuisance) == 0:
         return values
@@ -111,7 +112,8 @@ def regress_out(
     power = float(bend @ bend)
     if power <= 1e-12 * float(nuisance @ nuisance):
         return values
-    return values - float(bend @ rest) / power * (nuisance - nuisance.mean())
+    coefficient = min(0.0, float(bend @ rest) / power)
+    return values - coefficient * (nuisance - nuisance.mean())
 
 
 def block_bootstrap_ci95(

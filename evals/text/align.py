@@ -1,6 +1,7 @@
 """Which heard word answers which reference word, and when.
 
-Shape letters: N reference words, M heard words, P aligned pairs, E errors.
+Shape letters: N reference words, M heard words, P aligned pairs, E errors,
+K windows.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from rapidfuzz.distance import Levenshtein
 
-from evals.metrics.base import Window
 from evals.text.normalise import split_word
 
 
@@ -92,8 +92,12 @@ def align(reference: Sequence[str], heard: Sequence[str]) -> Alignment:
             is_deleted[edit.src_pos] = True
         elif edit.tag == "insert":
             is_inserted[edit.dest_pos] = True
-    is_deleted = _gather(said, is_deleted, [w for w, x in zip(got, is_inserted, strict=True) if not x])
-    is_inserted = _gather(got, is_inserted, [w for w, x in zip(said, is_deleted, strict=True) if not x])
+    is_deleted = _gather(
+        said, is_deleted, [w for w, x in zip(got, is_inserted, strict=True) if not x]
+    )
+    is_inserted = _gather(
+        got, is_inserted, [w for w, x in zip(said, is_deleted, strict=True) if not x]
+    )
     is_hit = np.array(said, dtype=int)[~is_deleted] == np.array(got, dtype=int)[~is_inserted]
     return Alignment(is_deleted=is_deleted, is_inserted=is_inserted, is_hit=is_hit)
 
@@ -188,7 +192,11 @@ def place_words(
     parts = [split_word(word, normaliser) for word in heard]
     singly = [word for part in parts for word in part]
     spans = np.array(
-        [piece for part, span in zip(parts, span_s, strict=True) for piece in _shares(span, len(part))]
+        [
+            piece
+            for part, span in zip(parts, span_s, strict=True)
+            for piece in _shares(span, len(part))
+        ]
     ).reshape(-1, 2)
     placed = np.zeros((len(words), 2))
     for op in Levenshtein.opcodes(singly, list(words)):
@@ -207,7 +215,7 @@ def _shares(span: Float[np.ndarray, "2"], count: int) -> Float[np.ndarray, "K 2"
 
 
 def _hull(spans: Float[np.ndarray, "M 2"], first: int, last: int) -> Float[np.ndarray, "2"]:
-    """From the start of word ``first`` to the end of word ``last - 1``; the gap if there is none."""
+    """From the start of word ``first`` to the end of word ``last - 1``, or the gap before."""
     if last > first:
         return np.array([spans[first, 0], spans[last - 1, 1]])
     before = spans[first - 1, 1] if first > 0 else 0.0
@@ -245,13 +253,13 @@ def error_times_s(
     return np.sort(np.concatenate([said_s[is_wrong], inserted_s]))
 
 
-def error_windows(
+def error_curve(
     alignment: Alignment,
     span_s: Float[np.ndarray, "M 2"],
     duration_s: float,
     *,
     window_s: float = 15.0,
-) -> tuple[Window, ...]:
+) -> Float[np.ndarray, "K 3"]:
     """Cuts the error rate along playing time.
 
     Args:
@@ -261,10 +269,11 @@ def error_windows(
         window_s: Length of a window; the last one may be shorter.
 
     Returns:
-        Errors in a window per reference word in it; NaN where no reference word lies.
+        Start, end and rate of each window: errors in it per reference word in it, NaN where no
+        reference word lies.
     """
     if duration_s <= 0:
-        return ()
+        return np.zeros((0, 3))
     edges = np.append(np.arange(0, duration_s, window_s), duration_s)
     said_s = reference_times_s(alignment, span_s, duration_s)
     wrong_s = error_times_s(alignment, span_s, duration_s)
@@ -272,7 +281,4 @@ def error_windows(
         np.histogram(np.clip(times, 0, duration_s), bins=edges)[0] for times in (said_s, wrong_s)
     )
     rates = np.divide(errors, words, out=np.full(len(words), np.nan), where=words > 0)
-    return tuple(
-        Window(t0_s=float(t0), t1_s=float(t1), value=float(rate))
-        for t0, t1, rate in zip(edges[:-1], edges[1:], rates, strict=True)
-    )
+    return np.stack([edges[:-1], edges[1:], rates], axis=1)

@@ -122,9 +122,7 @@ def num_reached(alignment: Alignment) -> int:
     return int(hits[-1]) + 1 if len(hits) else 0
 
 
-def find_failures(
-    reference: Sequence[str], heard: Sequence[str], alignment: Alignment
-) -> Failures:
+def find_failures(reference: Sequence[str], heard: Sequence[str], alignment: Alignment) -> Failures:
     """Sorts the errors of one recording by kind.
 
     Args:
@@ -149,9 +147,7 @@ def find_failures(
     )
 
 
-def seconds_per_word(
-    alignment: Alignment, span_s: Float[np.ndarray, "M 2"]
-) -> float:
+def seconds_per_word(alignment: Alignment, span_s: Float[np.ndarray, "M 2"]) -> float:
     """Mean time from one said reference word to the next; NaN for fewer than two.
 
     Args:

@@ -16,7 +16,9 @@ Suffixed = dict[str, tuple[int, str]]
 _UNITS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
 _TEENS = "sixteen seventeen eighteen nineteen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_POWERS = "thousand million billion trillion quadrillion quintillion sextillion septillion octillion"
+_POWERS = (
+    "thousand million billion trillion quadrillion quintillion sextillion septillion octillion"
+)
 _IRREGULAR: Suffixed = {
     "zeroth": (0, "th"),
     "first": (1, "st"),

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evals.content import write_atomically
-from evals.results import guard_cell
+from evals.results import csv_text, guard_cell
 from reports.figures.style import styled
 
 # No dates and no versions: the same data is the same file.
@@ -46,6 +46,12 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 def data_csv(data: pd.DataFrame) -> str:
     """Returns a frame as CSV in full precision, text cells and heads guarded."""
-    guarded = data.map(lambda cell: guard_cell(cell) if isinstance(cell, str) else cell)
-    guarded.columns = [guard_cell(str(name)) for name in data.columns]
-    return guarded.to_csv(index=False, lineterminator="\n")
+    head = [guard_cell(str(name)) for name in data.columns]
+    rows = data.astype(object).where(data.notna(), None).itertuples(index=False)
+    return csv_text([head, *([_cell(value) for value in row] for row in rows)])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return guard_cell(value) if isinstance(value, str) else str(value)

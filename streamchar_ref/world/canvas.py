@@ -1,8 +1,8 @@
 """A batch of pictures being painted, and the shapes that are painted on it.
 
 Coordinates are x to the right and y down, 0 in the middle and `VIEW` at the edge, whatever the
-number of pixels. A shape is a signed distance, negative inside; its edge is smooth over one pixel, so no shape needs more than
-one look at a pixel. Shape letters: B pictures, H and W pixels.
+number of pixels. A shape is a signed distance, negative inside; its edge is smooth over one
+pixel, so no shape needs more than one look at a pixel. Shape letters: B pictures, H and W pixels.
 """
 
 import math

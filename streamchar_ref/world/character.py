@@ -1,5 +1,6 @@
 """Who a drawn character is: numbers and colours, drawn from a seed and told in one sentence."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,16 @@ _HAIRS = {
     "black": "#2a2429", "dark brown": "#442e26", "chestnut": "#6d412a", "auburn": "#8c4127",
     "copper": "#b8602f", "honey blond": "#c8964f", "ash blond": "#d8bd8e", "silver": "#b9bcc4",
 }  # fmt: skip
-_EYES = {"brown": "#5b3a22", "hazel": "#80602f", "green": "#4f7d54", "blue": "#4a7fa8", "grey": "#697c88"}
+_EYES = {
+    "brown": "#5b3a22",
+    "hazel": "#80602f",
+    "green": "#4f7d54",
+    "blue": "#4a7fa8",
+    "grey": "#697c88",
+}
 _CLOTHES = {
-    "teal": "#2f7f83", "mustard": "#d39b32", "coral": "#d9694f", "navy": "#34476e", "plum": "#74466f",
-    "sage": "#7f9a76", "cream": "#e9dfcb", "brick": "#a9503f",
+    "teal": "#2f7f83", "mustard": "#d39b32", "coral": "#d9694f", "navy": "#34476e",
+    "plum": "#74466f", "sage": "#7f9a76", "cream": "#e9dfcb", "brick": "#a9503f",
 }  # fmt: skip
 _BACKGROUNDS = {
     "peach": ("#fbe3d2", "#f3b99b"), "sky": ("#dcecf5", "#a5c9e2"), "mint": ("#e0f1e6", "#a9d4bc"),
@@ -158,7 +165,7 @@ def draw_character(seed: int) -> Character:
     )
 
 
-def _pick(rng: np.random.Generator, names: dict[str, object] | tuple[str, ...] | list[str]) -> str:
+def _pick(rng: np.random.Generator, names: Iterable[str]) -> str:
     return str(rng.choice(list(names)))
 
 

@@ -119,7 +119,9 @@ def _paint_nose(character: Character, head: Canvas) -> None:
     head.paint(under * 0.5, dark)
     wing = (ellipse(x.abs() - wide * 0.80, y - tip - 0.010, 0.020, 0.024)).abs() - 0.003
     head.paint(head.soft(wing, 0.016) * (x.abs() - wide * 0.75).clamp(0, 0.02) * 50 * 0.35, dark)
-    nostril = ellipse(x.abs() - wide * 0.46, y - tip - 0.024 + 0.2 * (x.abs() - wide * 0.46), 0.014, 0.0075)
+    nostril = ellipse(
+        x.abs() - wide * 0.46, y - tip - 0.024 + 0.2 * (x.abs() - wide * 0.46), 0.014, 0.0075
+    )
     head.paint(head.soft(nostril, 0.010) * 0.75, shade(dark, 0.45))
     head.paint(blob(x + 0.012, y - tip + 0.010, 0.013, 0.011) * 0.6, shade(skin, -0.75))
 
@@ -141,17 +143,21 @@ def _paint_eye(character: Character, pose: Pose, head: Canvas, side: int) -> Non
     crease = (y - top + 0.022 + 0.010 * x * x).abs() - 0.0025
     head.paint(head.soft(crease, 0.010) * (arch * 1.4).clamp(0, 1) * 0.55, shade(skin, 0.38))
     thick = 0.0085 + 0.0065 * (x * 0.5 + 0.5).clamp(0, 1)
-    lash = torch.maximum((y - lid).abs() - thick * (0.35 + 0.65 * arch.sqrt()), (x.abs() - 1.04) * half)
+    lash = torch.maximum(
+        (y - lid).abs() - thick * (0.35 + 0.65 * arch.sqrt()), (x.abs() - 1.04) * half
+    )
     head.paint(head.inside(lash) * 0.92, tint(_INK, character.hair, 0.25))
-    wing = capsule(x * half, y, (0.93 * half, -0.004), (1.20 * half, -0.026)) - 0.0055 * (1.25 - x).clamp(0, 1) - 0.001
+    wing = (
+        capsule(x * half, y, (0.93 * half, -0.004), (1.20 * half, -0.026))
+        - 0.0055 * (1.25 - x).clamp(0, 1)
+        - 0.001
+    )
     head.paint(head.inside(wing) * 0.8 * (1 - 0.6 * pose.blink), tint(_INK, character.hair, 0.25))
     lower = torch.maximum((y - low - 0.003).abs() - 0.002, (x.abs() - 0.92) * half)
     head.paint(head.soft(lower, 0.008) * 0.45, shade(tint(skin, (0.6, 0.2, 0.2), 0.25), 0.35))
 
 
-def _paint_iris(
-    character: Character, pose: Pose, head: Canvas, side: int, white: Tensor
-) -> None:
+def _paint_iris(character: Character, pose: Pose, head: Canvas, side: int, white: Tensor) -> None:
     radius = character.eye_size * 0.515
     x = head.x - side * (character.eye_gap - 0.004) - 0.014 * pose.gaze - 0.006 * pose.yaw
     y = head.y - EYE_Y + 0.004
@@ -159,7 +165,9 @@ def _paint_iris(
     colour = character.eyes
     head.paint(white * head.inside(distance - radius), shade(colour, 0.55))
     head.paint(white * head.inside(distance - radius * 0.86), colour)
-    glow = blob(x, y - radius * 0.45, radius * 0.7, radius * 0.5) * head.inside(distance - radius * 0.85)
+    glow = blob(x, y - radius * 0.45, radius * 0.7, radius * 0.5) * head.inside(
+        distance - radius * 0.85
+    )
     head.paint(white * glow * 0.75, shade(colour, -0.35))
     head.paint(white * head.inside(distance - radius * 0.47), (0.06, 0.045, 0.05))
     glint = ellipse(x + radius * 0.32, y + radius * 0.36, radius * 0.26, radius * 0.26)
@@ -188,7 +196,9 @@ def _paint_glasses(character: Character, head: Canvas) -> None:
     head.paint(head.inside(lens + 0.012) * head.soft(streak, 0.01) * 0.16, (1.0, 1.0, 1.0))
     head.paint(head.soft((lens - 0.004).abs() - 0.010, 0.03) * 0.22, shade(character.skin, 0.5))
     head.paint(head.inside(lens.abs() - 0.0085), frame)
-    bridge = torch.maximum((y + 0.035 - 0.9 * head.x**2 * 4).abs() - 0.0065, head.x.abs() - character.eye_gap + 0.125)
+    bridge = torch.maximum(
+        (y + 0.035 - 0.9 * head.x**2 * 4).abs() - 0.0065, head.x.abs() - character.eye_gap + 0.125
+    )
     head.paint(head.inside(bridge), frame)
     arm = torch.maximum((y + 0.03).abs() - 0.007, character.eye_gap + 0.135 - head.x.abs())
     arm = torch.maximum(arm, head.x.abs() - character.face_width - 0.01)

@@ -95,7 +95,11 @@ def _paint_curls(character: Character, head: Canvas, mask: Tensor) -> None:
 
 
 def _paint_strands(character: Character, head: Canvas, mask: Tensor, across: Tensor) -> None:
-    wave = (across * 2.1).sin() * 0.45 + (across * 4.7 + 1).sin() * 0.3 + (across * 0.9 + 2).sin() * 0.4
+    wave = (
+        (across * 2.1).sin() * 0.45
+        + (across * 4.7 + 1).sin() * 0.3
+        + (across * 0.9 + 2).sin() * 0.4
+    )
     head.paint(mask * wave.clamp(0, 1) * 0.34, shade(character.hair, 0.40))
     head.paint(mask * (-wave).clamp(0, 1) * 0.28, shade(character.hair, -0.26))
 

@@ -35,8 +35,8 @@ _ABBREVIATION = re.compile(
 )
 _PLAIN = str.maketrans({
     "\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u2013": " - ", "\u2014": " - ", "\u2026": ".",
-    "\u201c": " ", "\u201d": " ", '"': " ", "\u00df": "ss", "\u00e6": "ae", "\u00f8": "o", "\u00d8": "O",
-    "\u0142": "l", "\u0141": "L", "\u0131": "i", "[": "(", "]": ")",
+    "\u201c": " ", "\u201d": " ", '"': " ", "\u00df": "ss", "\u00e6": "ae", "\u00f8": "o",
+    "\u00d8": "O", "\u0142": "l", "\u0141": "L", "\u0131": "i", "[": "(", "]": ")",
 })  # fmt: skip
 
 
@@ -79,7 +79,9 @@ class Word:
     mark: str = ""
 
 
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+VOWELS = frozenset((
+    "AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW",
+))  # fmt: skip
 Sentence = tuple[Word, ...]
 
 
@@ -213,9 +215,9 @@ def _phonemes(phones: list[str], word: str, is_reduced: bool) -> Iterator[Phonem
 def _symbols(phones: list[str], index: int, word: str) -> str:
     name, digit = phones[index].rstrip("012"), phones[index][-1]
     after = phones[index + 1] if index + 1 < len(phones) else ""
-    if name in ("AH", "IH") and digit == "0" and index == len(phones) - 2:
-        if after in ("D", "Z") and word.endswith(("ed", "es", "'s")):
-            return str(TABLES["unstressed"]["IH"])
+    is_ending = index == len(phones) - 2 and word.endswith(("ed", "es", "'s"))
+    if is_ending and phones[index] in ("AH0", "IH0") and after in ("D", "Z"):
+        return str(TABLES["unstressed"]["IH"])
     if name == "AH" and digit == "0" and index == 0 and after and word[0] != "u":
         return str(TABLES["initial_schwa"])
     if name == "T" and _is_flapped(phones, index):

@@ -139,17 +139,15 @@ def still(num_frames: int = 1) -> Motion:
 def _lips(
     phonemes: Sequence[TimedPhoneme], times: Float64[np.ndarray, " T"]
 ) -> dict[str, Float64[np.ndarray, " T"]]:
-    sounds = [
-        p for p in phonemes if p.phone != SILENCE or p.t1_s - p.t0_s > SHORT_SILENCE_S
-    ]
-    if not sounds:
+    sounds = [p for p in phonemes if p.phone != SILENCE or p.t1_s - p.t0_s > SHORT_SILENCE_S]
+    if not sounds or not len(times):
         return {name: np.zeros_like(times) for name in _LIPS}
     pulls = _pulls(sounds)
     blocks = [
         _blend(pulls, times[start : start + BLOCK_FRAMES])
         for start in range(0, len(times), BLOCK_FRAMES)
     ]
-    lips = dict(zip(_LIPS, np.concatenate(blocks, axis=1), strict=True)) if blocks else {}
+    lips = dict(zip(_LIPS, np.concatenate(blocks, axis=1), strict=True))
     lips["gap"] = MAX_GAP * lips["gap"] * (1 - _closure(sounds, times))
     return lips
 

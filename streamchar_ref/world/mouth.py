@@ -24,7 +24,11 @@ def paint_mouth(character: Character, pose: Pose, area: Canvas) -> None:
     upper = -0.36 * pose.gap * bow
     lower = (0.64 * pose.gap) * bow
     full = character.lip_fullness * (1 + 0.25 * pose.rounding)
-    dip = 1 - 0.22 * torch.exp(-((x / 0.16) ** 2)) + 0.08 * torch.exp(-(((x.abs() - 0.28) / 0.2) ** 2))
+    dip = (
+        1
+        - 0.22 * torch.exp(-((x / 0.16) ** 2))
+        + 0.08 * torch.exp(-(((x.abs() - 0.28) / 0.2) ** 2))
+    )
     top = upper - full * 0.80 * arch.clamp(min=0) ** 0.8 * dip
     bottom = lower + full * (1 - 0.55 * pose.tuck) * arch.clamp(min=0) ** 0.62
     bottom = bottom - 0.010 * pose.tuck * arch
@@ -63,7 +67,9 @@ def _paint_lips(
     middle = (lower + bottom) / 2
     shine = blob(x + 0.22, y - middle, 0.34, 0.0085)
     head.paint(shine * head.inside(lower_lip + 0.004) * 0.42, shade(lips, -0.62))
-    head.paint(head.inside(lower_lip) * head.soft(bottom - 0.010 - y, 0.02) * 0.25, shade(lips, 0.3))
+    head.paint(
+        head.inside(lower_lip) * head.soft(bottom - 0.010 - y, 0.02) * 0.25, shade(lips, 0.3)
+    )
 
 
 def _paint_inside(
@@ -80,7 +86,9 @@ def _paint_inside(
     is_open = (pose.gap / 0.012).clamp(0, 1)
     mask = head.inside(opening) * is_open
     head.paint(mask, _DARK)
-    tongue = ellipse(x * half, y - 0.64 * pose.gap - 0.026 + 0.026 * pose.tongue, half * 0.62, 0.040)
+    tongue = ellipse(
+        x * half, y - 0.64 * pose.gap - 0.026 + 0.026 * pose.tongue, half * 0.62, 0.040
+    )
     head.paint(mask * head.soft(tongue, 0.02) * 0.9, _TONGUE)
     shown = (0.022 + 0.10 * pose.gap) * (1 - 0.55 * pose.rounding) + 0.010 * (1 - x * x)
     shown = torch.minimum(shown, (0.46 + 0.45 * pose.tuck) * (lower - upper))
@@ -89,12 +97,18 @@ def _paint_inside(
     head.paint(mask * head.soft(y - upper - 0.005, 0.014) * 0.30, (0.45, 0.25, 0.25))
     tip = ellipse(x * half, y - upper - 0.75 * (lower - upper), half * 0.5, 0.018)
     head.paint(mask * head.soft(tip, 0.008) * (2 * pose.tongue - 0.9).clamp(0, 1), _TONGUE)
-    low_teeth = torch.maximum(lower - 0.10 * (pose.gap - 0.05).clamp(min=0) - y, (x.abs() - 0.62) * half)
+    low_teeth = torch.maximum(
+        lower - 0.10 * (pose.gap - 0.05).clamp(min=0) - y, (x.abs() - 0.62) * half
+    )
     head.paint(mask * head.inside(low_teeth) * 0.5, _TEETH)
 
 
 def _paint_line(
-    character: Character, pose: Pose, head: Canvas, at: tuple[Tensor, Tensor], edges: tuple[Tensor, Tensor]
+    character: Character,
+    pose: Pose,
+    head: Canvas,
+    at: tuple[Tensor, Tensor],
+    edges: tuple[Tensor, Tensor],
 ) -> None:
     """The dark line where closed lips meet; it fades as they part."""
     x, y = at

@@ -19,7 +19,7 @@ from streamchar_ref.world.hair import paint_back_hair, paint_front_hair
 from streamchar_ref.world.motion import Motion, still
 from streamchar_ref.world.pose import Pose
 
-BATCH_FRAMES = 16
+BATCH_PIXELS = 2**18  # more would not stay in the cache of one core
 
 
 def render(
@@ -45,8 +45,9 @@ def render_batches(
 ) -> Iterator[UInt8[np.ndarray, "T H W 3"]]:
     """Draws frames a few at a time, see `render`."""
     backdrop = _backdrop(character, size, torch.device(device))
-    for start in range(0, len(motion), BATCH_FRAMES):
-        rgb = _draw(character, motion[start : start + BATCH_FRAMES], backdrop)
+    batch = max(1, BATCH_PIXELS // size**2)
+    for start in range(0, len(motion), batch):
+        rgb = _draw(character, motion[start : start + batch], backdrop)
         grey_levels = (rgb.clamp(0, 1) * 255).round().to(torch.uint8)
         yield grey_levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
@@ -145,8 +146,7 @@ def _paint_neckline(
     opening: Tensor,
     at: tuple[Tensor, Tensor],
 ) -> None:
-    x, y = at
-    cloth = character.clothes
+    y, cloth = at[1], character.clothes
     if character.neckline == "collar":
         _paint_collar(character, canvas, shoulders, at)
         return

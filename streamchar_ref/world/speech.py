@@ -10,6 +10,7 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ NOISE, DURATION_NOISE = 0.667, 0.8  # as the voice asks for
 PEAK = 0.9
 PAUSES_S = {",": 0.06, ";": 0.1, ":": 0.1, ".": 0.22, "!": 0.22, "?": 0.25, "": 0.12}
 LEAD_S, TAIL_S = 0.12, 0.2
-VOICES = {"joe": 1.0, "joe_light": 1.16, "joe_deep": 0.9}  # pitch and formants against the original
+VOICES = {"joe": 1.0, "joe_light": 1.28, "joe_deep": 0.9}  # pitch and formants against the original
 _EDIT_VERSION = 1
 
 
@@ -97,16 +98,19 @@ def speak(transcript: str, *, voice: str = "joe", seed: int = 0) -> Speech:
         The waveform, with the times of all phonemes and words.
 
     Raises:
-        KeyError: If there is no such voice.
+        ValueError: If there is no such voice.
         UnreadableText: If the transcript has nothing that can be said.
         WeightsMissing: If the voice or the dictionary is not on this machine.
     """
     if voice not in VOICES:
-        raise KeyError(f"unknown voice {voice!r}; known: {', '.join(VOICES)}")
+        raise ValueError(f"unknown voice {voice!r}; known: {', '.join(VOICES)}")
     rng = np.random.default_rng(seed)
     pitch = VOICES[voice]
     sentences = read_text(transcript)
-    parts, spans = [_silence(LEAD_S * pitch)], [_Span(SILENCE, -1, round(LEAD_S * pitch * PIPER_RATE))]
+    parts, spans = (
+        [_silence(LEAD_S * pitch)],
+        [_Span(SILENCE, -1, round(LEAD_S * pitch * PIPER_RATE))],
+    )
     for number, sentence in enumerate(sentences):
         wave, durations = _synthesise(_pieces(sentence), pitch, rng)
         is_last = number == len(sentences) - 1
@@ -154,7 +158,7 @@ def _spans(
     """Adds up what the voice gave each symbol and the blank after it; ``$`` has no blank."""
     counts = [2 * len(piece.symbols) for piece in pieces[:-1]] + [1]
     edges = np.cumsum([0, *counts])
-    sums = [int(durations[a:b].sum()) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    sums = [int(durations[a:b].sum()) for a, b in pairwise(edges)]
     return [
         _Span(piece.phone, piece.word_index + words_before * (piece.word_index >= 0), num_samples)
         for piece, num_samples in zip(pieces, sums, strict=True)

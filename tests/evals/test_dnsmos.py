@@ -59,9 +59,11 @@ def test_same_sound_gives_the_same_bytes() -> None:
 
 
 def test_covering_windows_reach_from_start_to_end() -> None:
-    assert covering_starts(144_160, hop_s=5).tolist() == [0]
-    assert covering_starts(20 * SAMPLE_RATE, hop_s=5).tolist() == [0, 5, 10]
-    assert covering_starts(23 * SAMPLE_RATE, hop_s=5).tolist() == [0, 5, 10, 13]
+    for seconds, starts in ((3, [0]), (9.01, [0]), (11, [0]), (14, [0, 4]), (20.04, [0, 6, 11])):
+        assert covering_starts(int(seconds * SAMPLE_RATE), hop_s=5).tolist() == starts
+    minutes = covering_starts(180 * SAMPLE_RATE, hop_s=5)
+    assert (minutes[0], minutes[-1], len(minutes)) == (0, 170, 35)
+    assert set(np.diff(minutes)) == {5}
 
 
 def test_published_windows_are_those_of_the_loop() -> None:
@@ -78,16 +80,16 @@ def test_published_windows_are_those_of_the_loop() -> None:
 
 def features(level_dbfs: list[float]) -> dict[str, dict[str, np.ndarray]]:
     count = len(level_dbfs)
-    arrays = {name: np.arange(1.0, count + 1) for name in ("ovrl", "sig", "bak", "p808")}
-    return {
-        "dnsmos": arrays | {"start_s": 5.0 * np.arange(count), "level_dbfs": np.array(level_dbfs)}
-    }
+    ratings = {name: np.arange(1.0, count + 1) for name in ("ovrl", "sig", "bak", "p808")}
+    times = {"start_s": 5.0 * np.arange(count), "duration_s": np.array(18.0)}
+    return {"dnsmos": ratings | times | {"level_dbfs": np.array(level_dbfs)}}
 
 
 def test_silent_windows_do_not_count() -> None:
     score = Dnsmos(rating="ovrl").score(RECORDING, features([-20, -90, -20]), Context())
     assert score.value == 2.0
     assert np.isnan(score.windows[1].value)
+    assert [window.t1_s for window in score.windows] == [9.01, 14.01, 18.0]
     silent = Dnsmos(rating="ovrl").score(RECORDING, features([-90]), Context())
     assert np.isnan(silent.value)
     assert silent.reason == "silence throughout"

@@ -36,9 +36,8 @@ percent|cent|a dollar|dollars|minus|minus word|plus twenty dollars|fifteen hundr
 1,2,3|1, 2, 3|one, two, three|2-3|twenty-one|thirty-two-year-old|24/7|100%|$%|%5|5 %|5$|-|--5|\u00a3
 """
 HAND = [text for line in WRITTEN_BY_HAND.splitlines() for text in line.split("|")]
-VOCABULARY = sorted(numbers.WORDS) + (
-    "2 20 3.5 1,000 $5 -7 7th 2.0 0 007 1 21 % $ the apples a half year colour isn't mr uh . , -"
-).split(" ")
+OTHERS = "2 20 3.5 1,000 $5 -7 7th 2.0 0 007 1 21 % $ the a half year colour isn't mr uh . , -"
+VOCABULARY = [*sorted(numbers.WORDS), *OTHERS.split()]
 
 
 @pytest.mark.parametrize("text", HAND)

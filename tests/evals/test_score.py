@@ -315,3 +315,17 @@ def test_the_cache_keeps_findings_but_not_what_may_be_mended(tmp_path: Path) -> 
     kept = features.load(subject, list(SPECS), native=False)
     assert set(kept) == {"brightness", "change", "loudness", "whole"}
     assert isinstance(kept["loudness"], features.Missing)
+
+
+def test_a_metric_that_fails_costs_its_own_row_only(tmp_path: Path) -> None:
+    class Fails(First):
+        def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+            raise IndexError("no such window")
+
+    subject = [recording(video(tmp_path / "a.mp4"))]
+    scored = score(subject, metrics=[Fails("change", "level"), ALL[0]], options=Options())
+    rows = by_metric(scored.rows)
+    assert rows["change"].status == "evaluator_failure"
+    assert "IndexError: no such window" in rows["change"].reason
+    assert rows["brightness"].status == "computed"
+    assert "no such window" in scored.logs[0]

@@ -1,16 +1,13 @@
 import math
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import pytest
-from hama import ASRModel
 from scipy.signal import butter, sosfiltfilt
 
 from evals.extractors.audio_envelope import AudioEnvelope
 from evals.metrics.base import Context, NotMeasured, Score
 from evals.metrics.sync import (
-    MAX_SHIFT,
     PHONEME_BAND_HZ,
     PHONEME_LEAD_MS,
     SYNC,
@@ -18,9 +15,13 @@ from evals.metrics.sync import (
     MeshOffset,
     MeshSync,
     MeshSyncAtZero,
-    SyncCurve,
     SyncParams,
+)
+from evals.metrics.sync_curve import (
+    MAX_SHIFT,
+    SyncCurve,
     SyncSignals,
+    chance_deviation,
     offset_in_words,
 )
 from evals.metrics.sync_signals import (
@@ -31,13 +32,7 @@ from evals.metrics.sync_signals import (
     speech_frames,
 )
 from tests.evals.real_clips import (
-    HALF_BODY,
     SAMPLE_RATE,
-    TALKING_HEAD,
-    clip_face,
-    clip_frames,
-    clip_samples,
-    face_features,
     recording,
 )
 
@@ -45,35 +40,12 @@ MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET, ENVELOPE_SYNC = SYNC
 FRAME_SAMPLES = SAMPLE_RATE // 25
 
 
-@cache
-def recogniser() -> ASRModel:
-    return ASRModel()
-
-
-def heard(samples: np.ndarray) -> dict[str, np.ndarray]:
-    model = recogniser()
-    spans = model.phoneme_spans(model.transcribe_waveform(samples, SAMPLE_RATE))
-    return {
-        "phonemes": np.array([span.phoneme for span in spans], np.str_),
-        "start_s": np.array([span.start_ms / 1000 for span in spans]),
-        "end_s": np.array([span.end_ms / 1000 for span in spans]),
-    }
-
-
-def delayed(samples: np.ndarray, num_frames: int) -> np.ndarray:
-    """Sound that comes later by some frames; earlier if negative; as long as before."""
-    room = abs(num_frames) * FRAME_SAMPLES
-    padded = np.pad(samples, room)
-    start = room - num_frames * FRAME_SAMPLES
-    return padded[start : start + len(samples)]
-
-
 def synthetic(
     *, num_frames: int = 250, delay_s: float = 0.0, domain: str = "real", seed: int = 0
 ) -> dict[str, dict[str, np.ndarray]]:
     """A mouth that does what the phonemes say, with sound that comes later by ``delay_s``."""
     rng = np.random.default_rng(seed)
-    centres = 0.5 + np.cumsum(rng.uniform(0.06, 0.14, num_frames // 3))
+    centres = 0.5 + np.cumsum(rng.uniform(0.06, 0.14, num_frames))
     centres = centres[centres < num_frames / 25 - 0.5]
     phonemes = rng.choice(list(OPENNESS), len(centres)).tolist()
     lead_s = PHONEME_LEAD_MS[domain] / 1000
@@ -148,7 +120,7 @@ def test_bandpass_drops_lines_and_keeps_the_place_of_a_syllable() -> None:
 
 def signals(sound: np.ndarray, mouth: np.ndarray) -> SyncSignals:
     ok = np.ones(len(mouth), bool)
-    return SyncSignals(mouth=mouth, has_mouth=ok, sound=sound, has_sound=ok, bandwidth_hz=6.5)
+    return SyncSignals(mouth=mouth, has_mouth=ok, sound=sound, has_sound=ok)
 
 
 @pytest.mark.parametrize("shift", [-15, -3, 0, 7, 15])
@@ -170,7 +142,7 @@ def test_a_window_borrows_sound_from_its_neighbours() -> None:
 
 
 def curve_with(values: Sequence[float]) -> SyncCurve:
-    return SyncCurve(correlations=np.array(values), num_frames=200, bandwidth_hz=6.5)
+    return SyncCurve(correlations=np.array(values), num_frames=200, chance=0.1)
 
 
 def test_an_edge_is_flagged_and_the_best_true_peak_is_scored() -> None:
@@ -220,14 +192,12 @@ def test_each_domain_has_its_own_lead() -> None:
 
 def test_windows_show_where_sync_is_lost() -> None:
     good, bad = synthetic(num_frames=300), synthetic(num_frames=300, seed=1)
-    mouth = np.concatenate(
-        [good["face"]["lip_aperture"][:150], bad["face"]["lip_aperture"][150:]]
-    )
+    mouth = np.concatenate([good["face"]["lip_aperture"][:150], bad["face"]["lip_aperture"][150:]])
     score = measure(MESH_SYNC, good | {"face": {"lip_aperture": mouth}})
     assert [(window.t0_s, window.t1_s) for window in score.windows] == [
         (0.0, 4.0), (2.0, 6.0), (4.0, 8.0), (6.0, 10.0), (8.0, 12.0),
     ]  # fmt: skip
-    assert score.windows[0].value > 0.9
+    assert score.windows[0].value > 0.8
     assert score.windows[-1].value < 0.6
 
 
@@ -253,10 +223,31 @@ def test_no_face_no_speech_and_short_videos_are_not_measured() -> None:
             measure(MESH_SYNC, features | {"face": short})
 
 
-def test_unrelated_sound_has_no_offset() -> None:
-    mismatched = synthetic(seed=3) | {"face": synthetic(seed=4)["face"]}
-    with pytest.raises(NotMeasured, match=r"no clear peak|edge"):
-        measure(MESH_OFFSET, mismatched)
+def test_unrelated_sound_rarely_has_an_offset() -> None:
+    """Chance is 3 deviations at the best of 31 shifts, so a few in a hundred may have one."""
+    scores = [
+        MESH_OFFSET.score(
+            recording(),
+            synthetic(seed=seed) | {"face": synthetic(seed=100 + seed)["face"]},
+            Context(),
+        )
+        for seed in range(60)
+    ]
+    assert sum(math.isfinite(score.value) for score in scores) <= 6
+    assert {score.reason.split(":")[0] for score in scores} <= {
+        "", "no clear peak", "the best shift is at the edge of +-600 ms",
+    }  # fmt: skip
+
+
+def test_chance_deviation_is_that_of_unrelated_smooth_signals() -> None:
+    """Tolerance 20 %: the formula is for long signals, and 400 draws scatter by 4 %."""
+    rng = np.random.default_rng(0)
+    pairs = [
+        [bandpass(noise, (1.5, 8.0)) for noise in rng.normal(size=(2, 200))] for _ in range(400)
+    ]
+    found = float(np.std([np.corrcoef(first, second)[0, 1] for first, second in pairs]))
+    said = float(np.mean([chance_deviation(first, second, 200) for first, second in pairs]))
+    assert said == pytest.approx(found, rel=0.2)
 
 
 def test_short_gaps_of_the_mesh_are_bridged_and_long_ones_left_out() -> None:
@@ -265,8 +256,9 @@ def test_short_gaps_of_the_mesh_are_bridged_and_long_ones_left_out() -> None:
     mouth[60:63] = np.nan
     mouth[100:130] = np.nan
     score = measure(MESH_SYNC, features | {"face": {"lip_aperture": mouth}})
-    assert 215 <= score.components["num_frames"] <= 220
-    assert score.value > 0.75
+    whole = measure(MESH_SYNC, features)
+    assert score.components["num_frames"] == whole.components["num_frames"] - 30
+    assert score.value == pytest.approx(whole.value, abs=0.1)
 
 
 def test_envelope_is_centred_on_frames_and_in_decibels() -> None:
@@ -287,75 +279,6 @@ def test_envelope_sync_follows_a_mouth_that_opens_with_loudness() -> None:
     score = measure(ENVELOPE_SYNC, {"face": {"lip_aperture": track}, "audio_envelope": levels})
     assert score.value > 0.8
     assert score.components["offset_ms"] == pytest.approx(-80 + 90, abs=25)
-
-
-# Real clips.
-
-
-@cache
-def mismatched_speech() -> tuple[np.ndarray, ...]:
-    other = clip_samples(HALF_BODY)
-    return tuple(
-        other[start * SAMPLE_RATE : (start + 8) * SAMPLE_RATE] for start in (0, 3, 6, 9, 12)
-    )
-
-
-@cache
-def aligned_phonemes() -> dict[str, np.ndarray]:
-    return heard(clip_samples(TALKING_HEAD))
-
-
-def test_true_sound_scores_at_least_twice_as_high_as_other_speech() -> None:
-    face = clip_face(TALKING_HEAD)
-    aligned = measure(MESH_SYNC, {"face": face, "phonemes_hama": aligned_phonemes()})
-    others = [
-        measure(MESH_SYNC, {"face": face, "phonemes_hama": heard(samples)})
-        for samples in mismatched_speech()
-    ]
-    inside = [score.value for score in others if not score.components["is_edge"]]
-    assert len(inside) >= 3
-    assert aligned.value >= 2 * float(np.median(inside))
-
-
-def test_true_sound_scores_higher_than_other_speech_by_loudness_alone() -> None:
-    face, levels = clip_face(TALKING_HEAD), AudioEnvelope().extract
-    aligned = levels(clip_samples(TALKING_HEAD))
-    others = [
-        measure(ENVELOPE_SYNC, {"face": face, "audio_envelope": levels(samples)}).value
-        for samples in mismatched_speech()
-    ]
-    score = measure(ENVELOPE_SYNC, {"face": face, "audio_envelope": aligned})
-    assert score.value > float(np.median(others))
-
-
-def test_true_sound_is_within_a_frame_of_zero() -> None:
-    features = {"face": clip_face(TALKING_HEAD), "phonemes_hama": aligned_phonemes()}
-    assert abs(measure(MESH_OFFSET, features).value) <= 40
-
-
-@pytest.mark.slow
-def test_offset_moves_with_the_sound() -> None:
-    face, samples = clip_face(TALKING_HEAD), clip_samples(TALKING_HEAD)
-    unmoved = measure(MESH_OFFSET, {"face": face, "phonemes_hama": aligned_phonemes()}).value
-    moves = {
-        shift: (
-            unmoved
-            - measure(
-                MESH_OFFSET, {"face": face, "phonemes_hama": heard(delayed(samples, shift))}
-            ).value
-        )
-        / 40
-        for shift in range(-8, 9)
-    }
-    assert moves == pytest.approx({shift: shift for shift in range(-8, 9)}, abs=1)
-
-
-def test_a_frozen_copy_has_no_mouth_motion() -> None:
-    frozen = np.repeat(clip_frames(TALKING_HEAD)[60:61], 75, axis=0).astype(np.int16)
-    noise = np.random.default_rng(0).integers(-2, 3, frozen.shape, np.int16)
-    face = face_features(np.clip(frozen + noise, 0, 255).astype(np.uint8))
-    with pytest.raises(NotMeasured, match="no mouth motion"):
-        measure(MESH_SYNC, {"face": face, "phonemes_hama": aligned_phonemes()})
 
 
 def test_sync_metrics_are_told_apart_by_their_settings() -> None:

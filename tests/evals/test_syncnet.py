@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -66,6 +67,11 @@ def test_scores_agree_with_the_plain_loop(num_windows: int) -> None:
     assert score.offset_frames == offset
     assert score.sync_c == pytest.approx(confidence, abs=2e-5)
     assert score.sync_d == pytest.approx(distance, abs=2e-5)
+
+
+def test_differences_carry_the_epsilon_of_torch() -> None:
+    visual, _ = embeddings(0, 40)
+    assert score_embeddings(visual, visual).sync_d == pytest.approx(1e-6 * np.sqrt(32), rel=1e-3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -183,10 +189,8 @@ def test_crop_is_the_published_one(x: float, y: float, width: float, height: flo
     square = crop_squares(np.tile(box, (31, 1)), crop_scale=0.4)[15]
     published = padded_crop(frame, box, 0.4)
     ours = cut_square(frame, square, size=32)
-    if published.shape[:2] == (square[3] - square[1], square[2] - square[0]):
-        import cv2
-
-        np.testing.assert_array_equal(ours, cv2.resize(published, (32, 32)))
+    assert published.shape[:2] == (square[3] - square[1], square[2] - square[0])
+    np.testing.assert_array_equal(ours, cv2.resize(published, (32, 32)))
 
 
 @pytest.fixture(scope="module")

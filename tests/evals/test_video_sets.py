@@ -14,8 +14,8 @@ from evals.extractors import pinned
 from evals.extractors.i3d import I3dExtractor, centred
 from evals.extractors.lite0 import Lite0Extractor, network_input
 from evals.extractors.lite0_network import Lite0, load_lite0
-from evals.frechet import frechet_distance
-from evals.metrics.base import Features, NotMeasured
+from evals.frechet import frechet_distance, jackknife_interval
+from evals.metrics.base import Features, NotMeasured, Score
 from evals.metrics.video import VIDEO_SETS, FrechetMetric
 from streamchar_ref import weights
 from streamchar_ref.weights import locate, registry
@@ -40,9 +40,13 @@ def toy_metric() -> FrechetMetric:
     return FrechetMetric(name="toy", protocol="toy@1", extractor="toy", counted="clip", ddof=1)
 
 
+def scored(fake: list[Features], real: list[Features]) -> Score:
+    return toy_metric().score_set(fake, real, domain="real")
+
+
 def test_equal_sets_are_cut_to_one_size_and_counted() -> None:
     fake, real = videos(0, 8, 6), videos(1, 20, 6)
-    score = toy_metric().score_set(fake, real)
+    score = scored(fake, real)
     assert score.status == "computed"
     counts = {name: score.components[name] for name in ("n", "n_real_clips", "n_fake_clips")}
     assert counts == {"n": 48, "n_real_clips": 120, "n_fake_clips": 48}
@@ -53,19 +57,29 @@ def test_equal_sets_are_cut_to_one_size_and_counted() -> None:
 def test_value_is_the_distance_when_sizes_agree() -> None:
     fake, real = videos(2, 8, 6, shift=0.5), videos(3, 6, 8)
     x, y = (np.concatenate([video["toy"]["features"] for video in s]) for s in (real, fake))
-    assert toy_metric().score_set(fake, real).value == frechet_distance(x, y)
+    assert scored(fake, real).value == frechet_distance(x, y)
+
+
+def test_interval_leaves_out_whole_videos() -> None:
+    fake, real = videos(12, 8, 6, shift=0.5), videos(13, 6, 8)
+    x, y = (np.concatenate([video["toy"]["features"] for video in s]) for s in (real, fake))
+    by_video = jackknife_interval(
+        x, y, x_groups=np.repeat(np.arange(6), 8), y_groups=np.repeat(np.arange(8), 6)
+    )
+    components = scored(fake, real).components
+    assert (components["ci_low"], components["ci_high"]) == (by_video.low, by_video.high)
 
 
 def test_draws_are_the_same_each_time() -> None:
     fake, real = videos(4, 8, 6), videos(5, 30, 6)
-    assert toy_metric().score_set(fake, real) == toy_metric().score_set(fake, real)
+    assert scored(fake, real) == scored(fake, real)
 
 
 def test_small_or_missing_sets_are_not_measured() -> None:
-    score = toy_metric().score_set(videos(6, 4, 7), videos(7, 20, 6))
+    score = scored(videos(6, 4, 7), videos(7, 20, 6))
     assert np.isnan(score.value)
     assert "28 clips against 120" in score.reason
-    assert "no reference set" in toy_metric().score_set(videos(6, 9, 7), []).reason
+    assert "no reference set" in scored(videos(6, 9, 7), []).reason
 
 
 class Unusable(dict[str, dict[str, np.ndarray]]):
@@ -77,14 +91,16 @@ class Unusable(dict[str, dict[str, np.ndarray]]):
 
 def test_unusable_videos_are_counted_and_say_why_if_none_is_left() -> None:
     fake, real = [*videos(8, 8, 6), Unusable()], videos(9, 8, 6)
-    assert toy_metric().score_set(fake, real).components["n_fake_unusable"] == 1
-    nothing = toy_metric().score_set([Unusable()], real)
+    assert scored(fake, real).components["n_fake_unusable"] == 1
+    nothing = scored([Unusable()], real)
     assert (nothing.status, nothing.reason) == ("unavailable", "weights are missing")
 
 
 def test_one_video_has_no_interval() -> None:
-    score = toy_metric().score_set(videos(10, 1, 40), videos(11, 8, 6))
+    score = scored(videos(10, 1, 40), videos(11, 8, 6))
     assert score.components["ci_low"] is None
+    nearly = [*videos(10, 1, 40), *videos(12, 1, 1)]
+    assert scored(nearly, nearly).components["ci_high"] is None
 
 
 def test_protocols_are_told_apart() -> None:
@@ -140,6 +156,13 @@ def test_network_input_is_standardised() -> None:
     assert picture.shape == (1, 3, 224, 224)
     expected = (128 / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     np.testing.assert_allclose(picture.mean(dim=(0, 2, 3)).numpy(), expected, atol=1e-5)
+
+
+def test_fine_patterns_are_averaged_not_sampled() -> None:
+    stripes = np.zeros((896, 896, 3), np.uint8)
+    stripes[:, ::4] = 255
+    inside = network_input(stripes)[..., 10:-10]
+    assert inside.std(dim=(2, 3)).max() < 0.05
 
 
 class ToyI3d(nn.Module):

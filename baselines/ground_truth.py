@@ -1,0 +1,128 @@
+"""The world's own answer to a prompt, and two ways of spoiling it.
+
+`GroundTruth` is the ceiling of a table on the world; `ShiftedSound` must lose on lip-sync alone,
+and `FrozenPicture` on everything that moves, or a metric is broken.
+"""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from evals.system import Prompt
+from streamchar_ref.media import AVChunk
+from streamchar_ref.world.clips import Clip, make_clip
+
+CHUNK_FRAMES = 32
+
+
+class GroundTruth:
+    """The prompt's character of the world says the prompt's transcript.
+
+    Args:
+        size: Width and height of the picture.
+    """
+
+    name = "ground_truth"
+    fps = 25
+    sample_rate = 16_000
+
+    def __init__(self, *, size: int = 256) -> None:
+        if size < 16:
+            raise ValueError(f"size must be at least 16, not {size}")
+        self.size = size
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields chunks of 1.28 s; another ``seed`` is another take of the same words."""
+        yield from _chunks(world_clip(prompt, seed=seed), self.size)
+
+
+class ShiftedSound:
+    """The true clip with its sound late.
+
+    Args:
+        size: Width and height of the picture.
+        shift_frames: How late; the character stays idle as long at the end.
+    """
+
+    name = "shifted_sound"
+    fps = 25
+    sample_rate = 16_000
+
+    def __init__(self, *, size: int = 256, shift_frames: int = 8) -> None:
+        if shift_frames < 0:
+            raise ValueError(f"shift_frames must not be negative, it is {shift_frames}")
+        self.truth = GroundTruth(size=size)
+        self.shift_frames = shift_frames
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields what `GroundTruth` does, with silence before the sound."""
+        clip = world_clip(prompt, seed=seed, tail_frames=self.shift_frames)
+        late = self.shift_frames * clip.frame_samples
+        samples = np.pad(clip.samples, (late, 0))[: len(clip.samples)]
+        for chunk in _chunks(clip, self.truth.size):
+            start = chunk.index * CHUNK_FRAMES * clip.frame_samples
+            own = samples[start : start + len(chunk.samples)]
+            yield AVChunk(index=chunk.index, frames=chunk.frames, samples=own)
+
+
+class FrozenPicture:
+    """The true sound with the first frame held.
+
+    Args:
+        size: Width and height of the picture.
+    """
+
+    name = "frozen_picture"
+    fps = 25
+    sample_rate = 16_000
+
+    def __init__(self, *, size: int = 256) -> None:
+        self.truth = GroundTruth(size=size)
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields what `GroundTruth` does, without movement."""
+        clip = world_clip(prompt, seed=seed)
+        first = next(clip.frames(size=self.truth.size, chunk_frames=1))
+        chunk_samples = CHUNK_FRAMES * clip.frame_samples
+        for index, start in enumerate(range(0, len(clip.samples), chunk_samples)):
+            samples = clip.samples[start : start + chunk_samples]
+            frames = np.repeat(first, len(samples) // clip.frame_samples, axis=0)
+            yield AVChunk(index=index, frames=frames, samples=samples)
+
+
+def world_clip(prompt: Prompt, *, seed: int, tail_frames: int = 0) -> Clip:
+    """Finds the clip behind a prompt of the world.
+
+    Args:
+        prompt: With the group ``identity`` set to ``character-<seed>``.
+        seed: 0 for the prompt's own take, another number for another one.
+        tail_frames: Idle frames to add at the end.
+
+    Returns:
+        The clip; its frames are drawn when asked for.
+
+    Raises:
+        ValueError: If the prompt has no character of the world.
+    """
+    identity = re.fullmatch(r"character-(\d+)", prompt.groups.get("identity", ""))
+    if identity is None or prompt.groups.get("domain") != "world":
+        raise ValueError(
+            f"prompt {prompt.prompt_id!r} shows nobody of the synthetic world, so there is no "
+            "ground truth for it; use a suite whose prompts have a 'character', such as smoke"
+        )
+    return make_clip(
+        prompt.transcript,
+        identity=int(identity[1]),
+        voice=prompt.voice or "joe",
+        seed=prompt.seed + seed,
+        tail_frames=tail_frames,
+    )
+
+
+def _chunks(clip: Clip, size: int) -> Iterator[AVChunk]:
+    chunk_samples = CHUNK_FRAMES * clip.frame_samples
+    for index, frames in enumerate(clip.frames(size=size, chunk_frames=CHUNK_FRAMES)):
+        start = index * chunk_samples
+        samples = clip.samples[start : start + chunk_samples]
+        yield AVChunk(index=index, frames=frames, samples=samples)

@@ -1,0 +1,340 @@
+"""What was said against the transcript: words, characters, phonemes, failures of long speech."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.recording import Recording
+from evals.text.align import Alignment, align, error_curve, place_words
+from evals.text.failures import Failures, find_failures, seconds_per_word
+from evals.text.normalise import normalise
+
+WINDOW_S = 15.0
+RECOGNISERS = {
+    "moonshine-tiny": "asr_moonshine",
+    "whisper-base": "asr_whisper",
+    "openai-whisper": "asr_openai_whisper",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speech:
+    """Reference words beside what a recogniser heard, both normalised.
+
+    Shape letters: M heard words.
+
+    Attributes:
+        reference: Words of the transcript.
+        heard: Words heard.
+        span_s: Start and end of each heard word, shape [M, 2].
+        duration_s: Length of the recording.
+        alignment: Of the two.
+    """
+
+    reference: Sequence[str]
+    heard: Sequence[str]
+    span_s: Float[np.ndarray, "M 2"]
+    duration_s: float
+    alignment: Alignment
+
+    def failures(self) -> Failures:
+        """Errors by kind."""
+        return find_failures(self.reference, self.heard, self.alignment)
+
+
+def compare_speech(
+    recording: Recording, heard: Mapping[str, np.ndarray], normaliser: str
+) -> Speech:
+    """Normalises and aligns a transcript and what a recogniser heard.
+
+    Args:
+        recording: For its transcript and language.
+        heard: Features of a recogniser, see `evals.extractors.asr`.
+        normaliser: A key of `evals.text.normalise.NORMALISERS`.
+
+    Returns:
+        Both sides, with times.
+
+    Raises:
+        NotMeasured: If the transcript has no words or is not English.
+    """
+    _require_english(recording)
+    reference = normalise(recording.transcript, normaliser).split()
+    if not reference:
+        raise NotMeasured("the transcript has no words")
+    words = normalise(str(heard["text"][0]), normaliser).split()
+    raw_s = np.stack([heard["word_start_s"], heard["word_end_s"]], axis=1).astype(np.float64)
+    return Speech(
+        reference=reference,
+        heard=words,
+        span_s=place_words(words, [str(word) for word in heard["words"]], raw_s, normaliser),
+        duration_s=float(heard["duration_s"][0]),
+        alignment=align(reference, words),
+    )
+
+
+def _require_english(recording: Recording) -> None:
+    if recording.language.lower().split("-")[0] != "en":
+        raise NotMeasured(
+            f"recognisers and normalisers are for English, this is {recording.language!r}"
+        )
+
+
+def error_counts(alignment: Alignment) -> dict[str, int]:
+    """Returns hits, substitutions, deletions and insertions as JSON values."""
+    return {
+        "hits": alignment.num_hits,
+        "substitutions": alignment.num_substitutions,
+        "deletions": alignment.num_deletions,
+        "insertions": alignment.num_insertions,
+    }
+
+
+def error_windows(
+    alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
+) -> tuple[Window, ...]:
+    """Returns the error rate in windows of `WINDOW_S`; see `evals.text.align.error_curve`."""
+    curve = error_curve(alignment, span_s, duration_s, window_s=WINDOW_S)
+    return tuple(Window(t0_s=t0, t1_s=t1, value=rate) for t0, t1, rate in curve.tolist())
+
+
+class TranscriptMetric(Metric):
+    """A metric on a recogniser's words; subclasses set the class attributes and `measure`.
+
+    Args:
+        recogniser: A key of `RECOGNISERS`.
+        normaliser: A key of `evals.text.normalise.NORMALISERS`; part of the protocol's name
+            unless it is ``whisper-en``.
+        is_default: Whether it is measured when nothing else is asked for.
+    """
+
+    version = 1
+    is_default: bool = True
+
+    def __init__(
+        self, recogniser: str, normaliser: str = "whisper-en", *, is_default: bool = True
+    ) -> None:
+        suffix = "" if normaliser == "whisper-en" else f"+{normaliser}"
+        self.protocol = f"{self.name}/{recogniser}{suffix}@{self.version}"
+        self.needs = (RECOGNISERS[recogniser],)
+        self.normaliser = normaliser
+        self.is_default = is_default
+        self.params: Mapping[str, Any] = {"normaliser": normaliser, **self.own_params()}
+
+    def own_params(self) -> dict[str, Any]:
+        """Further settings of the subclass."""
+        return {}
+
+    def compare(self, recording: Recording, features: Features) -> Speech:
+        """Aligns this metric's recogniser with the transcript; see `compare_speech`."""
+        return compare_speech(recording, features[self.needs[0]], self.normaliser)
+
+
+class WordErrorRate(TranscriptMetric):
+    """Word error rate: (substitutions + deletions + insertions) / reference words.
+
+    The mean over recordings, weighted by reference words, is the corpus (micro) rate; it can
+    exceed 1.
+    """
+
+    name = "wer"
+    unit = "1"
+    higher_is_better = False
+
+    def own_params(self) -> dict[str, Any]:
+        """The window of the curve and how recordings are averaged."""
+        return {"window_s": WINDOW_S, "average": "micro"}
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns errors per reference word, with their counts and the rate along the recording."""
+        speech = self.compare(recording, features)
+        alignment = speech.alignment
+        return Score(
+            value=alignment.num_errors / len(speech.reference),
+            weight=float(len(speech.reference)),
+            components={
+                **error_counts(alignment),
+                "reference_words": len(speech.reference),
+                "misplaced_words": speech.failures().num_misplaced,
+                "heard": str(features[self.needs[0]]["text"][0]),
+            },
+            windows=error_windows(alignment, speech.span_s, speech.duration_s),
+        )
+
+
+class CharacterErrorRate(TranscriptMetric):
+    """Character error rate of the normalised texts, single spaces counted as in jiwer."""
+
+    name = "cer"
+    unit = "1"
+    higher_is_better = False
+
+    def own_params(self) -> dict[str, Any]:
+        """How recordings are averaged."""
+        return {"average": "micro"}
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns errors per reference character, with their counts."""
+        speech = self.compare(recording, features)
+        reference = " ".join(speech.reference)
+        alignment = align(reference, " ".join(speech.heard))
+        return Score(
+            value=alignment.num_errors / len(reference),
+            weight=float(len(reference)),
+            components={**error_counts(alignment), "reference_characters": len(reference)},
+        )
+
+
+class Completion(TranscriptMetric):
+    """Share of the reference words up to the last one that was surely said.
+
+    What is skipped on the way does not lower it; a speech that breaks off does.
+    """
+
+    name = "completion"
+    unit = "1"
+    higher_is_better = True
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the share, and what was left when the speech ended."""
+        speech = self.compare(recording, features)
+        failures = speech.failures()
+        silence_s = speech.duration_s - float(speech.span_s[-1:, 1].max(initial=0.0))
+        return Score(
+            value=failures.completion,
+            components={
+                "reference_words": failures.num_words,
+                "words_reached": failures.num_reached,
+                "early_stop_words": failures.early_stop_words,
+                "silence_after_last_word_s": round(max(0.0, silence_s), 3),
+            },
+        )
+
+
+class Loops(TranscriptMetric):
+    """Loops per minute: runs of three or more inserted words that repeat what came just before."""
+
+    name = "loops"
+    unit = "1/min"
+    higher_is_better = False
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns loops per minute of the recording, with their number, times and words."""
+        speech = self.compare(recording, features)
+        failures = speech.failures()
+        if speech.duration_s <= 0:
+            raise NotMeasured("the recording has no sound", "generation_failure")
+        return Score(
+            value=60 * len(failures.loops) / speech.duration_s,
+            weight=speech.duration_s,
+            components={
+                "num_loops": len(failures.loops),
+                "looped_words": sum(map(len, failures.loops)),
+                "longest_insertion_words": failures.longest_insertion,
+                "excess_4grams": failures.excess_ngrams,
+                "loops": [
+                    {
+                        "t0_s": round(float(speech.span_s[run.start, 0]), 3),
+                        "t1_s": round(float(speech.span_s[run.stop - 1, 1]), 3),
+                        "heard": " ".join(speech.heard[run.start : run.stop]),
+                    }
+                    for run in failures.loops
+                ],
+            },
+        )
+
+
+class LongestSkip(TranscriptMetric):
+    """Words in the longest run of reference words left out before the speech ended."""
+
+    name = "longest_skip_words"
+    unit = "words"
+    higher_is_better = False
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
+        speech = self.compare(recording, features)
+        failures = speech.failures()
+        skipped_s = failures.longest_skip * seconds_per_word(speech.alignment, speech.span_s)
+        longest = max(failures.skips, key=len, default=None)
+        return Score(
+            value=float(failures.longest_skip),
+            components={
+                "num_skips": len(failures.skips),
+                "skipped_words": sum(map(len, failures.skips)),
+                "longest_skip_s": None if math.isnan(skipped_s) else round(skipped_s, 3),
+                "skipped": "" if longest is None else _words(speech.reference, longest),
+            },
+        )
+
+
+def _words(words: Sequence[str], run: Any) -> str:
+    return " ".join(words[run.start : run.stop])
+
+
+class PhonemeErrorRate(Metric):
+    """Phoneme error rate of a phoneme recogniser against the transcript's pronunciation.
+
+    A recogniser of words repairs garbled ones in good prose; this one knows no words. The floor
+    is not 0: on clear synthetic speech it is some 7 %, errors of the pronouncing model included.
+    """
+
+    name = "phoneme_error_rate"
+    unit = "1"
+    higher_is_better = False
+    is_default: bool = True
+
+    def __init__(self) -> None:
+        self.protocol = "phoneme_error_rate/hama@1"
+        self.needs = ("phonemes_hama",)
+        self.params = {"reference": "hama 1.7.0 G2PModel", "window_s": WINDOW_S, "average": "micro"}
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns errors per reference phoneme, with their counts and their rate over time."""
+        _require_english(recording)
+        reference = _reference_phonemes(recording.transcript)
+        found = features[self.needs[0]]
+        alignment = align(reference, [str(phoneme) for phoneme in found["phonemes"]])
+        # CTC emits a phoneme at its centre, which `start_s` is: a span of no length.
+        span_s = np.stack([found["start_s"], found["start_s"]], axis=1).astype(np.float64)
+        duration_s = float(found["duration_s"][0])
+        return Score(
+            value=alignment.num_errors / len(reference),
+            weight=float(len(reference)),
+            components={**error_counts(alignment), "reference_phonemes": len(reference)},
+            windows=error_windows(alignment, span_s, duration_s),
+        )
+
+
+def _reference_phonemes(transcript: str) -> Sequence[str]:
+    try:
+        from evals.extractors.phonemes import reference_phonemes
+    except ImportError as error:
+        raise NotMeasured(f"the package {error.name} is not installed", "unavailable") from error
+    reference = reference_phonemes(transcript)
+    if not reference:
+        raise NotMeasured("the transcript has no words")
+    return reference
+
+
+TEXT_METRICS: tuple[Metric, ...] = (
+    WordErrorRate("moonshine-tiny"),
+    WordErrorRate("whisper-base"),
+    WordErrorRate("whisper-base", "seed-tts-en", is_default=False),
+    WordErrorRate("whisper-base", "raw", is_default=False),
+    WordErrorRate("openai-whisper", is_default=False),
+    CharacterErrorRate("whisper-base"),
+    CharacterErrorRate("moonshine-tiny", is_default=False),
+    Completion("whisper-base"),
+    Completion("moonshine-tiny", is_default=False),
+    Loops("whisper-base"),
+    Loops("moonshine-tiny", is_default=False),
+    LongestSkip("whisper-base"),
+    LongestSkip("moonshine-tiny", is_default=False),
+    PhonemeErrorRate(),
+)

@@ -1,0 +1,137 @@
+"""Suites of prompts: JSONL files with one prompt a line.
+
+Fields of a line: ``prompt_id``; ``transcript``, a string or a list of ``{"t_s": ..., "text":
+...}`` for text that arrives ``t_s`` seconds after the request; either ``reference_path``, a
+picture beside the file, or ``character``, the seed of a character of the world, who is drawn as
+the reference; and if wanted ``voice``, ``caption``, ``seed`` and ``groups``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+
+from evals.jsonl import InputError, check_fields, path_beside, read_objects
+from evals.system import Prompt, TextPiece
+
+SUITES = Path(__file__).parent / "suites"
+REFERENCE_SIZE = 256
+_REQUIRED = {"prompt_id": str}
+_OPTIONAL = {
+    "transcript": (str, list),
+    "reference_path": str,
+    "character": int,
+    "voice": str,
+    "caption": str,
+    "seed": int,
+    "groups": dict,
+}
+
+
+def suite_names() -> list[str]:
+    """Returns the suites that come with the harness."""
+    return sorted(path.stem for path in SUITES.glob("*.jsonl"))
+
+
+def load_suite(name_or_path: str | Path) -> list[Prompt]:
+    """Reads a suite.
+
+    Args:
+        name_or_path: One of `suite_names`, or a ``.jsonl`` file.
+
+    Returns:
+        Prompts in the order of the file.
+
+    Raises:
+        InputError: If there is no such suite, or a line is wrong; names file and line.
+    """
+    path = _find(name_or_path)
+    prompts: dict[str, Prompt] = {}
+    for place, entry in read_objects(path):
+        prompt = _prompt(entry, path.parent, place)
+        if prompt.prompt_id in prompts:
+            raise InputError(f"{place}: prompt_id {prompt.prompt_id!r} is taken by an earlier line")
+        prompts[prompt.prompt_id] = prompt
+    if not prompts:
+        raise InputError(f"{path.name} has no prompts")
+    return list(prompts.values())
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == ".jsonl":
+        return path
+    if str(name_or_path) not in suite_names():
+        known = ", ".join(suite_names())
+        raise InputError(f"no suite {str(name_or_path)!r}; known: {known}, or give a .jsonl file")
+    return SUITES / f"{name_or_path}.jsonl"
+
+
+def _prompt(entry: dict[str, Any], folder: Path, place: str) -> Prompt:
+    _check(entry, place)
+    pieces = _pieces(entry["transcript"], place)
+    groups = {str(key): str(value) for key, value in entry.get("groups", {}).items()}
+    caption = entry.get("caption", "")
+    if "character" in entry:
+        reference, drawn_caption = _drawn(entry["character"])
+        caption = caption or drawn_caption
+        groups |= {"domain": "world", "identity": f"character-{entry['character']}"}
+    else:
+        path = path_beside(place, "reference_path", entry["reference_path"], folder)
+        reference = _picture(path, place)
+    return Prompt(
+        prompt_id=entry["prompt_id"],
+        transcript=" ".join(piece.text for piece in pieces),
+        reference=reference,
+        pieces=pieces,
+        voice=entry.get("voice", ""),
+        caption=caption,
+        seed=entry.get("seed", 0),
+        groups=groups,
+    )
+
+
+def _check(entry: dict[str, Any], place: str) -> None:
+    check_fields(place, entry, required=_REQUIRED, optional=_OPTIONAL)
+    if not entry.get("transcript"):
+        raise InputError(f"{place}: field 'transcript' is missing or empty")
+    prompt_id = entry["prompt_id"]
+    if not prompt_id or set(prompt_id) & set("/\\") or prompt_id.startswith("."):
+        raise InputError(f"{place}: prompt_id {prompt_id!r} cannot name a folder")
+    if ("reference_path" in entry) == ("character" in entry):
+        raise InputError(f"{place}: give either 'reference_path' or 'character'")
+    if entry.get("character", 0) < 0 or entry.get("seed", 0) < 0:
+        raise InputError(f"{place}: seeds start at 0")
+
+
+def _pieces(transcript: str | list[Any], place: str) -> tuple[TextPiece, ...]:
+    if isinstance(transcript, str):
+        return (TextPiece(t_s=0.0, text=transcript),)
+    pieces = []
+    for item in transcript:
+        if not isinstance(item, dict):
+            raise InputError(f"{place}: a piece of a transcript has t_s and text, not {item!r}")
+        check_fields(place, item, required={"text": str}, optional={"t_s": (int, float)})
+        pieces.append(TextPiece(t_s=float(item.get("t_s", 0)), text=item["text"]))
+    times = [piece.t_s for piece in pieces]
+    if times[0] < 0 or times != sorted(times):
+        raise InputError(f"{place}: times of the transcript must rise from 0, not {times}")
+    return tuple(pieces)
+
+
+def _drawn(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
+    from streamchar_ref.world.character import draw_character  # torch, for world prompts only
+    from streamchar_ref.world.render import portrait
+
+    character = draw_character(seed)
+    return portrait(character, size=REFERENCE_SIZE), character.caption
+
+
+def _picture(path: Path, place: str) -> UInt8[np.ndarray, "H W 3"]:
+    try:
+        with av.open(str(path)) as container:
+            return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    except (OSError, StopIteration, av.FFmpegError) as error:
+        raise InputError(f"{place}: cannot read the picture {path.name!r}: {error}") from error

@@ -1,0 +1,53 @@
+"""Compare systems on the samples that both have, with intervals, p-values and ties."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.commands.terminal import usage_errors
+from evals.compare import DAGGER, Comparison
+from evals.content import write_atomically
+from evals.results import dump_json
+from reports.build import compared, known_recordings
+from reports.load import load_runs
+from reports.pairs import pairs_csv, pairs_markdown
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv, compare.md.")],
+    against: Annotated[str, typer.Option(help="A system; all pairs if left out.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
+
+    Exit code 1 if nothing at all can be compared. Example:
+    streamchar compare runs/a runs/b --against streamchar --out runs/a_and_b
+    """
+    with usage_errors():
+        loaded = load_runs(runs)
+        found = compared(loaded, known_recordings(loaded), against=against or None)
+    content = {
+        "compare.json": dump_json([asdict(one) for one in found], indent=1) + "\n",
+        "compare.csv": pairs_csv(found),
+        "compare.md": pairs_markdown(found),
+    }
+    for name, text in content.items():
+        write_atomically(out / name, text.encode())
+    typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
+    typer.echo(_in_short(found), err=True)
+    raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)
+
+
+def _in_short(found: list[Comparison]) -> str:
+    verdicts = Counter(one.verdict for one in found)
+    marked = sum(one.mark == DAGGER for one in found)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    refused = f"; {DAGGER} {marked} refused: other protocol or domain" if marked else ""
+    return f"{len(found)} comparisons: {counts or 'none'}{refused}"

@@ -1,0 +1,54 @@
+"""Draw figures of runs as PDF and PNG, with their data as CSV."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.commands.terminal import usage_errors
+from evals.jsonl import InputError
+from evals.results import dump_json
+from reports.axes import names_in
+from reports.build import known_recordings, write_figures
+from reports.figures.style import WIDTHS_IN
+from reports.gallery import KINDS, draw
+from reports.load import load_runs
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def plot(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}, or all.")] = "all",
+    metrics: Annotated[
+        str, typer.Option(help="Comma-separated metrics or axes; pareto takes x,y.")
+    ] = "",
+    width: Annotated[str, typer.Option(help=f"One of {', '.join(WIDTHS_IN)}.")] = "report",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; figures/ of the first run if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the paths as JSON.")] = False,
+) -> None:
+    """Draw figures sized for a venue's column.
+
+    Exit code 1 if the runs hold nothing to draw. Example:
+    streamchar plot runs/demo --kind drift --metrics id_distance --width cvpr_column
+    """
+    with usage_errors():
+        for name, known in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
+            if name not in known:
+                raise InputError(f"{name!r} is none of: {', '.join(known)}")
+        loaded = load_runs(runs)
+        drawn = draw(
+            loaded,
+            kinds=None if kind == "all" else [kind],
+            recordings=known_recordings(loaded),
+            width=width,
+            metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
+        )
+    paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
+    typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
+    if not paths:
+        typer.echo(f"nothing to draw: the scores hold no data for {kind}", err=True)
+    raise typer.Exit(code=0 if paths else 1)

@@ -1,0 +1,26 @@
+"""Write one HTML page with tables, figures, film strips, players and protocols."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.commands.terminal import usage_errors
+from reports.build import build_report
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Annotated[Path, typer.Option(help="The HTML file.")],
+    title: Annotated[str, typer.Option(help="Of the page.")] = "",
+) -> None:
+    """Write a page that holds everything itself and asks nothing of the network.
+
+    Example: streamchar report runs/demo --out runs/demo/report.html
+    """
+    with usage_errors():
+        page = build_report(runs, out, title=title)
+    typer.echo(f"report: {page}")

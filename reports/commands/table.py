@@ -1,0 +1,80 @@
+"""Print results of runs as a Markdown, CSV or LaTeX table."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.commands.terminal import usage_errors
+from evals.jsonl import InputError
+from evals.results import dump_json
+from reports.axes import names_in
+from reports.build import compared, known_recordings
+from reports.load import load_runs
+from reports.render import RowsOf, latex, markdown, tables_csv
+from reports.tables import wide
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    MD = "md"
+    CSV = "csv"
+    LATEX = "latex"
+
+
+class Down(StrEnum):
+    """What a row of the table is."""
+
+    AUTO = "auto"
+    METRICS = "metrics"
+    SYSTEMS = "systems"
+
+
+_DOWN: dict[Down, RowsOf | None] = {
+    Down.AUTO: None,
+    Down.METRICS: "metrics",
+    Down.SYSTEMS: "systems",
+}
+
+
+@app.command()
+def table(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    form: Annotated[Format, typer.Option("--format", help="Of the table.")] = Format.MD,
+    metrics: Annotated[str, typer.Option(help="Comma-separated metrics or axes, in order.")] = "",
+    systems: Annotated[str, typer.Option(help="Comma-separated, in order.")] = "",
+    down: Annotated[Down, typer.Option(help="What a row is.")] = Down.AUTO,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
+) -> None:
+    """Print a table: best values bold unless tied, intervals, coverage, protocols.
+
+    Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
+    """
+    with usage_errors():
+        loaded = load_runs(runs)
+        tables = wide(
+            loaded.summaries,
+            metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
+            systems=_known(systems, {row.system for row in loaded.rows}),
+            comparisons=compared(loaded, known_recordings(loaded)),
+        )
+    if as_json:
+        rows = [vars(cell) for one in tables for cell in one.cells]
+        typer.echo(dump_json(rows, indent=1))
+    elif form is Format.CSV:
+        typer.echo(tables_csv(tables), nl=False)
+    else:
+        render = latex if form is Format.LATEX else markdown
+        typer.echo("\n".join(render(one, _DOWN[down]) for one in tables), nl=False)
+
+
+def _known(systems: str, known: set[str]) -> list[str] | None:
+    names = [name for name in systems.split(",") if name]
+    for name in names:
+        if name not in known:
+            raise InputError(f"no scores of system {name!r}; there are: {', '.join(sorted(known))}")
+    return names or None

@@ -1,0 +1,86 @@
+"""Paired comparisons as Markdown and CSV."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from evals.compare import Comparison
+from evals.results import csv_text, guard_cell
+from reports.axes import in_order, label_of, scale_of, unit_of
+from reports.numbers import NOT_APPLICABLE, number, rounded
+from reports.render import escape_markdown
+
+_HEADS = (
+    "suite", "metric", "system", "against", "difference", "95 % interval", "p", "p (Holm)", "pairs",
+    "verdict",
+)  # fmt: skip
+
+
+def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
+    """Prints a line for each comparison; differences are system minus against."""
+    lines = [" | ".join(_HEADS), " | ".join(["---"] * 4 + ["---:"] * 5 + ["---"])]
+    lines += [" | ".join(map(escape_markdown, _cells(one))) for one in in_print_order(comparisons)]
+    notes = [
+        "Difference: system minus against, weighted mean over pairs; interval: paired bootstrap; "
+        "p: sign-flip test; Holm over all lines."
+    ]
+    return "\n".join([*(f"| {line} |" for line in lines), "", *notes]) + "\n"
+
+
+def in_print_order(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Sorts by suite and pair, decided ones first, then by axis."""
+    places = {metric: place for place, metric in enumerate(in_order(c.metric for c in comparisons))}
+    order = {"better": 0, "worse": 0, "tied": 1, "not comparable": 2}
+    return sorted(
+        comparisons,
+        key=lambda c: (c.suite, c.against, c.system, order[c.verdict], places[c.metric]),
+    )
+
+
+def pairs_csv(comparisons: Sequence[Comparison]) -> str:
+    """Prints all fields in full precision; text cells are guarded against formulas."""
+    names = [column.name for column in fields(Comparison)]
+    cells = [[_csv_cell(getattr(one, name)) for name in names] for one in comparisons]
+    return csv_text([names, *cells])
+
+
+def difference_text(one: Comparison) -> tuple[str, str]:
+    """Returns the difference and its interval, scaled as tables print the metric."""
+    scale = scale_of(one.metric)
+    delta = NOT_APPLICABLE if one.delta is None else rounded(one.delta * scale)
+    if one.ci_low is None or one.ci_high is None:
+        return delta, NOT_APPLICABLE
+    return delta, f"[{rounded(one.ci_low * scale)}, {rounded(one.ci_high * scale)}]"
+
+
+def pair_counts(one: Comparison) -> str:
+    """Returns the number of pairs, and how many samples were left without a partner."""
+    return f"{one.n_pairs}" + (f" (+{one.n_unpaired} alone)" if one.n_unpaired else "")
+
+
+def p_text(p: float | None) -> str:
+    """Returns a p-value with three decimals, never as zero."""
+    if p is None:
+        return NOT_APPLICABLE
+    return "< 0.001" if p < 0.001 else number(p, 3)
+
+
+def _cells(one: Comparison) -> list[str]:
+    unit = unit_of(one.metric, "1")
+    verdict = f"{one.verdict}: {one.reason}" if one.reason else one.verdict
+    return [
+        one.suite,
+        f"{label_of(one.metric)}{one.mark} {unit}".strip(),
+        one.system,
+        one.against,
+        *difference_text(one),
+        p_text(one.p),
+        p_text(one.p_holm),
+        pair_counts(one),
+        verdict,
+    ]
+
+
+def _csv_cell(value: object) -> str:
+    if value is None:
+        return ""
+    return guard_cell(value) if isinstance(value, str) else repr(value)

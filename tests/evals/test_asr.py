@@ -1,0 +1,130 @@
+"""What the recognisers hear, on the development clip, on silence and at length."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evals.extractors import EXTRACTORS
+from evals.extractors.asr import features_of, is_silent, spread_words
+from evals.metrics.base import Context
+from evals.metrics.text import PhonemeErrorRate, WordErrorRate
+from streamchar_ref.weights import WeightsMissing
+from tests.evals.real_clips import TALKING_HEAD, clip_samples, recording
+
+SAID = (
+    "everyone here today endeavoring towards a better, more just future for our country and our "
+    "world."
+)
+RECOGNISERS = {"moonshine-tiny": "asr_moonshine", "whisper-base": "asr_whisper"}
+AUDIO = [*RECOGNISERS.values(), "phonemes_hama"]
+
+
+@cache
+def extractor(name: str) -> Any:
+    try:
+        return EXTRACTORS[name].make()
+    except (ImportError, WeightsMissing) as error:
+        pytest.skip(f"{name}: {error}")
+
+
+def hear(name: str, samples: np.ndarray) -> Mapping[str, np.ndarray]:
+    return extractor(name).extract(samples)
+
+
+@cache
+def hear_clip(name: str) -> Mapping[str, np.ndarray]:
+    return hear(name, clip_samples(TALKING_HEAD))
+
+
+@pytest.mark.parametrize("recogniser", RECOGNISERS)
+def test_the_clip_is_understood(recogniser: str) -> None:
+    metric = WordErrorRate(recogniser)
+    features = {metric.needs[0]: hear_clip(metric.needs[0])}
+    score = metric.score(recording(transcript=SAID), features, Context())
+    assert score.value <= 0.2
+
+
+def test_the_phonemes_of_the_clip_are_those_of_its_words() -> None:
+    features = {"phonemes_hama": hear_clip("phonemes_hama")}
+    said = f"{SAID} in fidelity"  # both recognisers hear two more words
+    score = PhonemeErrorRate().score(recording(transcript=said), features, Context())
+    assert score.value < 0.2
+    other = "Rice is often served in round bowls, and the hogs were fed chopped corn and garbage"
+    assert PhonemeErrorRate().score(recording(transcript=other), features, Context()).value > 0.6
+
+
+@pytest.mark.parametrize("name", AUDIO)
+def test_hearing_twice_gives_the_same_bytes(name: str) -> None:
+    samples = clip_samples(TALKING_HEAD)
+    first = hear_clip(name)
+    hear(name, samples[: len(samples) // 2])
+    again = hear(name, samples)
+    for key, values in first.items():
+        assert values.tobytes() == again[key].tobytes()
+
+
+@pytest.mark.parametrize("name", AUDIO)
+@pytest.mark.parametrize(
+    "level", [0.0, 1e-3, 0.03], ids=["zeros", "-60 dBFS noise", "-30 dBFS noise"]
+)
+def test_silence_and_noise_have_no_words(name: str, level: float) -> None:
+    noise = level * np.random.default_rng(0).standard_normal(3 * 16_000)
+    found = hear(name, noise.astype(np.float32))
+    assert not any(found[key].any() for key in ("text", "words", "phonemes") if key in found)
+    assert found["duration_s"] == [3.0]
+
+
+@pytest.mark.parametrize("name", AUDIO)
+@pytest.mark.parametrize("num_samples", [0, 1, 319, 1_000])
+def test_next_to_no_sound_is_no_error(name: str, num_samples: int) -> None:
+    found = hear(name, np.full(num_samples, 0.1, dtype=np.float32))
+    assert len(found["duration_s"]) == 1
+
+
+@pytest.mark.parametrize("name", RECOGNISERS.values())
+def test_word_times_rise_and_lie_within_the_recording(name: str) -> None:
+    found = hear_clip(name)
+    starts, ends = found["word_start_s"], found["word_end_s"]
+    assert len(starts) == len(ends) == len(found["words"]) > 10
+    assert (np.diff(starts) >= 0).all()
+    assert (ends >= starts).all()
+    assert starts[0] >= 0
+    assert ends[-1] <= found["duration_s"][0] + 0.1
+
+
+@pytest.mark.parametrize("name", AUDIO)
+def test_nothing_is_lost_after_thirty_seconds(name: str) -> None:
+    clip = clip_samples(TALKING_HEAD)
+    once, often = hear_clip(name), hear(name, np.tile(clip, 6))
+    key, start = ("phonemes", "start_s") if "phonemes" in once else ("words", "word_start_s")
+    assert len(often[key]) == pytest.approx(6 * len(once[key]), rel=0.15)
+    assert often[start].max() == pytest.approx(48.0, abs=1.5)
+
+
+@pytest.mark.parametrize("name", AUDIO)
+def test_sound_that_starts_later_is_heard_later(name: str) -> None:
+    clip = clip_samples(TALKING_HEAD)
+    later = hear(name, np.concatenate([np.zeros(5 * 16_000, dtype=np.float32), clip]))
+    start = "start_s" if "start_s" in later else "word_start_s"
+    shift = np.median(later[start]) - np.median(hear_clip(name)[start])
+    assert shift == pytest.approx(5.0, abs=0.3)
+
+
+def test_words_share_the_time_of_their_line_by_their_characters() -> None:
+    found = spread_words("a bcd ", 1.0, 4.0)
+    assert found == [("a", 1.0, pytest.approx(2.0)), ("bcd", pytest.approx(2.0), 4.0)]
+    assert spread_words("", 0.0, 1.0) == []
+
+
+def test_features_without_words_are_text_arrays() -> None:
+    found = features_of([], 16_000)
+    assert found["words"].dtype.kind == found["text"].dtype.kind == "U"
+    assert found["text"].tolist() == [""]
+
+
+def test_silence_is_below_eighty_decibels() -> None:
+    assert is_silent(np.full(100, 9e-5, dtype=np.float32))
+    assert not is_silent(np.full(100, 2e-4, dtype=np.float32))

@@ -1,0 +1,81 @@
+"""Every metric and extractor keeps its contract."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals.choice import choose_metrics, take_shard
+from evals.extractors import EXTRACTORS
+from evals.features import FeatureView, Missing
+from evals.jsonl import InputError
+from evals.metrics import METRICS, SET_METRICS
+from evals.metrics.base import Context, Metric, protocol_hash
+from evals.recording import Recording
+from evals.set_metric import SetMetric
+from streamchar_ref.weights import registry
+
+EVERYTHING = [*METRICS, *SET_METRICS]
+VIRTUAL = {"reference_identity"}
+
+
+@pytest.mark.parametrize("metric", EVERYTHING, ids=lambda m: m.protocol)
+def test_every_metric_says_what_it_is(metric: Metric | SetMetric) -> None:
+    assert metric.name == metric.name.lower()
+    assert metric.unit
+    assert metric.higher_is_better in {True, False, None}
+    assert metric.domain in {"any", "real", "world"}
+    name, _, version = metric.protocol.partition("@")
+    assert name.startswith(f"{metric.name}/")
+    assert version.isdigit()
+    assert len(protocol_hash(metric.params)) == 12
+    assert set(metric.needs) <= set(EXTRACTORS) | VIRTUAL
+
+
+def test_no_two_metrics_share_a_protocol_id() -> None:
+    ids = [metric.protocol for metric in EVERYTHING]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.protocol)
+def test_missing_features_become_the_reason_of_the_row(metric: Metric) -> None:
+    if not metric.needs:
+        pytest.skip("reads the arrival trace only")
+    missing = Missing(reason="no face in any frame", status="not_applicable")
+    view = FeatureView({name: missing for name in metric.needs})
+    subject = Recording(
+        sample_id="a", system="s", suite="u", transcript="two words", video_path=Path("none")
+    )
+    found = metric.score(subject, view, Context(references={"a": np.zeros(128), "b": np.ones(128)}))
+    assert np.isnan(found.value)
+    assert found.reason
+    assert found.weight == 0
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_every_extractor_protocol_is_json_and_names_known_weights(name: str) -> None:
+    spec = EXTRACTORS[name]
+    assert json.loads(json.dumps(spec.protocol())) == spec.protocol()
+    assert set(spec.weights) <= set(registry())
+    assert set(spec.after) <= set(EXTRACTORS)
+
+
+def test_metrics_are_chosen_by_name_and_protocol() -> None:
+    chosen, sets = choose_metrics(["rtf", "first_chunk_s"], "default")
+    assert [m.name for m in chosen] == ["rtf", "first_chunk_s"]
+    assert sets == []
+    assert len(choose_metrics([], "all")[0]) == len(METRICS)
+    with pytest.raises(InputError, match="did you mean 'rtf'"):
+        choose_metrics(["rtff"], "default")
+    with pytest.raises(InputError, match="unknown protocol"):
+        choose_metrics([], "wer/nonesuch@9")
+
+
+def test_shards_are_disjoint_and_whole() -> None:
+    items = list(range(11))
+    parts = [take_shard(items, f"{i}/3") for i in (1, 2, 3)]
+    assert sorted(sum(parts, [])) == items
+    for wrong in ("0/3", "4/3", "x", "1/0", "1"):
+        with pytest.raises(InputError, match="--shard"):
+            take_shard(items, wrong)

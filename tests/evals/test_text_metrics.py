@@ -1,0 +1,166 @@
+import json
+import math
+import random
+import sys
+
+import jiwer
+import numpy as np
+import pytest
+import torch
+import torchmetrics.text
+
+from evals.extractors.asr import features_of
+from evals.metrics.base import Context, Metric, Score
+from evals.metrics.text import (
+    TEXT_METRICS,
+    CharacterErrorRate,
+    Completion,
+    LongestSkip,
+    Loops,
+    PhonemeErrorRate,
+    WordErrorRate,
+)
+from evals.text.normalise import normalise
+from evals.torchmetrics import WordErrors
+from tests.evals.real_clips import recording
+
+PAIRS = [
+    ("The cat sat on the mat.", "the cat sat on the mat"),
+    ("One apple, two pears and three plums", "1 apple, two bears and plums"),
+    ("I don't know what you're saying", "I do not know what your saying again"),
+    ("Nothing was heard of this one", ""),
+]
+STORY = [f"w{i}" for i in range(60)]
+
+
+def measure(metric: Metric, said: str, heard: str, **changes: object) -> Score:
+    words = [(word, 0.5 * i, 0.5 * i + 0.4) for i, word in enumerate(heard.split())]
+    features = {metric.needs[0]: features_of(words, 16_000 * 60)}
+    subject = recording(transcript=said, **changes)
+    return metric.score(subject, features, Context())
+
+
+@pytest.mark.parametrize(("said", "heard"), PAIRS)
+def test_wer_and_cer_of_normalised_text_are_those_of_jiwer(said: str, heard: str) -> None:
+    sides = [normalise(text, "whisper-en") for text in (said, heard)]
+    sides = [" ".join(side.split()) for side in sides]
+    for metric, reference in (
+        (WordErrorRate("whisper-base"), jiwer.wer),
+        (CharacterErrorRate("whisper-base"), jiwer.cer),
+    ):
+        assert measure(metric, said, heard).value == pytest.approx(reference(*sides), abs=1e-12)
+
+
+def test_the_weighted_mean_is_the_corpus_wer_of_jiwer() -> None:
+    scores = [measure(WordErrorRate("whisper-base", "raw"), *pair) for pair in PAIRS]
+    mean = np.average([s.value for s in scores], weights=[s.weight for s in scores])
+    assert mean == pytest.approx(jiwer.wer(*map(list, zip(*PAIRS, strict=True))), abs=1e-12)
+
+
+def test_torchmetrics_class_is_word_error_rate_of_torchmetrics_on_raw_text() -> None:
+    ours, theirs = WordErrors("raw"), torchmetrics.text.WordErrorRate()
+    for said, heard in PAIRS:
+        ours.update([heard], [said])
+        theirs.update([heard], [said])
+    torch.testing.assert_close(ours.compute().float(), theirs.compute())
+
+
+def test_torchmetrics_class_normalises_and_resets() -> None:
+    metric = WordErrors()
+    metric.update(["i do not know twenty one"], ["I don't know 21!"])
+    assert metric.compute() == 0
+    metric.reset()
+    metric.update(["a"], ["b c"])
+    assert metric.compute() == 1
+
+
+@pytest.mark.parametrize("metric", TEXT_METRICS, ids=lambda metric: metric.protocol)
+def test_a_transcript_without_words_is_unscored_with_a_reason(metric: Metric) -> None:
+    if metric.name == "phoneme_error_rate":
+        pytest.importorskip("hama", reason="hama is not installed")
+    score = measure(metric, "", "hello")
+    assert math.isnan(score.value)
+    assert score.reason == "the transcript has no words"
+
+
+@pytest.mark.parametrize("metric", TEXT_METRICS, ids=lambda metric: metric.protocol)
+def test_other_languages_are_not_applicable(metric: Metric) -> None:
+    score = measure(metric, "guten Tag", "guten Tag", language="de-DE")
+    assert score.status == "not_applicable"
+    assert "English" in score.reason
+
+
+@pytest.mark.parametrize("metric", TEXT_METRICS, ids=lambda metric: metric.protocol)
+def test_components_are_json(metric: Metric) -> None:
+    if metric.name == "phoneme_error_rate":
+        pytest.skip("has features of its own")
+    for said, heard in PAIRS:
+        json.dumps(dict(measure(metric, said, heard).components), allow_nan=False)
+
+
+def test_american_english_is_english() -> None:
+    assert measure(WordErrorRate("whisper-base"), "a b", "a b", language="en-US").value == 0
+
+
+def test_protocols_differ_and_two_recognisers_are_default_for_wer() -> None:
+    protocols = [metric.protocol for metric in TEXT_METRICS]
+    assert len(set(protocols)) == len(protocols)
+    default = [m.protocol for m in TEXT_METRICS if m.is_default and m.name == "wer"]
+    assert default == ["wer/moonshine-tiny@1", "wer/whisper-base@1"]
+
+
+def test_same_errors_of_other_kinds_are_told_apart() -> None:
+    said = " ".join(STORY)
+    faults = {
+        "loop": STORY[:26] + STORY[20:26] + STORY[26:],
+        "skip": STORY[:20] + STORY[26:],
+        "stop": STORY[:54],
+        "scattered": [f"x{i}" if i % 10 == 5 else word for i, word in enumerate(STORY)],
+    }
+    found = {}
+    for fault, words in faults.items():
+        heard = " ".join(words)
+        metrics = (WordErrorRate, Loops, LongestSkip, Completion)
+        found[fault] = [measure(m("whisper-base", "raw"), said, heard).value for m in metrics]
+    assert found == {
+        "loop": [0.1, 1.0, 0.0, 1.0],
+        "skip": [0.1, 0.0, 6.0, 1.0],
+        "stop": [0.1, 0.0, 0.0, 0.9],
+        "scattered": [0.1, 0.0, 0.0, 1.0],
+    }
+
+
+def test_a_skip_is_told_in_words_and_in_seconds() -> None:
+    heard = " ".join(STORY[:20] + STORY[26:])
+    components = measure(LongestSkip("whisper-base", "raw"), " ".join(STORY), heard).components
+    assert components["longest_skip_s"] == pytest.approx(3.0)
+    assert components["skipped"] == "w20 w21 w22 w23 w24 w25"
+
+
+def test_wer_along_the_recording_finds_where_words_fail() -> None:
+    heard = [f"x{i}" if i >= 30 else word for i, word in enumerate(STORY)]
+    windows = measure(
+        WordErrorRate("whisper-base", "raw"), " ".join(STORY), " ".join(heard)
+    ).windows
+    assert [w.value for w in windows[:2]] == [0.0, 1.0]
+    assert [(w.t0_s, w.t1_s) for w in windows] == [(0, 15), (15, 30), (30, 45), (45, 60)]
+
+
+def test_wer_rises_with_the_share_of_wrong_words() -> None:
+    rng = random.Random(0)
+    order = rng.sample(range(60), 60)
+    values = []
+    for wrong in (0, 5, 20, 60):
+        heard = [f"x{i}" if i in order[:wrong] else word for i, word in enumerate(STORY)]
+        metric = WordErrorRate("whisper-base", "raw")
+        values.append(measure(metric, " ".join(STORY), " ".join(heard)).value)
+    assert values == [0.0, 5 / 60, 20 / 60, 1.0]
+
+
+def test_phoneme_error_rate_without_its_package_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "hama", None)
+    monkeypatch.delitem(sys.modules, "evals.extractors.phonemes", raising=False)
+    score = measure(PhonemeErrorRate(), "a b", "")
+    assert (score.status, math.isnan(score.value)) == ("unavailable", True)

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from streamchar_ref.cli import main
+from tests.reports.factory import make_run
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("md", "**Suite"), ("csv", "suite,"), ("latex", "% needs")]
+)
+def test_table_prints_each_format(
+    folder: Path, form: str, start: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("table", folder, "--format", form) == 0
+    assert capsys.readouterr().out.startswith(start)
+
+
+def test_table_prints_summaries_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("table", folder, "--json", "--metrics", "identity", "--systems", "cascade_a") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["system"] for row in rows} == {"cascade_a"}
+    assert {row["metric"] for row in rows} >= {"id_distance", "id_drift"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("table", "RUN", "--metrics", "werr"),
+        ("table", "RUN", "--systems", "ourz"),
+        ("table", "RUN", "--format", "docx"),
+        ("table", "nowhere"),
+        ("plot", "RUN", "--kind", "pie"),
+        ("plot", "RUN", "--width", "poster"),
+        ("compare", "RUN", "--against", "ourz", "--out", "RUN/out"),
+        ("report", "nowhere", "--out", "RUN/page.html"),
+    ],
+)
+def test_wrong_use_exits_with_2(
+    folder: Path, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*(argument.replace("RUN", str(folder)) for argument in arguments)) == 2
+    assert capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
+def test_compare_writes_and_prints(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("compare", folder, "--against", "ground_truth", "--out", tmp_path / "c") == 0
+    assert "| tied |" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "c" / "compare.json").read_text())
+    assert {row["against"] for row in rows} == {"ground_truth"}
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {
+        "compare.csv", "compare.json", "compare.md",
+    }  # fmt: skip
+
+
+def test_compare_exits_with_1_when_nothing_can_be_compared(folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "scores.jsonl").read_text().splitlines(keepends=True)
+    alone = [line for line in lines if '"system": "cascade_a"' in line]
+    (folder / "scores.jsonl").write_text("".join(alone))
+    assert run("compare", folder, "--out", tmp_path / "c") == 1
+
+
+def test_plot_writes_into_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plot", folder, "--kind", "bars", "--metrics", "wer", "--json") == 0
+    paths = [Path(path) for path in json.loads(capsys.readouterr().out)]
+    assert {path.suffix for path in paths} == {".pdf", ".png", ".csv"}
+    assert all(path.is_file() and path.parent == folder / "figures" for path in paths)
+
+
+def test_plot_exits_with_1_when_there_is_nothing_to_draw(folder: Path) -> None:
+    assert run("plot", folder, "--kind", "latency") == 1
+
+
+def test_report_writes_one_page(folder: Path, tmp_path: Path) -> None:
+    assert run("report", folder, "--out", tmp_path / "page.html", "--title", "T") == 0
+    assert "<title>T</title>" in (tmp_path / "page.html").read_text()

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from matplotlib.figure import Figure
+
+from evals.recording import Arrival, Trace
+from reports.figures.bars import front, plot_bars, plot_pareto
+from reports.figures.drift import DriftCurve, drift_curves, drift_data, mean_and_band, plot_drift
+from reports.figures.latency import LabelledTrace, plot_latency
+from reports.figures.save import data_csv, figure_bytes, save_figure
+from reports.figures.style import COLOURS, WIDTHS_IN, colours_of
+from reports.figures.words import plot_word_strips, word_strips
+from reports.gallery import KINDS, draw
+from reports.load import load_runs
+from tests.reports.factory import make_run, recordings, score_rows
+from tests.reports.test_tables import summary
+
+
+def curve(values: np.ndarray, system: str = "ours") -> DriftCurve:
+    times_s = np.arange(values.shape[1], dtype=float)
+    return DriftCurve(system=system, metric="id_distance", times_s=times_s, values=values)
+
+
+def trace(*arrivals_s: float) -> LabelledTrace:
+    arrivals = tuple(Arrival(t_s=t_s, num_frames=25, num_samples=16_000) for t_s in arrivals_s)
+    whole = Trace(arrivals=arrivals, fps=25.0, sample_rate=16_000)
+    return LabelledTrace(system="ours", label="ours / a", trace=whole)
+
+
+def test_the_band_is_the_t_interval_of_each_window() -> None:
+    values = np.random.default_rng(0).normal(size=(7, 4))
+    mean, band = mean_and_band(values)
+    low, high = scipy.stats.t.interval(
+        0.95, df=6, loc=values.mean(axis=0), scale=scipy.stats.sem(values, axis=0)
+    )
+    np.testing.assert_allclose(mean - band, low, atol=1e-12)
+    np.testing.assert_allclose(mean + band, high, atol=1e-12)
+
+
+def test_gaps_are_left_out_window_by_window() -> None:
+    mean, band = mean_and_band(np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]]))
+    np.testing.assert_array_equal(mean, [2.0, 5.0, np.nan])
+    assert np.isfinite(band).tolist() == [True, False, False]
+
+
+def test_drift_names_units_direction_and_counts() -> None:
+    ax = Figure().subplots()
+    plot_drift([curve(np.ones((3, 4)))], higher_is_better=False, unit="cm", ax=ax)
+    assert ax.get_xlabel() == "playing time [s]"
+    assert ax.get_ylabel() == "id distance ↓ [cm]"
+    assert ax.get_legend().get_texts()[0].get_text() == "ours (n=3)"
+
+
+def test_windows_become_curves_of_equal_grids(tmp_path: Path) -> None:
+    runs = load_runs(make_run(tmp_path / "run"))
+    curves = drift_curves(runs.windows, "wer")
+    assert [one.system for one in curves] == sorted(one.system for one in curves)
+    assert {one.values.shape for one in curves} == {(3, 20)}
+    assert curves[0].times_s[0] == 7.5
+    assert len(drift_data(curves)) == 4 * 20
+    assert drift_curves(runs.windows, "nothing") == []
+
+
+def test_chunks_after_their_deadline_are_below_zero() -> None:
+    late = trace(0.5, 1.0, 4.0)  # the third chunk is due at 2.5 s
+    np.testing.assert_allclose(late.ahead_s, [0.0, 0.5, -1.5], atol=1e-12)
+    assert late.zero_stall_s == pytest.approx(2.0)
+    ax = plot_latency([late], ax=Figure().subplots())
+    assert ax.get_ylim()[0] < -1.5
+    assert "zero-stall start-up 2.00 s" in ax.get_legend().get_texts()[0].get_text()
+
+
+def test_word_strips_come_from_the_alignment_and_only_from_it() -> None:
+    strips = word_strips(score_rows())
+    assert len(strips) == 11  # one recording failed
+    assert word_strips([row for row in score_rows() if row.metric != "wer"]) == []
+    ax = plot_word_strips(strips, ax=Figure().subplots())
+    assert [text.get_text() for text in ax.get_yticklabels()][0] == "cascade_a / dev_001"
+
+
+def test_bars_say_why_a_system_has_none() -> None:
+    gone = summary("b", None, counts=summary("b", None).counts | {"unavailable": 3})
+    ax = plot_bars([summary("a", 0.1, 0.02), gone], ax=Figure().subplots())
+    assert any("n/s (3)" in text.get_text() for text in ax.texts)
+    assert ax.get_xlabel() == "WER ↓ [%]"
+
+
+def test_only_undominated_systems_are_on_the_front() -> None:
+    def point(system: str, rtf: float, sync: float) -> tuple:  # type: ignore[type-arg]
+        y = summary(system, sync, metric="mesh_sync", higher_is_better=True)
+        return summary(system, rtf, metric="rtf"), y
+
+    points = [point("fast", 0.1, 0.2), point("good", 1.0, 0.9), point("bad", 1.1, 0.5)]
+    twin = point("twin", 1.0, 0.9)
+    assert front([*points, twin]) == {"fast", "good", "twin"}
+    ax = plot_pareto([*points, twin], ax=Figure().subplots())
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("RTF ↓", "mesh sync ↑")
+
+
+def test_a_run_has_all_kinds_of_figures_and_leaves_the_settings_alone(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    runs = load_runs(make_run(tmp_path / "run"))
+    drawn = draw(runs, recordings=recordings(tmp_path))
+    assert {one.name.split("_")[0] for one in drawn} == set(KINDS)
+    assert all(len(one.data) for one in drawn)
+    assert dict(mpl.rcParams) == before
+    assert draw(runs, kinds=["latency"]) == []  # no recordings, no trace
+
+
+def test_figures_fit_the_column(tmp_path: Path) -> None:
+    runs = load_runs(make_run(tmp_path / "run"))
+    for one in draw(runs, width="cvpr_column"):
+        assert one.figure.get_figwidth() <= WIDTHS_IN["cvpr_column"]
+
+
+@pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
+def test_the_same_data_is_the_same_file(tmp_path: Path, kind: str) -> None:
+    runs = load_runs(make_run(tmp_path / "run"))
+    files = [
+        figure_bytes(draw(runs, kinds=["bars"])[0].figure, kind) for _ in range(2)
+    ]  # fmt: skip
+    assert files[0] == files[1]
+    for word in (b"CreationDate", b"<dc:date>", b"matplotlib.org", b"Software"):
+        assert word not in files[0]
+
+
+def test_pdf_text_is_text() -> None:
+    figure = Figure()
+    plot_drift([curve(np.ones((2, 3)))], ax=figure.subplots())
+    pdf = figure_bytes(figure, "pdf")
+    assert b"/FontFile2" in pdf  # TrueType, not outlines as in type 3
+    assert b"/Type3" not in pdf
+
+
+def test_data_lies_beside_each_figure_and_holds_no_formula(tmp_path: Path) -> None:
+    data = pd.DataFrame({"system": ["=x", "b"], "value": [-0.1, np.nan], "n": [1, 2]})
+    paths = save_figure(Figure(), tmp_path / "figures" / "one", data)
+    assert [path.name for path in paths] == ["one.pdf", "one.png", "one.csv"]
+    assert paths[2].read_text() == data_csv(data) == "system,value,n\n'=x,-0.1,1\nb,,2\n"
+
+
+def test_a_system_keeps_its_colour_whatever_the_order() -> None:
+    assert colours_of(["b", "a"]) == colours_of(["a", "b"]) == dict(zip("ab", COLOURS, strict=False))

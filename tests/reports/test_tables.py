@@ -1,0 +1,244 @@
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.compare import DAGGER, Comparison
+from evals.summary import SummaryRow
+from reports.axes import AXES, axis_of, in_order, names_in
+from reports.numbers import decimals_for, interval_text, number, value_text
+from reports.render import escape_latex, grid_of, latex, markdown, tables_csv
+from reports.tables import Table, wide
+
+COUNTS = dict.fromkeys(
+    ("computed", "not_applicable", "generation_failure", "evaluator_failure", "unavailable"), 0
+)
+
+
+def summary(system: str, value: float | None, half: float | None = None, **changes: Any) -> SummaryRow:
+    known = value is not None and half is not None
+    fields: dict[str, Any] = {
+        "system": system,
+        "suite": "smoke",
+        "metric": "wer",
+        "protocol": "wer/x@1",
+        "protocol_hash": "0123456789ab",
+        "domain": "real",
+        "unit": "1",
+        "higher_is_better": False,
+        "value": value,
+        "ci_low": value - half if known else None,
+        "ci_high": value + half if known else None,
+        "n": 0 if value is None else 6,
+        "coverage": 0.0 if value is None else 1.0,
+        "counts": COUNTS | {"computed": 0 if value is None else 6},
+        "reasons": {},
+    }
+    return SummaryRow(**(fields | changes))
+
+
+def table(*rows: SummaryRow, **options: Any) -> Table:
+    (found,) = wide(rows, **options)
+    return found
+
+
+def balanced(text: str) -> bool:
+    depth = 0
+    for sign in re.sub(r"\\[{}]", "", text):
+        depth += (sign == "{") - (sign == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def test_the_best_is_bold_if_intervals_are_apart() -> None:
+    found = table(summary("a", 0.1, 0.01), summary("b", 0.2, 0.01))
+    assert found.lines[0].best == "a"
+    assert "**10** [9, 11]" in markdown(found) or "**10.0** [9.0, 11.0]" in markdown(found)
+
+
+@pytest.mark.parametrize("half", [0.06, None])
+def test_ties_and_unknown_intervals_are_not_bold(half: float | None) -> None:
+    found = table(summary("a", 0.1, half), summary("b", 0.2, half))
+    assert found.lines[0].best == ""
+    assert "Nothing is bold" in markdown(found)
+
+
+def test_paired_results_decide_over_intervals() -> None:
+    rows = (summary("a", 0.1, 0.5), summary("b", 0.2, 0.5))
+    pair = {"suite": "smoke", "metric": "wer", "protocol": "wer/x@1"}
+    won = Comparison(**pair, system="b", against="a", verdict="worse")
+    tied = Comparison(**pair, system="b", against="a", verdict="tied")
+    assert table(*rows, comparisons=[won]).lines[0].best == "a"
+    assert table(*rows, comparisons=[tied]).lines[0].best == ""
+
+
+def test_direction_decides_what_is_best_and_none_ranks_nothing() -> None:
+    rows = {
+        direction: table(
+            summary("a", 0.1, 0.01, higher_is_better=direction),
+            summary("b", 0.2, 0.01, higher_is_better=direction),
+        )
+        for direction in (True, False, None)
+    }
+    assert [rows[d].lines[0].best for d in (True, False, None)] == ["b", "a", ""]
+    assert [rows[d].lines[0].arrow for d in (True, False, None)] == ["↑", "↓", ""]
+
+
+def test_the_ceiling_is_not_ranked() -> None:
+    found = table(
+        summary("ground_truth", 0.01, 0.001), summary("a", 0.1, 0.01), summary("b", 0.2, 0.01)
+    )
+    assert found.lines[0].best == "a"
+    assert "ground_truth is not ranked" in markdown(found).replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"not_applicable": 4}, "–"),
+        ({"unavailable": 4}, "n/s (4)"),
+        ({"generation_failure": 2, "evaluator_failure": 1, "unavailable": 1}, "failed (3)"),
+    ],
+)
+def test_cells_without_a_number_say_why(counts: dict[str, int], text: str) -> None:
+    row = summary("a", None, counts=COUNTS | counts)
+    assert value_text(row, 1) == text
+    assert f"| {text} |" in markdown(table(row))
+
+
+def test_a_system_without_any_row_is_not_scored() -> None:
+    found = markdown(table(summary("a", 0.1), summary("b", 0.5, metric="rtf", protocol="rtf@1")))
+    assert found.count("n/s") == 2
+    assert "|  |" not in found
+
+
+def test_coverage_gets_a_column_only_where_it_is_short() -> None:
+    whole = (summary("a", 0.1, 0.01), summary("b", 0.2, 0.01))
+    assert "coverage" not in markdown(table(*whole))
+    gap = summary("b", 0.2, 0.01, coverage=399 / 400, n=399)
+    text = markdown(table(whole[0], gap))
+    assert "coverage" in text
+    assert "| 99 % |" in text  # never rounded up to all
+
+
+def test_other_hashes_are_other_lines_with_a_dagger() -> None:
+    found = table(summary("a", 0.1), summary("b", 0.2, protocol_hash="f" * 12))
+    assert [line.mark for line in found.lines] == [DAGGER, DAGGER]
+    assert "Same protocol with other parameters" in markdown(found)
+
+
+def test_what_has_no_number_shares_the_line_of_the_others() -> None:
+    gone = summary("b", None, protocol_hash="f" * 12, counts=COUNTS | {"not_applicable": 3})
+    (line,) = table(summary("a", 0.1), gone).lines
+    assert (line.mark, set(line.cells)) == ("", {"a", "b"})
+
+
+def test_failures_under_an_older_hash_stay_visible() -> None:
+    gone = summary("a", None, protocol_hash="f" * 12, counts=COUNTS | {"evaluator_failure": 3})
+    lines = table(summary("a", 0.1), gone).lines
+    assert sum(len(line.cells) for line in lines) == 2
+
+
+def test_world_and_real_never_share_a_table() -> None:
+    tables = wide([summary("a", 0.1), summary("a", 0.2, domain="world")])
+    assert [one.domain for one in tables] == ["real", "world"]
+
+
+def test_metrics_go_down_when_there_are_too_many_to_go_across() -> None:
+    few = table(summary("a", 0.1))
+    many = table(*(summary("a", 0.1, metric=m, protocol=m) for m in AXES["speed"]))
+    assert grid_of(few).head[0].text == "system"
+    assert grid_of(many).head[0].text == "metric"
+    assert grid_of(few, "metrics").head[0].text == "metric"
+
+
+def test_every_number_names_its_protocol() -> None:
+    row = summary("a", 0.1)
+    for rows_of in ("systems", "metrics"):
+        for text in (markdown(table(row), rows_of), latex(table(row), rows_of)):
+            assert "wer/x@1" in text
+            assert "0123456789ab" in text
+    assert "0123456789ab" in tables_csv([table(row)])
+
+
+def test_markdown_rows_have_equal_cells_whatever_the_names() -> None:
+    text = markdown(table(summary("a|b\n<img>`*_x_", 0.1), summary("c", 0.2)))
+    rows = [line for line in text.split("\n") if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
+    assert "\\<img\\>" in text
+
+
+def test_latex_is_balanced_and_escaped() -> None:
+    text = latex(table(summary("50%_of {x} & $y$ #1 ~ ^ \\", 0.1, 0.01), summary("b", -0.2, 0.01)))
+    assert balanced(text)
+    assert "50\\%\\_of \\{x\\} \\& \\$y\\$ \\#1 \\textasciitilde{} \\textasciicircum{} " in text
+    assert "$\\downarrow$" in text
+    assert text.count("\\begin{") == text.count("\\end{") == 2
+    body = text[text.index("\\toprule") : text.index("\\bottomrule")]
+    rows = [line for line in body.split("\n") if line.endswith("\\\\")]
+    assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+    assert text.isascii()
+
+
+@given(st.text(max_size=30))
+def test_escaped_latex_holds_no_active_sign(text: str) -> None:
+    escaped = escape_latex(text)
+    assert balanced(escaped)
+    bare = re.sub(r"\\[a-z]+\{\}|\\[{}&%$#_]|\$(\\[a-z]+|-)\$", "", escaped)
+    assert not set(bare) & set("\\{}&%$#_~^<>|\"\n")
+
+
+def test_csv_has_full_precision_and_no_formula() -> None:
+    rows = [summary("=cmd()", 0.1 + 0.2, 0.01), summary("b", None, counts=COUNTS | {"unavailable": 2})]
+    (cells,) = csv.DictReader(io.StringIO(tables_csv([table(*rows)])))
+    assert cells["'=cmd()"] == "0.30000000000000004"
+    assert cells["b"] == "n/s (2)"
+    assert cells["higher_is_better"] == "false"
+    assert not any(name.startswith(("=", "+", "-", "@")) for name in cells)
+
+
+@pytest.mark.parametrize(
+    ("half", "decimals"), [(0.15, 2), (0.3, 1), (0.9, 1), (1.4, 1), (4.0, 0), (40.0, 0), (1e-9, 4)]
+)
+def test_decimals_follow_the_interval(half: float, decimals: int) -> None:
+    rows = [summary(name, 5.0, half, metric="fvd") for name in "abc"]
+    assert decimals_for(rows) == decimals
+
+
+def test_one_perfect_system_does_not_inflate_the_decimals() -> None:
+    rows = [summary("a", 0.3, 0.02, metric="fvd"), summary("b", 0.4, 0.02, metric="fvd")]
+    assert decimals_for([*rows, summary("still", 0.0, 1e-8, metric="fvd")]) == 2
+
+
+def test_per_cent_is_for_familiar_ratios_alone() -> None:
+    assert value_text(summary("a", 0.0365), 1) == "3.6"
+    assert value_text(summary("a", 0.0365, metric="id_drift"), 3) == "0.036"
+    assert interval_text(summary("a", 0.5, 0.25), 0) == "[25, 75]"
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 4))
+def test_numbers_read_back_and_zero_has_no_sign(value: float, decimals: int) -> None:
+    text = number(value, decimals)
+    assert float(text.replace("−", "-")) == pytest.approx(value, abs=0.5001 * 10**-decimals)
+    assert "-" not in text
+    assert not re.fullmatch(r"−0(\.0*)?", text)
+
+
+def test_metrics_are_ordered_by_axis_and_unknown_ones_come_last() -> None:
+    assert in_order(["zzz", "rtf", "cer", "wer", "id_drift"]) == [
+        "wer", "cer", "id_drift", "rtf", "zzz",
+    ]  # fmt: skip
+    assert axis_of("zzz") == "other"
+
+
+def test_an_axis_names_its_metrics_and_a_slip_is_explained() -> None:
+    known = {"wer", "cer", "rtf"}
+    assert names_in("rtf,text", known=known) == ["rtf", "wer", "cer"]
+    assert names_in("", known=known) is None
+    with pytest.raises(ValueError, match="did you mean 'wer'"):
+        names_in("werr", known=known)
