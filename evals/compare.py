@@ -58,6 +58,13 @@ class Comparison:
     mark: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Resampling:
+    draws: int
+    flips: int
+    seed: int
+
+
 def compare(
     rows: Iterable[ScoreRow],
     infos: Mapping[str, MetricInfo],
@@ -74,7 +81,7 @@ def compare(
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
         clusters: sample_id -> identity or speaker: samples that are drawn together.
-        draws: Resamples; raised with the number of comparisons, or Holm could find nothing.
+        draws: Resamples of the bootstrap.
         seed: Of the resampling.
 
     Returns:
@@ -92,9 +99,10 @@ def compare(
         for pair in pairs
         if set(pair) <= by_system.keys()
     ]
-    draws = max(draws, 40 * len(tasks))  # the smallest p, 1 / draws, must survive Holm
+    # Enough sign patterns that the smallest p there can be survives Holm.
+    resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
     found = [
-        _compare(place, pair, groups[place], infos, clusters or {}, draws, seed)
+        _compare(place, pair, groups[place], infos, clusters or {}, resampling)
         for place, pair in tasks
     ]
     return _judged(found, infos)
@@ -125,8 +133,7 @@ def _compare(
     by_system: Mapping[str, list[ScoreRow]],
     infos: Mapping[str, MetricInfo],
     clusters: Mapping[str, str],
-    draws: int,
-    seed: int,
+    resampling: _Resampling,
 ) -> Comparison:
     suite, metric, protocol = place
     result = Comparison(
@@ -140,7 +147,7 @@ def _compare(
     result = replace(result, n_pairs=len(shared), n_unpaired=len(ours.keys() ^ theirs.keys()))
     if not shared:
         return replace(result, reason="no sample has a score of both")
-    difference = _difference(ours, theirs, shared, clusters, draws, seed)
+    difference = _difference(ours, theirs, shared, clusters, resampling)
     result = replace(
         result,
         delta=_known(difference.delta),
@@ -185,8 +192,7 @@ def _difference(
     theirs: Mapping[_Sample, ScoreRow],
     shared: Sequence[_Sample],
     clusters: Mapping[str, str],
-    draws: int,
-    seed: int,
+    resampling: _Resampling,
 ) -> PairedDifference:
     # A sample without a cluster of its own is one: its seeds share the prompt.
     names = [clusters.get(sample_id, f"\0{sample_id}") for sample_id, _ in shared]
@@ -196,8 +202,9 @@ def _difference(
         _values(theirs, shared),
         weights=np.array([(ours[key].weight + theirs[key].weight) / 2 for key in shared]),
         clusters=numbers,
-        draws=draws,
-        seed=seed,
+        draws=resampling.draws,
+        flips=resampling.flips,
+        seed=resampling.seed,
     )
 
 

@@ -21,6 +21,7 @@ OPTIONAL: dict[str, Any] = {
     "groups": dict,
 }
 TRACE_FIELDS = {"index": int, "num_frames": int, "num_samples": int, "t_arrival_s": (int, float)}
+DOMAINS = ("real", "world")
 _NAME = re.compile(r"[^/\\\x00-\x1f]+")
 
 
@@ -55,6 +56,8 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
     groups = value.get("groups", {})
     if not all(isinstance(item, str) for item in groups.values()):
         raise InputError(f"{place}: groups are names to text, e.g. {{'identity': 'anna'}}")
+    if groups.get("domain", "real") not in DOMAINS:
+        raise InputError(f"{place}: groups.domain is one of {', '.join(DOMAINS)}")
     paths = {
         name: path_beside(place, name, value[name], folder)
         for name in ("video_path", "audio_path", "reference_path", "trace_path")

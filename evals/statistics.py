@@ -88,6 +88,7 @@ def paired_difference(
     weights: Float[np.ndarray, " N"] | None = None,
     clusters: Int[np.ndarray, " N"] | None = None,
     draws: int = 10_000,
+    flips: int = 10_000,
     seed: int = 0,
 ) -> PairedDifference:
     """Difference of two systems on the same recordings, with interval and p-value.
@@ -101,7 +102,8 @@ def paired_difference(
         second: The other system on the same recordings.
         weights: Share of each recording; equal by default.
         clusters: Recordings with the same number are drawn and flipped together.
-        draws: Resamples and, beyond 13 clusters, random sign patterns.
+        draws: Resamples.
+        flips: Random sign patterns beyond 13 clusters; p cannot be below ``1 / flips``.
         seed: Of both.
 
     Returns:
@@ -114,7 +116,7 @@ def paired_difference(
     if num < 2 or np.isnan(delta):
         return PairedDifference(delta=delta, low=np.nan, high=np.nan, p=np.nan, num_clusters=num)
     low, high = _percentiles(totals, shares, draws=draws, seed=seed)
-    p = sign_flip_p(totals, draws=draws, seed=seed)
+    p = sign_flip_p(totals, draws=flips, seed=seed)
     return PairedDifference(delta=delta, low=low, high=high, p=p, num_clusters=num)
 
 

@@ -1,11 +1,12 @@
 """From run folders to tables, figures and the report page."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evals.compare import Comparison, compare
 from evals.content import write_atomically
+from evals.jsonl import InputError
 from evals.recording import Recording
 from evals.run_folder import read_run, recordings_of
 from reports.figures.save import save_figure
@@ -15,6 +16,7 @@ from reports.media import film_strip, small_video
 from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
 from reports.tables import wide
+from streamchar_ref.media import MediaError
 
 
 def build_report(
@@ -41,9 +43,9 @@ def build_report(
         FileNotFoundError: If a folder holds no scores.
     """
     runs = load_runs(folders)
-    recordings = known_recordings(runs)
-    comparisons = compared(runs, recordings)
-    figures = draw(runs, recordings=recordings)
+    found = find_recordings(runs)
+    comparisons = compared(runs, found.recordings)
+    figures = draw(runs, recordings=found.recordings)
     names = ", ".join(path.resolve().name for path in runs.paths)
     content = Content(
         title=title or f"Streaming characters: {names}",
@@ -51,7 +53,8 @@ def build_report(
         provenance={path.resolve().name: read_run(path) for path in runs.paths},
         comparisons=comparisons,
         figures=figures,
-        recordings=recordings,
+        recordings=found.recordings,
+        notes=found.missing,
         player=player,
         strip=strip,
     )
@@ -65,7 +68,7 @@ def build_report(
 def headline(folders: Sequence[Path]) -> str:
     """Returns the tables of some runs as Markdown."""
     runs = load_runs(folders)
-    comparisons = compared(runs, known_recordings(runs))
+    comparisons = compared(runs, find_recordings(runs).recordings)
     return "\n".join(markdown(table) for table in wide(runs.summaries, comparisons=comparisons))
 
 
@@ -86,17 +89,46 @@ def compared(
     return compare(runs.rows, runs.infos, against=against, clusters=identities)
 
 
-def known_recordings(runs: Runs) -> list[Recording]:
-    """Recordings whose scores are in ``runs``; a run whose files are gone has none."""
-    found = []
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Recordings behind some scores.
+
+    Attributes:
+        recordings: Of systems whose scores are there.
+        missing: Runs whose files cannot be read any more, and why.
+    """
+
+    recordings: tuple[Recording, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def find_recordings(runs: Runs) -> Found:
+    """Looks for the recordings behind ``runs``; scores are of use without them.
+
+    Without recordings there are no players and no arrivals, and comparisons take each sample for
+    an identity of its own.
+
+    Args:
+        runs: Scores.
+
+    Returns:
+        What is there, and what is not.
+    """
+    found: list[Recording] = []
+    missing = []
     scored = {row.system for row in runs.rows}
     for path, label in zip(runs.paths, runs.labels, strict=True):
-        has_files = (path / "recordings").is_dir() or read_run(path).get("manifest")
-        for recording in recordings_of(path) if has_files else []:
+        try:
+            recordings = recordings_of(path)
+        except (InputError, MediaError, OSError) as error:
+            missing.append(f"without recordings: {error}")
+            continue
+        for recording in recordings:
             system = recording.system
             system = system if system in scored else f"{system} ({label})"
             found.append(replace(recording, system=system))
-    return [recording for recording in found if recording.system in scored]
+    kept = tuple(recording for recording in found if recording.system in scored)
+    return Found(recordings=kept, missing=tuple(missing))
 
 
 def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.style import WIDTHS_IN, styled
-from reports.figures.words import plot_word_strips, word_data, word_strips
+from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
 from reports.load import Runs
 
 MAX_STRIPS = 16
@@ -124,14 +125,15 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
             yield Drawn(
                 name=_name("drift", metric, part),
                 title=f"{label_of(metric)} over playing time",
-                caption="Mean over recordings, window by window; band: 95 % interval of the mean.",
+                caption="Mean over recordings, window by window; band: 95 % interval of the mean. "
+                f"Protocol: {curves[0].protocol}.",
                 figure=figure,
                 data=drift_data(curves),
             )
 
 
 def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    strips = word_strips(part.runs.rows)[:MAX_STRIPS]
+    strips = _same_share(word_strips(part.runs.rows))
     curves = drift_curves(part.runs.windows, "wer")
     if not curves and not strips:
         return
@@ -154,6 +156,15 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         figure=figure,
         data=pd.concat([drift_data(curves), word_data(strips)], ignore_index=True),
     )
+
+
+def _same_share(strips: Sequence[WordStrip]) -> list[WordStrip]:
+    """The first recordings of each system, as many of each, so that no system is crowded out."""
+    by_system: dict[str, list[WordStrip]] = defaultdict(list)
+    for strip in strips:
+        by_system[strip.system].append(strip)
+    share = max(1, MAX_STRIPS // max(1, len(by_system)))
+    return [strip for found in by_system.values() for strip in found[:share]]
 
 
 def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:

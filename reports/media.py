@@ -4,13 +4,14 @@ import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import av
 import numpy as np
 from PIL import Image
 
 from evals.canonical import canonical
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.recording import Recording
-from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+from streamchar_ref.media.decode import audio, frames, probe, scaled_size, video_start_s
 from streamchar_ref.media.encode import write_mp4
 
 SHORT_SIDE = 240
@@ -43,15 +44,25 @@ def film_strip(recording: Recording) -> list[tuple[float, bytes]]:
     if recording.error or not probe(recording.video_path).video_codec:
         return []
     source = canonical(recording)
-    length = max(1, round(probe(source).duration_s * FPS))
-    wanted = set(np.linspace(0, length - 1, STRIP_FRAMES).round().astype(int).tolist())
-    pictures: list[tuple[float, bytes]] = []
-    start = 0
-    for batch in frames(source, fps=FPS, short_side=STRIP_SIDE):
-        here = sorted(wanted & set(range(start, start + len(batch))))
-        pictures.extend((index / FPS, _png(batch[index - start])) for index in here)
-        start += len(batch)
-    return pictures
+    info = probe(source)
+    last = (info.num_frames or round(info.duration_s * FPS)) - 1
+    wanted = np.unique(np.linspace(0, max(0, last), STRIP_FRAMES).round().astype(int))
+    with av.open(str(source)) as container:
+        return [(index / FPS, _picture(container, index / FPS)) for index in wanted.tolist()]
+
+
+def _picture(container: av.container.InputContainer, t_s: float) -> bytes:
+    """Decodes from the key frame before a time: a minute-long video is not read in whole."""
+    stream = container.streams.video[0]
+    assert stream.time_base is not None, "canonical files have a clock"
+    start = stream.start_time or 0
+    container.seek(start + round(t_s / float(stream.time_base)), stream=stream)
+    for frame in container.decode(stream):
+        shown_s = float(((frame.pts or 0) - start) * stream.time_base)
+        if shown_s > t_s - 0.5 / FPS:
+            break
+    width, height = scaled_size(frame.width, frame.height, STRIP_SIDE)
+    return _png(frame.to_ndarray(format="rgb24", width=width, height=height))
 
 
 def _sound(source: Path, num_frames: int) -> np.ndarray | None:

@@ -37,6 +37,7 @@ class Content:
         comparisons: Paired results; they decide what is best.
         figures: In the order of the page.
         recordings: To be shown, if players or strips are given.
+        notes: What a reader should know of the runs.
         player: Makes the video of a recording.
         strip: Makes its film strip.
     """
@@ -47,6 +48,7 @@ class Content:
     comparisons: Sequence[Comparison] = ()
     figures: Sequence[Drawn] = ()
     recordings: Sequence[Recording] = ()
+    notes: Sequence[str] = ()
     player: Player = lambda recording: None
     strip: Strip = lambda recording: []
 
@@ -195,4 +197,5 @@ def _provenance(content: Content) -> Html:
         brief = {key: value for key, value in run.items() if key != "protocols"}
         entries.append(_folded(f"run.json of {name}", el("pre", sections.as_json(brief))))
     names = ", ".join(path.name for path in content.runs.paths)
-    return join(el("p", f"Runs: {names}."), *entries)
+    notes = [el("p", note, class_="note") for note in content.notes]
+    return join(el("p", f"Runs: {names}."), *notes, *entries)

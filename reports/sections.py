@@ -126,6 +126,7 @@ def glossary(rows: Iterable[ScoreRow], protocols: Mapping[str, Any]) -> Html:
                 "summary",
                 f"{label_of(metric)} ",
                 el("span", f"{protocol} #{protocol_hash}", class_="mono"),
+                _definition(protocols.get(protocol_hash)),
             ),
             _parameters(protocols.get(protocol_hash)),
             class_="protocol",
@@ -139,6 +140,13 @@ def glossary(rows: Iterable[ScoreRow], protocols: Mapping[str, Any]) -> Html:
 def as_json(value: Any) -> str:
     """Returns JSON for reading."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _definition(parameters: Any) -> Html | None:
+    """The sentence that some metrics keep among their parameters."""
+    own = parameters.get("params", {}) if isinstance(parameters, Mapping) else {}
+    text = own.get("definition", "") if isinstance(own, Mapping) else ""
+    return el("span", f" {text}", class_="note") if isinstance(text, str) and text else None
 
 
 def _parameters(parameters: Any) -> Html:

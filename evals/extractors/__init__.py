@@ -6,7 +6,9 @@ Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -72,7 +74,8 @@ class ExtractorSpec:
         weights: Names in the weights registry; their sha256 are part of the hash.
         version: Raised when its code changes what it returns.
         after: Extractors whose features it reads.
-        package: Distribution whose version is part of the hash, e.g. a recogniser's runtime.
+        package: Distribution that holds the network or decides what it returns; its version is
+            part of the hash.
     """
 
     name: str
@@ -103,8 +106,18 @@ class ExtractorSpec:
             "version": self.version,
             "params": dict(self.params),
             "weights": {name: registry()[name].digest for name in self.weights},
+            "package": _versioned(self.package),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
+
+
+@cache
+def _versioned(package: str) -> str:
+    """``name==version``; only the name where it is not installed."""
+    try:
+        return f"{package}=={version(package)}" if package else ""
+    except PackageNotFoundError:
+        return package
 
 
 SPECS: tuple[ExtractorSpec, ...] = (
@@ -114,7 +127,6 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.face:FaceExtractor",
         params={"detect_every": 5, "search_every": 5, "min_mesh_score": 0.5, "switch_ratio": 1.5},
         weights=("mediapipe-face",),
-        package="ai-edge-litert",
     ),
     ExtractorSpec(
         name="identity",
@@ -123,14 +135,12 @@ SPECS: tuple[ExtractorSpec, ...] = (
         params={"min_face_px": 32.0},
         weights=("dlib-face",),
         after=("face",),
-        package="dlib-bin",
     ),
     ExtractorSpec(
         name="appearance",
         track="frames",
         implementation="evals.extractors.appearance:AppearanceExtractor",
         params={"max_duplicate_difference": 0.0002},
-        package="opencv-python-headless",
     ),
     ExtractorSpec(
         name="audio_envelope",
@@ -152,6 +162,13 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.syncnet:SyncNetExtractor",
         params={"crop": "none"},
         weights=("syncnet",),
+    ),
+    ExtractorSpec(
+        name="syncnet_python",
+        track="clip",
+        implementation="evals.extractors.syncnet_python:SyncNetPython",
+        weights=("syncnet", "s3fd"),
+        package="syncnet-python",
     ),
     ExtractorSpec(
         name="i3d",

@@ -3,7 +3,7 @@
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY
-from evals.metrics.published import PUBLISHED, WITHOUT_CROP
+from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
 from evals.metrics.text import TEXT_METRICS
@@ -18,6 +18,7 @@ METRICS: tuple[Metric, ...] = (
     *APPEARANCE,
     *PUBLISHED,
     *WITHOUT_CROP,
+    *SECOND_BACK_END,
     *VOICE,
     *DNSMOS,
     *SPEED_METRICS,

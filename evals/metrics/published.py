@@ -172,3 +172,47 @@ WITHOUT_CROP = tuple(
     metric(crop="wav2lip-no-crop") for metric in (SyncConfidence, SyncDistance, AvOffset)
 )
 """Not computed by default: comparable only with tables made by Wav2Lip's LRS script."""
+
+
+class SyncNetPythonMetric(Metric):
+    """A SyncNet score as the package ``syncnet-python`` takes it over the tracks of a file.
+
+    Args:
+        name: ``sync_c`` (largest of the tracks), ``sync_d`` (smallest; maybe of another track) or
+            ``av_offset_frames`` (of the track with the largest confidence).
+
+    Source:
+        github.com/nawta/SyncNet_py309_313, version 0.2.3: what its pipeline returns.
+    """
+
+    domain = "real"
+    is_default = False
+    needs = ("syncnet_python",)
+
+    def __init__(self, name: str) -> None:
+        template = {"sync_c": SyncConfidence, "sync_d": SyncDistance, "av_offset_frames": AvOffset}
+        self.name = name
+        self.unit = template[name].unit
+        self.higher_is_better = template[name].higher_is_better
+        self.protocol = f"{name}/syncnet-python@1"
+        self.params = {"tracks": "largest confidence, smallest distance"}
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Reads one number off the tracks."""
+        found = features["syncnet_python"]
+        if not len(found["confidence"]):
+            raise NotMeasured("no face track that is long and large enough")
+        best = int(np.argmax(found["confidence"]))
+        values = {
+            "sync_c": found["confidence"][best],
+            "sync_d": found["distance"].min(),
+            "av_offset_frames": found["offset_frames"][best],
+        }
+        return Score(
+            value=float(values[self.name]), components={"num_tracks": len(found["confidence"])}
+        )
+
+
+SECOND_BACK_END = tuple(
+    SyncNetPythonMetric(name) for name in ("sync_c", "sync_d", "av_offset_frames")
+)

@@ -199,12 +199,12 @@ def place_words(
         ]
     ).reshape(-1, 2)
     placed = np.zeros((len(words), 2))
-    for op in Levenshtein.opcodes(singly, list(words)):
-        if op.tag == "equal":
-            placed[op.dest_start : op.dest_end] = spans[op.src_start : op.src_end]
-        elif op.dest_end > op.dest_start:
-            whole = _hull(spans, op.src_start, op.src_end)
-            placed[op.dest_start : op.dest_end] = _shares(whole, op.dest_end - op.dest_start)
+    from_single, from_word = 0, 0
+    for block in Levenshtein.editops(singly, list(words)).as_matching_blocks():
+        whole = _hull(spans, from_single, block.a)
+        placed[from_word : block.b] = _shares(whole, block.b - from_word)
+        from_single, from_word = block.a + block.size, block.b + block.size
+        placed[block.b : from_word] = spans[block.a : from_single]
     return placed
 
 

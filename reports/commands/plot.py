@@ -9,7 +9,7 @@ from evals.commands.terminal import usage_errors
 from evals.jsonl import InputError
 from evals.results import dump_json
 from reports.axes import names_in
-from reports.build import known_recordings, write_figures
+from reports.build import find_recordings, write_figures
 from reports.figures.style import WIDTHS_IN
 from reports.gallery import KINDS, draw
 from reports.load import load_runs
@@ -40,14 +40,16 @@ def plot(
             if name not in known:
                 raise InputError(f"{name!r} is none of: {', '.join(known)}")
         loaded = load_runs(runs)
+        found = find_recordings(loaded)
         drawn = draw(
             loaded,
             kinds=None if kind == "all" else [kind],
-            recordings=known_recordings(loaded),
+            recordings=found.recordings,
             width=width,
             metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
         )
     paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
+    typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
     typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
     if not paths:
         typer.echo(f"nothing to draw: the scores hold no data for {kind}", err=True)

@@ -24,12 +24,14 @@ class DriftCurve:
     Attributes:
         system: Legend label.
         metric: Name of the metric.
+        protocol: Name and version of its parameters.
         times_s: Centres of the windows, in seconds from the start.
         values: One row a recording; NaN where nothing was measured or the recording has ended.
     """
 
     system: str
     metric: str
+    protocol: str
     times_s: Float[np.ndarray, " K"]
     values: Float[np.ndarray, "R K"]
 
@@ -48,7 +50,8 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
     chosen = windows[windows["metric"] == metric]
     if chosen.empty:
         return []
-    chosen = chosen[chosen["protocol"] == (protocol or chosen["protocol"].min())]
+    protocol = protocol or str(chosen["protocol"].min())
+    chosen = chosen[chosen["protocol"] == protocol]
     centres = (chosen["t0_s"] + chosen["t1_s"]) / 2
     curves = []
     for system, rows in chosen.assign(t_s=centres.round(3)).groupby("system", sort=True):
@@ -61,6 +64,7 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
             DriftCurve(
                 system=str(system),
                 metric=metric,
+                protocol=protocol,
                 times_s=grid.columns.to_numpy(dtype=np.float64),
                 values=grid.to_numpy(dtype=np.float64),
             )
@@ -150,6 +154,7 @@ def drift_data(curves: Sequence[DriftCurve]) -> pd.DataFrame:
                 {
                     "system": curve.system,
                     "metric": curve.metric,
+                    "protocol": curve.protocol,
                     "t_s": curve.times_s,
                     "mean": mean,
                     "ci_low": mean - band,

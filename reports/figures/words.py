@@ -25,10 +25,12 @@ class WordStrip:
     """The words of one recording.
 
     Attributes:
+        system: What made it.
         label: System and sample.
         words: Time and operation of each word, in order of time.
     """
 
+    system: str
     label: str
     words: tuple[tuple[float, str], ...]
 
@@ -53,7 +55,8 @@ def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip
                 (float(t_s), str(operation)) for t_s, operation in alignment if t_s is not None
             ]
             known = tuple(sorted(word for word in words if word[1] in OPERATIONS))
-            strips.append(WordStrip(label=f"{row.system} / {row.sample_id}", words=known))
+            label = f"{row.system} / {row.sample_id}"
+            strips.append(WordStrip(system=row.system, label=label, words=known))
     return strips
 
 

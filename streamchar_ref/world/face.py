@@ -103,6 +103,8 @@ def _paint_beard(character: Character, pose: Pose, area: Canvas) -> None:
     mask = head.inside(face + 0.002) * head.soft(region + 0.01, 0.075)
     hair = shade(tint(character.hair, character.skin, 0.3), 0.15)
     head.paint(mask * character.beard, hair)
+    bristle = (front.x * 95 + 1.5 * (front.y * 70).sin() + 9 * front.x * front.y).sin()
+    head.paint(mask * character.beard * bristle.clamp(0, 1) * 0.22, shade(hair, 0.35))
 
 
 def _paint_nose(character: Character, head: Canvas) -> None:

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -35,7 +35,7 @@ _ABBREVIATION = re.compile(
 )
 _PLAIN = str.maketrans({
     "\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u2013": " - ", "\u2014": " - ", "\u2026": ".",
-    "\u201c": " ", "\u201d": " ", '"': " ", "\u00df": "ss", "\u00e6": "ae", "\u00f8": "o",
+    "\u201c": " ", "\u201d": " ", '"': " ", "\u00df": "ss", "\u00e6": "ae", "\u00f8": "o", "\u0153": "oe",
     "\u00d8": "O", "\u0142": "l", "\u0141": "L", "\u0131": "i", "[": "(", "]": ")",
 })  # fmt: skip
 
@@ -266,8 +266,7 @@ def _spelled(key: str) -> str:
 def _learned(key: str) -> str:
     if find_spec("hama") is None:
         return _spelled(key)
-    learned = [item.phoneme for item in _hama().predict(key).alignments]
-    learned = [symbol for symbol in learned if symbol in TABLES["learned"]]
+    learned = [symbol for symbol in _hama_symbols(key) if symbol in TABLES["learned"]]
     phones = [TABLES["learned"][symbol] for symbol in learned]
     if not any(phone in VOWELS for phone in phones):
         return _spelled(key)
@@ -282,6 +281,11 @@ def _with_stress(phones: list[str], schwas: list[bool]) -> str:
         phone + ("1" if index == stressed else "0" if schwas[index] else "2") * (phone in VOWELS)
         for index, phone in enumerate(phones)
     )
+
+
+@lru_cache(maxsize=4096)
+def _hama_symbols(word: str) -> tuple[str, ...]:
+    return tuple(item.phoneme for item in _hama().predict(word).alignments)
 
 
 @cache

@@ -106,7 +106,9 @@ def _paint_body(character: Character, pose: Pose, canvas: Canvas) -> None:
     canvas.paint(canvas.inside(shoulders) * glow * 0.4, shade(cloth, -0.4))
     for sign, lean in ((-1, 0.03), (1, -0.03)):
         fold = capsule(x, y, (sign * 0.50, 0.78), (sign * (0.44 + lean), 0.95)) - 0.003
-        canvas.paint(canvas.soft(fold, 0.05) * 0.35, shade(cloth, 0.45))
+        canvas.paint(
+            canvas.soft(fold, 0.06) * 0.25 * ((y - 0.75) / 0.2).clamp(0, 1), shade(cloth, 0.45)
+        )
     opening = _opening(character, x, y)
     _paint_neck(character, pose, canvas, torch.maximum(shoulders, opening), (x, y))
     _paint_neckline(character, canvas, shoulders, opening, (x, y))

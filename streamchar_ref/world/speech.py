@@ -3,6 +3,10 @@
 The voice is Piper's "joe", run directly with ONNX Runtime on our own phonemes. Its graph draws
 noise without a seed in two places; `_edit` turns both into inputs, and gives the durations out,
 so that one seed always gives the same bytes and every sample is known to belong to a phoneme.
+
+Source:
+    Voice "en_US-joe-medium": its recordings are CC0, but it was fine-tuned from the voice "lessac",
+    whose terms are for research; the cards of models trained on this speech must say so.
 """
 
 import json

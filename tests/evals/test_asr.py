@@ -1,7 +1,10 @@
 """What the recognisers hear, on the development clip, on silence and at length."""
 
+import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -128,3 +131,37 @@ def test_features_without_words_are_text_arrays() -> None:
 def test_silence_is_below_eighty_decibels() -> None:
     assert is_silent(np.full(100, 9e-5, dtype=np.float32))
     assert not is_silent(np.full(100, 2e-4, dtype=np.float32))
+
+
+def openai_whisper_stub(**heard: object) -> ModuleType:
+    stub = ModuleType("whisper")
+    model = SimpleNamespace(transcribe=lambda samples, **settings: heard)
+    stub.__dict__["load_model"] = lambda path, device: model
+    return stub
+
+
+def test_openai_whisper_without_weights_says_how_to_name_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "whisper", openai_whisper_stub())
+    monkeypatch.delenv("STREAMCHAR_OPENAI_WHISPER", raising=False)
+    with pytest.raises(WeightsMissing, match="STREAMCHAR_OPENAI_WHISPER"):
+        EXTRACTORS["asr_openai_whisper"].make()
+
+
+def test_openai_whisper_words_become_the_same_features(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = [
+        {"word": " Hello", "start": 0.1, "end": 0.5},
+        {"word": " you.", "start": 0.6, "end": 1},
+    ]
+    monkeypatch.setitem(sys.modules, "whisper", openai_whisper_stub(segments=[{"words": words}]))
+    weights = tmp_path / "base.pt"
+    weights.write_bytes(b"")
+    monkeypatch.setenv("STREAMCHAR_OPENAI_WHISPER", str(weights))
+    transcriber = EXTRACTORS["asr_openai_whisper"].make()
+    found = transcriber.extract(np.full(16_000, 0.1, dtype=np.float32))
+    assert found["text"].tolist() == ["Hello you."]
+    assert found["word_end_s"].tolist() == [0.5, 1.0]
+    assert transcriber.extract(np.zeros(16_000, dtype=np.float32))["text"].tolist() == [""]

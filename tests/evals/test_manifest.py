@@ -40,6 +40,7 @@ def test_a_line_becomes_a_recording(tmp_path: Path) -> None:
         (GOOD | {"sample_id": "a/b"}, "cannot name a folder"),
         (GOOD | {"sample_id": "*"}, "cannot name a folder"),
         (GOOD | {"groups": {"identity": 3}}, "groups are names to text"),
+        (GOOD | {"groups": {"domain": "cartoon"}}, "groups.domain is one of real, world"),
         ("{not json", "not JSON"),
         ("[1]", "one JSON object a line"),
     ],

@@ -14,7 +14,7 @@ from evals.text.align import (
     place_words,
     reference_times_s,
 )
-from evals.text.failures import find_failures, num_reached, runs, seconds_per_word
+from evals.text.failures import Failures, find_failures, num_reached, runs, seconds_per_word
 
 FEW_WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 PROPERTY = settings(max_examples=200, deadline=None, derandomize=True)
@@ -26,7 +26,7 @@ def spans(count: int, *, word_s: float = 0.4) -> np.ndarray:
     return np.stack([starts, starts + 0.8 * word_s], axis=1)
 
 
-def failures(said: list[str], heard: list[str]):
+def failures(said: list[str], heard: list[str]) -> Failures:
     return find_failures(said, heard, align(said, heard))
 
 

@@ -48,13 +48,16 @@ def test_wer_and_cer_of_normalised_text_are_those_of_jiwer(said: str, heard: str
         (WordErrorRate("whisper-base"), jiwer.wer),
         (CharacterErrorRate("whisper-base"), jiwer.cer),
     ):
-        assert measure(metric, said, heard).value == pytest.approx(reference(*sides), abs=1e-12)
+        assert measure(metric, said, heard).value == pytest.approx(
+            reference(sides[0], sides[1]), abs=1e-12
+        )
 
 
 def test_the_weighted_mean_is_the_corpus_wer_of_jiwer() -> None:
     scores = [measure(WordErrorRate("whisper-base", "raw"), *pair) for pair in PAIRS]
     mean = np.average([s.value for s in scores], weights=[s.weight for s in scores])
-    assert mean == pytest.approx(jiwer.wer(*map(list, zip(*PAIRS, strict=True))), abs=1e-12)
+    expected = jiwer.wer([said for said, _ in PAIRS], [heard for _, heard in PAIRS])
+    assert mean == pytest.approx(expected, abs=1e-12)
 
 
 def test_torchmetrics_class_is_word_error_rate_of_torchmetrics_on_raw_text() -> None:

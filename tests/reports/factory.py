@@ -141,7 +141,12 @@ def set_rows(system: str, place: int) -> list[ScoreRow]:
     na: Any = {"value": None, "status": "not_applicable", "reason": "this is the reference set"}
     change = na if system == "ground_truth" else {"components": fid}
     gone: Any = {"value": None, "status": "unavailable"}
-    gone |= {"metric": "fvd", "protocol": "fvd/stylegan-v@1", "reason": WEIGHTS_MISSING}
+    gone |= {
+        "protocol_hash": "0" * 12,
+        "metric": "fvd",
+        "protocol": "fvd/stylegan-v@1",
+        "reason": WEIGHTS_MISSING,
+    }
     return [ScoreRow(**(vars(row) | change)), ScoreRow(**(vars(row) | gone))]
 
 

@@ -126,7 +126,9 @@ def test_recordings_have_players_strips_and_times(whole: str) -> None:
 
 def test_each_protocol_is_explained_once(whole: str) -> None:
     section = whole[whole.index('id="protocols"') : whole.index('id="provenance"')]
-    assert section.count("<details") == len({row["protocol"] for row in run_json()["protocols"].values()})
+    assert section.count("<details") == len(
+        {row["protocol"] for row in run_json()["protocols"].values()}
+    )
     assert "window_s" in section
 
 
@@ -136,6 +138,7 @@ def test_the_head_says_versions_commit_device_and_counts(whole: str) -> None:
         assert word in head
 
 
+@pytest.mark.slow
 def test_a_run_folder_gets_page_tables_and_figures_and_the_same_bytes_again(
     tmp_path: Path,
 ) -> None:

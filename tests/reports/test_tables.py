@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ COUNTS = dict.fromkeys(
 )
 
 
-def summary(system: str, value: float | None, half: float | None = None, **changes: Any) -> SummaryRow:
-    known = value is not None and half is not None
+def summary(
+    system: str, value: float | None, half: float | None = None, **changes: Any
+) -> SummaryRow:
     fields: dict[str, Any] = {
         "system": system,
         "suite": "smoke",
@@ -31,8 +33,8 @@ def summary(system: str, value: float | None, half: float | None = None, **chang
         "unit": "1",
         "higher_is_better": False,
         "value": value,
-        "ci_low": value - half if known else None,
-        "ci_high": value + half if known else None,
+        "ci_low": None if value is None or half is None else value - half,
+        "ci_high": None if value is None or half is None else value + half,
         "n": 0 if value is None else 6,
         "coverage": 0.0 if value is None else 1.0,
         "counts": COUNTS | {"computed": 0 if value is None else 6},
@@ -70,9 +72,10 @@ def test_ties_and_unknown_intervals_are_not_bold(half: float | None) -> None:
 
 def test_paired_results_decide_over_intervals() -> None:
     rows = (summary("a", 0.1, 0.5), summary("b", 0.2, 0.5))
-    pair = {"suite": "smoke", "metric": "wer", "protocol": "wer/x@1"}
-    won = Comparison(**pair, system="b", against="a", verdict="worse")
-    tied = Comparison(**pair, system="b", against="a", verdict="tied")
+    tied = Comparison(
+        suite="smoke", metric="wer", protocol="wer/x@1", system="b", against="a", verdict="tied"
+    )
+    won = replace(tied, verdict="worse")
     assert table(*rows, comparisons=[won]).lines[0].best == "a"
     assert table(*rows, comparisons=[tied]).lines[0].best == ""
 
@@ -190,11 +193,14 @@ def test_escaped_latex_holds_no_active_sign(text: str) -> None:
     escaped = escape_latex(text)
     assert balanced(escaped)
     bare = re.sub(r"\\[a-z]+\{\}|\\[{}&%$#_]|\$(\\[a-z]+|-)\$", "", escaped)
-    assert not set(bare) & set("\\{}&%$#_~^<>|\"\n")
+    assert not set(bare) & set('\\{}&%$#_~^<>|"\n')
 
 
 def test_csv_has_full_precision_and_no_formula() -> None:
-    rows = [summary("=cmd()", 0.1 + 0.2, 0.01), summary("b", None, counts=COUNTS | {"unavailable": 2})]
+    rows = [
+        summary("=cmd()", 0.1 + 0.2, 0.01),
+        summary("b", None, counts=COUNTS | {"unavailable": 2}),
+    ]
     (cells,) = csv.DictReader(io.StringIO(tables_csv([table(*rows)])))
     assert cells["'=cmd()"] == "0.30000000000000004"
     assert cells["b"] == "n/s (2)"
@@ -203,7 +209,7 @@ def test_csv_has_full_precision_and_no_formula() -> None:
 
 
 @pytest.mark.parametrize(
-    ("half", "decimals"), [(0.15, 2), (0.3, 1), (0.9, 1), (1.4, 1), (4.0, 0), (40.0, 0), (1e-9, 4)]
+    ("half", "decimals"), [(0.15, 2), (0.31, 1), (0.9, 1), (1.4, 1), (4.0, 0), (40.0, 0), (1e-9, 4)]
 )
 def test_decimals_follow_the_interval(half: float, decimals: int) -> None:
     rows = [summary(name, 5.0, half, metric="fvd") for name in "abc"]
@@ -212,7 +218,8 @@ def test_decimals_follow_the_interval(half: float, decimals: int) -> None:
 
 def test_one_perfect_system_does_not_inflate_the_decimals() -> None:
     rows = [summary("a", 0.3, 0.02, metric="fvd"), summary("b", 0.4, 0.02, metric="fvd")]
-    assert decimals_for([*rows, summary("still", 0.0, 1e-8, metric="fvd")]) == 2
+    still = summary("still", 0.0, 1e-8, metric="fvd")
+    assert decimals_for([*rows, still]) == decimals_for(rows) == 3
 
 
 def test_per_cent_is_for_familiar_ratios_alone() -> None:

@@ -101,7 +101,7 @@ def test_a_crop_of_a_crop_is_the_same_place() -> None:
     assert once.rgb.mean(dim=(0, 2, 3)).tolist() == [1.0, 0.5, 0.0]
 
 
-@pytest.mark.parametrize(("seed", "at_least"), [(1, 0.9), (13, 0.85), (16, 0.85), (4, 0.8)])
+@pytest.mark.parametrize(("seed", "at_least"), [(1, 0.9), (4, 0.85), (13, 0.9), (16, 0.9)])
 def test_face_mesh_finds_every_face_and_follows_the_true_lip_gap(
     seed: int, at_least: float
 ) -> None:
