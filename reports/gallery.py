@@ -54,6 +54,7 @@ class Part:
         runs: Scores and curves of this part alone.
         recordings: With traces, if they are known.
         width_in: Of each figure.
+        across: Small figures that stand side by side in this width.
     """
 
     suite: str
@@ -61,6 +62,7 @@ class Part:
     runs: Runs
     recordings: tuple[Recording, ...]
     width_in: float
+    across: int = 1
 
 
 def draw(
@@ -85,13 +87,13 @@ def draw(
     """
     drawn = []
     with styled():
-        for part in _parts(runs, recordings, WIDTHS_IN[width]):
+        for part in _parts(runs, recordings, width):
             for kind in kinds or KINDS:
                 drawn += list(KINDS[kind](part, metrics))
     return drawn
 
 
-def _parts(runs: Runs, recordings: Sequence[Recording], width_in: float) -> Iterator[Part]:
+def _parts(runs: Runs, recordings: Sequence[Recording], width: str) -> Iterator[Part]:
     places = sorted({(row.suite, row.domain) for row in runs.rows})
     for suite, domain in places:
         rows = tuple(row for row in runs.rows if (row.suite, row.domain) == (suite, domain))
@@ -110,7 +112,8 @@ def _parts(runs: Runs, recordings: Sequence[Recording], width_in: float) -> Iter
                 infos=runs.infos,
             ),
             recordings=tuple(r for r in recordings if (r.suite, r.domain) == (suite, domain)),
-            width_in=width_in,
+            width_in=WIDTHS_IN[width],
+            across=2 if width == "report" else 1,
         )
 
 
@@ -120,13 +123,13 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         if metric == "wer" and metrics is None:
             continue  # has a figure of its own
         if curves and max(len(curve.times_s) for curve in curves) > 1:
-            figure, ax = _one_axis(part, height_in=2.3)
+            figure, ax = _one_axis(part, height_in=2.3, share=1 / part.across)
             _plot_metric(part, metric, ax)
             yield Drawn(
                 name=_name("drift", metric, part),
                 title=f"{label_of(metric)} over playing time",
-                caption="Mean over recordings, window by window; band: 95 % interval of the mean. "
-                f"Protocol: {curves[0].protocol}.",
+                caption="Mean over recordings, window by window, dotted where some are missing; "
+                f"band: 95 % interval of the mean. Protocol: {curves[0].protocol}.",
                 figure=figure,
                 data=drift_data(curves),
             )
@@ -208,7 +211,9 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     yield Drawn(
         name=_name("bars", "", part),
         title="Systems side by side",
-        caption="Mean over samples; line: 95 % bootstrap interval.",
+        caption="Mean over samples; line: 95 % bootstrap interval. Protocols: "
+        + ", ".join(rows[0].protocol for rows in chosen)
+        + ".",
         figure=figure,
         data=summary_data([row for rows in chosen for row in rows]),
     )
@@ -222,12 +227,13 @@ def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     points = [(x[system], y[system]) for system in sorted(x.keys() & y.keys())]
     if sum(a.value is not None and b.value is not None for a, b in points) < 2:
         return
-    figure, ax = _one_axis(part, height_in=2.8, share=0.6)
+    figure, ax = _one_axis(part, height_in=2.5, share=1 / part.across)
     plot_pareto(points, ax=ax)
     yield Drawn(
         name=_name("pareto", "-".join(names), part),
         title=f"{label_of(names[1])} against {label_of(names[0])}",
-        caption="Grey: another system is at least as good in both, and better in one.",
+        caption="Grey: another system is at least as good in both, and better in one; ground "
+        f"truth is not ranked. Protocols: {points[0][0].protocol}, {points[0][1].protocol}.",
         figure=figure,
         data=summary_data([row for pair in points for row in pair]),
     )

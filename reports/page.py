@@ -83,7 +83,8 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
     tables = wide(content.runs.summaries, comparisons=content.comparisons)
     yield "results", "Results", join(*(headline_table(table) for table in tables))
     yield "unavailable", "Not measured here", sections.unavailable(rows)
-    yield "figures", "Figures", join(*map(_plot, content.figures)) if content.figures else None
+    plots = el("div", *map(_plot, content.figures), class_="plots") if content.figures else None
+    yield "figures", "Figures", plots
     yield "recordings", "Recordings", _recordings(content)
     yield "failures", "What failed, and why", sections.failures(rows)
     pairs = sections.pairs(content.comparisons)
@@ -134,7 +135,7 @@ def _machine(run: Mapping[str, Any]) -> dict[str, str]:
 
 def _plot(drawn: Drawn) -> Html:
     picture = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
-    narrow = " narrow" if drawn.figure.get_figwidth() < 5 else ""
+    narrow = " narrow" if drawn.figure.get_figwidth() < 5 else ""  # two of them side by side
     return el(
         "figure",
         el("img", src=picture, alt=drawn.title),

@@ -13,6 +13,7 @@ from reports.axes import scale_of
 from reports.figures.drift import axis_label
 from reports.figures.style import GREY, colours_of, markers_of
 from reports.numbers import decimals_for, value_text
+from reports.tables import UNRANKED
 
 
 def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
@@ -64,6 +65,8 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
 def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | None = None) -> Axes:
     """Draws systems in the plane of two metrics; those that another one beats in both are grey.
 
+    A ceiling such as ground truth beats nobody and keeps its colour.
+
     Args:
         points: For each system its summaries on x and y; pairs that lack a value are left out.
         ax: Where to draw; a new figure by default.
@@ -75,7 +78,7 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
     known = [(x, y) for x, y in points if x.value is not None and y.value is not None]
     markers = markers_of(x.system for x, _ in known)
     colours = colours_of(x.system for x, _ in known)
-    best = front(known)
+    best = front([pair for pair in known if pair[0].system not in UNRANKED]) | UNRANKED
     for x, y in known:
         colour = colours[x.system] if x.system in best else GREY
         at = ((x.value or 0.0) * scale_of(x.metric), (y.value or 0.0) * scale_of(y.metric))

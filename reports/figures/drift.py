@@ -52,20 +52,22 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
         return []
     protocol = protocol or str(chosen["protocol"].min())
     chosen = chosen[chosen["protocol"] == protocol]
-    centres = (chosen["t0_s"] + chosen["t1_s"]) / 2
+    # Windows are matched by their start: the last one of a recording may be short.
+    starts = chosen["t0_s"].round(3)
+    ends = chosen.groupby(starts)["t1_s"].max()
     curves = []
-    for system, rows in chosen.assign(t_s=centres.round(3)).groupby("system", sort=True):
+    for system, rows in chosen.assign(start_s=starts).groupby("system", sort=True):
         grid = rows.pivot_table(
-            index=["suite", "sample_id", "seed"], columns="t_s", values="value", dropna=False
+            index=["suite", "sample_id", "seed"], columns="start_s", values="value", dropna=False
         )
-        # Recordings with windows of another grid are NaN at these times, and stay so.
         grid = grid.dropna(axis="index", how="all")
+        centres = (grid.columns + ends[grid.columns].to_numpy()) / 2
         curves.append(
             DriftCurve(
                 system=str(system),
                 metric=metric,
                 protocol=protocol,
-                times_s=grid.columns.to_numpy(dtype=np.float64),
+                times_s=np.asarray(centres, dtype=np.float64),
                 values=grid.to_numpy(dtype=np.float64),
             )
         )
@@ -82,6 +84,8 @@ def plot_drift(
     """Draws the mean over recordings against playing time, with a 95 % band.
 
     The band is the t interval of the mean, window by window; with one recording there is none.
+    The line is dotted where recordings have ended or could not be measured: from there on it is
+    the mean of others.
 
     Args:
         curves: One for each system, all of one metric.
@@ -96,19 +100,19 @@ def plot_drift(
     colours = colours_of(curve.system for curve in curves)
     for curve in curves:
         mean, band = mean_and_band(curve.values * scale_of(curve.metric))
-        label = f"{curve.system} (n={len(curve.values)})"
-        few = len(curve.times_s) <= 12
+        colour = colours[curve.system]
+        is_whole = np.isfinite(curve.values).all(axis=0)
+        marker = "o" if len(curve.times_s) <= 12 else ""
+        ax.plot(curve.times_s, mean, ":", color=colour, lw=0.9, marker=marker, markersize=1.5)
         ax.plot(
             curve.times_s,
-            mean,
-            color=colours[curve.system],
-            label=label,
-            marker="o" if few else "",
+            np.where(is_whole, mean, np.nan),
+            color=colour,
+            label=f"{curve.system} (n={len(curve.values)})",
+            marker=marker,
             markersize=2.5,
         )
-        ax.fill_between(
-            curve.times_s, mean - band, mean + band, color=colours[curve.system], alpha=0.16, lw=0
-        )
+        ax.fill_between(curve.times_s, mean - band, mean + band, color=colour, alpha=0.16, lw=0)
     if curves:
         ax.set_ylabel(axis_label(curves[0].metric, unit, higher_is_better))
         ax.legend()

@@ -115,10 +115,10 @@ def _outline(character: Character, x: Tensor, y: Tensor) -> Tensor:
         curls = 0.030 * (angle * 8.5).sin().abs() + 0.014 * (angle * 17 + 1).sin().abs()
         ball = ellipse(x, y + 0.15, wide + 0.03, tall - 0.07) - curls
         return meet(ball, y - _LENGTHS["curly"], 0.12)
-    side = x * (1 if character.parting > 0 else -1)
-    crown = ellipse(x, y + 0.04, wide, tall - 0.02) - 0.02 * blob(side + 0.16, y + 0.5, 0.2, 0.2)
     if character.style == "bun":
         return meet(ellipse(x, y + 0.04, wide - 0.035, tall - 0.035), y - _LENGTHS["bun"], 0.06)
+    side = x * (1 if character.parting > 0 else -1)
+    crown = ellipse(x, y + 0.04, wide, tall - 0.02) - 0.02 * blob(side + 0.16, y + 0.5, 0.2, 0.2)
     down = y.clamp(0, 1)
     curve = 0.05 * (down * 5.2).sin() if character.style == "bob" else 0.05 * down
     sides = x.abs() - wide - curve - 0.008 * (y * 15).sin() * (down * 4).clamp(0, 1)
@@ -140,7 +140,7 @@ def _cropped_outline(character: Character, x: Tensor, y: Tensor, tall: float) ->
 
 
 def _window(character: Character, x: Tensor, y: Tensor) -> Tensor:
-    """Positive where the face does not look out of the hair: outside the frame of the hair."""
+    """Signed distance that is positive where the face looks out of the hair."""
     wide, part = character.face_width, character.parting
     top = 0.125 - character.face_height
     if character.style in ("short", "quiff", "curly"):

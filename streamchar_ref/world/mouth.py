@@ -24,13 +24,9 @@ def paint_mouth(character: Character, pose: Pose, area: Canvas) -> None:
     upper = -0.36 * pose.gap * bow
     lower = (0.64 * pose.gap) * bow
     full = character.lip_fullness * (1 + 0.25 * pose.rounding)
-    dip = (
-        1
-        - 0.22 * torch.exp(-((x / 0.16) ** 2))
-        + 0.08 * torch.exp(-(((x.abs() - 0.28) / 0.2) ** 2))
-    )
-    top = upper - full * 0.80 * arch.clamp(min=0) ** 0.8 * dip
-    bottom = lower + full * (1 - 0.55 * pose.tuck) * arch.clamp(min=0) ** 0.62
+    dip = 1 - 0.22 * (-((x / 0.16) ** 2)).exp() + 0.08 * (-(((x.abs() - 0.28) / 0.2) ** 2)).exp()
+    top = upper - full * 0.80 * arch**0.8 * dip
+    bottom = lower + full * (1 - 0.55 * pose.tuck) * arch**0.62
     bottom = bottom - 0.010 * pose.tuck * arch
     ends = (x.abs() - 1) * half
     _paint_surroundings(character, head, x, y, bottom)

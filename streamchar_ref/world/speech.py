@@ -111,18 +111,16 @@ def speak(transcript: str, *, voice: str = "joe", seed: int = 0) -> Speech:
     rng = np.random.default_rng(seed)
     pitch = VOICES[voice]
     sentences = read_text(transcript)
-    parts, spans = (
-        [_silence(LEAD_S * pitch)],
-        [_Span(SILENCE, -1, round(LEAD_S * pitch * PIPER_RATE))],
-    )
+    parts, texts = [_silence(LEAD_S * pitch)], list[str]()
+    spans = [_Span(SILENCE, -1, len(parts[0]))]
     for number, sentence in enumerate(sentences):
-        wave, durations = _synthesise(_pieces(sentence), pitch, rng)
+        pieces = _pieces(sentence)
+        wave, durations = _synthesise(pieces, pitch, rng)
         is_last = number == len(sentences) - 1
         pause = _silence((TAIL_S if is_last else PAUSES_S[sentence[-1].mark]) * pitch)
         parts += [wave, pause]
-        spans += [*_spans(_pieces(sentence), durations, sum(map(len, sentences[:number])))]
-        spans.append(_Span(SILENCE, -1, len(pause)))
-    texts = [word.text for sentence in sentences for word in sentence]
+        spans += [*_spans(pieces, durations, len(texts)), _Span(SILENCE, -1, len(pause))]
+        texts += [word.text for word in sentence]
     return _assemble(np.concatenate(parts), spans, texts, PIPER_RATE * pitch)
 
 

@@ -116,6 +116,15 @@ def test_sound_that_starts_later_is_heard_later(name: str) -> None:
     assert shift == pytest.approx(5.0, abs=0.3)
 
 
+def test_whisper_hears_the_same_whatever_the_number_of_threads() -> None:
+    filters = extractor("asr_whisper")._model.feature_extractor.mel_filters
+    spectrum = np.random.default_rng(0).random((201, 3_000), dtype=np.float32)
+    parts = [filters @ spectrum[:, i : i + 7] for i in range(0, 3_000, 7)]
+    whole = filters @ spectrum
+    np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
+    np.testing.assert_allclose(whole, filters.filters @ spectrum, rtol=1e-5)
+
+
 def test_words_share_the_time_of_their_line_by_their_characters() -> None:
     found = spread_words("a bcd ", 1.0, 4.0)
     assert found == [("a", 1.0, pytest.approx(2.0)), ("bcd", pytest.approx(2.0), 4.0)]

@@ -14,7 +14,7 @@ from reports.figures.bars import front, plot_bars, plot_pareto
 from reports.figures.drift import DriftCurve, drift_curves, drift_data, mean_and_band, plot_drift
 from reports.figures.latency import LabelledTrace, plot_latency
 from reports.figures.save import data_csv, figure_bytes, save_figure
-from reports.figures.style import COLOURS, WIDTHS_IN, colours_of
+from reports.figures.style import COLOURS, GREY, WIDTHS_IN, colours_of
 from reports.figures.words import plot_word_strips, word_strips
 from reports.gallery import KINDS, draw
 from reports.load import load_runs
@@ -106,7 +106,10 @@ def test_only_undominated_systems_are_on_the_front() -> None:
     points = [point("fast", 0.1, 0.2), point("good", 1.0, 0.9), point("bad", 1.1, 0.5)]
     twin = point("twin", 1.0, 0.9)
     assert front([*points, twin]) == {"fast", "good", "twin"}
-    ax = plot_pareto([*points, twin], ax=Figure().subplots())
+    ceiling = point("ground_truth", 0.0, 1.0)
+    ax = plot_pareto([*points, twin, ceiling], ax=Figure().subplots())
+    colours = {str(line.get_label()): line.get_color() for line in ax.get_lines()}
+    assert [name for name in ("fast", "good", "bad") if colours[name] == GREY] == ["bad"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("RTF ↓", "mesh sync ↑")
 
 
