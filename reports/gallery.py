@@ -12,7 +12,7 @@ from evals.recording import Recording
 from evals.summary import SummaryRow
 from reports.axes import in_order, label_of
 from reports.figures.bars import plot_bars, plot_pareto, summary_data
-from reports.figures.drift import drift_curves, drift_data, plot_drift
+from reports.figures.drift import DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.style import WIDTHS_IN, styled
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
@@ -20,6 +20,8 @@ from reports.load import Runs
 
 MAX_STRIPS = 16
 MAX_TRACES = 8
+MIN_POINTS = 3
+"""Of a curve that is drawn unasked: two points of a short clip say little."""
 _BARS_ACROSS = 3
 # The numbers a reader asks for first: one or two of each axis, those that exist are drawn.
 _MAIN = ("wer", "mesh_sync", "sync_c", "id_distance", "id_drift", "voice_similarity", "rtf")
@@ -122,7 +124,7 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         curves = drift_curves(part.runs.windows, metric)
         if metric == "wer" and metrics is None:
             continue  # has a figure of its own
-        if curves and max(len(curve.times_s) for curve in curves) > 1:
+        if _num_points(curves) >= (2 if metrics else MIN_POINTS):
             figure, ax = _one_axis(part, height_in=2.3, share=1 / part.across)
             _plot_metric(part, metric, ax)
             yield Drawn(
@@ -135,9 +137,16 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
             )
 
 
+def _num_points(curves: Sequence[DriftCurve]) -> int:
+    return max((len(curve.times_s) for curve in curves), default=0)
+
+
 def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    strips = _same_share(word_strips(part.runs.rows))
     curves = drift_curves(part.runs.windows, "wer")
+    protocol = curves[0].protocol if curves else ""
+    rows = [row for row in part.runs.rows if protocol in ("", row.protocol)]
+    strips = _same_share(word_strips(rows))
+    curves = curves if _num_points(curves) > 1 else []
     if not curves and not strips:
         return
     heights = [2.0] * bool(curves) + [0.55 + 0.17 * len(strips)] * bool(strips)

@@ -101,7 +101,7 @@ def wide(
     Args:
         summaries: In any order.
         metrics: Which, in this order; all by default, by axis.
-        systems: Which, in this order; all by default, by name.
+        systems: Which, in this order; all by default, ceilings first, then by name.
         comparisons: Paired results that decide on ties; without them, systems whose intervals
             overlap are tied.
 
@@ -118,6 +118,11 @@ def wide(
         _table(suite, domain, list(rows), metrics, systems, comparisons)
         for (suite, domain), rows in groupby(chosen, key=lambda row: (row.suite, row.domain))
     ]
+
+
+def _in_order(systems: Iterable[str]) -> list[str]:
+    """Ceilings first, then by name."""
+    return sorted(systems, key=lambda system: (system not in UNRANKED, system))
 
 
 def coverage_gaps(cells: Iterable[SummaryRow | None]) -> bool:
@@ -139,7 +144,7 @@ def _table(
     return Table(
         suite=suite,
         domain=domain,
-        systems=tuple(system for system in systems or sorted(here) if system in here),
+        systems=tuple(system for system in systems or _in_order(here) if system in here),
         lines=tuple(_lines(rows, metrics, comparisons)),
     )
 

@@ -129,7 +129,7 @@ def locate(name: str) -> Path:
     weights = registry()[name]
     if not weights.is_present():
         raise WeightsMissing(
-            f"weights {name!r} are not in {weights.folder}; get them with: "
+            f"weights {name!r} are not on this machine; get them with: "
             f"streamchar weights pull {name}"
         )
     return weights.folder

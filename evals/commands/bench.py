@@ -64,8 +64,6 @@ def numerics(
     _table(rows)
 
 
-
-
 def _print(tables: dict[str, Any]) -> None:
     typer.echo(tables.pop("device"))
     for length, table in tables.items():

@@ -61,7 +61,9 @@ def score(
     raise typer.Exit(code=1 if share_failed(rows) > max_failures else 0)
 
 
-def _input(run: Path | None, manifest: Path | None, out: Path | None) -> tuple[Path, list[Recording], dict[str, str]]:
+def _input(
+    run: Path | None, manifest: Path | None, out: Path | None
+) -> tuple[Path, list[Recording], dict[str, str]]:
     if (run is None) == (manifest is None):
         raise InputError("give either a run folder or --manifest FILE with --out RUN")
     if manifest is None:

@@ -56,7 +56,10 @@ class ClipExtractor(Protocol):
     """Reads a video file as often as it likes, with the features it comes after."""
 
     def extract(
-        self, path: Path, samples: Float32[np.ndarray, " S"], upstream: Mapping[str, Mapping[str, np.ndarray]]
+        self,
+        path: Path,
+        samples: Float32[np.ndarray, " S"],
+        upstream: Mapping[str, Mapping[str, np.ndarray]],
     ) -> Mapping[str, np.ndarray]:
         """Returns features of the file at ``path``, whose sound is ``samples``."""
         ...

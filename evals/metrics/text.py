@@ -10,9 +10,10 @@ from jaxtyping import Float
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.recording import Recording
-from evals.text.align import Alignment, align, error_curve, place_words
+from evals.text.align import Alignment, align, error_curve, operations_s, place_words
 from evals.text.failures import Failures, find_failures, seconds_per_word
 from evals.text.normalise import normalise
+from evals.text.pronunciation import cached_phonemes
 
 WINDOW_S = 15.0
 RECOGNISERS = {
@@ -162,6 +163,7 @@ class WordErrorRate(TranscriptMetric):
                 "reference_words": len(speech.reference),
                 "misplaced_words": speech.failures().num_misplaced,
                 "heard": str(features[self.needs[0]]["text"][0]),
+                "alignment": operations_s(alignment, speech.span_s, speech.duration_s),
             },
             windows=error_windows(alignment, speech.span_s, speech.duration_s),
         )
@@ -313,10 +315,9 @@ class PhonemeErrorRate(Metric):
 
 def _reference_phonemes(transcript: str) -> Sequence[str]:
     try:
-        from evals.extractors.phonemes import reference_phonemes
+        reference = cached_phonemes(transcript)
     except ImportError as error:
         raise NotMeasured(f"the package {error.name} is not installed", "unavailable") from error
-    reference = reference_phonemes(transcript)
     if not reference:
         raise NotMeasured("the transcript has no words")
     return reference

@@ -242,6 +242,28 @@ def reference_times_s(
     return np.interp(np.arange(len(alignment.is_deleted)), known, times)
 
 
+def operations_s(
+    alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
+) -> list[tuple[float, str]]:
+    """Lists what became of each word, in order of time.
+
+    Args:
+        alignment: Of reference and heard words.
+        span_s: Start and end of each heard word.
+        duration_s: Length of the recording.
+
+    Returns:
+        Time and ``equal``, ``sub`` or ``del`` for each reference word, ``ins`` for each heard
+        word that answers none.
+    """
+    said = np.where(alignment.is_deleted, "del", "sub")
+    said[alignment.reference_index[alignment.is_hit]] = "equal"
+    times = reference_times_s(alignment, span_s, duration_s)
+    inserted = span_s.mean(axis=1)[alignment.is_inserted]
+    words = [*zip(times.tolist(), said.tolist(), strict=True), *((t, "ins") for t in inserted)]
+    return sorted((round(float(t), 3), str(operation)) for t, operation in words)
+
+
 def error_times_s(
     alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
 ) -> Float[np.ndarray, " E"]:

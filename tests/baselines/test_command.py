@@ -75,9 +75,7 @@ def test_an_mp4_at_the_end_is_taken_too(tmp_path: Path) -> None:
         ("np.savez(out / 'chunk_00000.npz', frames=np.zeros(3), samples=np.zeros(3))", "uint8"),
     ],
 )
-def test_every_failure_keeps_the_log_and_says_why(
-    tmp_path: Path, body: str, message: str
-) -> None:
+def test_every_failure_keeps_the_log_and_says_why(tmp_path: Path, body: str, message: str) -> None:
     system = command(tmp_path, body, timeout_s=1.0 if "sleep" in body else 30.0)
     with pytest.raises(CommandFailed) as error:
         list(system.stream(prompt(), seed=0))
@@ -91,7 +89,9 @@ def test_a_program_that_does_not_exist_says_so() -> None:
 
 def test_replay_gives_back_the_file_of_the_prompt(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    write_mp4(tmp_path / "a.mp4", [pixels], np.zeros(25_600, np.float32), fps=25, sample_rate=16_000)
+    write_mp4(
+        tmp_path / "a.mp4", [pixels], np.zeros(25_600, np.float32), fps=25, sample_rate=16_000
+    )
     manifest = tmp_path / "m.jsonl"
     manifest.write_text(
         '{"sample_id": "p", "system": "real", "video_path": "a.mp4", "transcript": "one two"}'

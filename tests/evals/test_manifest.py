@@ -66,7 +66,9 @@ def test_an_empty_or_missing_manifest_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_video_is_kept_as_a_failed_sample(tmp_path: Path) -> None:
-    found = load_manifest(manifest(tmp_path, GOOD, GOOD | {"sample_id": "b", "video_path": "b.mp4"}))
+    found = load_manifest(
+        manifest(tmp_path, GOOD, GOOD | {"sample_id": "b", "video_path": "b.mp4"})
+    )
     assert [r.error for r in found] == ["", "video_path: there is no file b.mp4"]
 
 

@@ -171,7 +171,9 @@ def test_a_damaged_recording_is_refused_with_its_folder(tmp_path: Path) -> None:
     record(Scripted([0.1, 0.1]), [prompt()], plan(tmp_path))
     chunks = recording_folder(tmp_path, "scripted", "s", "p", 0) / "chunks.jsonl"
     chunks.write_text(chunks.read_text().splitlines()[0] + "\n")
-    with pytest.raises(InputError, match="chunks hold 8 frames and 5120 samples, meta.json says 16"):
+    with pytest.raises(
+        InputError, match="chunks hold 8 frames and 5120 samples, meta.json says 16"
+    ):
         recordings_of(tmp_path)
     chunks.unlink()
     with pytest.raises(InputError, match="chunks.jsonl is missing"):

@@ -81,15 +81,15 @@ class Broken:
 
 class NeedsWeights(Broken):
     def __init__(self) -> None:
-        raise WeightsMissing("weights 'toy' are missing; get them with: streamchar weights pull toy")
+        raise WeightsMissing(
+            "weights 'toy' are missing; get them with: streamchar weights pull toy"
+        )
 
 
 class WholeClip:
     """Reads the file and what came before it."""
 
-    def extract(
-        self, path: Path, samples: np.ndarray, upstream: Features
-    ) -> dict[str, np.ndarray]:
+    def extract(self, path: Path, samples: np.ndarray, upstream: Features) -> dict[str, np.ndarray]:
         RAN.append("clip")
         return {"level": upstream["brightness"]["level"][:1], "size": np.array([len(samples)])}
 

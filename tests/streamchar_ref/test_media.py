@@ -59,9 +59,7 @@ def test_mp4_keeps_sound_and_picture_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source_fps", [12.5, 24, 25, 30, 50, 30000 / 1001])
-def test_rate_conversion_shows_the_frame_nearest_in_time(
-    tmp_path: Path, source_fps: float
-) -> None:
+def test_rate_conversion_shows_the_frame_nearest_in_time(tmp_path: Path, source_fps: float) -> None:
     path = tmp_path / "a.mkv"
     write_lossless(path, [numbered_frames(60)], fps=source_fps)
     shown = which(np.concatenate(list(frames(path, fps=25))))
