@@ -60,7 +60,14 @@ class Command:
         self.timeout_s = timeout_s
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
-        """Yields chunks as the program writes them, or one chunk a 32 frames of its mp4 at the end.
+        """Runs the program on one prompt.
+
+        Args:
+            prompt: Becomes ``prompt.json``.
+            seed: Goes into it.
+
+        Yields:
+            Chunks as the program writes them, or its mp4 at the end, cut every 32 frames.
 
         Raises:
             CommandFailed: If the program cannot be started, exits with an error, is silent for too

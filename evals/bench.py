@@ -48,6 +48,9 @@ def looped_clip(source: Path, seconds: float, folder: Path) -> Path:
         source: A clip with picture and sound.
         seconds: Length of the result.
         folder: Where to put it; a clip that is there already is taken as it is.
+
+    Returns:
+        The mp4, whose name tells source and length.
     """
     path = folder / f"{source.stem}-{seconds:g}s.mp4"
     if path.is_file():

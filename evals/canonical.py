@@ -20,10 +20,12 @@ from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
+WIDTH_GRID = 32
 CANONICAL: dict[str, Any] = {
     "name": "canonical@1",
     "fps": FPS,
     "short_side": SHORT_SIDE,
+    "width_grid": WIDTH_GRID,
     "video": "h264 crf 18 veryfast yuv420p",
     "audio": "aac 128k mono 16000 Hz",
 }
@@ -44,6 +46,9 @@ def recording_hash(recording: Recording, *, native: bool) -> str:
 def canonical(recording: Recording) -> Path:
     """Makes the canonical encode once and returns the cached file.
 
+    Args:
+        recording: Its files give picture and sound.
+
     Returns:
         An mp4; without an audio stream if the recording has no sound.
 
@@ -56,7 +61,7 @@ def canonical(recording: Recording) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.stem}.{os.getpid()}.part.mp4")
     try:
-        batches = frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE)
+        batches = map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
         samples = _sound_or_none(recording)
         write_mp4(partial, batches, samples, fps=FPS, sample_rate=SAMPLE_RATE)
         partial.replace(target)
@@ -65,8 +70,22 @@ def canonical(recording: Recording) -> Path:
     return target
 
 
+def _even_width(batch: np.ndarray) -> np.ndarray:
+    """Cuts the sides: on widths off this grid, x264 was seen to write other bytes now and then."""
+    margin = batch.shape[2] % WIDTH_GRID
+    left = margin // 2
+    return batch[:, :, left : batch.shape[2] - (margin - left)]
+
+
 def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
-    """Yields batches of RGB frames at 25 fps, as they are scored.
+    """Decodes the picture as it is scored: RGB frames at 25 fps.
+
+    Args:
+        recording: What to decode.
+        native: Whether to take the file as it is, not its canonical encode.
+
+    Returns:
+        Batches of frames in order, uint8 [T, H, W, 3].
 
     Raises:
         NotMeasured: If the recording has no picture.
@@ -85,14 +104,21 @@ def picture_path(recording: Recording, *, native: bool) -> Path:
 
 
 def sound(recording: Recording, *, native: bool) -> np.ndarray:
-    """Returns mono samples at 16 kHz, as they are scored, shape [S].
+    """Decodes the sound as it is scored: mono at 16 kHz.
+
+    Args:
+        recording: What to decode.
+        native: Whether to take the file as it is, not its canonical encode.
+
+    Returns:
+        Samples in [-1, 1], float32 [S].
 
     Raises:
         NotMeasured: If the recording has no sound.
         MediaError: If it cannot be read.
     """
     samples = _sound_or_none(recording)
-    if samples is None:
+    if samples is None or not len(samples):
         raise NotMeasured("the file has no sound")
     if native or not probe(recording.video_path).video_codec:
         return samples
@@ -111,6 +137,9 @@ def _sound_or_none(recording: Recording) -> np.ndarray | None:
 
 def notes_on(recording: Recording) -> list[str]:
     """Says what a reader of the scores should know about a file.
+
+    Args:
+        recording: The file as it came, not its canonical encode.
 
     Returns:
         Sentences: other frame rate, sound that starts apart from the picture or lasts otherwise.

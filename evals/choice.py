@@ -24,7 +24,8 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
         Metrics of samples, metrics of sets.
 
     Raises:
-        InputError: If a name or the protocol is unknown; names the nearest.
+        InputError: If a name or the protocol is unknown, naming the nearest, or if they do not
+            go together.
     """
     everything: list[Metric | SetMetric] = [*METRICS, *SET_METRICS]
     _check_known(names, {metric.name for metric in everything}, "metric")
@@ -38,6 +39,8 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
         and (metric.protocol == protocol or protocol == "all"
              or (protocol == "default" and metric.is_default))
     ]  # fmt: skip
+    if not chosen:
+        raise InputError(f"none of {', '.join(names)} has the protocol {protocol!r}")
     return (
         [metric for metric in chosen if isinstance(metric, Metric)],
         [metric for metric in chosen if isinstance(metric, SetMetric)],
@@ -53,10 +56,17 @@ def _check_known(names: Sequence[str], known: set[str], what: str) -> None:
 
 
 def take_shard(items: Sequence[Item], shard: str) -> list[Item]:
-    """Returns part ``i/n`` of a list, i counted from 1; every n-th item, so that parts are alike.
+    """Takes every n-th item of a list, so that the n parts are alike.
+
+    Args:
+        items: The whole list.
+        shard: Which part, ``i/n`` with i counted from 1; empty for the whole list.
+
+    Returns:
+        The part, in the order of the list.
 
     Raises:
-        InputError: If the text is not ``i/n`` with 1 <= i <= n.
+        InputError: If the text is neither empty nor ``i/n`` with 1 <= i <= n.
     """
     if not shard:
         return list(items)

@@ -2,6 +2,7 @@
 
 import os
 import traceback
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -119,8 +120,11 @@ def unavailable(names: Iterable[str]) -> dict[str, Missing]:
 
 def reference_features(path: Path) -> dict[str, Arrays | Missing]:
     """Returns face and identity features of a reference picture, from the cache if there."""
-    key = f"{content_hash(path)}-picture"
     specs = [EXTRACTORS[name] for name in REFERENCE_EXTRACTORS if name in EXTRACTORS]
+    if not path.is_file():
+        reason = f"reference_path: there is no file {path.name}"
+        return {s.name: Missing(reason=reason, status="generation_failure") for s in specs}
+    key = f"{content_hash(path)}-picture"
     found = {spec.name: _read(_cache_path(key, spec)) for spec in specs}
     if all(arrays is not None for arrays in found.values()):
         return {name: arrays for name, arrays in found.items() if arrays is not None}
@@ -159,6 +163,13 @@ def _guarded(
         return {s.name: Missing(reason=why.reason, status=why.status) for s in specs}
     except MediaError as error:
         return {s.name: Missing(reason=str(error), status="generation_failure") for s in specs}
+    except Exception as error:  # a file that nobody thought of must not cost the other samples
+        missing = Missing(
+            reason=f"reading the file: {type(error).__name__}: {error}",
+            status="evaluator_failure",
+            log=traceback.format_exc(),
+        )
+        return {s.name: missing for s in specs}
 
 
 def _over_frames(
@@ -268,8 +279,11 @@ def _cache_path(key: str, spec: ExtractorSpec) -> Path:
 def _read(path: Path) -> Arrays | Missing | None:
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        return None  # damaged, e.g. by a full disk: measured again and written over
     if "missing_reason" in arrays:
         return Missing(
             reason=str(arrays["missing_reason"]),

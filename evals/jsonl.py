@@ -12,24 +12,40 @@ class InputError(ValueError):
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields ``("file:line", object)`` for each line that is not blank.
+    """Reads a JSONL file line by line; blank lines are skipped.
+
+    Args:
+        path: UTF-8 text.
+
+    Yields:
+        Place and object: ``file:line``, lines counted from 1, and the fields.
 
     Raises:
         InputError: If the file is missing, or a line is not a JSON object.
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        place = f"{path.name}:{number}"
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{place}: not JSON ({error})") from error
-        if not isinstance(value, dict):
-            raise InputError(f"{place}: one JSON object a line is wanted, got {value!r:.60}")
-        yield place, value
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if line.strip():
+            place = f"{path.name}:{number}"
+            yield place, _object(place, line)
+
+
+def _object(place: str, line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except UnicodeError as error:
+        raise InputError(f"{place}: not UTF-8 text ({error})") from error
+    except ValueError as error:
+        raise InputError(f"{place}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: one JSON object a line is wanted, got {value!r:.60}")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def check_fields(
@@ -65,6 +81,15 @@ def check_fields(
 
 def path_beside(place: str, name: str, value: str, folder: Path) -> Path:
     """Resolves a path of an input file against that file's folder; links are followed.
+
+    Args:
+        place: Of the line, for messages.
+        name: Of the field, for messages.
+        value: The path as written.
+        folder: Of the input file.
+
+    Returns:
+        The path, whether or not there is a file.
 
     Raises:
         InputError: If the path is absolute or climbs out with ``..``.

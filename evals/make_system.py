@@ -13,6 +13,12 @@ from evals.system import System, installed_systems
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     """Reads ``key=value`` pairs; values are JSON where they can be, else text.
 
+    Args:
+        pairs: As typed; of two with the same key the last counts.
+
+    Returns:
+        Keys to values.
+
     Raises:
         InputError: If a pair has no ``=``.
     """
@@ -30,6 +36,13 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 def make_system(name: str, settings: Mapping[str, Any]) -> System:
     """Makes an installed system.
+
+    Args:
+        name: Of an entry point in the group ``evals.systems``.
+        settings: Keyword arguments for what the entry point names.
+
+    Returns:
+        The system, ready to stream.
 
     Raises:
         InputError: If there is no such system, or it has no such setting or needs one.

@@ -1,5 +1,6 @@
 """The manifest: one JSON object a line for each video to be scored, whatever made it."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,8 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
         for name in ("video_path", "audio_path", "reference_path", "trace_path")
         if name in value
     }
-    error = next(
-        (f"{name}: there is no file {value[name]}" for name, p in paths.items() if not p.is_file()),
-        "",
-    )
+    missing = [name for name, p in paths.items() if not p.is_file() and name != "reference_path"]
+    error = f"{missing[0]}: there is no file {value[missing[0]]}" if missing else ""
     trace = None
     if "trace_path" in paths and not error:
         trace = _manifest_trace(paths["trace_path"], paths["video_path"])
@@ -106,6 +105,12 @@ def _manifest_trace(path: Path, video_path: Path) -> Trace | None:
 def read_arrivals(path: Path) -> tuple[Arrival, ...]:
     """Reads ``chunks.jsonl``: index, num_frames, num_samples, t_arrival_s of each chunk.
 
+    Args:
+        path: One chunk a line, indices from 0, times in seconds from the request.
+
+    Returns:
+        Arrivals in order.
+
     Raises:
         InputError: If a line breaks the format, or times or indices run backwards.
     """
@@ -114,6 +119,10 @@ def read_arrivals(path: Path) -> tuple[Arrival, ...]:
         check_fields(place, value, required=TRACE_FIELDS, optional={})  # type: ignore[arg-type]
         if value["index"] != len(arrivals):
             raise InputError(f"{place}: index {value['index']} should be {len(arrivals)}")
+        if not 0 <= value["t_arrival_s"] < math.inf:
+            raise InputError(f"{place}: t_arrival_s counts seconds from the request, from 0 on")
+        if min(value["num_frames"], value["num_samples"]) < 0:
+            raise InputError(f"{place}: a chunk cannot hold fewer than 0 frames or samples")
         if arrivals and value["t_arrival_s"] < arrivals[-1].t_s:
             raise InputError(f"{place}: t_arrival_s runs backwards")
         arrivals.append(

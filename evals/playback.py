@@ -48,6 +48,9 @@ def playback(
         prebuffer_s: Media that must have arrived before the first frame shows; playing starts at
             the first chunk that reaches it, or at the last.
 
+    Returns:
+        Start-up, stalls and playing time, in seconds.
+
     Source:
         Terms after ITU-T P.1203: initial loading delay and stalling events.
     """
@@ -75,6 +78,11 @@ def lateness_s(
     t_arrival_s: Float[np.ndarray, " K"], media_s: Float[np.ndarray, " K"], *, startup_s: float
 ) -> Float[np.ndarray, " K"]:
     """How long after its moment each chunk came, if playing started at ``startup_s``.
+
+    Args:
+        t_arrival_s: Arrival of each chunk, from the request.
+        media_s: Playing time of each chunk.
+        startup_s: When the first frame shows, from the request.
 
     Returns:
         Seconds; negative for chunks that were early.

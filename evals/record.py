@@ -65,11 +65,7 @@ class _Spool:
     shape: tuple[int, ...] = ()
 
     def add(self, chunk: AVChunk, t_arrival_s: float) -> None:
-        """Copies one chunk.
-
-        Raises:
-            MediaError: If the chunk breaks the contract of a stream.
-        """
+        """Copies one chunk; a chunk that breaks the contract of a stream is a `MediaError`."""
         if chunk.index != len(self.lines):
             raise MediaError(f"chunk {len(self.lines)} came with index {chunk.index}")
         self.shape = self.shape or chunk.frames.shape[1:]

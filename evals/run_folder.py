@@ -17,6 +17,12 @@ SCHEMA_VERSION = 1
 def recordings_of(run: Path) -> list[Recording]:
     """Reads what a run holds: recorded streams, and the samples of its manifest if it has one.
 
+    Args:
+        run: Run folder.
+
+    Returns:
+        Recorded streams in the order of their folders, then the manifest's samples.
+
     Raises:
         InputError: If there is neither, or a recording folder is damaged.
     """
@@ -37,6 +43,12 @@ def recording_folder(run: Path, system: str, suite: str, sample_id: str, seed: i
 
 def read_recording(folder: Path) -> Recording:
     """Reads a recording folder without decoding anything.
+
+    Args:
+        folder: Holds ``meta.json``, and picture, sound and arrivals unless the stream failed.
+
+    Returns:
+        The recording; one whose stream failed has an ``error`` and no trace.
 
     Raises:
         InputError: If files are missing or the chunks do not add up to what ``meta.json`` says.
@@ -86,7 +98,13 @@ def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """Reads ``run.json``; empty if there is none yet.
+    """Reads ``run.json``.
+
+    Args:
+        run: Run folder.
+
+    Returns:
+        Its entries; none if there is no such file yet.
 
     Raises:
         InputError: If it was written by a newer version.

@@ -33,6 +33,7 @@ def score_run(
     options: Options,
     progress: Progress,
     config: dict[str, Any] | None = None,
+    whole: Sequence[Recording] = (),
 ) -> list[ScoreRow]:
     """Scores recordings and writes rows, curves, summary and provenance into the run folder.
 
@@ -47,15 +48,22 @@ def score_run(
         options: Input, workers, reference set.
         progress: Told what is done.
         config: For ``run.json``.
+        whole: All that the run holds if ``recordings`` are one shard of it; earlier rows of the
+            others are kept.
 
     Returns:
         The rows that were computed now.
     """
     run.mkdir(parents=True, exist_ok=True)
     scored = score(
-        recordings, metrics=metrics, set_metrics=set_metrics, options=options, progress=progress
+        recordings,
+        metrics=metrics,
+        set_metrics=set_metrics,
+        options=options,
+        progress=progress,
+        whole=whole,
     )
-    rows, windows = _beside_earlier(run, recordings, scored)
+    rows, windows = _beside_earlier(run, whole or recordings, scored)
     write_scores(run / "scores.jsonl", rows)
     write_windows(run / "windows.csv", windows)
     write_summary(run / "summary.json", summaries_of(rows))
@@ -66,7 +74,7 @@ def score_run(
         **provenance(),
         **(config or {}),
         protocols={digest: params for digest, params in known.items() if digest in used},
-        notes={r.recording_id: notes for r in recordings if not r.error and (notes := notes_on(r))},
+        notes=_notes_beside_earlier(run, recordings, whole),
     )
     log = run / "errors.txt"
     log.unlink(missing_ok=True)
@@ -97,6 +105,16 @@ def _beside_earlier(
     rows = [row for row in read_scores(run / "scores.jsonl") if is_kept(row)]
     windows = [row for row in read_windows(run / "windows.csv") if is_kept(row)]
     return rows + scored.rows, windows + scored.windows
+
+
+def _notes_beside_earlier(
+    run: Path, recordings: Sequence[Recording], whole: Sequence[Recording]
+) -> dict[str, list[str]]:
+    others = {r.recording_id for r in whole} - {r.recording_id for r in recordings}
+    earlier = {r: notes for r, notes in read_run(run).get("notes", {}).items() if r in others}
+    return earlier | {
+        r.recording_id: notes for r in recordings if not r.error and (notes := notes_on(r))
+    }
 
 
 def _sample(row: ScoreRow | WindowRow) -> tuple[str, str, str, int]:

@@ -24,11 +24,10 @@ from evals.features import (
     reference_features,
     unavailable,
 )  # fmt: skip
-from evals.metrics.base import Context, Metric, NotMeasured, Score, protocol_hash
+from evals.metrics.base import Context, Metric, Score, protocol_hash
 from evals.recording import Recording
 from evals.results import SET_ID, ScoreRow, WindowRow, outcome
 from evals.set_metric import SetMetric
-from streamchar_ref.media import MediaError
 
 Progress = Callable[[str, int, int], None]
 """Told ``(what, done, total)``."""
@@ -73,6 +72,7 @@ def score(
     set_metrics: Sequence[SetMetric] = (),
     options: Options,
     progress: Progress = lambda what, done, total: None,
+    whole: Sequence[Recording] = (),
 ) -> Scored:
     """Scores recordings; each sample gets a row for each metric, whatever happens to it.
 
@@ -82,20 +82,23 @@ def score(
         set_metrics: With a value for every system and suite.
         options: Input, workers, reference set.
         progress: Told what is done.
+        whole: All that the run holds if ``recordings`` are one shard of it: whose reference
+            pictures a face is looked for among. Sets have no number from a shard.
 
     Returns:
         Rows, windows, protocols and logs.
     """
     names = _extractors_of([*metrics, *set_metrics])
     features = _all_features(recordings, names, options, progress)
-    context = Context(references=_references(recordings, features))
+    context = Context(references=_references(whole or recordings, names))
     scored = Scored(rows=[], windows=[], protocols={})
     for recording, view in zip(recordings, features, strict=True):
         for metric in metrics:
             found = _score_one(recording, metric, view, context, scored.logs)
             _add(scored, recording, metric, found, options)
+    is_shard = len(recordings) < len(whole)
     for set_metric in set_metrics:
-        _add_sets(scored, recordings, features, set_metric, options)
+        _add_sets(scored, recordings, features, set_metric, options, is_shard)
     scored.logs.extend(dict.fromkeys(log for view in features for log in view.logs()))
     return scored
 
@@ -110,9 +113,13 @@ def _score_one(
     try:
         return metric.score(recording, view, context)
     except Exception as error:  # the other rows are still made; this one says what happened
-        logs.append(traceback.format_exc())
-        reason = f"{metric.protocol}: {type(error).__name__}: {error}"
-        return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
+        return _evaluator_failure(metric, error, logs)
+
+
+def _evaluator_failure(metric: Metric | SetMetric, error: Exception, logs: list[str]) -> Score:
+    logs.append("".join(traceback.format_exception(error)))
+    reason = f"{metric.protocol}: {type(error).__name__}: {error}"
+    return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
 
 
 def _extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
@@ -203,8 +210,8 @@ def _watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> Non
 def _encode(recording: Recording) -> None:
     try:
         canonical(recording)
-    except MediaError:
-        return  # the extraction that follows meets it again and makes rows of it
+    except Exception:  # the extraction that follows meets it again and makes rows of it
+        return
 
 
 def _extract_job(
@@ -228,17 +235,14 @@ def _reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Array
     return {"reference_identity": reference_features(recording.reference_path)["identity"]}
 
 
-def _references(
-    recordings: Sequence[Recording], features: Sequence[FeatureView]
-) -> dict[str, np.ndarray]:
-    found = {}
-    for recording, view in zip(recordings, features, strict=True):
-        try:
-            embedding = view["reference_identity"]["embedding"]
-        except (NotMeasured, KeyError):
+def _references(recordings: Sequence[Recording], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Of several pictures of one identity the first by recording counts, whatever the order."""
+    found: dict[str, np.ndarray] = {}
+    for recording in sorted(recordings, key=lambda recording: recording.recording_id):
+        picture = _reference_of(recording, names).get("reference_identity")
+        if picture is None or isinstance(picture, Missing) or not len(picture["embedding"]):
             continue
-        if len(embedding):
-            found[recording.identity] = embedding[0]
+        found.setdefault(recording.identity, picture["embedding"][0])
     return found
 
 
@@ -299,15 +303,17 @@ def _add_sets(
     features: Sequence[FeatureView],
     metric: SetMetric,
     options: Options,
+    is_shard: bool,
 ) -> None:
     groups: dict[tuple[str, str], list[int]] = {}
-    for index, recording in enumerate(recordings):
-        groups.setdefault((recording.system, recording.suite), []).append(index)
+    for index in sorted(range(len(recordings)), key=lambda i: recordings[i].recording_id):
+        group = (recordings[index].system, recordings[index].suite)
+        groups.setdefault(group, []).append(index)
     for (system, suite), members in groups.items():
-        others = groups.get((options.reference_system, suite), [])
+        possible = groups.get((options.reference_system, suite), [])
         if system == options.reference_system:
-            others = []
-        reference = [i for i in others if not recordings[i].error]
+            possible = []
+        reference = [i for i in possible if not recordings[i].error]
         params = {
             "metric": metric.name,
             "protocol": metric.protocol,
@@ -316,10 +322,27 @@ def _add_sets(
             **feature_protocol(metric.needs, native=options.native),
         }
         usable = [features[i] for i in members if not recordings[i].error]
-        value = metric.score_set(
-            usable, [features[i] for i in reference], domain=recordings[members[0]].domain
-        )
+        if is_shard:
+            reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
+            value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
+        else:
+            others = [features[i] for i in reference]
+            domain = recordings[members[0]].domain
+            value = _score_set(metric, usable, others, domain, scored.logs)
         _row(scored, recordings[members[0]], metric, value, params, sample_id=SET_ID)
+
+
+def _score_set(
+    metric: SetMetric,
+    features: Sequence[FeatureView],
+    reference: Sequence[FeatureView],
+    domain: str,
+    logs: list[str],
+) -> Score:
+    try:
+        return metric.score_set(features, reference, domain=domain)
+    except Exception as error:  # as for a metric of samples
+        return _evaluator_failure(metric, error, logs)
 
 
 def _reference_name(

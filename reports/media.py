@@ -14,7 +14,7 @@ from evals.recording import Recording
 from streamchar_ref.media.decode import audio, frames, probe, scaled_size, video_start_s
 from streamchar_ref.media.encode import write_mp4
 
-SHORT_SIDE = 240
+SHORT_SIDE = 256
 MAX_PLAYED_S = 30
 STRIP_FRAMES = 8
 STRIP_SIDE = 128

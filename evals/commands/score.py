@@ -54,6 +54,7 @@ def score(
             options=Options(native=native, jobs=jobs or default_jobs(), reference_system=reference),
             progress=progress,
             config=config,
+            whole=recordings,
         )
     progress.close()
     counts = count_statuses(rows)

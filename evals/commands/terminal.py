@@ -10,6 +10,10 @@ from tqdm import tqdm
 from evals.jsonl import InputError
 from streamchar_ref.media import MediaError
 
+_IN_THE_WAY = (
+    FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError
+)  # fmt: skip
+
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
@@ -20,7 +24,7 @@ def usage_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, MediaError, FileNotFoundError) as error:
+    except (InputError, MediaError, *_IN_THE_WAY) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(code=2) from error
 

@@ -93,6 +93,9 @@ class ExtractorSpec:
     def make(self) -> Any:
         """Imports the module and makes the extractor.
 
+        Returns:
+            An extractor that follows the protocol of `track`.
+
         Raises:
             WeightsMissing: If its weights are not on this machine.
             ImportError: If a package it needs is not installed.

@@ -107,6 +107,9 @@ class Described(ABC):
     def check_domain(self, domain: str) -> None:
         """Refuses a network's judgement on pictures of another kind than it was trained on.
 
+        Args:
+            domain: Of the recording, ``real`` or ``world``.
+
         Raises:
             NotMeasured: If the domains differ.
         """
@@ -124,6 +127,14 @@ class Metric(Described):
     @abstractmethod
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Measures one recording and changes nothing.
+
+        Args:
+            recording: What to measure.
+            features: What the extractors in `needs` found in it.
+            context: What it may know beyond the recording.
+
+        Returns:
+            The value, what it was made of, and its curve if it has one.
 
         Raises:
             NotMeasured: If the number cannot be had; the reason goes into the row.

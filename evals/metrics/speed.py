@@ -1,6 +1,6 @@
 """Does the stream keep up with its own playback? Computed from arrival times alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,22 @@ class SpeedMetric(Metric):
         name: Of the metric.
         unit: Of its value.
         measure: From a warm trace with at least one chunk to a score.
-        params: Settings, for the protocol.
+        settings: What the protocol fixes beside the definition; nothing by default.
     """
 
     higher_is_better = False
 
-    def __init__(self, name: str, unit: str, measure: Measure, **params: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        unit: str,
+        measure: Measure,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name = name
         self.unit = unit
         self.protocol = f"{name}/arrivals@1"
-        self.params = {"definition": (measure.__doc__ or "").split("\n")[0], **params}
+        self.params = {"definition": (measure.__doc__ or "").split("\n")[0], **(settings or {})}
         self._measure = measure
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
@@ -120,13 +126,13 @@ def zero_stall_startup(trace: Trace) -> Score:
 
 
 SPEED_METRICS: tuple[Metric, ...] = (
-    SpeedMetric("rtf", "s/s", rtf, window_s=WINDOW_S),
+    SpeedMetric("rtf", "s/s", rtf, {"window_s": WINDOW_S}),
     SpeedMetric("rtf_steady", "s/s", rtf_steady),
     SpeedMetric("first_chunk_s", "s", first_chunk_s),
     SpeedMetric("chunk_p50_s", "s", _gap_percentile(50)),
     SpeedMetric("chunk_p95_s", "s", _gap_percentile(95)),
     SpeedMetric("chunk_p99_s", "s", _gap_percentile(99)),
     SpeedMetric("deadline_miss_rate", "1", deadline_miss_rate),
-    SpeedMetric("stall_s", "s", stall_s, prebuffer_s=0.0),
+    SpeedMetric("stall_s", "s", stall_s, {"prebuffer_s": 0.0}),
     SpeedMetric("zero_stall_startup_s", "s", zero_stall_startup),
 )

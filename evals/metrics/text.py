@@ -66,7 +66,8 @@ def compare_speech(
     """
     _require_english(recording)
     reference = normalise(recording.transcript, normaliser).split()
-    if not reference:
+    # The normaliser can leave a lone full stop of text that is nothing but punctuation.
+    if not any(sign.isalnum() for word in reference for sign in word):
         raise NotMeasured("the transcript has no words")
     words = normalise(str(heard["text"][0]), normaliser).split()
     raw_s = np.stack([heard["word_start_s"], heard["word_end_s"]], axis=1).astype(np.float64)

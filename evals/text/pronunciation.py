@@ -10,7 +10,13 @@ from streamchar_ref.weights import cache_folder
 
 
 def cached_phonemes(transcript: str) -> Sequence[str]:
-    """Returns the phonemes that an English transcript should sound as.
+    """Finds the phonemes that an English transcript should sound as.
+
+    Args:
+        transcript: As it was to be spoken.
+
+    Returns:
+        Phonemes of hama's set, in spoken order.
 
     Raises:
         ImportError: If the package ``hama``, whose pronouncing model it is, is not installed.

@@ -55,7 +55,8 @@ def _opened(path: Path) -> Iterator[av.container.InputContainer]:
     if not path.is_file():
         raise MediaError(f"{path.name}: there is no such file ({path})")
     try:
-        with av.open(str(path)) as container:
+        # Titles and comments need not be UTF-8; nothing here reads them.
+        with av.open(str(path), metadata_errors="replace") as container:
             yield container
     except av.error.FFmpegError as error:
         raise MediaError(
@@ -66,6 +67,12 @@ def _opened(path: Path) -> Iterator[av.container.InputContainer]:
 
 def probe(path: Path) -> MediaInfo:
     """Reads a file's headers.
+
+    Args:
+        path: Any file that FFmpeg's libraries read.
+
+    Returns:
+        What the headers say; nothing is decoded.
 
     Raises:
         MediaError: If the file is missing, unreadable, or has neither picture nor sound.
@@ -109,13 +116,19 @@ def frames(
         RGB frames.
 
     Raises:
-        MediaError: If the file cannot be read, has no picture, no frames, or far fewer frames
-            than its header promises.
+        MediaError: If the file cannot be read, has no picture, no frames, far fewer frames
+            than its header promises, or frames of several sizes.
     """
     held: list[np.ndarray] = []
+    size = None
     for frame, repeats in _timed_frames(path, fps):
         if repeats:
-            held += [_rgb(frame, short_side)] * repeats
+            pixels = _rgb(frame, short_side)
+            size = size or pixels.shape
+            if pixels.shape != size:
+                change = f"from {size[1]}x{size[0]} to {pixels.shape[1]}x{pixels.shape[0]}"
+                raise MediaError(f"{path.name}: frame size changes {change}")
+            held += [pixels] * repeats
         while len(held) >= batch:
             yield np.stack(held[:batch])
             held = held[batch:]

@@ -105,6 +105,11 @@ def write_mp4(
 def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
     """Writes 16-bit PCM; samples outside [-1, 1] are an error, not clipped.
 
+    Args:
+        path: A WAV file; written over if there is one.
+        samples: Mono, in [-1, 1].
+        sample_rate: Samples per second.
+
     Raises:
         MediaError: If a sample is NaN, infinite or outside [-1, 1].
     """

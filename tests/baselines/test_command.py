@@ -72,7 +72,11 @@ def test_an_mp4_at_the_end_is_taken_too(tmp_path: Path) -> None:
         ("(out / 'chunk_00000.npz').write_bytes(b'PK half')", "chunk_00000.npz cannot be read"),
         ("chunk(0); chunk(2)", "chunk_00002.npz is there but chunk_00001.npz is not"),
         ("(out / 'out.mp4').write_bytes(b'half')", "out.mp4: cannot be decoded"),
-        ("np.savez(out / 'chunk_00000.npz', frames=np.zeros(3), samples=np.zeros(3))", "uint8"),
+        (
+            "np.savez(out / 'a.npz', frames=np.zeros(3), samples=np.zeros(3))\n"
+            "(out / 'a.npz').rename(out / 'chunk_00000.npz')",
+            "uint8",
+        ),
     ],
 )
 def test_every_failure_keeps_the_log_and_says_why(tmp_path: Path, body: str, message: str) -> None:
@@ -97,6 +101,6 @@ def test_replay_gives_back_the_file_of_the_prompt(tmp_path: Path) -> None:
         '{"sample_id": "p", "system": "real", "video_path": "a.mp4", "transcript": "one two"}'
     )
     assert problems_with(Replay(str(manifest)), prompt()) == []
+    other = Prompt(prompt_id="q", transcript="", reference=prompt().reference)
     with pytest.raises(InputError, match="no sample 'q'"):
-        other = Prompt(prompt_id="q", transcript="", reference=prompt().reference)
         list(Replay(str(manifest)).stream(other, seed=0))

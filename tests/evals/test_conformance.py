@@ -1,6 +1,7 @@
 """Every metric and extractor keeps its contract."""
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_missing_features_become_the_reason_of_the_row(metric: Metric) -> None:
     if not metric.needs:
         pytest.skip("reads the arrival trace only")
     missing = Missing(reason="no face in any frame", status="not_applicable")
-    view = FeatureView({name: missing for name in metric.needs})
+    view = FeatureView(dict.fromkeys(metric.needs, missing))
     subject = Recording(
         sample_id="a", system="s", suite="u", transcript="two words", video_path=Path("none")
     )
@@ -75,7 +76,7 @@ def test_metrics_are_chosen_by_name_and_protocol() -> None:
 def test_shards_are_disjoint_and_whole() -> None:
     items = list(range(11))
     parts = [take_shard(items, f"{i}/3") for i in (1, 2, 3)]
-    assert sorted(sum(parts, [])) == items
+    assert sorted(chain.from_iterable(parts)) == items
     for wrong in ("0/3", "4/3", "x", "1/0", "1"):
         with pytest.raises(InputError, match="--shard"):
             take_shard(items, wrong)

@@ -53,7 +53,7 @@ def test_a_wrong_line_says_where_and_what(tmp_path: Path, line: object, message:
 
 
 def test_a_sample_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="m.jsonl:2: .* is there twice"):
+    with pytest.raises(InputError, match=r"m\.jsonl:2: .* is there twice"):
         load_manifest(manifest(tmp_path, GOOD, GOOD))
     assert len(load_manifest(manifest(tmp_path, GOOD, GOOD | {"seed": 1}))) == 2
 

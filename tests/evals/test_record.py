@@ -91,7 +91,7 @@ def test_what_was_streamed_is_what_is_read_back(tmp_path: Path) -> None:
     )
 
 
-BROKEN = {
+BROKEN: dict[str, list[object]] = {
     "raises": [0.1, ValueError("out of words")],
     "no chunks": [],
     "index jumps": [AVChunk(index=3, frames=np.zeros((1, 8, 8, 3), np.uint8),
@@ -120,7 +120,7 @@ MESSAGES = {
 def test_a_broken_stream_is_kept_as_a_failure_and_the_next_is_recorded(
     tmp_path: Path, fault: str
 ) -> None:
-    assert not record_one(Scripted(list(BROKEN[fault])), prompt("bad"), plan(tmp_path))
+    assert not record_one(Scripted(BROKEN[fault]), prompt("bad"), plan(tmp_path))
     assert record_one(Scripted([0.1]), prompt("good"), plan(tmp_path))
     bad, good = recordings_of(tmp_path)
     assert MESSAGES[fault] in bad.error
@@ -172,11 +172,11 @@ def test_a_damaged_recording_is_refused_with_its_folder(tmp_path: Path) -> None:
     chunks = recording_folder(tmp_path, "scripted", "s", "p", 0) / "chunks.jsonl"
     chunks.write_text(chunks.read_text().splitlines()[0] + "\n")
     with pytest.raises(
-        InputError, match="chunks hold 8 frames and 5120 samples, meta.json says 16"
+        InputError, match=r"chunks hold 8 frames and 5120 samples, meta\.json says 16"
     ):
         recordings_of(tmp_path)
     chunks.unlink()
-    with pytest.raises(InputError, match="chunks.jsonl is missing"):
+    with pytest.raises(InputError, match=r"chunks\.jsonl is missing"):
         recordings_of(tmp_path)
 
 
