@@ -8,7 +8,9 @@ under another name, then rename it. A chunk's arrival is when the harness has re
 """
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
@@ -87,7 +89,7 @@ class Command:
                     yield from self._read_mp4(work, out)
             finally:
                 if process.poll() is None:
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)  # what it started goes with it
                 process.wait()
 
     def _start(self, prompt: Prompt, seed: int, work: Path, out: Path) -> "subprocess.Popen[bytes]":
@@ -109,7 +111,11 @@ class Command:
         try:
             with (work / "log.txt").open("wb") as log:
                 return subprocess.Popen(
-                    words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                    words,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
         except OSError as error:
             raise CommandFailed(f"cannot start {words[0]!r}: {error}") from error

@@ -1,8 +1,10 @@
-"""What measuring costs: time per second of video and memory, each part in a process of its own."""
+"""What measuring costs: time per second of video and memory, each part in its own process."""
 
 import resource
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +16,7 @@ from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
 from evals.features import extract, limit_threads, unavailable
 from evals.metrics import METRICS, SET_METRICS
 from evals.recording import Recording
-from evals.score import default_jobs
+from evals.score import Options, default_jobs, score
 from streamchar_ref.media.decode import audio, frames, video_start_s
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import cache_folder
@@ -78,7 +80,7 @@ def _endless(source: Path, num_frames: int) -> Iterator[np.ndarray]:
 def bench_metrics(
     clip: Path, seconds: float, progress: Callable[[str, int, int], None]
 ) -> list[Cost]:
-    """Measures each extractor that can run here on one clip.
+    """Measures what the default suite runs on one clip, part by part and whole.
 
     Args:
         clip: An mp4.
@@ -86,16 +88,18 @@ def bench_metrics(
         progress: Told ``(part, done, total)``.
 
     Returns:
-        A row for the canonical encode, for decoding it, and for each extractor; an extractor that
-        reads another's results includes that one's cost.
+        A row for the canonical encode, for decoding it, for each extractor (one that reads
+        another's results includes that one's cost), and for the whole suite with a worker on each
+        core; the suite's memory is that of its largest process.
     """
-    runnable = [name for name in EXTRACTORS if name not in unavailable(EXTRACTORS)]
-    parts = ["encode", "decode", *runnable]
+    parts = ["encode", "decode", *_default_extractors(), "suite"]
     rows = []
     for done, part in enumerate(parts):
         progress(part, done, len(parts))
-        with get_context("spawn").Pool(1, initializer=limit_threads) as pool:
-            wall_s, peak_mb, grown_mb = pool.apply(_measure, (clip, part))
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), initializer=limit_threads
+        ) as pool:
+            wall_s, peak_mb, grown_mb = pool.submit(_measure, clip, part).result()
         rows.append(
             Cost(
                 part=part,
@@ -110,43 +114,39 @@ def bench_metrics(
     return rows
 
 
-def suite_seconds(rows: Sequence[Cost]) -> float:
-    """Longest chain of work of the default suite: the encode, then picture or sound, apart."""
-    wall = {row.part: row.wall_s for row in rows}
-    picture = [n for n in wall if n in EXTRACTORS and EXTRACTORS[n].track != "audio"]
-    sound = [n for n in wall if n in EXTRACTORS and EXTRACTORS[n].track == "audio"]
-    together = [sum(wall[name] for name in names) for names in (picture, sound)]
-    work = max(together) if default_jobs() > 1 else sum(together)
-    return wall["encode"] + work
+def _default_extractors() -> list[str]:
+    needed = {n for m in (*METRICS, *SET_METRICS) if m.is_default for n in m.needs}
+    absent = unavailable(EXTRACTORS)
+    return [name for name in EXTRACTORS if name in needed and name not in absent]
 
 
 def _measure(clip: Path, part: str) -> tuple[float, float, float]:
     recording = Recording(
-        sample_id="bench", system="bench", suite="bench", transcript="", video_path=clip
+        sample_id="bench", system="bench", suite="bench", transcript="hello", video_path=clip
     )
     before = _peak_mb()
+    for name in {"encode": ("canonical",), "suite": ("canonical", "features")}.get(part, ()):
+        shutil.rmtree(cache_folder() / name, ignore_errors=True)
     start = time.perf_counter()
     if part == "encode":
-        for old in (cache_folder() / "canonical").glob("*.mp4"):
-            old.unlink()
         canonical(recording)
     elif part == "decode":
         for _ in frames(canonical(recording), fps=FPS):
             pass
+    elif part == "suite":
+        metrics = [metric for metric in METRICS if metric.is_default]
+        sets = [metric for metric in SET_METRICS if metric.is_default]
+        options = Options(jobs=default_jobs())
+        score([recording], metrics=metrics, set_metrics=sets, options=options)
     else:
-        _forget(part)
+        shutil.rmtree(cache_folder() / "features", ignore_errors=True)
         extract(recording, [part], native=False)
     return time.perf_counter() - start, _peak_mb(), _peak_mb() - before
 
 
-def _forget(part: str) -> None:
-    for name in (part, *EXTRACTORS[part].after):
-        for old in (cache_folder() / "features").glob(f"*/*/{name}-*.npz"):
-            old.unlink()
-
-
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(one).ru_maxrss for one in who) / 1024
 
 
 def _feeds(part: str) -> str:

@@ -19,10 +19,12 @@ def _file_hash(path: Path) -> str:
     stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     memo = cache_folder() / "hashes" / name[:2] / f"{name}.json"
-    if memo.is_file():
+    try:
         known = json.loads(memo.read_text())
-        if known["stamp"] == stamp:
-            return str(known["sha256"])
+    except (FileNotFoundError, ValueError):  # a damaged one is written over
+        known = {"stamp": None}
+    if known["stamp"] == stamp:
+        return str(known["sha256"])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     write_atomically(memo, json.dumps({"stamp": stamp, "sha256": digest}).encode())

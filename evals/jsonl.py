@@ -1,10 +1,13 @@
 """Strict JSON-lines input: errors name file, line, and the field that was probably meant."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+_FOLDER_NAME = re.compile(r"[^/\\\x00-\x1f]+")
 
 
 class InputError(ValueError):
@@ -77,6 +80,22 @@ def check_fields(
     missing = [name for name in required if name not in value]
     if missing:
         raise InputError(f"{place}: field {missing[0]!r} is missing")
+
+
+def check_folder_name(place: str, name: str, value: Any) -> None:
+    """Refuses what cannot name a folder of a run, or would name another than meant.
+
+    Args:
+        place: Of the line, for messages.
+        name: Of the field, for messages.
+        value: What was given.
+
+    Raises:
+        InputError: If ``value`` is no text, is empty, or has slashes or control characters.
+    """
+    is_name = isinstance(value, str) and _FOLDER_NAME.fullmatch(value)
+    if not is_name or value in {".", "..", "*"}:
+        raise InputError(f"{place}: {name} {value!r} cannot name a folder")
 
 
 def path_beside(place: str, name: str, value: str, folder: Path) -> Path:

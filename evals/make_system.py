@@ -50,8 +50,8 @@ def make_system(name: str, settings: Mapping[str, Any]) -> System:
     systems = installed_systems()
     if name not in systems:
         near = get_close_matches(name, systems, 1)
-        hint = f"did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown system {name!r}; {hint} installed: {', '.join(sorted(systems))}")
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"unknown system {name!r}; {hint}installed: {', '.join(sorted(systems))}")
     make = systems[name].load()
     parameters = inspect.signature(make).parameters
     for key in settings:

@@ -1,11 +1,10 @@
 """The manifest: one JSON object a line for each video to be scored, whatever made it."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
-from evals.jsonl import InputError, check_fields, path_beside, read_objects
+from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
 from evals.recording import Arrival, Recording, Trace
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import probe
@@ -23,7 +22,6 @@ OPTIONAL: dict[str, Any] = {
 }
 TRACE_FIELDS = {"index": int, "num_frames": int, "num_samples": int, "t_arrival_s": (int, float)}
 DOMAINS = ("real", "world")
-_NAME = re.compile(r"[^/\\\x00-\x1f]+")
 
 
 def load_manifest(path: Path) -> list[Recording]:
@@ -52,8 +50,7 @@ def load_manifest(path: Path) -> list[Recording]:
 
 def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
     for field in ("sample_id", "system"):
-        if not _NAME.fullmatch(value[field]) or value[field] in {".", "..", "*"}:
-            raise InputError(f"{place}: {field} {value[field]!r} cannot name a folder")
+        check_folder_name(place, field, value[field])
     groups = value.get("groups", {})
     if not all(isinstance(item, str) for item in groups.values()):
         raise InputError(f"{place}: groups are names to text, e.g. {{'identity': 'anna'}}")

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from evals.content import write_atomically
-from evals.jsonl import InputError
+from evals.jsonl import InputError, check_folder_name
 from evals.provenance import device
 from evals.run_folder import recording_folder
 from evals.system import Prompt, System
@@ -117,8 +117,11 @@ def record(
         Counts: ``recorded``, ``failed``, ``kept`` (there already).
 
     Raises:
-        InputError: If the folder holds a recording made with other settings.
+        InputError: If the folder holds a recording made with other settings, or the system or
+            suite has a name that no folder can have.
     """
+    check_folder_name("system", "name", system.name)
+    check_folder_name("suite", "name", plan.suite)
     counts = {"recorded": 0, "failed": 0, "kept": 0}
     todo = []
     for prompt in prompts:
@@ -175,6 +178,8 @@ def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clo
 
 
 def _write_media(folder: Path, spool: _Spool, system: System) -> None:
+    if not (system.fps > 0 and system.sample_rate > 0):
+        raise MediaError(f"fps {system.fps} and sample_rate {system.sample_rate} must be above 0")
     write_lossless(folder / "video.mkv", spool.frames(), fps=system.fps)
     samples = np.concatenate(spool.samples)
     write_wav(folder / "audio.wav", samples, sample_rate=system.sample_rate)

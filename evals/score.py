@@ -4,7 +4,8 @@ import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
@@ -19,9 +20,9 @@ from evals.features import (
     Missing,
     extract,
     feature_protocol,
-    limit_threads,
     load,
     reference_features,
+    start_worker,
     unavailable,
 )  # fmt: skip
 from evals.metrics.base import Context, Metric, Score, protocol_hash
@@ -161,24 +162,56 @@ def _run_jobs(
     jobs = [(index, group) for index, names in todo.items() for group in _by_track(names)]
     with _executor(min(options.jobs, len(jobs))) as pool:
         if not options.native:
-            encodes = [pool.submit(_encode, recordings[index]) for index in todo]
+            encodes = [_submit(pool, _encode, recordings[index]) for index in todo]
             _watch(encodes, "encoding", progress)
         futures = [
-            pool.submit(_extract_job, recordings[index], group, options.native)
+            _submit(pool, _extract_job, recordings[index], group, options.native)
             for index, group in jobs
         ]
         _watch(futures, "measuring", progress)
         for (index, group), future in zip(jobs, futures, strict=True):
-            failed = future.result()
+            try:
+                failed = future.result()
+            except BrokenProcessPool:
+                failed = _extract_alone(recordings[index], group, options.native)
             found = load(recordings[index], group, native=options.native)
             yield index, {**found, **failed}
+
+
+def _submit(pool: Executor, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """As ``pool.submit``; a pool that has broken already shows it in the future."""
+    try:
+        return pool.submit(work, *arguments)
+    except BrokenProcessPool as error:
+        future: Future[Any] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _extract_alone(
+    recording: Recording, names: Sequence[str], native: bool
+) -> dict[str, Arrays | Missing]:
+    """Tries again in a process of its own: any job may have ended the worker of all."""
+    try:
+        with _workers(1) as pool:
+            failed: dict[str, Arrays | Missing] = pool.submit(
+                _extract_job, recording, names, native
+            ).result()
+            return failed
+    except BrokenProcessPool:
+        reason = "the process that measured it was ended; did the machine run out of memory?"
+        return dict.fromkeys(names, Missing(reason=reason, status="evaluator_failure"))
 
 
 def _executor(jobs: int) -> Executor:
     if jobs <= 1:
         return _Here()
+    return _workers(jobs)
+
+
+def _workers(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        max_workers=jobs, mp_context=get_context("spawn"), initializer=limit_threads
+        max_workers=jobs, mp_context=get_context("spawn"), initializer=start_worker
     )
 
 
@@ -203,7 +236,7 @@ def _by_track(names: Sequence[str]) -> list[list[str]]:
 def _watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> None:
     for done, future in enumerate(futures):
         progress(what, done, len(futures))
-        future.result()
+        wait([future])
     progress(what, len(futures), len(futures))
 
 

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
-from evals.jsonl import InputError, check_fields, path_beside, read_objects
+from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
 from evals.system import Prompt, TextPiece
 
 SUITES = Path(__file__).parent / "suites"
@@ -97,9 +97,7 @@ def _check(entry: dict[str, Any], place: str) -> None:
     check_fields(place, entry, required=_REQUIRED, optional=_OPTIONAL)
     if not entry.get("transcript"):
         raise InputError(f"{place}: field 'transcript' is missing or empty")
-    prompt_id = entry["prompt_id"]
-    if not prompt_id or set(prompt_id) & set("/\\") or prompt_id.startswith("."):
-        raise InputError(f"{place}: prompt_id {prompt_id!r} cannot name a folder")
+    check_folder_name(place, "prompt_id", entry["prompt_id"])
     if ("reference_path" in entry) == ("character" in entry):
         raise InputError(f"{place}: give either 'reference_path' or 'character'")
     if entry.get("character", 0) < 0 or entry.get("seed", 0) < 0:

@@ -27,7 +27,7 @@ def metrics(
 
     Example: streamchar bench metrics --video clip.mp4 --seconds 60
     """
-    from evals.bench import bench_metrics, looped_clip, suite_seconds
+    from evals.bench import bench_metrics, looped_clip
 
     progress = ProgressBar()
     tables: dict[str, Any] = {"device": device()}
@@ -38,10 +38,7 @@ def metrics(
         for text in seconds.split(","):
             clip = looped_clip(video, float(text), Path(scratch) / "clips")
             rows = bench_metrics(clip, float(text), progress)
-            tables[f"{text} s"] = {
-                "parts": [asdict(row) for row in rows],
-                "suite_s": round(suite_seconds(rows), 1),
-            }
+            tables[f"{text} s"] = [asdict(row) for row in rows]
     progress.close()
     if as_json:
         typer.echo(json.dumps(tables, indent=1))
@@ -67,8 +64,8 @@ def numerics(
 def _print(tables: dict[str, Any]) -> None:
     typer.echo(tables.pop("device"))
     for length, table in tables.items():
-        typer.echo(f"\n{length} of video; default suite about {table['suite_s']} s")
-        _table(table["parts"])
+        typer.echo(f"\n{length} of video")
+        _table(table)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> None:

@@ -46,6 +46,9 @@ def score(
     with usage_errors():
         folder, recordings, config = _input(run, manifest, out)
         chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
+        known = sorted({recording.system for recording in recordings})
+        if reference and reference not in known:
+            raise InputError(f"--reference {reference!r} is none of: {', '.join(known)}")
         rows = score_run(
             folder,
             take_shard(recordings, shard),

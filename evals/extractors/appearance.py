@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 DETAIL_PX = 256
 """Short side on which sharpness is measured, so that it does not depend on the video's size."""
@@ -89,11 +89,17 @@ def _shrink(frame: UInt8[np.ndarray, "H W 3"], short_side: int) -> UInt8[np.ndar
 
 def _look(
     detail: np.ndarray, small: np.ndarray, luma: np.ndarray
-) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"], float, float, float]:
+) -> tuple[list[float], list[float], float, float, float]:
     """Returns mean and deviation of Lab, saturation, exposure and sharpness of a frame."""
     pixels = small.astype(np.float32) / 255
     mean, deviation = cv2.meanStdDev(cv2.cvtColor(pixels, cv2.COLOR_RGB2Lab))
     saturation = float(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)[..., 1].mean())
     grey = cv2.cvtColor(detail, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).var(dtype=np.float64))
-    return mean.ravel(), deviation.ravel(), saturation, float(luma.mean()) / 255, sharpness
+    return (
+        mean.ravel().tolist(),
+        deviation.ravel().tolist(),
+        saturation,
+        float(luma.mean()) / 255,
+        sharpness,
+    )

@@ -59,7 +59,7 @@ def write_mp4(
     fps: float,
     sample_rate: int,
     crf: int = 18,
-    preset: str = "veryfast",
+    preset: str = "superfast",
 ) -> int:
     """Writes an mp4 that plays anywhere: H.264 4:2:0 and AAC.
 
