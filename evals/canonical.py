@@ -26,7 +26,7 @@ CANONICAL: dict[str, Any] = {
     "fps": FPS,
     "short_side": SHORT_SIDE,
     "width_grid": WIDTH_GRID,
-    "video": "h264 crf 18 superfast yuv420p",
+    "video": "h264 crf 18 veryfast yuv420p",
     "audio": "aac 128k mono 16000 Hz",
 }
 NATIVE: dict[str, Any] = {"name": "native@1", "fps": FPS, "audio": "mono 16000 Hz"}

@@ -7,6 +7,9 @@ from torchmetrics import Metric
 
 from evals.text.align import align
 from evals.text.normalise import normalise
+from evals.torchmetrics_video import FrechetDistance, SyncScores
+
+__all__ = ["FrechetDistance", "SyncScores", "WordErrors"]
 
 
 class WordErrors(Metric):

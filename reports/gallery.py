@@ -20,8 +20,8 @@ from reports.load import Runs
 
 MAX_STRIPS = 16
 MAX_TRACES = 8
-MIN_POINTS = 3
-"""Of a curve that is drawn unasked: two points of a short clip say little."""
+MIN_POINTS = 5
+"""Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
 # The numbers a reader asks for first: one or two of each axis, those that exist are drawn.
 _MAIN = ("wer", "mesh_sync", "sync_c", "id_distance", "id_drift", "voice_similarity", "rtf")

@@ -23,15 +23,15 @@ class AppearanceParams:
         window_s: Length of a window, and time from one to the next.
         min_motion_percent_per_s: Frames around which the fastest 5 % of pixels move less, in
             percent of the picture's height per second, stand still. A frozen picture stays below
-            0.31 in the canonical encode, a drawn character that idles is above 0.49, a person who
-            pauses above 1.3.
+            0.30 in the canonical encode, a drawn character that idles is above 0.54, a person
+            who pauses above 2.8.
         still_frames: Frames around each over which that is averaged: the codec's refresh of a
-            still picture is one or two frames long, and low frame rates repeat frames.
+            still picture is a few frames long, and low frame rates repeat frames.
     """
 
     window_s: float = 2.0
     min_motion_percent_per_s: float = 0.4
-    still_frames: int = 9
+    still_frames: int = 25
 
 
 class _Drift(Metric):

@@ -42,18 +42,17 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
         if row.ci_low is not None and row.ci_high is not None:
             low, high = row.ci_low * scale, row.ci_high * scale
             ax.plot([low, high], [place, place], color="#222222", lw=1.0, solid_capstyle="butt")
-            end = high if value >= 0 else low
+            end = max(value, high)
         ax.annotate(
             text,
-            (end, place),
-            xytext=(3 if value >= 0 else -3, 0),
+            (max(end, 0), place),
+            xytext=(3, 0),
             textcoords="offset points",
             va="center",
-            ha="left" if value >= 0 else "right",
             fontsize=7,
         )
     ax.set_yticks(range(len(ordered)), [row.system for row in ordered])
-    ax.invert_yaxis()
+    ax.set_ylim(len(ordered) - 0.5, -0.5)  # whole rows also for systems without a bar
     ax.margins(x=0.18)
     ax.grid(False, axis="y")
     if ordered:

@@ -13,7 +13,7 @@ from reports.figures.style import BAD, COLOURS, WARN
 
 # equal, sub, del, ins are the edit operations that turn the script into what was heard.
 OPERATIONS = {
-    "equal": ("said", "#c9d3da"),
+    "equal": ("said", "#93a5b1"),
     "sub": ("other word", WARN),
     "del": ("skipped", BAD),
     "ins": ("added or repeated", COLOURS[0]),

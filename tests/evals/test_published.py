@@ -18,7 +18,7 @@ from evals.metrics.published import (
 )
 from evals.recording import Recording
 from evals.syncnet import score_embeddings, shifted_distances
-from evals.torchmetrics_video import FrechetDistance, SyncScores
+from evals.torchmetrics import FrechetDistance, SyncScores
 
 
 def recording(domain: str = "real") -> Recording:
