@@ -282,7 +282,7 @@ def _read(path: Path) -> Arrays | Missing | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (ValueError, EOFError, zipfile.BadZipFile):
         return None  # damaged, e.g. by a full disk: measured again and written over

@@ -22,7 +22,7 @@ from PIL import Image
 from evals.content import write_atomically
 from evals.jsonl import InputError, check_folder_name
 from evals.provenance import device
-from evals.run_folder import recording_folder
+from evals.run_folder import read_json, recording_folder
 from evals.system import Prompt, System
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless, write_wav
@@ -199,7 +199,7 @@ def _is_kept(system: System, prompt: Prompt, plan: Plan) -> bool:
     folder = recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
     if not (folder / "meta.json").is_file():
         return False
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    meta = read_json(folder / "meta.json")
     for field_name, now in (
         ("prompt_hash", prompt_hash(prompt)),
         ("settings", dict(plan.settings)),

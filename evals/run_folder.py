@@ -12,6 +12,7 @@ from evals.manifest import load_manifest, read_arrivals
 from evals.recording import Recording, Trace
 
 SCHEMA_VERSION = 1
+_MEND = "delete the folder and record this sample again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
@@ -53,7 +54,7 @@ def read_recording(folder: Path) -> Recording:
     Raises:
         InputError: If files are missing or the chunks do not add up to what ``meta.json`` says.
     """
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    meta = read_json(folder / "meta.json")
     error_path = folder / "error.txt"
     error = ""
     if error_path.is_file():
@@ -80,13 +81,13 @@ def read_recording(folder: Path) -> Recording:
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
     for name in ("video.mkv", "audio.wav", "chunks.jsonl"):
         if not (folder / name).is_file():
-            raise InputError(f"{folder}: {name} is missing; record this sample again")
+            raise InputError(f"{folder}: {name} is missing; {_MEND}")
     arrivals = read_arrivals(folder / "chunks.jsonl")
     counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"{folder}: chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; record this sample again"
+            f"{meta['num_frames']} and {meta['num_samples']}; {_MEND}"
         )
     return Trace(
         arrivals=arrivals,
@@ -112,9 +113,18 @@ def read_run(run: Path) -> dict[str, Any]:
     path = run / "run.json"
     if not path.is_file():
         return {}
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
+    return content
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a file that the harness wrote; one that was damaged since is an `InputError`."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: damaged, not JSON ({error})") from error
     return content
 
 

@@ -10,14 +10,14 @@ from reports.numbers import NOT_APPLICABLE, number, rounded
 from reports.render import escape_markdown
 
 _HEADS = (
-    "suite", "metric", "system", "against", "difference", "95 % interval", "p", "p (Holm)", "pairs",
-    "verdict",
+    "suite", "metric", "protocol", "system", "against", "difference", "95 % interval", "p",
+    "p (Holm)", "pairs", "verdict",
 )  # fmt: skip
 
 
 def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
     """Prints a line for each comparison; differences are system minus against."""
-    lines = [" | ".join(_HEADS), " | ".join(["---"] * 4 + ["---:"] * 5 + ["---"])]
+    lines = [" | ".join(_HEADS), " | ".join(["---"] * 5 + ["---:"] * 5 + ["---"])]
     lines += [" | ".join(map(escape_markdown, _cells(one))) for one in in_print_order(comparisons)]
     notes = [
         "Difference: system minus against, weighted mean over pairs; interval: paired bootstrap; "
@@ -70,6 +70,7 @@ def _cells(one: Comparison) -> list[str]:
     return [
         one.suite,
         f"{label_of(one.metric)}{one.mark} {unit}".strip(),
+        one.protocol,
         one.system,
         one.against,
         *difference_text(one),

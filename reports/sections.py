@@ -216,7 +216,13 @@ def _pair_row(one: Comparison) -> Html:
     delta, interval = difference_text(one)
     return el(
         "tr",
-        el("td", label_of(one.metric) + one.mark, el("span", f" {unit}", class_="unit")),
+        el(
+            "td",
+            label_of(one.metric) + one.mark,
+            el("span", f" {unit}", class_="unit"),
+            el("br"),
+            el("span", one.protocol, class_="mono"),
+        ),
         el("td", one.system, class_="left"),
         el("td", one.against, class_="left"),
         el("td", delta),

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
+from evals.extractors.one_thread import one_thread
 from evals.extractors.pinned import pinned_file
 
 FEATURE_SIZE = 400
@@ -67,6 +68,7 @@ class I3dExtractor:
             "start_frame": self._clip_frames * np.arange(count),
         }
 
+    @one_thread()
     @torch.inference_mode()
     def _embed(self, frames: UInt8[np.ndarray, "T H W 3"]) -> np.ndarray:
         clip = torch.from_numpy(frames.transpose(3, 0, 1, 2)[None].copy())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evals.extractors import FPS
 from evals.extractors.lite0_network import FEATURE_SIZE, load_lite0
+from evals.extractors.one_thread import one_thread
 from streamchar_ref.weights import locate
 
 SIDE = 224
@@ -54,6 +55,7 @@ class Lite0Extractor:
             "frame": np.array(self._frames, np.int64),
         }
 
+    @one_thread()
     @torch.inference_mode()
     def _embed(self, frame: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
         features: np.ndarray = self._network(network_input(frame)).numpy()

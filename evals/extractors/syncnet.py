@@ -22,6 +22,7 @@ from evals.extractors.face_crop import (
     resize,
 )
 from evals.extractors.mfcc import mfcc
+from evals.extractors.one_thread import one_thread
 from evals.extractors.pinned import pinned_file
 from evals.extractors.syncnet_network import (
     CROP_SIZE,
@@ -152,6 +153,7 @@ class MouthEmbedder:
         size = self._network.embedding_size
         return np.concatenate([np.zeros((0, size), np.float32), *self._embeddings])
 
+    @one_thread()
     @torch.inference_mode()
     def _embed(self) -> None:
         bgr = np.stack(self._held)[..., ::-1].transpose(3, 0, 1, 2)
@@ -159,6 +161,7 @@ class MouthEmbedder:
         self._embeddings.append(self._network.embed_mouth(frames).numpy())
 
 
+@one_thread()
 @torch.inference_mode()
 def embed_sound(
     network: SyncNet,

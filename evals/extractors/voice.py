@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.mel import mel_spectrogram
+from evals.extractors.one_thread import one_thread
 from streamchar_ref.weights import locate
 
 NUM_MELS = 40
@@ -96,6 +97,7 @@ def load_encoder(path: str) -> SpeakerEncoder:
     return encoder.eval()
 
 
+@one_thread()
 @torch.inference_mode()
 def embed(encoder: SpeakerEncoder, windows: list[np.ndarray]) -> Float32[np.ndarray, "K 256"]:
     """Embeds mel windows, a fixed number at a time so that results do not depend on batching."""

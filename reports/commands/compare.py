@@ -39,8 +39,9 @@ def compare(
         "compare.csv": pairs_csv(found),
         "compare.md": pairs_markdown(found),
     }
-    for name, text in content.items():
-        write_atomically(out / name, text.encode())
+    with usage_errors():
+        for name, text in content.items():
+            write_atomically(out / name, text.encode())
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
     typer.echo("\n".join([*files.missing, _in_short(found)]), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)

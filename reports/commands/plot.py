@@ -48,7 +48,7 @@ def plot(
             width=width,
             metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
         )
-    paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
+        paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
     typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
     typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
     if not paths:

@@ -1,6 +1,7 @@
 """Programs in their own environment: chunks, an mp4, and every way to fail."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,29 @@ def test_every_failure_keeps_the_log_and_says_why(tmp_path: Path, body: str, mes
     with pytest.raises(CommandFailed) as error:
         list(system.stream(prompt(), seed=0))
     assert message in str(error.value)
+
+
+def test_what_a_stopped_program_started_is_stopped_too(tmp_path: Path) -> None:
+    body = (
+        "import subprocess; child = subprocess.Popen(['sleep', '60'])\n"
+        "print('child', child.pid, flush=True); time.sleep(60)"
+    )
+    system = command(tmp_path, body, timeout_s=2.0)
+    with pytest.raises(CommandFailed) as error:
+        list(system.stream(prompt(), seed=0))
+    pid = int(str(error.value).split("child ")[1].split()[0])
+    for _ in range(100):
+        if not _is_running(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("the child is still running")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_program_that_does_not_exist_says_so() -> None:

@@ -73,6 +73,11 @@ def test_metrics_are_chosen_by_name_and_protocol() -> None:
         choose_metrics([], "wer/nonesuch@9")
 
 
+def test_a_protocol_of_another_metric_is_refused() -> None:
+    with pytest.raises(InputError, match="none of wer has the protocol 'cer/whisper-base@1'"):
+        choose_metrics(["wer"], "cer/whisper-base@1")
+
+
 def test_shards_are_disjoint_and_whole() -> None:
     items = list(range(11))
     parts = [take_shard(items, f"{i}/3") for i in (1, 2, 3)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from evals.features import Missing, reference_features
 from evals.jsonl import InputError
 from evals.manifest import load_manifest, read_arrivals
 
@@ -42,6 +43,9 @@ def test_a_line_becomes_a_recording(tmp_path: Path) -> None:
         (GOOD | {"groups": {"identity": 3}}, "groups are names to text"),
         (GOOD | {"groups": {"domain": "cartoon"}}, "groups.domain is one of real, world"),
         ("{not json", "not JSON"),
+        ('{"sample_id": NaN}', "not JSON (NaN is no number)"),
+        (GOOD | {"transcript": "half \ud800"}, "not UTF-8 text"),
+        (GOOD | {"system": ""}, "cannot name a folder"),
         ("[1]", "one JSON object a line"),
     ],
 )
@@ -63,6 +67,31 @@ def test_an_empty_or_missing_manifest_is_refused(tmp_path: Path) -> None:
         load_manifest(manifest(tmp_path, ""))
     with pytest.raises(InputError, match="no such file"):
         load_manifest(tmp_path / "none.jsonl")
+
+
+def test_byte_order_marks_crlf_and_line_separators_are_read(tmp_path: Path) -> None:
+    path = manifest(tmp_path)
+    lines = [GOOD | {"transcript": "one\u2028two"}, GOOD | {"sample_id": "b"}]
+    text = "\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n")
+    assert [r.transcript for r in load_manifest(path)] == ["one\u2028two", "hello"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_is_named_with_its_line(tmp_path: Path, encoding: str) -> None:
+    path = manifest(tmp_path)
+    line = json.dumps(GOOD | {"transcript": "caf\u00e9"}, ensure_ascii=False)
+    path.write_bytes(line.encode(encoding))
+    with pytest.raises(InputError, match=r"m\.jsonl:1: not UTF-8"):
+        load_manifest(path)
+
+
+def test_a_missing_reference_picture_costs_only_what_needs_it(tmp_path: Path) -> None:
+    (found,) = load_manifest(manifest(tmp_path, GOOD | {"reference_path": "none.png"}))
+    assert found.error == ""
+    missing = reference_features(found.reference_path or tmp_path)["identity"]
+    assert isinstance(missing, Missing)
+    assert missing.reason == "reference_path: there is no file none.png"
 
 
 def test_a_missing_video_is_kept_as_a_failed_sample(tmp_path: Path) -> None:
@@ -92,3 +121,7 @@ def test_arrivals_must_run_forward(tmp_path: Path) -> None:
     path.write_text(json.dumps(line | {"index": 1}))
     with pytest.raises(InputError, match="should be 0"):
         read_arrivals(path)
+    for wrong in ({"t_arrival_s": -1.0}, {"t_arrival_s": 1e999}, {"num_frames": -8}):
+        path.write_text(json.dumps(line | wrong).replace("Infinity", "1e999"))
+        with pytest.raises(InputError, match=r"chunks\.jsonl:1: .*(from 0 on|fewer than 0)"):
+            read_arrivals(path)

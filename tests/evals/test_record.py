@@ -180,6 +180,24 @@ def test_a_damaged_recording_is_refused_with_its_folder(tmp_path: Path) -> None:
         recordings_of(tmp_path)
 
 
+def test_a_damaged_meta_file_is_named(tmp_path: Path) -> None:
+    record(Scripted([0.1]), [prompt()], plan(tmp_path))
+    (recording_folder(tmp_path, "scripted", "s", "p", 0) / "meta.json").write_text("{")
+    with pytest.raises(InputError, match=r"meta\.json: damaged"):
+        recordings_of(tmp_path)
+    with pytest.raises(InputError, match=r"meta\.json: damaged"):
+        record(Scripted([0.1]), [prompt()], plan(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "", "*", 5])
+def test_a_name_that_leaves_the_run_folder_is_refused(tmp_path: Path, name: object) -> None:
+    system = Scripted([0.1])
+    system.name = name  # type: ignore[assignment]
+    with pytest.raises(InputError, match="cannot name a folder"):
+        record(system, [prompt()], plan(tmp_path / "run"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_recording_twice_gives_the_same_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         clock = Clock()

@@ -81,6 +81,8 @@ def test_a_picture_beside_the_suite_is_read(tmp_path: Path) -> None:
         (WORLD | {"character": True}, "own.jsonl:2.*character"),
         (WORLD | {"character": -1}, "own.jsonl:2.*seeds"),
         (WORLD | {"prompt_id": "../b"}, "own.jsonl:2.*folder"),
+        (WORLD | {"prompt_id": "*"}, "own.jsonl:2.*folder"),
+        (WORLD | {"prompt_id": "a\nb"}, "own.jsonl:2.*folder"),
         (WORLD | {"transcript": [{"t_s": 0, "txt": "x"}]}, "own.jsonl:2.*'txt'"),
         (WORLD | {"transcript": ["x"]}, "own.jsonl:2.*piece"),
         (

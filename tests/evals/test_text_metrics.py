@@ -81,9 +81,10 @@ def test_torchmetrics_class_normalises_and_resets() -> None:
 def test_a_transcript_without_words_is_unscored_with_a_reason(metric: Metric) -> None:
     if metric.name == "phoneme_error_rate":
         pytest.importorskip("hama", reason="hama is not installed")
-    score = measure(metric, "", "hello")
-    assert math.isnan(score.value)
-    assert score.reason == "the transcript has no words"
+    for transcript in ("", "... --- !!!"):
+        score = measure(metric, transcript, "hello")
+        assert math.isnan(score.value)
+        assert score.reason == "the transcript has no words"
 
 
 @pytest.mark.parametrize("metric", TEXT_METRICS, ids=lambda metric: metric.protocol)

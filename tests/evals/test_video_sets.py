@@ -227,3 +227,20 @@ def test_centred_clips_have_one_size_and_range(shape: tuple[int, int]) -> None:
     assert clip.shape == (1, 3, 16, 224, 224)
     assert clip.min() == -1
     assert clip[0, 0, 0, 100:124, 100:124].max() > -0.9  # the middle stays in the middle
+
+
+@needs_weights
+def test_threads_do_not_change_a_bit_of_the_features() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 96, 96, 3), dtype=np.uint8)
+
+    def features(num_threads: int) -> bytes:
+        torch.set_num_threads(num_threads)
+        extractor = Lite0Extractor()
+        extractor.update(pixels, {})
+        return extractor.finish()["features"].tobytes()
+
+    before = torch.get_num_threads()
+    try:
+        assert len({features(count) for count in (1, 2, 3)}) == 1
+    finally:
+        torch.set_num_threads(before)

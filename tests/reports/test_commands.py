@@ -46,6 +46,8 @@ def test_table_prints_summaries_as_json(folder: Path, capsys: pytest.CaptureFixt
         ("plot", "RUN", "--width", "poster"),
         ("compare", "RUN", "--against", "ourz", "--out", "RUN/out"),
         ("report", "nowhere", "--out", "RUN/page.html"),
+        ("compare", "RUN", "--out", "RUN/scores.jsonl"),
+        ("plot", "RUN", "--kind", "bars", "--out", "RUN/scores.jsonl"),
     ],
 )
 def test_wrong_use_exits_with_2(
@@ -60,7 +62,10 @@ def test_compare_writes_and_prints(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("compare", folder, "--against", "ground_truth", "--out", tmp_path / "c") == 0
-    assert "| tied |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| tied |" in printed
+    assert "| protocol |" in printed
+    assert "| wer/" in printed
     rows = json.loads((tmp_path / "c" / "compare.json").read_text())
     assert {row["against"] for row in rows} == {"ground_truth"}
     assert {path.name for path in (tmp_path / "c").iterdir()} == {

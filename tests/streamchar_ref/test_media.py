@@ -137,6 +137,33 @@ def test_missing_empty_and_cut_files_say_so(tmp_path: Path) -> None:
         write_mp4(tmp_path / "none.mp4", [], None, fps=25, sample_rate=RATE)
 
 
+def test_frames_of_several_sizes_are_refused(tmp_path: Path) -> None:
+    for width, height in ((64, 48), (48, 64)):
+        with av.open(str(tmp_path / f"{width}.ts"), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            grey = np.zeros((height, width, 3), np.uint8)
+            for _ in range(40):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            container.mux(stream.encode())
+    both = tmp_path / "both.ts"
+    both.write_bytes((tmp_path / "64.ts").read_bytes() + (tmp_path / "48.ts").read_bytes())
+    with pytest.raises(MediaError, match=r"both\.ts: frame size changes from 64x48 to 48x64"):
+        list(frames(both))
+
+
+def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "QQQQQQQQ"
+        stream = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, RATE), np.int16), "s16", "mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+    path.write_bytes(path.read_bytes().replace(b"QQQQQQQQ", b"\xe9\xff\xfeQQQQQ"))
+    assert probe(path).sample_rate == RATE
+
+
 def test_nan_samples_are_refused_on_the_way_in_and_out(tmp_path: Path) -> None:
     broken = tone(0.5)
     broken[4000] = np.nan
