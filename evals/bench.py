@@ -61,9 +61,7 @@ def looped_clip(source: Path, seconds: float, folder: Path) -> Path:
     num_frames = round(seconds * FPS)
     heard = audio(source, sample_rate=SAMPLE_RATE, start_s=video_start_s(source))
     samples = np.resize(heard, round(seconds * SAMPLE_RATE))
-    partial = path.with_suffix(".part.mp4")
-    write_mp4(partial, _endless(source, num_frames), samples, fps=FPS, sample_rate=SAMPLE_RATE)
-    partial.replace(path)
+    write_mp4(path, _endless(source, num_frames), samples, fps=FPS, sample_rate=SAMPLE_RATE)
     return path
 
 

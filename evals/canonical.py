@@ -3,7 +3,6 @@
 A lossless file would otherwise beat an mp4 in every picture metric by its container alone.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from evals.extractors import FPS, SAMPLE_RATE
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
-from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+from streamchar_ref.media.decode import MediaInfo, audio, frames, probe, video_start_s
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import cache_folder
 
@@ -59,14 +58,9 @@ def canonical(recording: Recording) -> Path:
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.part.mp4")
-    try:
-        batches = map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
-        samples = _sound_or_none(recording)
-        write_mp4(partial, batches, samples, fps=FPS, sample_rate=SAMPLE_RATE)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    batches = map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
+    samples = _sound_or_none(recording)
+    write_mp4(target, batches, samples, fps=FPS, sample_rate=SAMPLE_RATE)
     return target
 
 
@@ -154,6 +148,18 @@ def notes_on(recording: Recording) -> list[str]:
     if recording.audio_path is None and abs(info.start_offset_s) > 0.02:
         word = "after" if info.start_offset_s > 0 else "before"
         notes.append(f"sound starts {abs(info.start_offset_s):.3f} s {word} the picture")
+    lengths = _lengths_s(recording, info)
+    if min(lengths) > 0 and abs(lengths[0] - lengths[1]) > 0.1:
+        notes.append(f"{lengths[0]:.2f} s of picture, {lengths[1]:.2f} s of sound")
     if info.video_codec and min(info.width, info.height) < SHORT_SIDE:
         notes.append(f"{info.width}x{info.height}, scaled up to shorter side {SHORT_SIDE}")
     return notes
+
+
+def _lengths_s(recording: Recording, info: MediaInfo) -> tuple[float, float]:
+    """Length of picture and sound; 0 where it is not known without decoding."""
+    if recording.trace is not None:
+        trace = recording.trace
+        num_samples = sum(arrival.num_samples for arrival in trace.arrivals)
+        return float(trace.media_s.sum()), num_samples / trace.sample_rate
+    return info.video_s, info.audio_s if recording.audio_path is None else 0.0

@@ -61,11 +61,15 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
         for name in ("video_path", "audio_path", "reference_path", "trace_path")
         if name in value
     }
-    missing = [name for name, p in paths.items() if not p.is_file() and name != "reference_path"]
+    needed = [name for name in ("video_path", "audio_path") if name in paths]
+    missing = [name for name in needed if not paths[name].is_file()]
     error = f"{missing[0]}: there is no file {value[missing[0]]}" if missing else ""
-    trace = None
+    trace, trace_error = None, ""
     if "trace_path" in paths and not error:
-        trace = _manifest_trace(paths["trace_path"], paths["video_path"])
+        try:
+            trace = _manifest_trace(paths["trace_path"], paths["video_path"])
+        except InputError as damage:
+            trace_error = str(damage)
     return Recording(
         sample_id=value["sample_id"],
         system=value["system"],
@@ -79,6 +83,7 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
         checkpoint=value.get("checkpoint", ""),
         chunk_frames=value.get("chunk_frames"),
         trace=trace,
+        trace_error=trace_error,
         groups=groups,
         error=error,
     )

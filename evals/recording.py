@@ -67,6 +67,7 @@ class Recording:
         checkpoint: Of the system, if it says.
         chunk_frames: Video frames in a chunk, if known.
         trace: Arrival times, if they were recorded.
+        trace_error: Why there is no trace although one was named.
         groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
         error: Why there is nothing to score; empty if there is.
     """
@@ -83,6 +84,7 @@ class Recording:
     checkpoint: str = ""
     chunk_frames: int | None = None
     trace: Trace | None = None
+    trace_error: str = ""
     groups: dict[str, str] = field(default_factory=dict)
     error: str = ""
 

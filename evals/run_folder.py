@@ -25,7 +25,7 @@ def recordings_of(run: Path) -> list[Recording]:
         Recorded streams in the order of their folders, then the manifest's samples.
 
     Raises:
-        InputError: If there is neither, or a recording folder is damaged.
+        InputError: If there is neither, or a ``meta.json`` is damaged.
     """
     folders = sorted((run / "recordings").glob("*/*/*/*/"))
     found = [read_recording(folder) for folder in folders if (folder / "meta.json").is_file()]
@@ -49,17 +49,23 @@ def read_recording(folder: Path) -> Recording:
         folder: Holds ``meta.json``, and picture, sound and arrivals unless the stream failed.
 
     Returns:
-        The recording; one whose stream failed has an ``error`` and no trace.
+        The recording; one whose stream failed, or whose files are missing or do not add up to
+        what ``meta.json`` says, has an ``error`` and no trace.
 
     Raises:
-        InputError: If files are missing or the chunks do not add up to what ``meta.json`` says.
+        InputError: If ``meta.json`` is damaged.
     """
     meta = read_json(folder / "meta.json")
     error_path = folder / "error.txt"
     error = ""
     if error_path.is_file():
         error = error_path.read_text(encoding="utf-8").strip().splitlines()[-1]
-    trace = None if error else _trace(folder, meta)
+    trace = None
+    if not error:
+        try:
+            trace = _trace(folder, meta)
+        except InputError as damage:
+            error = f"damaged recording: {damage}"
     reference = folder / "reference.png"
     return Recording(
         sample_id=meta["sample_id"],
@@ -81,12 +87,12 @@ def read_recording(folder: Path) -> Recording:
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
     for name in ("video.mkv", "audio.wav", "chunks.jsonl"):
         if not (folder / name).is_file():
-            raise InputError(f"{folder}: {name} is missing; {_MEND}")
+            raise InputError(f"{name} is missing; {_MEND}")
     arrivals = read_arrivals(folder / "chunks.jsonl")
     counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
-            f"{folder}: chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
+            f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
             f"{meta['num_frames']} and {meta['num_samples']}; {_MEND}"
         )
     return Trace(

@@ -60,6 +60,8 @@ def score(
             whole=recordings,
         )
     progress.close()
+    for name, notes in read_run(folder).get("notes", {}).items():
+        typer.echo(f"{name}: {'; '.join(notes)}", err=True)
     counts = count_statuses(rows)
     typer.echo(json.dumps(counts) if as_json else _in_words(counts, folder))
     raise typer.Exit(code=1 if share_failed(rows) > max_failures else 0)

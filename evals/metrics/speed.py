@@ -41,7 +41,8 @@ class SpeedMetric(Metric):
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the number; cold runs and recordings without a trace have none."""
         if recording.trace is None:
-            raise NotMeasured("no arrival times: the file was not recorded by the harness")
+            reason = recording.trace_error or "the file was not recorded by the harness"
+            raise NotMeasured(f"no arrival times: {reason}")
         if not recording.trace.is_warm:
             raise NotMeasured("cold run: no warm-up request went before it")
         if not recording.trace.arrivals or recording.trace.media_s.sum() == 0:

@@ -141,7 +141,10 @@ class _Sync(Metric):
         value = self.value(curve)
         return Score(
             value=value,
-            components=_components(curve, lead_ms),
+            components={
+                **_components(curve, lead_ms),
+                "most_faces": int(features["face"]["num_faces"].max(initial=0)),
+            },
             windows=self._windows(signals),
         )
 

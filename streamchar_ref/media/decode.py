@@ -30,6 +30,8 @@ class MediaInfo:
         height: In pixels.
         num_frames: Video frames that the container promises; 0 if it does not say.
         duration_s: Longest stream.
+        video_s: Length of the picture; 0 if the container does not say.
+        audio_s: Length of the sound; 0 if the container does not say.
         sample_rate: Of the sound; 0 without sound.
         channels: Of the sound.
         start_offset_s: Start of the sound after the start of the picture; negative if before.
@@ -42,6 +44,8 @@ class MediaInfo:
     height: int
     num_frames: int
     duration_s: float
+    video_s: float
+    audio_s: float
     sample_rate: int
     channels: int
     start_offset_s: float
@@ -92,6 +96,8 @@ def probe(path: Path) -> MediaInfo:
             height=video.height if video else 0,
             num_frames=video.frames if video else 0,
             duration_s=(container.duration or 0) / av.time_base,
+            video_s=_seconds(video.duration, video.time_base) if video else 0.0,
+            audio_s=_seconds(audio.duration, audio.time_base) if audio else 0.0,
             sample_rate=audio.sample_rate if audio else 0,
             channels=audio.channels if audio else 0,
             start_offset_s=starts[1] - starts[0] if video and audio else 0.0,
@@ -194,7 +200,7 @@ def audio(path: Path, *, sample_rate: int, start_s: float = 0.0) -> Float32[np.n
         start_s: Time in the file's own clock that becomes sample 0, i.e. where the picture starts.
 
     Returns:
-        Samples in [-1, 1].
+        Samples in [-1, 1]; what is louder is clipped, as a player would.
 
     Raises:
         MediaError: If the file cannot be read, has no sound, or holds NaN or infinite samples.

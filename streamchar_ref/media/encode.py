@@ -3,6 +3,7 @@
 Shape letters: T frames, H and W pixels, S audio samples.
 """
 
+import os
 import wave
 from collections.abc import Iterable
 from fractions import Fraction
@@ -77,8 +78,28 @@ def write_mp4(
         Number of frames written.
 
     Raises:
-        MediaError: If there are no frames or the size changes.
+        MediaError: If there are no frames, the size changes, or H.264 has no such size.
     """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        count = _encode_mp4(partial, batches, samples, fps, sample_rate, crf, preset)
+        partial.replace(path)
+    except av.error.FFmpegError as error:
+        raise MediaError(f"{path.name}: cannot be encoded ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _encode_mp4(
+    path: Path,
+    batches: Iterable[np.ndarray],
+    samples: np.ndarray | None,
+    fps: float,
+    sample_rate: int,
+    crf: int,
+    preset: str,
+) -> int:
     rate = Fraction(fps).limit_denominator(1001)
     options = BIT_EXACT | {"movflags": "+faststart"}
     count = 0

@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evals.features import Missing, reference_features
 from evals.jsonl import InputError
 from evals.manifest import load_manifest, read_arrivals
+from evals.metrics.base import Context
+from evals.metrics.speed import SPEED_METRICS
+from streamchar_ref.media.encode import write_mp4
 
 GOOD = {"sample_id": "a", "system": "mine", "video_path": "a.mp4", "transcript": "hello"}
 
@@ -125,3 +129,19 @@ def test_arrivals_must_run_forward(tmp_path: Path) -> None:
         path.write_text(json.dumps(line | wrong).replace("Infinity", "1e999"))
         with pytest.raises(InputError, match=r"chunks\.jsonl:1: .*(from 0 on|fewer than 0)"):
             read_arrivals(path)
+
+
+def test_a_bad_trace_costs_the_speed_rows_only(tmp_path: Path) -> None:
+    write_mp4(
+        tmp_path / "a.mp4", [np.zeros((25, 64, 64, 3), np.uint8)], None, fps=25, sample_rate=16_000
+    )
+    (tmp_path / "t.jsonl").write_text('{"index": 0}')
+    path = tmp_path / "m.jsonl"
+    lines = [GOOD | {"sample_id": n, "trace_path": f"{n}.jsonl"} for n in ("t", "none")]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    malformed, missing = load_manifest(path)
+    assert (malformed.error, missing.error) == ("", "")
+    assert "t.jsonl:1: field 'num_frames' is missing" in malformed.trace_error
+    assert "no such file" in missing.trace_error
+    (rtf,) = (metric for metric in SPEED_METRICS if metric.name == "rtf")
+    assert "num_frames" in rtf.score(malformed, {}, Context()).reason

@@ -40,6 +40,11 @@ MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET, ENVELOPE_SYNC = SYNC
 FRAME_SAMPLES = SAMPLE_RATE // 25
 
 
+def face(lip_aperture: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of a video that shows one face throughout."""
+    return {"lip_aperture": lip_aperture, "num_faces": np.ones(len(lip_aperture), np.int32)}
+
+
 def synthetic(
     *, num_frames: int = 250, delay_s: float = 0.0, domain: str = "real", seed: int = 0
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -51,7 +56,7 @@ def synthetic(
     lead_s = PHONEME_LEAD_MS[domain] / 1000
     mouth = openness_track(phonemes, centres, num_frames=num_frames, lead_s=lead_s)
     return {
-        "face": {"lip_aperture": (0.1 * mouth).astype(np.float32)},
+        "face": face((0.1 * mouth).astype(np.float32)),
         "phonemes_hama": {
             "phonemes": np.array(phonemes),
             "start_s": centres + delay_s,
@@ -193,7 +198,7 @@ def test_each_domain_has_its_own_lead() -> None:
 def test_windows_show_where_sync_is_lost() -> None:
     good, bad = synthetic(num_frames=300), synthetic(num_frames=300, seed=1)
     mouth = np.concatenate([good["face"]["lip_aperture"][:150], bad["face"]["lip_aperture"][150:]])
-    score = measure(MESH_SYNC, good | {"face": {"lip_aperture": mouth}})
+    score = measure(MESH_SYNC, good | {"face": face(mouth)})
     assert [(window.t0_s, window.t1_s) for window in score.windows] == [
         (0.0, 4.0), (2.0, 6.0), (4.0, 8.0), (6.0, 10.0), (8.0, 12.0),
     ]  # fmt: skip
@@ -202,7 +207,7 @@ def test_windows_show_where_sync_is_lost() -> None:
 
 
 def test_a_still_mouth_is_not_measured() -> None:
-    still = synthetic() | {"face": {"lip_aperture": np.full(250, 0.05, np.float32)}}
+    still = synthetic() | {"face": face(np.full(250, 0.05, np.float32))}
     for metric in (MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET):
         score = metric.score(recording(), still, Context())
         assert math.isnan(score.value)
@@ -211,14 +216,14 @@ def test_a_still_mouth_is_not_measured() -> None:
 
 def test_no_face_no_speech_and_short_videos_are_not_measured() -> None:
     features = synthetic()
-    no_face = features | {"face": {"lip_aperture": np.full(250, np.nan, np.float32)}}
+    no_face = features | {"face": face(np.full(250, np.nan, np.float32))}
     with pytest.raises(NotMeasured, match="no face"):
         measure(MESH_SYNC, no_face)
     silence = {name: values[:0] for name, values in features["phonemes_hama"].items()}
     with pytest.raises(NotMeasured, match="no phonemes"):
         measure(MESH_SYNC, features | {"phonemes_hama": silence})
     for num_frames in (1, 2, 20):
-        short = {"lip_aperture": features["face"]["lip_aperture"][20 : 20 + num_frames]}
+        short = face(features["face"]["lip_aperture"][20 : 20 + num_frames])
         with pytest.raises(NotMeasured, match=r"no mouth motion|less than 1 s"):
             measure(MESH_SYNC, features | {"face": short})
 
@@ -255,7 +260,7 @@ def test_short_gaps_of_the_mesh_are_bridged_and_long_ones_left_out() -> None:
     mouth = features["face"]["lip_aperture"].copy()
     mouth[60:63] = np.nan
     mouth[100:130] = np.nan
-    score = measure(MESH_SYNC, features | {"face": {"lip_aperture": mouth}})
+    score = measure(MESH_SYNC, features | {"face": face(mouth)})
     whole = measure(MESH_SYNC, features)
     assert score.components["num_frames"] == whole.components["num_frames"] - 30
     assert score.value == pytest.approx(whole.value, abs=0.1)
