@@ -281,7 +281,7 @@ def test_envelope_is_centred_on_frames_and_in_decibels() -> None:
 def test_envelope_sync_follows_a_mouth_that_opens_with_loudness() -> None:
     track = synthetic()["face"]["lip_aperture"]
     levels = {"speech_db": (np.roll(track, 2) * 100 - 30).astype(np.float32)}
-    score = measure(ENVELOPE_SYNC, {"face": {"lip_aperture": track}, "audio_envelope": levels})
+    score = measure(ENVELOPE_SYNC, {"face": face(track), "audio_envelope": levels})
     assert score.value > 0.8
     assert score.components["offset_ms"] == pytest.approx(-80 + 90, abs=25)
 
