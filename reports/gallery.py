@@ -137,6 +137,11 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
             )
 
 
+_CURVE_CAPTION = (
+    "Word error rate in windows, mean over recordings; band: 95 % interval of the mean."
+)
+
+
 def _num_points(curves: Sequence[DriftCurve]) -> int:
     return max((len(curve.times_s) for curve in curves), default=0)
 
@@ -161,10 +166,10 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     yield Drawn(
         name=_name("wer", "", part),
         title="Script over playing time",
-        caption="Above: word error rate in windows, mean over recordings with 95 % band. "
-        "Below: what became of each word of the script."
-        if strips
-        else "Word error rate in windows, mean over recordings; band: 95 % interval of the mean.",
+        caption=" ".join(
+            [_CURVE_CAPTION] * bool(curves)
+            + [f"What became of each word: {protocol}."] * bool(strips)
+        ),
         figure=figure,
         data=pd.concat([drift_data(curves), word_data(strips)], ignore_index=True),
     )

@@ -256,7 +256,7 @@ def operations_s(
         Time and ``equal``, ``sub`` or ``del`` for each reference word, ``ins`` for each heard
         word that answers none.
     """
-    said = np.where(alignment.is_deleted, "del", "sub")
+    said = np.where(alignment.is_deleted, "del", "sub").astype("<U5")
     said[alignment.reference_index[alignment.is_hit]] = "equal"
     times = reference_times_s(alignment, span_s, duration_s)
     inserted = span_s.mean(axis=1)[alignment.is_inserted]

@@ -11,6 +11,7 @@ from evals.text.align import (
     align,
     error_curve,
     error_times_s,
+    operations_s,
     place_words,
     reference_times_s,
 )
@@ -199,3 +200,12 @@ def test_half_an_hour_of_speech_is_aligned_in_well_under_a_second() -> None:
     find_failures(said, heard, found)
     error_curve(found, spans(len(heard)), 1_800.0)
     assert time.process_time() - start < 0.5
+
+
+def test_each_word_has_its_operation_and_time() -> None:
+    found = align(["a", "b", "c", "d"], ["a", "x", "d", "e"])
+    said = operations_s(found, spans(6, word_s=1.0), 6.0)
+    assert [operation for _, operation in said].count("equal") == found.num_hits == 4
+    assert sorted({operation for _, operation in said}) == ["del", "equal", "ins", "sub"]
+    assert len(said) == 6 + found.num_insertions
+    assert [t_s for t_s, _ in said] == sorted(t_s for t_s, _ in said)
