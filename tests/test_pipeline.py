@@ -62,6 +62,12 @@ def test_floor_and_ceiling_land_where_they_must(demo: Path) -> None:
     assert values(demo, "rtf/arrivals@1")["static_portrait"] < 0.5
 
 
+def test_run_refuses_an_unknown_system_before_it_records(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert streamchar("run", "smoke", "--systems", "static_portrait,statc", "--out", run) == 2
+    assert not run.exists()
+
+
 @pytest.mark.slow
 def test_every_sample_has_a_row_of_every_metric(demo: Path) -> None:
     long = load_runs([demo]).long

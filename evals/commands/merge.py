@@ -1,5 +1,6 @@
 """Join runs that were recorded or scored in parts."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ app = typer.Typer(add_completion=False, help=__doc__)
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     out: Annotated[Path, typer.Option(help="Folder of the joined run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON.")] = False,
 ) -> None:
     """Join runs that were recorded or scored in parts.
 
@@ -22,4 +24,6 @@ def merge(
     """
     with usage_errors():
         num_rows = merge_runs(runs, out)
-    typer.echo(f"{len(runs)} runs, {num_rows} score rows -> {out}")
+    counts = {"runs": len(runs), "rows": num_rows}
+    in_words = f"{len(runs)} runs, {num_rows} score rows -> {out}"
+    typer.echo(json.dumps(counts) if as_json else in_words)

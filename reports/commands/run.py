@@ -31,6 +31,7 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     seed: Annotated[int, typer.Option(help="Of the generation.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Record systems on a suite, score them, and write the report.
 
@@ -42,11 +43,10 @@ def run(
         names = [name for name in systems.split(",") if name]
         if reference and reference not in names:
             raise InputError(f"--reference {reference!r} is not among --systems")
+        made = [make_system(name, {}) for name in names]  # all, before the first hour is spent
         prompts = load_suite(suite)[:limit]
         plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
-        failed = sum(
-            record(make_system(n, {}), prompts, plan, progress=progress)["failed"] for n in names
-        )
+        failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
         metrics, set_metrics = choose_metrics([], "default")
         rows = score_run(
             out,
@@ -58,7 +58,6 @@ def run(
         )
         progress.close()
         page = build_report([out], out / "report.html")
-    typer.echo(headline([out]))
-    typer.echo(f"{count_statuses(rows)}", err=True)
-    typer.echo(f"report: {page}")
+    typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
+    typer.echo(f"{count_statuses(rows)}\nreport: {page}", err=True)
     raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
