@@ -4,19 +4,18 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from evals.canonical import canonical
 from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
-from evals.features import extract, limit_threads, unavailable
+from evals.features import extract, unavailable
 from evals.metrics import METRICS, SET_METRICS
 from evals.recording import Recording
 from evals.score import Options, default_jobs, score
+from evals.workers import workers
 from streamchar_ref.media.decode import audio, frames, video_start_s
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import cache_folder
@@ -94,9 +93,7 @@ def bench_metrics(
     rows = []
     for done, part in enumerate(parts):
         progress(part, done, len(parts))
-        with ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=limit_threads
-        ) as pool:
+        with workers(1) as pool:
             wall_s, peak_mb, grown_mb = pool.submit(_measure, clip, part).result()
         rows.append(
             Cost(

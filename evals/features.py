@@ -1,14 +1,11 @@
 """Runs extractors on recordings: one decode pass for all, results kept by content and protocol."""
 
-import os
-import threading
 import traceback
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -313,22 +310,3 @@ def feature_protocol(names: Sequence[str], *, native: bool) -> dict[str, Any]:
         "input": input_protocol(native=native),
         "extractors": [EXTRACTORS[name].protocol() for name in names if name in EXTRACTORS],
     }
-
-
-def start_worker() -> None:
-    """Limits this worker's threads, and ends it when its parent ends."""
-    limit_threads()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()  # comes back when the parent is gone, after kill -9 too
-        os._exit(1)
-
-
-def limit_threads() -> None:
-    """Keeps a worker to one thread in every numerical library it may import."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"

@@ -3,16 +3,14 @@
 import math
 import os
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
-from evals.canonical import NATIVE, canonical, recording_hash
+from evals.canonical import canonical, recording_hash
 from evals.extractors import EXTRACTORS
 from evals.features import (
     Arrays,
@@ -22,16 +20,13 @@ from evals.features import (
     feature_protocol,
     load,
     reference_features,
-    start_worker,
     unavailable,
 )  # fmt: skip
 from evals.metrics.base import Context, Metric, Score, protocol_hash
 from evals.recording import Recording
 from evals.results import SET_ID, ScoreRow, WindowRow, outcome
 from evals.set_metric import SetMetric
-
-Progress = Callable[[str, int, int], None]
-"""Told ``(what, done, total)``."""
+from evals.workers import Progress, executor, submit, watch, workers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +88,13 @@ def score(
     features = _all_features(recordings, names, options, progress)
     context = Context(references=_references(whole or recordings, names))
     scored = Scored(rows=[], windows=[], protocols={})
-    for recording, view in zip(recordings, features, strict=True):
-        for metric in metrics:
+    for metric in metrics:
+        params = _params(metric, options)
+        digest = protocol_hash(params)
+        scored.protocols[digest] = params
+        for recording, view in zip(recordings, features, strict=True):
             found = _score_one(recording, metric, view, context, scored.logs)
-            _add(scored, recording, metric, found, options)
+            _add(scored, recording, metric, found, digest, options)
     is_shard = len(recordings) < len(whole)
     for set_metric in set_metrics:
         _add_sets(scored, recordings, features, set_metric, options, is_shard)
@@ -160,15 +158,15 @@ def _run_jobs(
     if not todo:
         return
     jobs = [(index, group) for index, names in todo.items() for group in _by_track(names)]
-    with _executor(min(options.jobs, len(jobs))) as pool:
+    with executor(min(options.jobs, len(jobs))) as pool:
         if not options.native:
-            encodes = [_submit(pool, _encode, recordings[index]) for index in todo]
-            _watch(encodes, "encoding", progress)
+            encodes = [submit(pool, _encode, recordings[index]) for index in todo]
+            watch(encodes, "encoding", progress)
         futures = [
-            _submit(pool, _extract_job, recordings[index], group, options.native)
+            submit(pool, _extract_job, recordings[index], group, options.native)
             for index, group in jobs
         ]
-        _watch(futures, "measuring", progress)
+        watch(futures, "measuring", progress)
         for (index, group), future in zip(jobs, futures, strict=True):
             try:
                 failed = future.result()
@@ -178,22 +176,12 @@ def _run_jobs(
             yield index, {**found, **failed}
 
 
-def _submit(pool: Executor, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """As ``pool.submit``; a pool that has broken already shows it in the future."""
-    try:
-        return pool.submit(work, *arguments)
-    except BrokenProcessPool as error:
-        future: Future[Any] = Future()
-        future.set_exception(error)
-        return future
-
-
 def _extract_alone(
     recording: Recording, names: Sequence[str], native: bool
 ) -> dict[str, Arrays | Missing]:
     """Tries again in a process of its own: any job may have ended the worker of all."""
     try:
-        with _workers(1) as pool:
+        with workers(1) as pool:
             failed: dict[str, Arrays | Missing] = pool.submit(
                 _extract_job, recording, names, native
             ).result()
@@ -203,41 +191,12 @@ def _extract_alone(
         return dict.fromkeys(names, Missing(reason=reason, status="evaluator_failure"))
 
 
-def _executor(jobs: int) -> Executor:
-    if jobs <= 1:
-        return _Here()
-    return _workers(jobs)
-
-
-def _workers(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        max_workers=jobs, mp_context=get_context("spawn"), initializer=start_worker
-    )
-
-
-class _Here(Executor):
-    """Runs each job at once in this process: what ``jobs=1`` means."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Returns a finished future; an exception is raised here and now."""
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
 def _by_track(names: Sequence[str]) -> list[list[str]]:
     groups = [
         [name for name in names if EXTRACTORS[name].track != "audio"],
         [name for name in names if EXTRACTORS[name].track == "audio"],
     ]
     return [group for group in groups if group]
-
-
-def _watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> None:
-    for done, future in enumerate(futures):
-        progress(what, done, len(futures))
-        wait([future])
-    progress(what, len(futures), len(futures))
 
 
 def _encode(recording: Recording) -> None:
@@ -279,16 +238,26 @@ def _references(recordings: Sequence[Recording], names: Sequence[str]) -> dict[s
     return found
 
 
-def _add(
-    scored: Scored, recording: Recording, metric: Metric, score: Score, options: Options
-) -> None:
-    params = {
+def _params(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
+    """Everything that decides a number, as JSON values."""
+    return {
         "metric": metric.name,
         "protocol": metric.protocol,
         "params": metric.params,
         **feature_protocol(metric.needs, native=options.native),
     }
-    row = _row(scored, recording, metric, score, params)
+
+
+def _add(
+    scored: Scored,
+    recording: Recording,
+    metric: Metric,
+    score: Score,
+    digest: str,
+    options: Options,
+) -> None:
+    row = _row(recording, metric, score, digest, options)
+    scored.rows.append(row)
     for window in score.windows:
         scored.windows.append(
             WindowRow(
@@ -306,28 +275,24 @@ def _add(
 
 
 def _row(
-    scored: Scored,
     recording: Recording,
     metric: Metric | SetMetric,
     score: Score,
-    params: Mapping[str, Any],
+    digest: str,
+    options: Options,
     sample_id: str = "",
 ) -> ScoreRow:
-    digest = protocol_hash(params)
-    scored.protocols[digest] = params
-    row = ScoreRow(
+    return ScoreRow(
         sample_id=sample_id or recording.sample_id,
         system=recording.system,
         suite=recording.suite,
         seed=0 if sample_id else recording.seed,
         metric=metric.name,
-        protocol=metric.protocol + ("+native" if params["input"] == NATIVE else ""),
+        protocol=metric.protocol + ("+native" if options.native else ""),
         protocol_hash=digest,
         domain=recording.domain,
         **outcome(score),
     )
-    scored.rows.append(row)
-    return row
 
 
 def _add_sets(
@@ -347,13 +312,11 @@ def _add_sets(
         if system == options.reference_system:
             possible = []
         reference = [i for i in possible if not recordings[i].error]
-        params = {
-            "metric": metric.name,
-            "protocol": metric.protocol,
-            "params": metric.params,
-            "reference": _reference_name(recordings, reference, options),
-            **feature_protocol(metric.needs, native=options.native),
+        params = _params(metric, options) | {
+            "reference": _reference_name(recordings, reference, options)
         }
+        digest = protocol_hash(params)
+        scored.protocols[digest] = params
         usable = [features[i] for i in members if not recordings[i].error]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
@@ -362,7 +325,9 @@ def _add_sets(
             others = [features[i] for i in reference]
             domain = recordings[members[0]].domain
             value = _score_set(metric, usable, others, domain, scored.logs)
-        _row(scored, recordings[members[0]], metric, value, params, sample_id=SET_ID)
+        scored.rows.append(
+            _row(recordings[members[0]], metric, value, digest, options, sample_id=SET_ID)
+        )
 
 
 def _score_set(

@@ -141,13 +141,3 @@ def windowed_scores(
     for start in range(0, len(distance) - window_frames + 1, window_frames):
         stop = start + window_frames
         yield start, stop, read_curve(masked_curve(distance[start:stop], is_real[start:stop]))
-
-
-def frame_confidence(distance: Float[np.ndarray, "L K"]) -> Float64[np.ndarray, " L"]:
-    """Computes the published curve over frames: median(m) - d_i(k*), median-filtered."""
-    score = read_curve(mean_curve(distance))
-    best = distance.shape[1] // 2 - score.offset_frames
-    raw = score.sync_c + score.sync_d - distance[:, best].astype(np.float64)
-    half = FRAME_FILTER // 2
-    views = np.lib.stride_tricks.sliding_window_view(np.pad(raw, half), FRAME_FILTER)
-    return np.median(views, axis=1)

@@ -58,11 +58,6 @@ class Phoneme:
     symbols: str
     stress: str = ""
 
-    @property
-    def is_vowel(self) -> bool:
-        """Whether it can be the middle of a syllable."""
-        return self.phone in VOWELS
-
 
 @dataclass(frozen=True, kw_only=True)
 class Word:

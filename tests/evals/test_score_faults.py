@@ -125,7 +125,7 @@ WORKERS = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from evals.features import start_worker
+from evals.workers import start_worker
 
 def number(_):
     time.sleep(0.5)

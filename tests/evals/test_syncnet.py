@@ -26,7 +26,6 @@ from evals.extractors.mfcc import mfcc
 from evals.extractors.syncnet import MouthEmbedder, SyncNetExtractor, embed_sound, int16_samples
 from evals.extractors.syncnet_network import SyncNet, load_syncnet
 from evals.syncnet import (
-    frame_confidence,
     is_real_pair,
     masked_curve,
     mean_curve,
@@ -122,14 +121,6 @@ def test_windows_borrow_real_neighbours() -> None:
          for k in range(-15, 16)]
     )  # fmt: skip
     assert windows[50].sync_c == pytest.approx(read_curve(alone).sync_c, rel=1e-5)
-
-
-def test_frame_confidence_averages_to_the_confidence() -> None:
-    visual, audio = embeddings(5, 300)
-    distance = shifted_distances(visual, audio)
-    curve = frame_confidence(distance)
-    assert curve.shape == (300,)
-    assert np.median(curve) == pytest.approx(score_embeddings(visual, audio).sync_c, rel=0.1)
 
 
 @pytest.mark.parametrize("num_samples", [100, 400, 16_000, 52_345])

@@ -1,0 +1,73 @@
+"""Worker processes: how many threads they have, and how they end."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import Any
+
+Progress = Callable[[str, int, int], None]
+"""Told ``(what, done, total)``."""
+
+
+def executor(jobs: int) -> Executor:
+    """Workers for that many jobs at a time; one job runs in this process."""
+    if jobs <= 1:
+        return _Here()
+    return workers(jobs)
+
+
+def workers(jobs: int) -> ProcessPoolExecutor:
+    """Fresh processes, each on one thread, that end with this one."""
+    return ProcessPoolExecutor(
+        max_workers=jobs, mp_context=get_context("spawn"), initializer=start_worker
+    )
+
+
+class _Here(Executor):
+    """Runs each job at once in this process: what ``jobs=1`` means."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Returns a finished future; an exception is raised here and now."""
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def submit(pool: Executor, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """As ``pool.submit``; a pool that has broken already shows it in the future."""
+    try:
+        return pool.submit(work, *arguments)
+    except BrokenProcessPool as error:
+        future: Future[Any] = Future()
+        future.set_exception(error)
+        return future
+
+
+def watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> None:
+    """Waits for all futures, whatever becomes of them, and tells how many are done."""
+    for done, future in enumerate(futures):
+        progress(what, done, len(futures))
+        wait([future])
+    progress(what, len(futures), len(futures))
+
+
+def start_worker() -> None:
+    """Limits this worker's threads, and ends it when its parent ends."""
+    limit_threads()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()  # comes back when the parent is gone, after kill -9 too
+        os._exit(1)
+
+
+def limit_threads() -> None:
+    """Keeps a worker to one thread in every numerical library it may import."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
