@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from evals.judges import judge_digest
 from streamchar_ref.weights import locate, registry
 
 FPS = 25
@@ -75,6 +76,7 @@ class ExtractorSpec:
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
         params: All its settings; part of every protocol hash that rests on it.
         weights: Names in the weights registry; their sha256 are part of the hash.
+        judge: Name of the judge of the drawn world that it runs; its sha256 is part of the hash.
         version: Raised when its code changes what it returns.
         after: Extractors whose features it reads.
         package: Distribution that holds the network or decides what it returns; its version is
@@ -86,6 +88,7 @@ class ExtractorSpec:
     implementation: str
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
+    judge: str = ""
     version: int = 1
     after: tuple[str, ...] = ()
     package: str = ""
@@ -113,6 +116,7 @@ class ExtractorSpec:
             "params": dict(self.params),
             "weights": {name: registry()[name].digest for name in self.weights},
             "package": _versioned(self.package),
+            **({"judge": judge_digest(self.judge)} if self.judge else {}),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
 

@@ -1,0 +1,38 @@
+"""Judges: small networks trained on the drawn world, whose weights travel with the package.
+
+Each has a file with its network and its training; `streamchar judges train NAME` makes its weights
+anew. They are for the domain ``world`` only, and never serve as a loss for what they judge.
+"""
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def judge_path(name: str) -> Path:
+    """Returns the file with a judge's weights.
+
+    Args:
+        name: Of the judge, e.g. ``sync_world``.
+
+    Returns:
+        A safetensors file.
+
+    Raises:
+        FileNotFoundError: If it is not there; says how to make it.
+    """
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights of the judge {name!r}; make them: streamchar judges train {name}"
+        )
+    return path
+
+
+@cache
+def judge_digest(name: str) -> str:
+    """Returns the SHA-256 of a judge's weights; empty if they are not there."""
+    path = WEIGHTS / f"{name}.safetensors"
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
