@@ -34,7 +34,7 @@ class GroundTruth:
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields chunks of 1.28 s; another ``seed`` is another take of the same words."""
-        yield from _chunks(world_clip(prompt, seed=seed), self.size)
+        yield from chunks_of(world_clip(prompt, seed=seed), self.size)
 
 
 class ShiftedSound:
@@ -60,7 +60,7 @@ class ShiftedSound:
         clip = world_clip(prompt, seed=seed, tail_frames=self.shift_frames)
         late = self.shift_frames * clip.frame_samples
         samples = np.pad(clip.samples, (late, 0))[: len(clip.samples)]
-        for chunk in _chunks(clip, self.truth.size):
+        for chunk in chunks_of(clip, self.truth.size):
             start = chunk.index * CHUNK_FRAMES * clip.frame_samples
             own = samples[start : start + len(chunk.samples)]
             yield AVChunk(index=chunk.index, frames=chunk.frames, samples=own)
@@ -114,13 +114,22 @@ def world_clip(prompt: Prompt, *, seed: int, tail_frames: int = 0) -> Clip:
     return make_clip(
         prompt.transcript,
         identity=int(identity[1]),
-        voice=prompt.voice or "joe",
+        voice=prompt.voice,
         seed=prompt.seed + seed,
         tail_frames=tail_frames,
     )
 
 
-def _chunks(clip: Clip, size: int) -> Iterator[AVChunk]:
+def chunks_of(clip: Clip, size: int) -> Iterator[AVChunk]:
+    """Draws a clip of the world in chunks of 1.28 s.
+
+    Args:
+        clip: What to stream.
+        size: Width and height of the picture.
+
+    Yields:
+        Frames with their sound.
+    """
     chunk_samples = CHUNK_FRAMES * clip.frame_samples
     for index, frames in enumerate(clip.frames(size=size, chunk_frames=CHUNK_FRAMES)):
         start = index * chunk_samples

@@ -1,11 +1,13 @@
 """The canonical encode: every recording is scored as the same kind of file.
 
 A lossless file would otherwise beat an mp4 in every picture metric by its container alone.
+Picture and sound that came as two files are encoded as two files, so that what is known of one is
+known for every recording that shares it; the frames and samples are those of a joint encode.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, audio, frames, probe, video_start_s
-from streamchar_ref.media.encode import write_mp4
+from streamchar_ref.media.encode import write_m4a, write_mp4
 from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
@@ -42,8 +44,87 @@ def recording_hash(recording: Recording, *, native: bool) -> str:
     return f"{files}-{protocol_hash(input_protocol(native=native))}"
 
 
+def track_hash(
+    recording: Recording, track: Literal["frames", "audio", "clip"], *, native: bool
+) -> str:
+    """Stands for the bytes that an extractor of one track reads, and what is done to them.
+
+    Recordings that share a picture or a sound file share its features. Picture and sound in one
+    file are one: all its tracks have the hash of the file.
+
+    Args:
+        recording: Its files.
+        track: Of the extractor: ``frames``, ``audio``, or both, ``clip``.
+        native: Whether the files are taken as they are.
+
+    Returns:
+        Hash of the files and hash of the input protocol.
+    """
+    video, sound = recording.video_path, recording.audio_path
+    paths = {"frames": (video, None), "audio": (None, sound), "clip": (video, sound)}[track]
+    files = content_hash(*(paths if sound is not None else (video, None)))
+    return f"{files}-{protocol_hash(input_protocol(native=native))}"
+
+
+def encode_path(recording: Recording, track: Literal["frames", "audio", "clip"]) -> Path:
+    """Where the canonical encode of a track is kept, whether or not it is there yet."""
+    name = track_hash(recording, track, native=False)
+    if recording.audio_path is not None:
+        name += {"frames": ".picture.mp4", "audio": ".m4a", "clip": ".mp4"}[track]
+    else:
+        name += ".mp4"
+    return cache_folder() / "canonical" / name
+
+
+def canonical_picture(recording: Recording) -> Path:
+    """Makes the canonical encode of the picture once; with its sound if they are one file.
+
+    Args:
+        recording: Its video file gives the picture.
+
+    Returns:
+        An mp4.
+
+    Raises:
+        MediaError: If the picture cannot be read.
+    """
+    if recording.audio_path is None:
+        return canonical(recording)
+    target = encode_path(recording, "frames")
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_mp4(target, _frames(recording), None, fps=FPS, sample_rate=SAMPLE_RATE)
+    return target
+
+
+def canonical_sound(recording: Recording) -> Path:
+    """Makes the canonical encode of the sound once; with its picture if they are one file.
+
+    Args:
+        recording: Its audio file gives the sound, or else its video file.
+
+    Returns:
+        An mp4 or m4a.
+
+    Raises:
+        MediaError: If the sound, or a picture in the same file, cannot be read.
+    """
+    if recording.audio_path is None:
+        return canonical(recording)
+    target = encode_path(recording, "audio")
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        samples = audio(recording.audio_path, sample_rate=SAMPLE_RATE)
+        write_m4a(target, samples, sample_rate=SAMPLE_RATE)
+    return target
+
+
+def _frames(recording: Recording) -> Iterator[np.ndarray]:
+    return map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
+
+
 def canonical(recording: Recording) -> Path:
-    """Makes the canonical encode once and returns the cached file.
+    """Makes the canonical encode with picture and sound once and returns the cached file.
 
     Args:
         recording: Its files give picture and sound.
@@ -54,13 +135,12 @@ def canonical(recording: Recording) -> Path:
     Raises:
         MediaError: If the recording cannot be read or has no picture.
     """
-    target = cache_folder() / "canonical" / f"{recording_hash(recording, native=False)}.mp4"
+    target = encode_path(recording, "clip")
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    batches = map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
     samples = _sound_or_none(recording)
-    write_mp4(target, batches, samples, fps=FPS, sample_rate=SAMPLE_RATE)
+    write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
     return target
 
 
@@ -89,12 +169,14 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
         raise NotMeasured("the file has no picture")
     if native:
         return frames(recording.video_path, fps=FPS)
-    return frames(canonical(recording), fps=FPS)
+    return frames(canonical_picture(recording), fps=FPS)
 
 
-def picture_path(recording: Recording, *, native: bool) -> Path:
-    """The file whose frames `picture` yields."""
-    return recording.video_path if native else canonical(recording)
+def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
+    """The file whose frames `picture` yields; with the sound beside them if asked for."""
+    if native:
+        return recording.video_path
+    return canonical(recording) if with_sound else canonical_picture(recording)
 
 
 def sound(recording: Recording, *, native: bool) -> np.ndarray:
@@ -116,7 +198,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
         raise NotMeasured("the file has no sound")
     if native or not probe(recording.video_path).video_codec:
         return samples
-    path = canonical(recording)
+    path = canonical_sound(recording)
     return audio(path, sample_rate=SAMPLE_RATE, start_s=video_start_s(path))
 
 

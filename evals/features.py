@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from evals.canonical import input_protocol, picture, picture_path, recording_hash, sound
+from evals.canonical import input_protocol, picture, picture_path, sound, track_hash
 from evals.content import content_hash, write_atomically
 from evals.extractors import EXTRACTORS, ExtractorSpec
+from evals.judges import judge_path
 from evals.metrics.base import NotMeasured, Status, protocol_hash
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
 from streamchar_ref.weights import WeightsMissing, cache_folder, locate
 
 Arrays = Mapping[str, np.ndarray]
-REFERENCE_EXTRACTORS = ("face", "identity")
+TrackKeys = Mapping[str, str]
+"""Track of an extractor -> what its features of one recording are kept under."""
+REFERENCE_EXTRACTORS = ("identity", "identity_world")
+"""Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +65,25 @@ class FeatureView(Mapping[str, Arrays]):
         return [why.log for why in self._missing.values() if why.log]
 
 
+def track_keys(recording: Recording, *, native: bool) -> TrackKeys:
+    """Returns what the features of a recording are kept under, track by track."""
+    return {
+        "frames": track_hash(recording, "frames", native=native),
+        "audio": track_hash(recording, "audio", native=native),
+        "clip": track_hash(recording, "clip", native=native),
+    }
+
+
 def load(
     recording: Recording, names: Iterable[str], *, native: bool
 ) -> dict[str, Arrays | Missing]:
     """Returns what the cache holds of a recording; extractors that never ran are left out."""
-    key = recording_hash(recording, native=native)
-    found = {name: _read(_cache_path(key, EXTRACTORS[name])) for name in names}
+    return load_kept(track_keys(recording, native=native), names)
+
+
+def load_kept(keys: TrackKeys, names: Iterable[str]) -> dict[str, Arrays | Missing]:
+    """As `load`, for a recording whose files need not be there any more."""
+    found = {name: _read(_cache_path(keys, EXTRACTORS[name])) for name in names}
     return {name: arrays for name, arrays in found.items() if arrays is not None}
 
 
@@ -98,9 +115,9 @@ def extract(
         if spec.track == "clip":
             run = partial(_over_clip, recording, spec, found | new, native)
             new |= _guarded(run, [spec])
-    key = recording_hash(recording, native=native)
+    keys = track_keys(recording, native=native)
     for name, arrays in new.items():
-        _write(_cache_path(key, EXTRACTORS[name]), arrays)
+        _write(_cache_path(keys, EXTRACTORS[name]), arrays)
     return found | new
 
 
@@ -112,24 +129,34 @@ def unavailable(names: Iterable[str]) -> dict[str, Missing]:
             try:
                 for weights in spec.weights:
                     locate(weights)
-            except WeightsMissing as error:
+                if spec.judge:
+                    judge_path(spec.judge)
+            except (WeightsMissing, FileNotFoundError) as error:
                 found[name] = Missing(reason=str(error), status="unavailable")
     return found
 
 
-def reference_features(path: Path) -> dict[str, Arrays | Missing]:
-    """Returns face and identity features of a reference picture, from the cache if there."""
-    specs = [EXTRACTORS[name] for name in REFERENCE_EXTRACTORS if name in EXTRACTORS]
+def reference_features(path: Path, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+    """Returns what extractors and those they come after find in a reference picture.
+
+    Args:
+        path: Picture.
+        names: Frame extractors.
+
+    Returns:
+        From the cache if all of it is there.
+    """
+    specs = [EXTRACTORS[name] for name in _with_upstream(names)]
     if not path.is_file():
         reason = f"reference_path: there is no file {path.name}"
         return {s.name: Missing(reason=reason, status="generation_failure") for s in specs}
-    key = f"{content_hash(path)}-picture"
-    found = {spec.name: _read(_cache_path(key, spec)) for spec in specs}
+    keys = {"frames": f"{content_hash(path)}-picture"}
+    found = {spec.name: _read(_cache_path(keys, spec)) for spec in specs}
     if all(arrays is not None for arrays in found.values()):
         return {name: arrays for name, arrays in found.items() if arrays is not None}
     ran = _guarded(lambda: _run_frames([_read_picture(path)[None]], specs), specs)
     for spec in specs:
-        _write(_cache_path(key, spec), ran[spec.name])
+        _write(_cache_path(keys, spec), ran[spec.name])
     return ran
 
 
@@ -227,7 +254,8 @@ def _over_clip(
 ) -> dict[str, Arrays | Missing]:
     def run() -> Arrays:
         extractor = spec.make()
-        path, samples = picture_path(recording, native=native), sound(recording, native=native)
+        path = picture_path(recording, native=native, with_sound=spec.reads_sound)
+        samples = sound(recording, native=native)
         arrays: Arrays = extractor.extract(path, samples, FeatureView(found))
         return arrays
 
@@ -270,7 +298,8 @@ def _how_to_get(spec: ExtractorSpec, error: Exception) -> str:
     return f"{spec.name} needs a package that is not installed: {error}"
 
 
-def _cache_path(key: str, spec: ExtractorSpec) -> Path:
+def _cache_path(keys: TrackKeys, spec: ExtractorSpec) -> Path:
+    key = keys[spec.track]
     name = f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
     return cache_folder() / "features" / key[:2] / key / name
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from evals.canonical import canonical, recording_hash
+from evals.canonical import canonical_picture, canonical_sound, recording_hash
 from evals.extractors import EXTRACTORS
 from evals.features import (
+    REFERENCE_EXTRACTORS,
     Arrays,
     FeatureView,
     Missing,
@@ -20,6 +21,7 @@ from evals.features import (
     feature_protocol,
     load,
     reference_features,
+    track_keys,
     unavailable,
 )  # fmt: skip
 from evals.metrics.base import Context, Metric, Score, protocol_hash
@@ -27,6 +29,8 @@ from evals.recording import Recording
 from evals.results import SET_ID, ScoreRow, WindowRow, outcome
 from evals.set_metric import SetMetric
 from evals.workers import Progress, executor, submit, watch, workers
+
+_OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +88,16 @@ def score(
     Returns:
         Rows, windows, protocols and logs.
     """
-    names = _extractors_of([*metrics, *set_metrics])
+    names = extractors_of([*metrics, *set_metrics])
     features = _all_features(recordings, names, options, progress)
-    context = Context(references=_references(whole or recordings, names))
+    context = Context(references=references_of(whole or recordings, names))
     scored = Scored(rows=[], windows=[], protocols={})
     for metric in metrics:
-        params = _params(metric, options)
+        params = params_of(metric, options)
         digest = protocol_hash(params)
         scored.protocols[digest] = params
         for recording, view in zip(recordings, features, strict=True):
-            found = _score_one(recording, metric, view, context, scored.logs)
+            found = score_one(recording, metric, view, context, scored.logs)
             _add(scored, recording, metric, found, digest, options)
     is_shard = len(recordings) < len(whole)
     for set_metric in set_metrics:
@@ -102,7 +106,7 @@ def score(
     return scored
 
 
-def _score_one(
+def score_one(
     recording: Recording, metric: Metric, view: FeatureView, context: Context, logs: list[str]
 ) -> Score:
     if recording.error:
@@ -121,9 +125,14 @@ def _evaluator_failure(metric: Metric | SetMetric, error: Exception, logs: list[
     return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
 
 
-def _extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
+def extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
     wanted = {name for metric in metrics for name in metric.needs if name in EXTRACTORS}
     return [name for name in EXTRACTORS if name in wanted]
+
+
+def readable(names: Iterable[str], domain: str) -> list[str]:
+    """Leaves out the judges of the drawn world for recordings of another domain."""
+    return [name for name in names if domain == "world" or not EXTRACTORS[name].judge]
 
 
 def _all_features(
@@ -137,13 +146,15 @@ def _all_features(
         if recording.error:
             known[index] = {}
             continue
-        known[index] = load(recording, runnable, native=options.native)
-        todo[index] = [name for name in runnable if name not in known[index]]
+        wanted = readable(runnable, recording.domain)
+        known[index] = dict.fromkeys(runnable, _OTHER_DOMAIN)
+        known[index] |= load(recording, wanted, native=options.native)
+        todo[index] = [name for name in wanted if known[index][name] is _OTHER_DOMAIN]
     todo = {index: missing for index, missing in todo.items() if missing}
     for index, found in _run_jobs(recordings, todo, options, progress):
         known[index] |= found
     return [
-        FeatureView(known[index] | absent | _reference_of(recording, names))
+        FeatureView(known[index] | absent | reference_of(recording, names))
         for index, recording in enumerate(recordings)
     ]
 
@@ -158,9 +169,10 @@ def _run_jobs(
     if not todo:
         return
     jobs = [(index, group) for index, names in todo.items() for group in _by_track(names)]
+    jobs, same = _once_each(recordings, jobs, options.native)
     with executor(min(options.jobs, len(jobs))) as pool:
         if not options.native:
-            encodes = [submit(pool, _encode, recordings[index]) for index in todo]
+            encodes = [submit(pool, _encode, *work) for work in _encodings(recordings, jobs)]
             watch(encodes, "encoding", progress)
         futures = [
             submit(pool, _extract_job, recordings[index], group, options.native)
@@ -172,8 +184,27 @@ def _run_jobs(
                 failed = future.result()
             except BrokenProcessPool:
                 failed = _extract_alone(recordings[index], group, options.native)
-            found = load(recordings[index], group, native=options.native)
-            yield index, {**found, **failed}
+            for twin in (index, *same.get((index, group[0]), ())):
+                found = load(recordings[twin], group, native=options.native)
+                yield twin, {**found, **failed}
+
+
+def _once_each(
+    recordings: Sequence[Recording], jobs: Sequence[tuple[int, list[str]]], native: bool
+) -> tuple[list[tuple[int, list[str]]], dict[tuple[int, str], list[int]]]:
+    """Recordings that share a file leave its features to the first of them."""
+    first: dict[tuple[str, ...], int] = {}
+    same: dict[tuple[int, str], list[int]] = {}
+    kept = []
+    for index, group in jobs:
+        keys = track_keys(recordings[index], native=native)
+        work = (*sorted({keys[EXTRACTORS[name].track] for name in group}), *group)
+        if work in first:
+            same.setdefault((first[work], group[0]), []).append(index)
+        else:
+            first[work] = index
+            kept.append((index, group))
+    return kept, same
 
 
 def _extract_alone(
@@ -199,9 +230,24 @@ def _by_track(names: Sequence[str]) -> list[list[str]]:
     return [group for group in groups if group]
 
 
-def _encode(recording: Recording) -> None:
+def _encodings(
+    recordings: Sequence[Recording], jobs: Sequence[tuple[int, list[str]]]
+) -> list[tuple[Recording, frozenset[str]]]:
+    """What is to be encoded, with the tracks that are read; a file of both tracks only once."""
+    tracks: dict[tuple[int, str], frozenset[str]] = {}
+    for index, group in jobs:
+        read = frozenset(EXTRACTORS[name].track for name in group)
+        is_joint = recordings[index].audio_path is None
+        tracks.setdefault((index, "" if is_joint else group[0]), read)
+    return [(recordings[index], read) for (index, _), read in tracks.items()]
+
+
+def _encode(recording: Recording, tracks: frozenset[str]) -> None:
     try:
-        canonical(recording)
+        if tracks != {"audio"}:
+            canonical_picture(recording)
+        if tracks != {"frames"}:
+            canonical_sound(recording)
     except Exception:  # the extraction that follows meets it again and makes rows of it
         return
 
@@ -218,27 +264,34 @@ def _extract_job(
     }
 
 
-def _reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
-    if "identity" not in names or recording.error:
+def reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+    """Returns embeddings of the reference picture as ``reference_NAME``."""
+    wanted = [n for n in REFERENCE_EXTRACTORS if n in readable(names, recording.domain)]
+    if not wanted or recording.error:
         return {}
-    missing = Missing(reason="no reference picture", status="not_applicable")
     if recording.reference_path is None:
-        return {"reference_identity": missing}
-    return {"reference_identity": reference_features(recording.reference_path)["identity"]}
+        missing = Missing(reason="no reference picture", status="not_applicable")
+        return {f"reference_{name}": missing for name in wanted}
+    found = reference_features(recording.reference_path, wanted)
+    return {f"reference_{name}": found[name] for name in wanted}
 
 
-def _references(recordings: Sequence[Recording], names: Sequence[str]) -> dict[str, np.ndarray]:
+def references_of(
+    recordings: Sequence[Recording], names: Sequence[str]
+) -> dict[str, dict[str, np.ndarray]]:
     """Of several pictures of one identity the first by recording counts, whatever the order."""
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in REFERENCE_EXTRACTORS}
     for recording in sorted(recordings, key=lambda recording: recording.recording_id):
-        picture = _reference_of(recording, names).get("reference_identity")
-        if picture is None or isinstance(picture, Missing) or not len(picture["embedding"]):
-            continue
-        found.setdefault(recording.identity, picture["embedding"][0])
+        pictures = reference_of(recording, names)
+        for name, known in found.items():
+            picture = pictures.get(f"reference_{name}")
+            if picture is None or isinstance(picture, Missing) or not len(picture["embedding"]):
+                continue
+            known.setdefault(recording.identity, picture["embedding"][0])
     return found
 
 
-def _params(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
+def params_of(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
     """Everything that decides a number, as JSON values."""
     return {
         "metric": metric.name,
@@ -312,7 +365,7 @@ def _add_sets(
         if system == options.reference_system:
             possible = []
         reference = [i for i in possible if not recordings[i].error]
-        params = _params(metric, options) | {
+        params = params_of(metric, options) | {
             "reference": _reference_name(recordings, reference, options)
         }
         digest = protocol_hash(params)

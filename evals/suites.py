@@ -6,6 +6,8 @@ picture beside the file, or ``character``, the seed of a character of the world,
 the reference; and if wanted ``voice``, ``caption``, ``seed`` and ``groups``.
 """
 
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,54 @@ _OPTIONAL = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class SuiteSummary:
+    """A suite in figures.
+
+    Attributes:
+        name: Of the suite.
+        split: ``dev``, for tuning, if the name ends so; else ``test``.
+        prompts: How many.
+        identities: How many characters or pictures speak.
+        words: Of all transcripts, cut at blanks.
+    """
+
+    name: str
+    split: str
+    prompts: int
+    identities: int
+    words: int
+
+
 def suite_names() -> list[str]:
     """Returns the suites that come with the harness."""
     return sorted(path.stem for path in SUITES.glob("*.jsonl"))
+
+
+def summarise_suite(name_or_path: str | Path) -> SuiteSummary:
+    """Counts what is in a suite, without drawing anyone.
+
+    Args:
+        name_or_path: One of `suite_names`, or a ``.jsonl`` file.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InputError: If there is no such suite, or a line is wrong; names file and line.
+    """
+    path = _find(name_or_path)
+    rows = list(read_objects(path))
+    for place, entry in rows:
+        _check(entry, place)
+    texts = [piece.text for place, entry in rows for piece in _pieces(entry["transcript"], place)]
+    return SuiteSummary(
+        name=path.stem,
+        split="dev" if path.stem.endswith("_dev") else "test",
+        prompts=len(rows),
+        identities=len({entry.get("character", entry.get("reference_path")) for _, entry in rows}),
+        words=sum(len(text.split()) for text in texts),
+    )
 
 
 def load_suite(name_or_path: str | Path) -> list[Prompt]:
@@ -75,7 +122,8 @@ def _prompt(entry: dict[str, Any], folder: Path, place: str) -> Prompt:
     groups = {str(key): str(value) for key, value in entry.get("groups", {}).items()}
     caption = entry.get("caption", "")
     if "character" in entry:
-        reference, drawn_caption = _drawn(entry["character"])
+        drawn, drawn_caption = _drawn(entry["character"])
+        reference = drawn.copy()
         caption = caption or drawn_caption
         groups |= {"domain": "world", "identity": f"character-{entry['character']}"}
     else:
@@ -119,6 +167,7 @@ def _pieces(transcript: str | list[Any], place: str) -> tuple[TextPiece, ...]:
     return tuple(pieces)
 
 
+@cache  # many prompts share a character
 def _drawn(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
     from streamchar_ref.world.character import draw_character  # torch, for world prompts only
     from streamchar_ref.world.render import portrait

@@ -55,22 +55,41 @@ class Content:
 
 def page(content: Content) -> str:
     """Builds the page; the same content gives the same bytes."""
-    parts = [(anchor, title, body) for anchor, title, body in _parts(content) if body is not None]
-    links = [el("a", title, href=f"#{anchor}") for anchor, title, _ in parts]
+    return document(
+        content.title,
+        _lede(content),
+        [(anchor, title, body) for anchor, title, body in _parts(content) if body is not None],
+        footer="Made by streamchar from scores.jsonl, windows.csv and run.json.",
+    )
+
+
+def document(title: str, lede: Html, parts: Sequence[tuple[str, str, Html]], *, footer: str) -> str:
+    """Lays out a page that asks nothing of the network.
+
+    Args:
+        title: Of the page.
+        lede: Under the title.
+        parts: Anchor, heading and body of each section.
+        footer: Where the page comes from.
+
+    Returns:
+        The HTML file's text.
+    """
+    links = [el("a", name, href=f"#{anchor}") for anchor, name, _ in parts]
     head = el(
         "head",
         el("meta", charset="utf-8"),
         el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="referrer", content="no-referrer"),
-        el("title", content.title),
+        el("title", title),
         el("style", Html(files("reports").joinpath("page.css").read_text(encoding="utf-8"))),
     )
     body = el(
         "body",
-        el("header", el("h1", content.title), _lede(content), el("nav", *links)),
+        el("header", el("h1", title), lede, el("nav", *links)),
         el("main", *(el("section", el("h2", t), b, id=a) for a, t, b in parts)),
-        el("footer", "Made by streamchar from scores.jsonl, windows.csv and run.json."),
+        el("footer", footer),
     )
     return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
 
@@ -83,7 +102,7 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
     tables = wide(content.runs.summaries, comparisons=content.comparisons)
     yield "results", "Results", join(*(headline_table(table) for table in tables))
     yield "unavailable", "Not measured here", sections.unavailable(rows)
-    plots = el("div", *map(_plot, content.figures), class_="plots") if content.figures else None
+    plots = el("div", *map(plot, content.figures), class_="plots") if content.figures else None
     yield "figures", "Figures", plots
     yield "recordings", "Recordings", _recordings(content)
     yield "failures", "What failed, and why", sections.failures(rows)
@@ -133,7 +152,8 @@ def _machine(run: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _plot(drawn: Drawn) -> Html:
+def plot(drawn: Drawn) -> Html:
+    """Shows a figure with its caption; nothing of it is fetched."""
     picture = data_uri(figure_bytes(drawn.figure, "svg"), "image/svg+xml")
     narrow = " narrow" if drawn.figure.get_figwidth() < 5 else ""  # two of them side by side
     return el(

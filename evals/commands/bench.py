@@ -1,4 +1,4 @@
-"""Measure what measuring costs: bench metrics, bench numerics."""
+"""Measure costs and the world: bench metrics, bench numerics, bench voices, bench world."""
 
 import json
 import os
@@ -54,6 +54,49 @@ def numerics(
     from evals.bench_numerics import bench_numerics
 
     rows = bench_numerics()
+    if as_json:
+        typer.echo(json.dumps({"device": device(), "rows": rows}, indent=1))
+        return
+    typer.echo(device())
+    _table(rows)
+
+
+@app.command()
+def world(
+    identities: Annotated[int, typer.Option(help="Characters whose faces are looked for.")] = 64,
+    clips: Annotated[int, typer.Option(help="Clips on which lips are measured.")] = 16,
+    processes: Annotated[int, typer.Option(help="That draw at once, one thread each.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Speed of the world's drawing, and how well face models see its faces and lips.
+
+    Example: streamchar bench world --identities 64
+    """
+    from evals.bench_world import bench_faces, bench_lips, bench_speed
+
+    tables: dict[str, Any] = {
+        "speed": bench_speed(processes=processes),
+        "faces": [bench_faces(identities)],
+        "lips": bench_lips(clips),
+    }
+    if as_json:
+        typer.echo(json.dumps({"device": device(), **tables}, indent=1))
+        return
+    typer.echo(device())
+    for name, rows in tables.items():
+        typer.echo(f"\n{name}")
+        _table(rows)
+
+
+@app.command()
+def voices(
+    recogniser: Annotated[str, typer.Option(help="Extractor of text.")] = "asr_moonshine",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How distinct the world's voices are (equal error rate), and how well each is understood."""
+    from evals.bench_voices import bench_voices
+
+    rows = bench_voices(recogniser=recogniser)
     if as_json:
         typer.echo(json.dumps({"device": device(), "rows": rows}, indent=1))
         return

@@ -1,12 +1,13 @@
 """List metrics, protocols, systems, suites or presets."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from evals.metrics import METRICS, SET_METRICS
-from evals.suites import suite_names
+from evals.suites import suite_names, summarise_suite
 from evals.system import installed_systems
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -25,17 +26,22 @@ def ls(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    widths = [max((len(str(row[key])) for row in rows), default=0) for key in (rows or [{}])[0]]
-    for row in rows:
-        cells = [str(cell).ljust(width) for cell, width in zip(row.values(), widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
+    table = [[_cell(key, value) for key, value in row.items()] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    for cells in table:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _cell(key: str, value: Any) -> str:
+    return f"{value} {key}" if isinstance(value, int) else str(value)
 
 
 def _rows(kind: str) -> list[dict[str, Any]]:
     if kind == "systems":
         return [{"name": n, "from": e.value} for n, e in sorted(installed_systems().items())]
     if kind == "suites":
-        return [{"name": name} for name in suite_names()]
+        return [asdict(summarise_suite(name)) for name in suite_names()]
     if kind == "presets":
         return []  # no model is registered yet; the reference model brings its presets
     metrics = [*METRICS, *SET_METRICS]

@@ -81,6 +81,7 @@ class ExtractorSpec:
         after: Extractors whose features it reads.
         package: Distribution that holds the network or decides what it returns; its version is
             part of the hash.
+        reads_sound: For track ``clip``: reads the sound from the file, too, not from ``samples``.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ExtractorSpec:
     version: int = 1
     after: tuple[str, ...] = ()
     package: str = ""
+    reads_sound: bool = False
 
     def make(self) -> Any:
         """Imports the module and makes the extractor.
@@ -179,6 +181,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.syncnet_python:SyncNetPython",
         weights=("syncnet", "s3fd"),
         package="syncnet-python",
+        reads_sound=True,
     ),
     ExtractorSpec(
         name="i3d",
@@ -255,6 +258,35 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.phonemes:HamaPhonemes",
         params={"window_s": 10, "margin_s": 1},
         package="hama",
+    ),
+    ExtractorSpec(
+        name="sync_world",
+        track="clip",
+        implementation="evals.extractors.sync_world:SyncWorldExtractor",
+        params={"min_track_frames": 50, "min_face_px": 64},
+        judge="sync_world",
+        after=("face",),
+    ),
+    ExtractorSpec(
+        name="fvd_world",
+        track="frames",
+        implementation="evals.extractors.fvd_world:FvdWorldExtractor",
+        params={"clip_frames": 16, "stride_frames": 8},
+        judge="fvd_world",
+    ),
+    ExtractorSpec(
+        name="identity_world",
+        track="frames",
+        implementation="evals.extractors.identity_world:IdentityWorldExtractor",
+        params={"samples_per_s": 5, "min_face_px": 32.0},
+        judge="identity_world",
+        after=("face",),
+    ),
+    ExtractorSpec(
+        name="align_world",
+        track="audio",
+        implementation="evals.extractors.align_world:AlignWorldExtractor",
+        judge="align_world",
     ),
 )
 EXTRACTORS = {spec.name: spec for spec in SPECS}

@@ -6,10 +6,8 @@ dlib's own five-point predictor on the two development clips this costs nothing 
 frames of one person 0.30 and 0.32 against 0.30 and 0.32, between the two persons 0.81 against
 0.81), keeps fractions of a pixel, and needs one network less.
 
-Shape letters: T frames, N embedded frames, H and W pixels.
+Shape letters: N embedded frames, L landmarks, H and W pixels.
 """
-
-from collections.abc import Mapping
 
 import cv2
 import dlib
@@ -17,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from evals.extractors.face import landmark_columns
+from evals.extractors.sampled_faces import SampledFaces
 from streamchar_ref.weights import locate
 
 CHIP_PX = 150
@@ -36,74 +35,36 @@ MEAN_FACE = np.array(
 ``get_face_chip_details`` (Boost licence), compared in ``tests/evals/test_identity.py``."""
 EMBEDDING_SIZE = 128
 SAMPLES_PER_S = 2
-FPS = 25
 
 
-class IdentityExtractor:
+class IdentityExtractor(SampledFaces):
     """Embeds frames 0, 13, 25, 38, 50 and so on: two a second.
 
-    Features: ``embedding`` [N, 128] and ``sharpness`` (variance of the Laplacian of the chip) of
-    frames ``frame`` in which the followed face is large enough; ``num_faces`` there; and
-    ``sampled``, all frames that were looked at. For a reference picture, give a video of one
-    frame: N is then 0 or 1.
+    Features as of `SampledFaces`, with ``embedding`` [N, 128] and the sharpness of the chip.
 
     Args:
         min_face_px: Smaller faces, by the short side of the mesh, are not embedded.
     """
 
     def __init__(self, *, min_face_px: float = 32.0) -> None:
+        super().__init__(
+            samples_per_s=SAMPLES_PER_S, embedding_size=EMBEDDING_SIZE, min_face_px=min_face_px
+        )
         path = locate("dlib-face") / "dlib_face_recognition_resnet_model_v1.dat"
         self._network = dlib.face_recognition_model_v1(str(path))
         self._columns = landmark_columns(POINTS)
-        self._min_face_px = min_face_px
-        self._num_seen = 0
-        self._sampled: list[int] = []
-        self._rows: list[tuple[int, int, float, np.ndarray]] = []
 
-    def update(
-        self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
-    ) -> dict[str, np.ndarray]:
-        """Takes the next frames and their ``face`` features; returns nothing to others."""
-        face = upstream["face"]
-        for row, frame in enumerate(frames):
-            index = self._num_seen + row
-            if is_sampled(index):
-                self._sampled.append(index)
-                if self._is_usable(face, row):
-                    self._embed(index, frame, face, row)
-        self._num_seen += len(frames)
-        return {}
-
-    def finish(self) -> dict[str, np.ndarray]:
-        """Returns the embeddings of all sampled frames with a usable face."""
-        embeddings = [embedding for _, _, _, embedding in self._rows]
-        return {
-            "embedding": np.array(embeddings, np.float32).reshape(-1, EMBEDDING_SIZE),
-            "frame": np.array([index for index, _, _, _ in self._rows], np.int32),
-            "num_faces": np.array([num for _, num, _, _ in self._rows], np.int32),
-            "sharpness": np.array([sharpness for _, _, sharpness, _ in self._rows], np.float32),
-            "sampled": np.array(self._sampled, np.int32),
-        }
-
-    def _is_usable(self, face: Mapping[str, np.ndarray], row: int) -> bool:
-        if not face["has_mesh"][row]:
-            return False
-        left, top, right, bottom = face["box"][row]
-        return bool(min(right - left, bottom - top) >= self._min_face_px)
-
-    def _embed(
-        self, index: int, frame: np.ndarray, face: Mapping[str, np.ndarray], row: int
-    ) -> None:
-        chip = aligned_chip(frame, face["landmarks"][row][self._columns])
+    def embed(
+        self,
+        frame: UInt8[np.ndarray, "H W 3"],
+        box: Float32[np.ndarray, " 4"],
+        landmarks: Float32[np.ndarray, "L 2"],
+    ) -> tuple[np.ndarray, float]:
+        """Returns the embedding and the sharpness of one face."""
+        chip = aligned_chip(frame, landmarks[self._columns])
         embedding = np.array(self._network.compute_face_descriptor(chip), np.float32)
         grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-        sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
-        self._rows.append((index, int(face["num_faces"][row]), sharpness, embedding))
-
-
-def is_sampled(index: int) -> bool:
-    """Says whether a frame is embedded: the first at or after each half second."""
-    return index == 0 or index * SAMPLES_PER_S // FPS > (index - 1) * SAMPLES_PER_S // FPS
+        return embedding, float(cv2.Laplacian(grey, cv2.CV_64F).var())
 
 
 def aligned_chip(

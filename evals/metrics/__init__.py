@@ -2,10 +2,12 @@
 
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
-from evals.metrics.identity import IDENTITY
+from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
+from evals.metrics.per_world import PER_WORLD
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
+from evals.metrics.sync_world import SYNC_WORLD
 from evals.metrics.text import TEXT_METRICS
 from evals.metrics.video import VIDEO_SETS
 from evals.metrics.voice import DNSMOS, VOICE
@@ -13,8 +15,11 @@ from evals.set_metric import SetMetric
 
 METRICS: tuple[Metric, ...] = (
     *TEXT_METRICS,
+    *PER_WORLD,
     *SYNC,
+    *SYNC_WORLD,
     *IDENTITY,
+    *IDENTITY_WORLD,
     *APPEARANCE,
     *PUBLISHED,
     *WITHOUT_CROP,

@@ -75,10 +75,10 @@ class Context:
     """What a metric may know beyond the one recording.
 
     Attributes:
-        references: dlib embeddings of the reference pictures in the run, identity -> [128].
+        references: Embeddings of the reference pictures in the run: extractor -> identity -> [D].
     """
 
-    references: Mapping[str, np.ndarray] = field(default_factory=dict)
+    references: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
 
 class Described(ABC):

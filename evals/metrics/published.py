@@ -7,7 +7,7 @@ of the longest track. Each track is in the components.
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,9 +37,13 @@ class SyncNetMetric(Metric):
     """
 
     domain = "real"
+    extractors: ClassVar[Mapping[str, str]] = {
+        "mesh-crop": "syncnet",
+        "wav2lip-no-crop": "syncnet-no-crop",
+    }
 
     def __init__(self, *, crop: str = "mesh-crop", window_s: float = 2.0) -> None:
-        self._extractor = {"mesh-crop": "syncnet", "wav2lip-no-crop": "syncnet-no-crop"}[crop]
+        self._extractor = self.extractors[crop]
         self.needs = (self._extractor,)
         self.protocol = f"{self.name}/{crop}@1"
         self.params: Mapping[str, Any] = {

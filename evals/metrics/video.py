@@ -63,6 +63,7 @@ class FrechetMetric(SetMetric):
         extractor: Whose array ``features`` [N, D] is compared.
         counted: What one feature is of, for the row: ``frame`` or ``clip``.
         ddof: 1 for the sample covariance, 0 for 1/N.
+        domain: Of the network behind the features, see `Described`.
         is_default: Whether it is computed unless told otherwise.
         seed: Of the draw that cuts the larger set to the size of the smaller.
     """
@@ -78,10 +79,12 @@ class FrechetMetric(SetMetric):
         extractor: str,
         counted: str,
         ddof: int,
+        domain: str = "any",
         is_default: bool = True,
         seed: int = 0,
     ) -> None:
         self.name = name
+        self.domain = domain
         self.protocol = protocol
         self.needs = (extractor,)
         self.is_default = is_default
@@ -173,5 +176,13 @@ VIDEO_SETS = (
     ),
     FrechetMetric(
         name="fid_lite0", protocol="fid_lite0/2fps@1", extractor="lite0", counted="frame", ddof=1
+    ),
+    FrechetMetric(
+        name="fvd_world",
+        protocol="fvd_world/16-frames@1",
+        extractor="fvd_world",
+        counted="clip",
+        ddof=1,
+        domain="world",
     ),
 )

@@ -124,6 +124,29 @@ def _encode_mp4(
     return count
 
 
+def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
+    """Writes sound alone, the same AAC samples that `write_mp4` would give beside a picture.
+
+    Args:
+        path: Ends in ``.m4a``; complete or not there at all.
+        samples: Mono waveform.
+        sample_rate: Of ``samples``.
+
+    Raises:
+        MediaError: If the sound cannot be encoded.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with av.open(str(partial), "w", format="mp4", container_options=BIT_EXACT) as container:
+            sound = _aac_stream(container, sample_rate)
+            _encode_sound(container, sound, samples, sample_rate)
+        partial.replace(path)
+    except av.error.FFmpegError as error:
+        raise MediaError(f"{path.name}: cannot be encoded ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
     """Writes 16-bit PCM; samples outside [-1, 1] are an error, not clipped.
 

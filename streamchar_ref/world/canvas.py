@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from streamchar_ref.world.scene import NEUTRAL, Scene
+
 VIEW = 0.86
 
 Plane = Float[Tensor, "#B H W"]
@@ -30,6 +32,9 @@ class Canvas:
         pixel: Width of a pixel.
         left: Column of the picture where the rectangle starts.
         top: Row where it starts.
+        x0: Of the left edge of the whole picture.
+        y0: Of its upper edge.
+        light: Direction towards the key light, right and down.
     """
 
     rgb: Float[Tensor, "B 3 H W"]
@@ -38,36 +43,50 @@ class Canvas:
     pixel: float
     left: int = 0
     top: int = 0
+    x0: float = -VIEW
+    y0: float = -VIEW
+    light: tuple[float, float] = (-1.0, -0.4)
 
     @classmethod
-    def blank(cls, batch: int, size: int, device: torch.device) -> "Canvas":
-        """Returns black square pictures."""
-        pixel = 2 * VIEW / size
-        line = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * pixel - VIEW
-        y, x = torch.meshgrid(line, line, indexing="ij")
+    def blank(cls, batch: int, size: int, device: torch.device, scene: Scene = NEUTRAL) -> "Canvas":
+        """Returns black square pictures, framed as a scene asks."""
+        half = VIEW / math.exp(scene.zoom)
+        x0, y0 = -half - scene.shift_x, -half - scene.shift_y
+        pixel = 2 * half / size
+        line = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * pixel
+        y, x = torch.meshgrid(line + y0, line + x0, indexing="ij")
         rgb = torch.zeros(batch, 3, size, size, device=device)
-        return cls(rgb=rgb, x=x[None], y=y[None], pixel=pixel)
+        share = scene.light_strength
+        light = (
+            1.1 * share * scene.light_x - (1 - share),
+            share * scene.light_y - 0.4 * (1 - share),
+        )
+        return cls(rgb=rgb, x=x[None], y=y[None], pixel=pixel, x0=x0, y0=y0, light=light)
 
     def crop(self, x0: float, x1: float, y0: float, y1: float) -> "Canvas":
         """Returns the part of it that covers a rectangle of the picture."""
-        columns = self._range(x0, x1, self.left, self.rgb.shape[3])
-        rows = self._range(y0, y1, self.top, self.rgb.shape[2])
-        return Canvas(
+        columns = self._range(x0 - self.x0, x1 - self.x0, self.left, self.rgb.shape[3])
+        rows = self._range(y0 - self.y0, y1 - self.y0, self.top, self.rgb.shape[2])
+        return replace(
+            self,
             rgb=self.rgb[:, :, rows, columns],
             x=self.x[:, rows, columns],
             y=self.y[:, rows, columns],
-            pixel=self.pixel,
             left=self.left + columns.start,
             top=self.top + rows.start,
         )
 
     def _range(self, low: float, high: float, start: int, length: int) -> slice:
-        ends = (round((edge + VIEW) / self.pixel) - start for edge in (low, high))
+        ends = (round(edge / self.pixel) - start for edge in (low, high))
         return slice(*(min(length, max(0, end)) for end in ends))
 
     def at(self, x: Plane, y: Plane) -> "Canvas":
         """Returns the same pictures with other coordinates."""
         return replace(self, x=x, y=y)
+
+    def away(self, x: Plane, y: Plane) -> Plane:
+        """How far a point lies from its middle away from the light; `x` in a neutral scene."""
+        return -(self.light[0] * x + self.light[1] * y)
 
     def paint(self, mask: Plane, colour: Paint) -> None:
         """Mixes a colour in where ``mask`` is 1, partly where it is less."""
@@ -121,8 +140,10 @@ def convex(x: Plane, y: Plane, corners: Sequence[tuple[float, float]]) -> Plane:
 
 
 def blob(x: Plane, y: Plane, half_x: float, half_y: float) -> Plane:
-    """A soft spot of height 1 that fades like a Gaussian."""
-    return torch.exp(-((x / half_x) ** 2) - (y / half_y) ** 2)
+    """A soft spot of height 1, nearly a Gaussian; it is 0 beyond 2.3 half widths."""
+    near = (1 - (x * (x / half_x**2) + y * (y / half_y**2)) / 5.3).clamp(min=0)
+    square = near * near
+    return square * square * near
 
 
 def tint(colour: Sequence[float], target: Sequence[float], amount: float) -> list[float]:

@@ -1,42 +1,39 @@
 """Who a drawn character is: numbers and colours, drawn from a seed and told in one sentence."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-Colour = tuple[float, float, float]
+from streamchar_ref.world import palette
+from streamchar_ref.world.palette import Colour
 
-_SKINS = {
-    "porcelain": "#f7dcc9", "fair": "#f2cdb1", "golden": "#e3b088", "olive": "#cf9d73",
-    "bronze": "#b27a50", "brown": "#8d5b3b", "deep brown": "#6b4330",
-}  # fmt: skip
-_HAIRS = {
-    "black": "#2a2429", "dark brown": "#442e26", "chestnut": "#6d412a", "auburn": "#8c4127",
-    "copper": "#b8602f", "honey blond": "#c8964f", "ash blond": "#d8bd8e", "silver": "#b9bcc4",
-}  # fmt: skip
-_EYES = {
-    "brown": "#5b3a22",
-    "hazel": "#80602f",
-    "green": "#4f7d54",
-    "blue": "#4a7fa8",
-    "grey": "#697c88",
-}
-_CLOTHES = {
-    "teal": "#2f7f83", "mustard": "#d39b32", "coral": "#d9694f", "navy": "#34476e",
-    "plum": "#74466f", "sage": "#7f9a76", "cream": "#e9dfcb", "brick": "#a9503f",
-}  # fmt: skip
-_BACKGROUNDS = {
-    "peach": ("#fbe3d2", "#f3b99b"), "sky": ("#dcecf5", "#a5c9e2"), "mint": ("#e0f1e6", "#a9d4bc"),
-    "lilac": ("#ebe4f5", "#c0b1de"), "sand": ("#f6ecd6", "#e2c690"), "rose": ("#fae2e4", "#e8aeb7"),
-}  # fmt: skip
-STYLES = ("short", "quiff", "curly", "bob", "long", "bun")
-NECKLINES = ("crew", "collar", "v")
-_TOLD = {
+STYLES = (
+    "short", "quiff", "curly", "buzz", "bald", "afro", "pixie",
+    "bob", "long", "wavy", "bun", "ponytail", "braids",
+)  # fmt: skip
+CROPPED = ("short", "quiff", "curly", "buzz", "bald", "pixie")
+GARMENTS = ("jumper", "shirt", "cardigan", "hoodie", "turtleneck", "scarf")
+PATTERNS = ("plain", "stripes", "dots", "check", "band")
+GLASSES = ("", "round", "square", "cat-eye")
+JEWELS = ("", "pendant", "pearls", "brooch")
+SIDE_DETAILS = ("", "hoop", "clip", "flower")
+_HAIR_TOLD = {
     "short": "short {hair} hair", "quiff": "{hair} hair combed up", "curly": "curly {hair} hair",
-    "bob": "a {hair} bob", "long": "long {hair} hair", "bun": "{hair} hair in a bun",
+    "buzz": "a {hair} buzz cut", "bald": "a bald head", "afro": "a {hair} afro",
+    "pixie": "a {hair} pixie cut", "bob": "a {hair} bob", "long": "long {hair} hair",
+    "wavy": "long wavy {hair} hair", "bun": "{hair} hair in a bun",
+    "ponytail": "{hair} hair in a ponytail", "braids": "two {hair} braids",
 }  # fmt: skip
-_GARMENTS = {"crew": "jumper", "collar": "shirt", "v": "cardigan"}
+_JEWELS_TOLD = {"pendant": "a gold pendant", "pearls": "a string of pearls", "brooch": "a brooch"}
+_DETAILS_TOLD = {
+    "hoop": "one gold earring", "clip": "a hair clip", "flower": "a flower in the hair",
+}  # fmt: skip
+_PATTERNS_TOLD = {
+    "plain": "", "stripes": "striped ", "dots": "dotted ", "check": "checked ",
+    "band": "patterned ",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +48,15 @@ class Character:
         eyes: Colour of the iris.
         lips: Colour.
         clothes: Colour.
+        accent: Colour of the pattern, the scarf, the hat and what is in the hair.
         background: Colours of the middle and the edge.
         style: Of the hair, one of `STYLES`.
-        neckline: One of `NECKLINES`.
+        garment: One of `GARMENTS`.
+        pattern: Of the garment, one of `PATTERNS`.
+        glasses: One of `GLASSES`.
+        jewel: One of `JEWELS`.
+        side_detail: Worn on one side only, one of `SIDE_DETAILS`.
+        detail_side: -1 left, 1 right, as seen.
         parting: Where the hair is parted, left to right.
         volume: How far the hair stands off the head.
         fringe: Share of the forehead under hair.
@@ -64,6 +67,7 @@ class Character:
         eye_size: Half width of an eye.
         eye_gap: Of the eyes' centres from the middle.
         eye_tilt: Rise of the outer corners.
+        lashes: Strength of the lashes' wing.
         brow_thickness: Half thickness.
         brow_arch: Rise in the middle.
         nose_width: Half width at the nostrils.
@@ -72,8 +76,10 @@ class Character:
         lip_fullness: Thickness of the lips.
         blush: Of the cheeks.
         freckles: Strength.
+        wrinkles: Strength.
         beard: Strength of a short beard.
-        has_glasses: Round glasses.
+        moustache: Strength.
+        has_hat: A knitted hat.
         has_earrings: Small studs.
     """
 
@@ -84,9 +90,15 @@ class Character:
     eyes: Colour
     lips: Colour
     clothes: Colour
+    accent: Colour
     background: tuple[Colour, Colour]
     style: str
-    neckline: str
+    garment: str
+    pattern: str
+    glasses: str
+    jewel: str
+    side_detail: str
+    detail_side: int
     parting: float
     volume: float
     fringe: float
@@ -97,6 +109,7 @@ class Character:
     eye_size: float
     eye_gap: float
     eye_tilt: float
+    lashes: float
     brow_thickness: float
     brow_arch: float
     nose_width: float
@@ -105,63 +118,191 @@ class Character:
     lip_fullness: float
     blush: float
     freckles: float
+    wrinkles: float
     beard: float
-    has_glasses: bool
+    moustache: float
+    has_hat: bool
     has_earrings: bool
 
 
 def draw_character(seed: int) -> Character:
     """Draws the character called ``seed``; the same seed gives the same character."""
     rng = np.random.default_rng([seed, 0x5C])
-    skin_name, hair_name, eye_name = _pick(rng, _SKINS), _pick(rng, _HAIRS), _pick(rng, _EYES)
-    if skin_name in ("bronze", "brown", "deep brown"):
-        hair_name = _pick(rng, ["black", "dark brown", "chestnut", "silver"])
-        eye_name = _pick(rng, ["brown", "hazel"])
-    style, neckline = _pick(rng, STYLES), _pick(rng, NECKLINES)
-    clothes_name, background_name = _pick(rng, _CLOTHES), _pick(rng, _BACKGROUNDS)
-    is_cropped = style in ("short", "quiff", "curly")
-    has_beard = is_cropped and rng.random() < 0.45
-    has_glasses, has_earrings = rng.random() < 0.3, not is_cropped and rng.random() < 0.6
-    skin = _near(rng, _SKINS[skin_name], 0.009)
-    middle, edge = _BACKGROUNDS[background_name]
-    hair_told = _TOLD[style].format(hair=hair_name)
-    extras = [hair_told, f"{eye_name} eyes"]
-    extras += ["a short beard"] * has_beard + ["round glasses"] * has_glasses
-    told = f"{', '.join(extras[:-1])} and {extras[-1]}"
-    garment = f"{_article(clothes_name)} {clothes_name} {_GARMENTS[neckline]}"
+    who = _pick(rng, ("woman", "woman", "man", "man", "person"))
+    age = float(rng.beta(1.3, 1.9))
+    named = _names(rng, who, age)
+    wardrobe = _wardrobe(rng, who, named)
+    facial = _facial_hair(rng, who)
+    skin = _near(rng, palette.SKINS[named["skin"]], 0.009)
+    middle, edge = palette.BACKGROUNDS[named["background"]]
+    told = _caption(who, age, named, wardrobe, facial)
     return Character(
         seed=seed,
-        caption=f"A friendly person with {skin_name} skin, {told}, in {garment} before a soft "
-        f"{background_name} background.",
+        caption=told,
         skin=skin,
-        hair=_near(rng, _HAIRS[hair_name], 0.015),
-        eyes=_near(rng, _EYES[eye_name], 0.02),
-        lips=_lips(rng, skin, is_soft=is_cropped),
-        clothes=_near(rng, _CLOTHES[clothes_name], 0.02),
-        background=(_rgb(middle), _rgb(edge)),
-        style=style,
-        neckline=neckline,
-        parting=float(rng.choice([-1, 1]) * rng.uniform(0.08, 0.17)),
-        volume=float(rng.uniform(0.05, 0.085)),
-        fringe=float(rng.uniform(0.0, 0.75)),
-        face_width=float(rng.uniform(0.335, 0.375)),
-        face_height=float(rng.uniform(0.455, 0.485)),
-        jaw=float(rng.uniform(0.1, 0.2) - 0.06 * has_beard),
-        squareness=float(rng.uniform(0.2, 0.5) + 0.15 * is_cropped),
-        eye_size=float(rng.uniform(0.078, 0.09)),
-        eye_gap=float(rng.uniform(0.150, 0.168)),
-        eye_tilt=float(rng.uniform(-0.004, 0.016)),
-        brow_thickness=float(rng.uniform(0.011, 0.016) + 0.004 * is_cropped),
-        brow_arch=float(rng.uniform(0.018, 0.034)),
-        nose_width=float(rng.uniform(0.046, 0.062)),
-        nose_length=float(rng.uniform(0.15, 0.175)),
-        mouth_width=float(rng.uniform(0.128, 0.15)),
-        lip_fullness=float(rng.uniform(0.026, 0.038) - 0.004 * is_cropped),
+        hair=_near(rng, palette.HAIRS[named["hair"]], 0.015),
+        eyes=_near(rng, palette.EYES[named["eyes"]], 0.02),
+        lips=_lips(rng, skin, is_soft=who != "woman"),
+        clothes=_near(rng, palette.CLOTHES[named["clothes"]], 0.02),
+        accent=_near(rng, palette.CLOTHES[named["accent"]], 0.02),
+        background=(palette.rgb(middle), palette.rgb(edge)),
+        style=named["style"],
+        **wardrobe,
+        **facial,
+        **_geometry(rng, who, has_beard=facial["beard"] > 0),
         blush=float(rng.uniform(0.15, 0.4)),
-        freckles=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.25 else 0.0,
-        beard=float(rng.uniform(0.5, 0.8)) if has_beard else 0.0,
-        has_glasses=bool(has_glasses),
-        has_earrings=bool(has_earrings),
+        freckles=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.22 else 0.0,
+        wrinkles=max(0.0, age - 0.45) * 1.6,
+    )
+
+
+def blend(a: Character, b: Character, share: float) -> Character:
+    """Mixes two characters, for a slow change from one into the other.
+
+    Args:
+        a: The one at ``share`` 0.
+        b: The one at 1.
+        share: In [0, 1]; numbers and colours are interpolated, the rest switches at 0.5.
+
+    Returns:
+        A character in between; at the ends, the very one.
+    """
+    if share in (0, 1):
+        return b if share else a
+    values = {f.name: _mixed(getattr(a, f.name), getattr(b, f.name), share) for f in fields(a)}
+    return Character(**values)
+
+
+def _mixed(a: Any, b: Any, share: float) -> Any:
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return tuple(_mixed(x, y, share) for x, y in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, float):
+        return a + (b - a) * share
+    return a if share < 0.5 else b
+
+
+def _names(rng: np.random.Generator, who: str, age: float) -> dict[str, str]:
+    """Draws what a caption names: skin, hair, eyes, clothes, background."""
+    skin = _pick(rng, palette.SKINS)
+    is_deep = skin in palette.DEEP_SKINS
+    own = [name for name in palette.HAIRS if name not in palette.GREYS]
+    hair = _pick(rng, palette.DEEP_HAIRS if is_deep else own)
+    if who == "man" and hair in ("teal", "pink"):
+        hair = "dark brown"
+    if age > 0.62 and rng.random() < 0.75:
+        hair = _pick(rng, palette.GREYS)
+    styles = {
+        "woman": ("bob", "long", "wavy", "bun", "ponytail", "braids", "pixie", "curly"),
+        "man": ("short", "quiff", "curly", "buzz", "bald", "short", "quiff"),
+        "person": ("short", "curly", "pixie", "bob", "bun", "quiff", "wavy"),
+    }[who]
+    style = _pick(rng, styles)
+    if is_deep and rng.random() < 0.3:
+        style = "afro"
+    clothes, accent = (str(name) for name in rng.choice(list(palette.CLOTHES), 2, replace=False))
+    return {
+        "skin": skin,
+        "hair": hair,
+        "eyes": _pick(rng, ("brown", "brown", "hazel") if is_deep else palette.EYES),
+        "style": style,
+        "clothes": clothes,
+        "accent": accent,
+        "background": _pick(rng, palette.BACKGROUNDS),
+    }
+
+
+def _wardrobe(rng: np.random.Generator, who: str, named: dict[str, str]) -> dict[str, Any]:
+    garment, style = _pick(rng, GARMENTS), named["style"]
+    shapes = [shape for shape in GLASSES[1:] if who != "man" or shape != "cat-eye"]
+    jewels: tuple[str, ...] = (
+        JEWELS if who == "woman" else ("", "", "", "brooch" if who == "person" else "pendant")
+    )
+    if garment in ("scarf", "turtleneck", "hoodie"):
+        jewels = ("", "", "brooch") if who != "man" and garment != "scarf" else ("",)
+    details = ("", "", "hoop", "clip", "flower") if who == "woman" else ("", "", "", "", "hoop")
+    detail = _pick(rng, details)
+    if style in ("afro", "curly", "pixie", "bald", "buzz") and detail == "clip":
+        detail = "hoop"
+    can_wear_hat = style in ("short", "buzz", "bob", "long", "wavy", "bald", "braids")
+    has_hat = can_wear_hat and rng.random() < 0.14
+    if has_hat and detail in ("clip", "flower"):
+        detail = ""
+    return {
+        "garment": garment,
+        "pattern": _pick(rng, ("plain", "plain", *PATTERNS[1:])),
+        "glasses": _pick(rng, shapes) if rng.random() < 0.32 else "",
+        "jewel": _pick(rng, jewels),
+        "side_detail": detail,
+        "detail_side": int(rng.choice([-1, 1])),
+        "has_hat": bool(has_hat),
+        "has_earrings": bool(who == "woman" and detail != "hoop" and rng.random() < 0.45),
+    }
+
+
+def _facial_hair(rng: np.random.Generator, who: str) -> dict[str, Any]:
+    kind = _pick(rng, ("", "", "beard", "beard", "moustache")) if who == "man" else ""
+    strength = float(rng.uniform(0.55, 0.85))
+    return {
+        "beard": strength if kind == "beard" else 0.0,
+        "moustache": strength if kind else 0.0,
+    }
+
+
+def _geometry(rng: np.random.Generator, who: str, *, has_beard: bool) -> dict[str, Any]:
+    """Draws the shape of a face; how strongly it is a man's is `strong`."""
+    strong = {"woman": 0.0, "person": 0.5, "man": 1.0}[who]
+    side, part = float(rng.choice([-1, 1])), float(rng.uniform(0.06, 0.17))
+    return {
+        "parting": side * part,
+        "volume": float(rng.uniform(0.045, 0.09)),
+        "fringe": float(rng.uniform(0.0, 0.85)),
+        "face_width": float(rng.uniform(0.325, 0.378)),
+        "face_height": float(rng.uniform(0.445, 0.490)),
+        "jaw": float(rng.uniform(0.1, 0.22) - 0.06 * has_beard - 0.02 * strong),
+        "squareness": float(rng.uniform(0.16, 0.46) + 0.2 * strong),
+        "eye_size": float(rng.uniform(0.074, 0.091) - 0.003 * strong),
+        "eye_gap": float(rng.uniform(0.146, 0.170)),
+        "eye_tilt": float(rng.uniform(-0.008, 0.018)),
+        "lashes": float(rng.uniform(0.75, 1.0) * (1 - 0.75 * strong)),
+        "brow_thickness": float(rng.uniform(0.009, 0.015) + 0.005 * strong),
+        "brow_arch": float(rng.uniform(0.016, 0.038) - 0.006 * strong),
+        "nose_width": float(rng.uniform(0.043, 0.064) + 0.004 * strong),
+        "nose_length": float(rng.uniform(0.142, 0.178)),
+        "mouth_width": float(rng.uniform(0.122, 0.153)),
+        "lip_fullness": float(rng.uniform(0.026, 0.040) - 0.006 * strong),
+    }
+
+
+def _caption(
+    who: str,
+    age: float,
+    named: dict[str, str],
+    wardrobe: dict[str, Any],
+    facial: dict[str, Any],
+) -> str:
+    told = [_HAIR_TOLD[named["style"]].format(hair=named["hair"]).replace("a auburn", "an auburn")]
+    told[0] = told[0].replace("a ash", "an ash")
+    told += [f"{named['skin']} skin", f"{named['eyes']} eyes"]
+    if facial["beard"]:
+        told.append("a short beard")
+    elif facial["moustache"]:
+        told.append("a moustache")
+    if wardrobe["glasses"]:
+        told.append(f"{wardrobe['glasses']} glasses")
+    if wardrobe["has_earrings"]:
+        told.append("gold studs")
+    told += [_DETAILS_TOLD[wardrobe["side_detail"]]] if wardrobe["side_detail"] else []
+    told += [_JEWELS_TOLD[wardrobe["jewel"]]] if wardrobe["jewel"] else []
+    if wardrobe["has_hat"]:
+        told.append(_with_article(f"{named['accent']} knitted hat"))
+    garment = "jumper" if wardrobe["garment"] == "scarf" else wardrobe["garment"]
+    told.append(_with_article(f"{_PATTERNS_TOLD[wardrobe['pattern']]}{named['clothes']} {garment}"))
+    if wardrobe["garment"] == "scarf":
+        told[-1] += f" under {_with_article(named['accent'] + ' scarf')}"
+    stage = "young " if age < 0.22 else "older " if age > 0.66 else ""
+    return (
+        f"{_with_article(stage + who).capitalize()} with {', '.join(told[:-1])} and {told[-1]}, "
+        f"before {_with_article(named['background'])} background."
     )
 
 
@@ -169,23 +310,19 @@ def _pick(rng: np.random.Generator, names: Iterable[str]) -> str:
     return str(rng.choice(list(names)))
 
 
-def _rgb(code: str) -> Colour:
-    red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    return red, green, blue
-
-
 def _near(rng: np.random.Generator, code: str, spread: float) -> Colour:
-    red, green, blue = np.clip(np.array(_rgb(code)) + rng.normal(0, spread, 3), 0, 1).tolist()
+    centre = np.array(palette.rgb(code))
+    red, green, blue = np.clip(centre + rng.normal(0, spread, 3), 0, 1).tolist()
     return red, green, blue
 
 
 def _lips(rng: np.random.Generator, skin: Colour, *, is_soft: bool) -> Colour:
     """A rosier, darker skin; paint is stronger where it is not soft."""
-    amount = rng.uniform(0.42, 0.55) if is_soft else rng.uniform(0.55, 0.78)
+    amount = rng.uniform(0.40, 0.52) if is_soft else rng.uniform(0.55, 0.78)
     rose = np.array([0.74, 0.30, 0.32]) * (0.55 + 0.45 * np.mean(skin))
     red, green, blue = (np.array(skin) * (1 - amount) * 0.96 + rose * amount).tolist()
     return red, green, blue
 
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+def _with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

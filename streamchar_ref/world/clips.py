@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
 
-from streamchar_ref.world.character import Character, draw_character
-from streamchar_ref.world.motion import Motion, move
-from streamchar_ref.world.render import render
+from streamchar_ref.world.motion import Motion
+from streamchar_ref.world.scene import Scene, draw_scene, resting
 from streamchar_ref.world.speech import (
     SAMPLE_RATE,
     SILENCE,
@@ -18,6 +18,12 @@ from streamchar_ref.world.speech import (
     TimedWord,
     speak,
 )
+from streamchar_ref.world.styles import STYLES
+from streamchar_ref.world.visemes import viseme_track
+from streamchar_ref.world.voices import VOICES
+
+HIGH_PITCH = 1.25
+"""From this factor on its engine's pitch on, a voice sounds like a woman's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,22 +31,26 @@ class Clip:
     """A character that speaks; its frames are drawn when asked for.
 
     Attributes:
-        character: Who.
+        character: Who, in the type of its style.
         transcript: What is said.
         voice: Name of the voice.
         seed: Of the take.
         fps: Frames per second.
-        samples: Mono at 16 kHz, a whole number of frames long.
+        style: Name of the drawing style, one of ``styles.STYLES``.
+        scene: Light, framing and resting pose.
+        samples: Mono at 16 kHz, from 0 to ``frame_edges[-1]``.
         phonemes: They tile the sound from 0 to its end.
         words: With times.
         motion: A value for every frame; ``motion.gap`` is the true lip gap.
     """
 
-    character: Character
+    character: Any
     transcript: str
     voice: str
     seed: int
     fps: int
+    style: str
+    scene: Scene
     samples: Float32[np.ndarray, " S"]
     phonemes: tuple[TimedPhoneme, ...]
     words: tuple[TimedWord, ...]
@@ -53,20 +63,67 @@ class Clip:
 
     @property
     def frame_samples(self) -> int:
-        """Audio samples that belong to a frame."""
+        """Audio samples that belong to a frame.
+
+        Raises:
+            ValueError: If they are not a whole number, as at 24 fps; then use `frame_edges`.
+        """
+        if SAMPLE_RATE % self.fps:
+            raise ValueError(
+                f"{SAMPLE_RATE} samples a second are not whole frames at {self.fps} fps; "
+                "use frame_edges"
+            )
         return SAMPLE_RATE // self.fps
+
+    @property
+    def frame_edges(self) -> Int64[np.ndarray, " T_plus_1"]:
+        """First sample of each frame, and the end: ``t * 16000 / fps``, rounded down."""
+        return np.arange(self.num_frames + 1) * SAMPLE_RATE // self.fps
 
     @property
     def caption(self) -> str:
         """What the character looks like, in words."""
-        return self.character.caption
+        return str(self.character.caption)
+
+    @property
+    def spoken_text(self) -> str:
+        """The words as they are said, joined by spaces."""
+        return " ".join(word.text for word in self.words)
 
     @property
     def phonemes_spoken(self) -> Int64[np.ndarray, " T"]:
         """For each frame, how many speech sounds have begun by the end of it."""
-        starts = [p.t0_s for p in self.phonemes if p.phone != SILENCE]
-        ends = (np.arange(self.num_frames) + 1) / self.fps
-        return np.searchsorted(np.array(starts), ends).astype(np.int64)
+        return self._begun([p.t0_s for p in self.phonemes if p.phone != SILENCE])
+
+    @property
+    def words_spoken(self) -> Int64[np.ndarray, " T"]:
+        """For each frame, how many words have begun by the end of it."""
+        return self._begun([word.t0_s for word in self.words])
+
+    @property
+    def characters_spoken(self) -> Int64[np.ndarray, " T"]:
+        """For each frame, how many characters of `spoken_text` are said by the end of it.
+
+        Inside a word they pass evenly; a space counts once the next word begins.
+        """
+        times, counts, end = [0.0], [0], -1
+        for word in self.words:
+            times += [word.t0_s, word.t1_s]
+            counts += [end + 1, end + 1 + len(word.text)]
+            end = counts[-1]
+        return np.floor(np.interp(self._frame_ends, times, counts) + 1e-9).astype(np.int64)
+
+    @property
+    def visemes(self) -> Int64[np.ndarray, " T"]:
+        """For each frame, the class of its sound: an index into ``visemes.VISEMES``."""
+        return viseme_track(self.phonemes, num_frames=self.num_frames, fps=self.fps)
+
+    @property
+    def _frame_ends(self) -> np.ndarray:
+        return (np.arange(self.num_frames) + 1) / self.fps
+
+    def _begun(self, starts: list[float]) -> Int64[np.ndarray, " T"]:
+        return np.searchsorted(np.array(starts), self._frame_ends).astype(np.int64)
 
     def frames(
         self, *, size: int, chunk_frames: int = 32, device: str | torch.device = "cpu"
@@ -83,50 +140,131 @@ class Clip:
         """
         for start in range(0, self.num_frames, chunk_frames):
             part = self.motion[start : start + chunk_frames]
-            yield render(self.character, part, size=size, device=device)
+            yield self._drawn(part, size, device)
+
+    def window(
+        self, start: int, num_frames: int, *, size: int, device: str | torch.device = "cpu"
+    ) -> UInt8[np.ndarray, "T H W 3"]:
+        """Draws some frames only."""
+        return self._drawn(self.motion[start : start + num_frames], size, device)
+
+    def reference(self, *, size: int = 256, seed: int = 0) -> UInt8[np.ndarray, "H W 3"]:
+        """Draws the character's reference picture."""
+        return STYLES[self.style].portrait(self.character, size=size, seed=seed)
+
+    def _drawn(
+        self, motion: Motion, size: int, device: str | torch.device
+    ) -> UInt8[np.ndarray, "T H W 3"]:
+        batches = STYLES[self.style].render_batches(
+            self.character, motion, size=size, scene=self.scene, device=device
+        )
+        return np.concatenate([np.zeros((0, size, size, 3), np.uint8), *batches])
+
+
+def own_voice(identity: int, style: str = "painted") -> str:
+    """Returns the voice that always belongs to an identity of a style.
+
+    Who is called a woman speaks high, who is called a man speaks low; anybody else may do both.
+    """
+    voices = STYLES[style].voices
+    told = set(str(STYLES[style].draw_character(identity).caption).split())
+    if told & {"woman", "man"}:
+        is_high = "woman" in told
+        voices = tuple(v for v in voices if (VOICES[v].pitch >= HIGH_PITCH) == is_high)
+    rng = np.random.default_rng([identity, 0x70])
+    return str(voices[int(rng.integers(len(voices)))])
+
+
+def own_scene(identity: int, seed: int) -> Scene:
+    """Returns the scene in which an identity is seen where nobody asks for another."""
+    return draw_scene(int(np.random.default_rng([identity, seed, 0x71]).integers(2**31)))
 
 
 def make_clip(
     transcript: str,
     *,
     identity: int,
-    voice: str = "joe",
+    voice: str = "",
     seed: int = 0,
     fps: int = 25,
     tail_frames: int = 0,
+    style: str = "painted",
+    scene: Scene | None = None,
+    rate_wpm: float | None = None,
+    room: Any = None,
 ) -> Clip:
     """Lets a character say a transcript; the same arguments give the same clip.
 
     Args:
         transcript: English text.
         identity: Seed of the character.
-        voice: One of ``speech.VOICES``.
-        seed: Of the take: small variations of the voice, blinks, head movement.
-        fps: Frames per second; it must divide 16000.
+        voice: A voice of any style; empty for the character's own.
+        seed: Of the take: small variations of the voice, scene, blinks, head movement.
+        fps: Frames per second. Where a frame is not a whole number of samples (24 fps), the
+            sound is cut at `Clip.frame_edges`, which are rounded down.
         tail_frames: Frames of silence to add at the end.
+        style: One of ``styles.STYLES``.
+        scene: Light, framing, resting pose; without it, drawn from identity and seed.
+        rate_wpm: Words a minute, see ``speech.speak``.
+        room: Echo and noise, see ``speech.speak``.
 
     Returns:
         The clip.
 
     Raises:
-        ValueError: If a frame would not be a whole number of samples.
+        ValueError: If there is no such style or voice, or no frame rate.
     """
-    if SAMPLE_RATE % fps:
-        raise ValueError(f"{SAMPLE_RATE} samples a second are not whole frames at {fps} fps")
-    speech = speak(transcript, voice=voice, seed=seed)
-    frame_samples = SAMPLE_RATE // fps
-    num_frames = -(-len(speech.samples) // frame_samples) + tail_frames
-    samples = np.pad(speech.samples, (0, num_frames * frame_samples - len(speech.samples)))
+    if style not in STYLES:
+        raise ValueError(f"unknown style {style!r}; known: {', '.join(STYLES)}")
+    if fps < 1:
+        raise ValueError(f"fps must be at least 1, not {fps}")
+    voice = voice or own_voice(identity, style)
+    scene = own_scene(identity, seed) if scene is None else scene
+    asked = {"rate_wpm": rate_wpm, "room": room}
+    options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    speech = speak(transcript, voice=voice, seed=seed, **options)
+    return clip_of(
+        speech,
+        transcript=transcript,
+        identity=identity,
+        voice=voice,
+        seed=seed,
+        fps=fps,
+        tail_frames=tail_frames,
+        style=style,
+        scene=scene,
+    )
+
+
+def clip_of(
+    speech: Speech,
+    *,
+    transcript: str,
+    identity: int,
+    voice: str,
+    seed: int,
+    fps: int,
+    tail_frames: int,
+    style: str,
+    scene: Scene,
+) -> Clip:
+    """Lets a character say what has been spoken already, see `make_clip`."""
+    num_frames = -(-len(speech.samples) * fps // SAMPLE_RATE) + tail_frames
+    num_samples = num_frames * SAMPLE_RATE // fps
+    samples = np.pad(speech.samples, (0, num_samples - len(speech.samples)))
+    motion = STYLES[style].move(speech.phonemes, num_frames=num_frames, fps=fps, seed=seed)
     return Clip(
-        character=draw_character(identity),
+        character=STYLES[style].draw_character(identity),
         transcript=transcript,
         voice=voice,
         seed=seed,
         fps=fps,
+        style=style,
+        scene=scene,
         samples=samples,
         phonemes=_stretched(speech, num_frames / fps),
         words=speech.words,
-        motion=move(speech.phonemes, num_frames=num_frames, fps=fps, seed=seed),
+        motion=resting(motion, scene),
     )
 
 

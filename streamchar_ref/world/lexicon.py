@@ -291,6 +291,12 @@ def _hama() -> Any:
 
 
 @cache
+def dictionary_words() -> tuple[str, ...]:
+    """All words of the dictionary in plain letters, three to twelve of them, in order."""
+    return tuple(word for word in _dictionary() if word.isalpha() and 3 <= len(word) <= 12)
+
+
+@cache
 def _dictionary() -> dict[str, str]:
     lines = (locate("cmudict-stress") / "cmudict.dict").read_text(encoding="utf-8").splitlines()
     entries = (line.split(" #")[0].split(" ", 1) for line in lines)

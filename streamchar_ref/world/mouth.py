@@ -14,7 +14,7 @@ _TEETH, _DARK, _TONGUE = (0.975, 0.955, 0.93), (0.22, 0.05, 0.06), (0.70, 0.29, 
 
 def paint_mouth(character: Character, pose: Pose, area: Canvas) -> None:
     """Paints the mouth; in the middle, the lips are `Motion.gap` apart."""
-    head = pose.on_head(area, depth=_DEPTH)
+    head = pose.on_face(area, depth=_DEPTH)
     half = character.mouth_width * (1 + 0.16 * pose.width - 0.26 * pose.rounding)
     x, y = head.x / half, head.y - MOUTH_Y
     arch = (1 - x * x).clamp(min=0)

@@ -1,7 +1,14 @@
-"""Movement as tensors, and coordinates that move with the head."""
+"""Movement as tensors, and coordinates that move with the head.
+
+A head that turns is drawn as seen from the front on a curved surface: a point `depth` in front
+of the axis moves sideways more than one further back, what turns away is squeezed, and what
+turns towards the viewer is stretched.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,9 +17,42 @@ from streamchar_ref.world.canvas import Canvas
 from streamchar_ref.world.motion import Motion
 
 HEAD_Y = -0.09
-_TURN_X, _NOD_Y = 0.030, 0.022
+TURN = 0.42  # radians at a yaw of 1
+RADIUS = 0.43  # of the head seen from above
+_NOD_Y = 0.030
+_SLACK = 0.05  # of a box, for roll and for what the surface bends
 
 Each = Float[Tensor, "B 1 1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """What a batch of frames spans at most, known without asking the device.
+
+    Attributes:
+        sin: Least and greatest sine of the turn.
+        x: Of the middle of the head.
+        y: Of the middle of the head.
+        nod: Least and greatest pitch.
+        roll: Greatest tilt either way.
+    """
+
+    sin: tuple[float, float]
+    x: tuple[float, float]
+    y: tuple[float, float]
+    nod: tuple[float, float]
+    roll: float
+
+    @classmethod
+    def of(cls, motion: Motion) -> "Reach":
+        """Reads a movement."""
+        return cls(
+            sin=_ends(np.sin(TURN * motion.yaw)),
+            x=_ends(_head_x(motion)),
+            y=_ends(_head_y(motion)),
+            nod=_ends(motion.pitch),
+            roll=float(np.abs(motion.roll).max()),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +73,9 @@ class Pose:
         roll: As in `Motion`.
         sway: As in `Motion`.
         breath: As in `Motion`.
+        sin: Sine of the turn to the right.
+        cos: Its cosine.
+        reach: Of the batch.
     """
 
     gap: Each
@@ -48,28 +91,33 @@ class Pose:
     roll: Each
     sway: Each
     breath: Each
+    sin: Each
+    cos: Each
+    reach: Reach
 
     @classmethod
     def of(cls, motion: Motion, device: torch.device) -> "Pose":
         """Copies a movement to a device."""
+        columns = {name: getattr(motion, name) for name in Motion.__dataclass_fields__}
+        columns["sin"], columns["cos"] = np.sin(TURN * motion.yaw), np.cos(TURN * motion.yaw)
         values = {
-            name: torch.from_numpy(getattr(motion, name).copy()).to(device)[:, None, None]
-            for name in cls.__dataclass_fields__
+            name: torch.from_numpy(np.array(column, np.float32)).to(device)[:, None, None]
+            for name, column in columns.items()
         }
-        return cls(**values)
+        return cls(**values, reach=Reach.of(motion))
 
     @property
     def head_x(self) -> Each:
         """Middle of the head."""
-        return self.sway + 0.012 * self.yaw + 0.35 * self.roll
+        return _head_x(self)
 
     @property
     def head_y(self) -> Each:
         """Middle of the head."""
-        return HEAD_Y + 0.012 * self.pitch - 0.5 * self.breath
+        return _head_y(self)
 
     def on_head(self, canvas: Canvas, *, depth: float = 0.0) -> Canvas:
-        """Changes to coordinates around the middle of the head.
+        """Changes to coordinates around the middle of the head, without bending them.
 
         Args:
             canvas: Anywhere in the pictures.
@@ -79,9 +127,51 @@ class Pose:
         Returns:
             The same pictures.
         """
+        x, y = self._upright(canvas)
+        shifted = x - RADIUS * depth * self.sin if depth else x
+        return canvas.at(shifted, y - _NOD_Y * depth * self.pitch)
+
+    def on_face(self, canvas: Canvas, *, depth: float = 0.75) -> Canvas:
+        """Changes to coordinates on the curved surface of the face, see `on_head`."""
+        x, y = self._upright(canvas)
+        bulge = (RADIUS**2 - x * x).clamp(min=1e-4).sqrt()
+        return canvas.at(x * self.cos - depth * bulge * self.sin, y - _NOD_Y * depth * self.pitch)
+
+    def crop(self, canvas: Canvas, box: tuple[float, float, float, float], depth: float) -> Canvas:
+        """Returns the part of a canvas that holds a box of the face in all frames.
+
+        Args:
+            canvas: As not yet moved with the head.
+            box: Left, right, upper and lower edge in coordinates of the face.
+            depth: As in `on_face`.
+
+        Returns:
+            Some more than the box.
+        """
+        left, right, top, bottom = box
+        reach, far = self.reach, RADIUS * depth
+        low, high = (far * s for s in reach.sin)
+        tip = reach.roll * max(abs(left), abs(right), abs(top), abs(bottom)) + _SLACK
+        return canvas.crop(
+            left + reach.x[0] + min(low, 0.6 * low) - tip,
+            right + reach.x[1] + max(high, 0.6 * high) + tip,
+            top + reach.y[0] + min(0.0, _NOD_Y * depth * reach.nod[0]) - tip,
+            bottom + reach.y[1] + max(0.0, _NOD_Y * depth * reach.nod[1]) + tip,
+        )
+
+    def _upright(self, canvas: Canvas) -> tuple[Tensor, Tensor]:
         x, y = canvas.x - self.head_x, canvas.y - self.head_y
         cos, sin = self.roll.cos(), self.roll.sin()
-        return canvas.at(
-            cos * x + sin * y - _TURN_X * depth * self.yaw,
-            cos * y - sin * x - _NOD_Y * depth * self.pitch,
-        )
+        return cos * x + sin * y, cos * y - sin * x
+
+
+def _head_x(at: Any) -> Any:
+    return at.sway + 0.020 * at.yaw + 0.35 * at.roll
+
+
+def _head_y(at: Any) -> Any:
+    return HEAD_Y + 0.012 * at.pitch - 0.5 * at.breath
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    return float(values.min()), float(values.max())

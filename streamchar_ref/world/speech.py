@@ -1,41 +1,22 @@
-"""Transcript to speech with exact phoneme and word times.
+"""Transcript to speech with exact phoneme and word times, by one of two engines."""
 
-The voice is Piper's "joe", run directly with ONNX Runtime on our own phonemes. Its graph draws
-noise without a seed in two places; `_edit` turns both into inputs, and gives the durations out,
-so that one seed always gives the same bytes and every sample is known to belong to a phoneme.
-
-Source:
-    Voice "en_US-joe-medium": its recordings are CC0, but it was fine-tuned from the voice "lessac",
-    whose terms are for research; the cards of models trained on this speech must say so.
-"""
-
-import json
 import math
-import os
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 import soxr
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
-from streamchar_ref.weights import cache_folder, locate, registry
-from streamchar_ref.world.lexicon import Sentence, read_text
+from streamchar_ref.world import espeak, piper
+from streamchar_ref.world.effects import colour
+from streamchar_ref.world.lexicon import read_text
+from streamchar_ref.world.room import Room, place
+from streamchar_ref.world.take import SILENCE, Span, Take
+from streamchar_ref.world.voices import VOICES, Voice
 
 SAMPLE_RATE = 16_000
-SILENCE = "_"
-PIPER_RATE, PIPER_HOP = 22_050, 256
-LATENT_CHANNELS = 192
-NOISE, DURATION_NOISE = 0.667, 0.8  # as the voice asks for
 PEAK = 0.9
-PAUSES_S = {",": 0.06, ";": 0.1, ":": 0.1, ".": 0.22, "!": 0.22, "?": 0.25, "": 0.12}
-LEAD_S, TAIL_S = 0.12, 0.2
-VOICES = {"joe": 1.0, "joe_light": 1.28, "joe_deep": 0.9}  # pitch and formants against the original
-_EDIT_VERSION = 1
+MIN_RATE_WPM, MAX_RATE_WPM = 100.0, 220.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,118 +71,74 @@ class Speech:
         return len(self.samples) / SAMPLE_RATE
 
 
-def speak(transcript: str, *, voice: str = "joe", seed: int = 0) -> Speech:
+def speak(
+    transcript: str,
+    *,
+    voice: str = "joe",
+    seed: int = 0,
+    rate_wpm: float | None = None,
+    room: Room | None = None,
+) -> Speech:
     """Says a transcript; the same arguments give the same bytes on one machine and build.
 
     Args:
         transcript: English text.
         voice: One of `VOICES`.
-        seed: Of the voice's small variations in timing and tone.
+        seed: Of the voice's small variations in timing and tone, and of the room.
+        rate_wpm: Words a minute from the first word to the last, pauses included: it is met within
+            2 % by texts of at least twenty words; 120 to 200 is ordinary. None is the voice's own.
+        room: Where it is heard; None is nowhere.
 
     Returns:
         The waveform, with the times of all phonemes and words.
 
     Raises:
-        ValueError: If there is no such voice.
+        ValueError: If there is no such voice, or the rate is out of reach.
         UnreadableText: If the transcript has nothing that can be said.
+        EngineMissing: If the voice's engine is not installed.
         WeightsMissing: If the voice or the dictionary is not on this machine.
     """
     if voice not in VOICES:
         raise ValueError(f"unknown voice {voice!r}; known: {', '.join(VOICES)}")
+    if rate_wpm is not None and not MIN_RATE_WPM <= rate_wpm <= MAX_RATE_WPM:
+        limits = f"{MIN_RATE_WPM:g} to {MAX_RATE_WPM:g}"
+        raise ValueError(f"rate_wpm must be {limits} words a minute, got {rate_wpm:g}")
     rng = np.random.default_rng(seed)
-    pitch = VOICES[voice]
     sentences = read_text(transcript)
-    parts, texts = [_silence(LEAD_S * pitch)], list[str]()
-    spans = [_Span(SILENCE, -1, len(parts[0]))]
-    for number, sentence in enumerate(sentences):
-        pieces = _pieces(sentence)
-        wave, durations = _synthesise(pieces, pitch, rng)
-        is_last = number == len(sentences) - 1
-        pause = _silence((TAIL_S if is_last else PAUSES_S[sentence[-1].mark]) * pitch)
-        parts += [wave, pause]
-        spans += [*_spans(pieces, durations, len(texts)), _Span(SILENCE, -1, len(pause))]
-        texts += [word.text for word in sentence]
-    return _assemble(np.concatenate(parts), spans, texts, PIPER_RATE * pitch)
+    engine = piper.say if VOICES[voice].engine == "piper" else espeak.say
+    take = engine(sentences, VOICES[voice], rng, rate_wpm=rate_wpm)
+    samples = _sound(take, VOICES[voice], rng)
+    if room is not None:
+        samples = _loud(place(samples, room, rate=SAMPLE_RATE, seed=seed))
+    return _timed_speech(samples, take, [word.text for part in sentences for word in part])
 
 
-@dataclass(frozen=True)
-class _Span:
-    phone: str
-    word_index: int
-    num_samples: int
+def _sound(take: Take, voice: Voice, rng: np.random.Generator) -> Float32[np.ndarray, " S"]:
+    """Resamples and colours."""
+    num_samples = math.ceil(sum(span.num_samples for span in take.spans) * SAMPLE_RATE / take.rate)
+    samples = soxr.resample(take.wave, take.rate, SAMPLE_RATE).astype(np.float32)[:num_samples]
+    samples = np.pad(samples, (0, num_samples - len(samples)))
+    is_piper = voice.engine == "piper"  # its formants moved with the pitch; eSpeak's are placed
+    coloured = colour(
+        samples,
+        rate=SAMPLE_RATE,
+        formant=voice.formant / voice.pitch if is_piper else 1.0,
+        tilt_db=voice.tilt_db,
+        breath=voice.breath,
+        pitch=voice.pitch,
+        rng=rng,
+    )
+    return _loud(coloured)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What the voice reads for one phoneme or silence."""
-
-    phone: str
-    word_index: int
-    symbols: str
+def _loud(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
+    return samples * np.float32(PEAK / np.abs(samples).max())
 
 
-def _pieces(sentence: Sentence) -> list[_Piece]:
-    """Returns phonemes with marks between; a space is read with the phoneme before it."""
-    pieces = [_Piece(SILENCE, -1, "^")]
-    for index, word in enumerate(sentence):
-        ends = index == len(sentence) - 1
-        sounds = [_Piece(p.phone, index, p.stress + p.symbols) for p in word.phonemes]
-        if not word.mark and not ends:
-            sounds[-1] = _Piece(sounds[-1].phone, index, sounds[-1].symbols + " ")
-        pieces += sounds
-        if word.mark:
-            pieces.append(_Piece(SILENCE, -1, word.mark + " " * (not ends)))
-    return [*pieces, _Piece(SILENCE, -1, "$")]
-
-
-def _spans(
-    pieces: list[_Piece], durations: Int64[np.ndarray, " N"], words_before: int
-) -> list[_Span]:
-    """Adds up what the voice gave each symbol and the blank after it; ``$`` has no blank."""
-    counts = [2 * len(piece.symbols) for piece in pieces[:-1]] + [1]
-    edges = np.cumsum([0, *counts])
-    sums = [int(durations[a:b].sum()) for a, b in pairwise(edges)]
-    return [
-        _Span(piece.phone, piece.word_index + words_before * (piece.word_index >= 0), num_samples)
-        for piece, num_samples in zip(pieces, sums, strict=True)
-    ]
-
-
-def _synthesise(
-    pieces: list[_Piece], pitch: float, rng: np.random.Generator
-) -> tuple[Float32[np.ndarray, " S"], Int64[np.ndarray, " N"]]:
-    """Returns the waveform at `PIPER_RATE` and the samples of each symbol; they add up to it."""
-    session, symbol_ids = _voice()
-    symbols = "_".join("".join(piece.symbols for piece in pieces))
-    ids = np.array([[symbol_ids[symbol] for symbol in symbols]], np.int64)
-    feeds = {
-        "input": ids,
-        "input_lengths": np.array([ids.shape[1]], np.int64),
-        "scales": np.array([NOISE, pitch, DURATION_NOISE], np.float32),
-        "duration_noise": rng.standard_normal((1, 2, ids.shape[1]), np.float32),
-        "frame_noise": np.zeros((1, LATENT_CHANNELS, 1), np.float32),
-    }
-    only_durations = onnxruntime.RunOptions()
-    only_durations.only_execute_path_to_fetches = True
-    frames = session.run(["durations"], feeds, only_durations)[0].reshape(-1)
-    feeds["frame_noise"] = rng.standard_normal((1, LATENT_CHANNELS, int(frames.sum())), np.float32)
-    wave = session.run(["output"], feeds)[0].reshape(-1)
-    return wave, frames.astype(np.int64) * PIPER_HOP
-
-
-def _silence(length_s: float) -> Float32[np.ndarray, " S"]:
-    return np.zeros(round(length_s * PIPER_RATE), np.float32)
-
-
-def _assemble(
-    wave: Float32[np.ndarray, " S"], spans: list[_Span], texts: list[str], rate: float
-) -> Speech:
-    """Resamples, and turns sample counts into seconds; played faster, a voice is higher."""
-    edges = (np.cumsum([0, *(span.num_samples for span in spans)]) / rate).tolist()
-    num_samples = math.ceil(edges[-1] * SAMPLE_RATE)
-    samples = soxr.resample(wave, rate, SAMPLE_RATE).astype(np.float32)[:num_samples]
-    samples = np.pad(samples * (PEAK / np.abs(samples).max()), (0, num_samples - len(samples)))
-    phonemes = _timed(spans, edges)
+def _timed_speech(samples: Float32[np.ndarray, " S"], take: Take, texts: list[str]) -> Speech:
+    """Turns sample counts into seconds."""
+    edges = (np.cumsum([0, *(span.num_samples for span in take.spans)]) / take.rate).tolist()
+    phonemes = _timed(take.spans, edges)
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
     for phoneme in phonemes:
@@ -214,7 +151,7 @@ def _assemble(
     return Speech(samples=samples, phonemes=phonemes, words=words)
 
 
-def _timed(spans: list[_Span], edges: list[float]) -> tuple[TimedPhoneme, ...]:
+def _timed(spans: tuple[Span, ...], edges: list[float]) -> tuple[TimedPhoneme, ...]:
     """Joins silences that touch."""
     timed: list[TimedPhoneme] = []
     for span, t0_s, t1_s in zip(spans, edges[:-1], edges[1:], strict=True):
@@ -224,51 +161,3 @@ def _timed(spans: list[_Span], edges: list[float]) -> tuple[TimedPhoneme, ...]:
             TimedPhoneme(phone=span.phone, t0_s=t0_s, t1_s=t1_s, word_index=span.word_index)
         )
     return tuple(timed)
-
-
-@cache
-def _voice() -> tuple[onnxruntime.InferenceSession, dict[str, int]]:
-    folder = locate("piper-joe")
-    config = json.loads((folder / "en_US-joe-medium.onnx.json").read_text(encoding="utf-8"))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # sums in a fixed order
-    options.inter_op_num_threads = 1
-    path = _edited(folder / "en_US-joe-medium.onnx")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session, {symbol: ids[0] for symbol, ids in config["phoneme_id_map"].items()}
-
-
-def _edited(path: Path) -> Path:
-    target = cache_folder() / "world" / f"joe-{registry()['piper-joe'].digest}-{_EDIT_VERSION}.onnx"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        _edit(path, partial)
-        partial.replace(target)
-    return target
-
-
-def _edit(path: Path, target: Path) -> None:
-    """Turns both noise nodes into inputs, and gives out durations in frames of `PIPER_HOP`."""
-    import onnx  # needed once a machine
-
-    model = onnx.load(str(path))
-    nodes = {node.op_type: node for node in model.graph.node if node.op_type == "Ceil"}
-    renamed = {nodes["Ceil"].output[0]: "durations"}
-    for node in [node for node in model.graph.node if node.op_type == "RandomNormalLike"]:
-        name = "duration_noise" if node.name.startswith("/dp/") else "frame_noise"
-        renamed[node.output[0]] = name
-        channels = 2 if name == "duration_noise" else LATENT_CHANNELS
-        model.graph.input.append(_value(name, [1, channels, f"{name}_length"]))
-        model.graph.node.remove(node)
-    for node in model.graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
-    model.graph.output.append(_value("durations", [1, 1, "num_symbols"]))
-    onnx.save(model, str(target))
-
-
-def _value(name: str, shape: list[int | str]) -> Any:
-    from onnx import TensorProto, helper
-
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

@@ -9,7 +9,7 @@ import pytest
 
 from evals.choice import choose_metrics, take_shard
 from evals.extractors import EXTRACTORS
-from evals.features import FeatureView, Missing
+from evals.features import REFERENCE_EXTRACTORS, FeatureView, Missing
 from evals.jsonl import InputError
 from evals.metrics import METRICS, SET_METRICS
 from evals.metrics.base import Context, Metric, protocol_hash
@@ -18,7 +18,7 @@ from evals.set_metric import SetMetric
 from streamchar_ref.weights import registry
 
 EVERYTHING = [*METRICS, *SET_METRICS]
-VIRTUAL = {"reference_identity"}
+VIRTUAL = {"reference_identity", "reference_identity_world"}
 
 
 @pytest.mark.parametrize("metric", EVERYTHING, ids=lambda m: m.protocol)
@@ -48,7 +48,9 @@ def test_missing_features_become_the_reason_of_the_row(metric: Metric) -> None:
     subject = Recording(
         sample_id="a", system="s", suite="u", transcript="two words", video_path=Path("none")
     )
-    found = metric.score(subject, view, Context(references={"a": np.zeros(128), "b": np.ones(128)}))
+    two = {"a": np.zeros(128), "b": np.ones(128)}
+    context = Context(references=dict.fromkeys(REFERENCE_EXTRACTORS, two))
+    found = metric.score(subject, view, context)
     assert np.isnan(found.value)
     assert found.reason
     assert found.weight == 0

@@ -13,9 +13,9 @@ from evals.extractors.identity import (
     POINTS,
     IdentityExtractor,
     aligned_chip,
-    is_sampled,
     similarity,
 )
+from evals.extractors.sampled_faces import is_sampled
 from evals.metrics.base import Context, NotMeasured, Score
 from evals.metrics.identity import IDENTITY
 from evals.metrics.windows import (
@@ -83,7 +83,7 @@ def measure(metric: object, found: dict, **changes: object) -> Score:
 
 
 def test_two_frames_a_second_are_sampled_by_a_fixed_rule() -> None:
-    assert [index for index in range(76) if is_sampled(index)] == [0, 13, 25, 38, 50, 63, 75]
+    assert [index for index in range(76) if is_sampled(index, 2)] == [0, 13, 25, 38, 50, 63, 75]
 
 
 def test_similarity_undoes_a_turn_a_scale_and_a_shift() -> None:
@@ -171,7 +171,7 @@ def test_id_rank1_counts_frames_nearest_to_the_own_reference() -> None:
     own, other = np.zeros(128), np.zeros(128)
     other[0] = 1.0
     found = features(np.array([0.1, 0.2, 0.9, 0.3]))
-    context = Context(references={"anna": own, "ben": other})
+    context = Context(references={"identity": {"anna": own, "ben": other}})
     score = measure(ID_RANK1, found, context=context, groups={"identity": "anna"})
     assert score.value == pytest.approx(0.75)
     assert score.components["nearest"] == {"anna": 3, "ben": 1}
@@ -182,8 +182,8 @@ def test_id_rank1_counts_frames_nearest_to_the_own_reference() -> None:
 def test_id_rank1_needs_two_references_and_the_own_one() -> None:
     found = features(np.full(4, 0.2))
     with pytest.raises(NotMeasured, match="fewer than two"):
-        measure(ID_RANK1, found, context=Context(references={"a": np.zeros(128)}))
-    two = Context(references={"b": np.zeros(128), "c": np.ones(128)})
+        measure(ID_RANK1, found, context=Context(references={"identity": {"a": np.zeros(128)}}))
+    two = Context(references={"identity": {"b": np.zeros(128), "c": np.ones(128)}})
     with pytest.raises(NotMeasured, match="no usable reference picture of 'a'"):
         measure(ID_RANK1, found, context=two)
 
@@ -256,7 +256,7 @@ def test_the_talking_head_stays_itself() -> None:
     found["reference_identity"] = {"embedding": found["identity"]["embedding"][:1]}
     references = {"a": found["identity"]["embedding"][0], "b": other[0]}
     assert measure(ID_DISTANCE, found).value < 0.45
-    assert measure(ID_RANK1, found, context=Context(references=references)).value == 1
+    assert measure(ID_RANK1, found, context=Context(references={"identity": references})).value == 1
     assert measure(ID_COVERAGE, found).value == 1
 
 

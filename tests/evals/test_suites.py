@@ -1,15 +1,18 @@
 import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from evals.commands.ls import app as ls_command
 from evals.jsonl import InputError
-from evals.suites import load_suite, suite_names
-from streamchar_ref.world.clips import make_clip
-from streamchar_ref.world.speech import VOICES
+from evals.suites import load_suite, suite_names, summarise_suite
+from streamchar_ref.world.speech import VOICES, speak
 
 WORLD = {"prompt_id": "a", "transcript": "Hello there.", "character": 3}
 
@@ -38,10 +41,37 @@ def test_the_smoke_suite_has_three_short_prompts_of_different_characters() -> No
         assert prompt.groups["domain"] == "world"
         assert prompt.voice in VOICES
         assert prompt.reference.shape == (256, 256, 3)
-        assert prompt.caption.startswith("A friendly person")
-        identity = int(prompt.groups["identity"].removeprefix("character-"))
-        clip = make_clip(prompt.transcript, identity=identity, voice=prompt.voice, seed=prompt.seed)
-        assert clip.num_frames <= 5 * 25
+        assert len(prompt.caption.split()) > 8
+        spoken = speak(prompt.transcript, voice=prompt.voice, seed=prompt.seed)
+        assert 3 < len(spoken.samples) / 16_000 < 6
+
+
+def test_prompts_of_one_character_have_its_picture_and_caption(tmp_path: Path) -> None:
+    entries = [WORLD, WORLD | {"prompt_id": "b"}, WORLD | {"prompt_id": "c", "character": 4}]
+    first, second, other = load_suite(suite(tmp_path, *entries))
+    assert np.array_equal(first.reference, second.reference)
+    assert not np.shares_memory(first.reference, second.reference)
+    assert first.caption == second.caption != other.caption
+    assert not np.array_equal(first.reference, other.reference)
+
+
+def test_a_suite_is_counted_without_drawing(tmp_path: Path) -> None:
+    pieces = [{"t_s": 0, "text": "First this,"}, {"t_s": 1.5, "text": "then that."}]
+    entries = [WORLD, WORLD | {"prompt_id": "b", "transcript": pieces}]
+    summary = summarise_suite(suite(tmp_path, *entries))
+    assert asdict(summary) == {
+        "name": "own", "split": "test", "prompts": 2, "identities": 1, "words": 6,
+    }  # fmt: skip
+    assert summarise_suite("smoke_dev").split == "dev"
+
+
+def test_ls_prints_the_counts_of_every_suite() -> None:
+    printed = CliRunner().invoke(ls_command, ["suites"])
+    assert printed.exit_code == 0
+    assert [line.split()[0] for line in printed.output.splitlines()] == suite_names()
+    assert re.search(r"^smoke +test +3 prompts +3 identities +38 words$", printed.output, re.M)
+    rows = json.loads(CliRunner().invoke(ls_command, ["suites", "--json"]).output)
+    assert {row["name"]: row["prompts"] for row in rows}["short_clip"] == 150
 
 
 def test_a_transcript_in_pieces_is_joined(tmp_path: Path) -> None:

@@ -108,8 +108,9 @@ def test_protocols_are_told_apart() -> None:
         ("fvd", "fvd/stylegan-v@1"),
         ("fvd", "fvd/common-metrics@1"),
         ("fid_lite0", "fid_lite0/2fps@1"),
+        ("fvd_world", "fvd_world/16-frames@1"),
     ]
-    assert [metric.params["ddof"] for metric in VIDEO_SETS] == [0, 1, 1]
+    assert [metric.params["ddof"] for metric in VIDEO_SETS] == [0, 1, 1, 1]
 
 
 @needs_weights

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from streamchar_ref.world.clips import make_clip
+from streamchar_ref.world.character import draw_character
+from streamchar_ref.world.clips import make_clip, own_voice
+from streamchar_ref.world.scene import NEUTRAL
 from streamchar_ref.world.speech import SILENCE
+from streamchar_ref.world.styles import STYLES
+from streamchar_ref.world.visemes import GROUPS, VISEMES
 
 TEXT = "Please leave a lamp in the window."
 
@@ -15,9 +19,20 @@ def test_sound_and_picture_are_equally_long(fps: int) -> None:
     assert clip.frame_samples == 16_000 // fps
 
 
-def test_a_frame_rate_without_whole_frames_is_refused() -> None:
+def test_at_24_fps_edges_are_rounded_down_and_whole_samples_refused() -> None:
+    clip = make_clip(TEXT, identity=2, fps=24)
+    edges = clip.frame_edges
+    assert edges[1:4].tolist() == [666, 1333, 2000]
+    assert len(clip.samples) == edges[-1] == clip.num_frames * 16_000 // 24
     with pytest.raises(ValueError, match="24 fps"):
-        make_clip(TEXT, identity=2, fps=24)
+        assert clip.frame_samples
+
+
+def test_bad_style_and_frame_rate_are_named() -> None:
+    with pytest.raises(ValueError, match="unknown style 'oil'"):
+        make_clip(TEXT, identity=2, style="oil")
+    with pytest.raises(ValueError, match="fps must be at least 1"):
+        make_clip(TEXT, identity=2, fps=0)
 
 
 def test_frames_come_in_pieces_that_make_the_whole() -> None:
@@ -44,5 +59,38 @@ def test_the_mouth_is_open_in_speech_and_closed_around_it() -> None:
     assert clip.motion.gap[first:last].mean() > 8 * clip.motion.gap[-12:].mean()
 
 
+def test_words_and_characters_rise_to_all_of_them() -> None:
+    clip = make_clip(TEXT, identity=2)
+    for spoken, total in (
+        (clip.words_spoken, len(clip.words)),
+        (clip.characters_spoken, len(clip.spoken_text)),
+    ):
+        assert len(spoken) == clip.num_frames
+        assert np.all(np.diff(spoken) >= 0)
+        assert (spoken[0], spoken[-1]) == (0, total)
+
+
+def test_visemes_name_the_sound_in_the_middle_of_a_frame() -> None:
+    clip = make_clip(TEXT, identity=2)
+    for frame in range(0, clip.num_frames, 7):
+        now = (frame + 0.5) / clip.fps
+        phone = next(p.phone for p in clip.phonemes if p.t0_s <= now < p.t1_s)
+        assert phone in GROUPS[VISEMES[clip.visemes[frame]]]
+
+
+def test_voice_and_scene_are_the_identitys_own_unless_given() -> None:
+    clip = make_clip(TEXT, identity=2)
+    assert clip.voice == own_voice(2) == make_clip(TEXT, identity=2, seed=1).voice
+    assert len({own_voice(identity) for identity in range(200)}) == len(STYLES["painted"].voices)
+    assert clip.scene != make_clip(TEXT, identity=2, seed=1).scene
+    assert make_clip(TEXT, identity=2, scene=NEUTRAL).scene == NEUTRAL
+
+
+def test_a_window_is_cut_from_the_whole() -> None:
+    clip = make_clip(TEXT, identity=2)
+    whole = np.concatenate(list(clip.frames(size=32)))
+    assert clip.window(5, 8, size=32).tobytes() == whole[5:13].tobytes()
+
+
 def test_the_caption_is_that_of_the_character() -> None:
-    assert make_clip(TEXT, identity=2).caption.startswith("A friendly person with ")
+    assert make_clip(TEXT, identity=2).caption == draw_character(2).caption

@@ -1,0 +1,62 @@
+"""Train the judges of the drawn world anew, or measure them on what they never saw."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evals.judges import WEIGHTS
+from evals.judges.table import JUDGES, Judge
+
+app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(JUDGES)}")],
+    max_minutes: Annotated[
+        float, typer.Option(help="Of processor time; a judge that was cut short says so.")
+    ] = 20.0,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; by default the judge's own.")
+    ] = None,
+) -> None:
+    """Train one judge, on one core.
+
+    There is nothing to resume: a new run starts from the beginning. Seeds are fixed.
+    """
+    judge = _chosen(name)
+    target = out or WEIGHTS / f"{name}.safetensors"
+    about = judge.trainer()(target, max_minutes=max_minutes, say=_say)
+    _say(f"{target}: {target.stat().st_size} bytes")
+    _say(json.dumps(about))
+
+
+@app.command("test")
+def measure(
+    name: Annotated[str, typer.Argument(help="All of them by default.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure judges on people, texts and a style that they never saw; minutes for each."""
+    found: dict[str, Any] = {}
+    for each in [name] if name else JUDGES:
+        found[each] = _chosen(each).tester()(say=_say)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for judge, figures in found.items():
+        typer.echo(f"\n{judge}")
+        for figure, value in figures.items():
+            typer.echo(f"  {figure:<44} {value:.4g}" if isinstance(value, float) else
+                       f"  {figure:<44} {value}")  # fmt: skip
+
+
+def _chosen(name: str) -> Judge:
+    if name not in JUDGES:
+        raise typer.BadParameter(f"unknown judge {name!r}; known: {', '.join(JUDGES)}")
+    return JUDGES[name]
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,41 @@
+"""Who is shown, by the judge ``identity_world``: an embedding of the followed head.
+
+Shape letters: L landmarks, H and W pixels.
+"""
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from evals.extractors.one_thread import one_thread
+from evals.extractors.sampled_faces import SampledFaces
+from evals.judges import judge_path
+from evals.judges.identity_world import EMBEDDING_SIZE, cut_head, embed, load_network
+
+
+class IdentityWorldExtractor(SampledFaces):
+    """Embeds the followed head several times a second; features as of `SampledFaces`.
+
+    Args:
+        samples_per_s: Rate.
+        min_face_px: Smaller faces, by the short side of the mesh, are not embedded.
+    """
+
+    def __init__(self, *, samples_per_s: int, min_face_px: float) -> None:
+        super().__init__(
+            samples_per_s=samples_per_s, embedding_size=EMBEDDING_SIZE, min_face_px=min_face_px
+        )
+        self._network = load_network(judge_path("identity_world"))
+
+    @one_thread()
+    def embed(
+        self,
+        frame: UInt8[np.ndarray, "H W 3"],
+        box: Float32[np.ndarray, " 4"],
+        landmarks: Float32[np.ndarray, "L 2"],
+    ) -> tuple[np.ndarray, float]:
+        """Returns the embedding and the sharpness of one head."""
+        head = cut_head(frame, box)
+        grey = cv2.cvtColor(head, cv2.COLOR_RGB2GRAY)
+        sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+        return embed(self._network, head[None])[0], sharpness

@@ -1,0 +1,151 @@
+"""Distances between mouth and sound by the judge `sync_world`, in bounded memory.
+
+Tracks, windows and what is kept are those of the extractor ``syncnet``; only crop and network
+are others.
+
+Shape letters: L windows, K shifts, S audio samples, E dimensions of an embedding.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from evals.extractors import FPS, SAMPLE_RATE
+from evals.extractors.face_crop import Track, TrackRule, face_tracks
+from evals.extractors.mouth_crop import cut_mouth, mouth_squares
+from evals.extractors.one_thread import one_thread
+from evals.judges import judge_path
+from evals.judges.sound import log_mel, mel_power
+from evals.judges.sync_network import (
+    CROP_PX,
+    EMBEDDING_SIZE,
+    MEL_FRAMES_A_FRAME,
+    NUM_MELS,
+    WINDOW_FRAMES,
+    WINDOW_MEL_FRAMES,
+    SyncWorld,
+)
+from evals.judges.weights_file import load_weights
+from evals.syncnet import MARGIN, shifted_distances
+from streamchar_ref.media.decode import frames as decoded_frames
+
+SAMPLES_A_FRAME = SAMPLE_RATE // FPS
+_MOUTH_WINDOWS_AT_ONCE = 16
+_SOUND_WINDOWS_AT_ONCE = 128
+
+
+class SyncWorldExtractor:
+    """Embeds mouth and sound of every face track and keeps their distances.
+
+    Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame`` and
+    ``num_windows`` for each track. The last window of a track is dropped, as SyncNet's is.
+
+    Args:
+        min_track_frames: Shortest track.
+        min_face_px: Smallest face.
+        weights: File; the judge's own by default.
+    """
+
+    def __init__(
+        self, *, min_track_frames: int = 50, min_face_px: float = 64, weights: Path | None = None
+    ) -> None:
+        self._network = SyncWorld()
+        load_weights(weights or judge_path("sync_world"), self._network)
+        self._rule = TrackRule(min_track_frames=min_track_frames, min_face_px=min_face_px)
+
+    def extract(
+        self,
+        path: Path,
+        samples: Float32[np.ndarray, " S"],
+        upstream: Mapping[str, Mapping[str, np.ndarray]],
+    ) -> dict[str, np.ndarray]:
+        """Returns distances of the file at ``path``, whose sound is ``samples``."""
+        tracks = self.tracks(upstream["face"])
+        distances = [
+            self.distances(mouth, samples[track.start_frame * SAMPLES_A_FRAME :])
+            for track, mouth in zip(tracks, self.embed_mouths(path, tracks), strict=True)
+        ]
+        return {
+            "distance": np.concatenate([np.zeros((0, 2 * MARGIN + 1), np.float32), *distances]),
+            "start_frame": np.array([track.start_frame for track in tracks], np.int64),
+            "num_windows": np.array([len(distance) for distance in distances], np.int64),
+        }
+
+    def tracks(self, face: Mapping[str, np.ndarray]) -> list[Track]:
+        """Returns the face tracks that are long and large enough."""
+        return face_tracks(face["box"], face["num_faces"], self._rule)
+
+    def embed_mouths(self, path: Path, tracks: Sequence[Track]) -> list[Float32[np.ndarray, "_ E"]]:
+        """Embeds every window of five frames of each track of a file."""
+        mouths = [MouthEmbedder(self._network) for _ in tracks]
+        squares = [mouth_squares(track.box) for track in tracks]
+        index = 0
+        for batch in decoded_frames(path, fps=FPS) if tracks else ():
+            for frame in batch:
+                for track, mouth, square in zip(tracks, mouths, squares, strict=True):
+                    if track.start_frame <= index < track.stop_frame:
+                        where = square[index - track.start_frame]
+                        mouth.push(cut_mouth(frame, where, size=CROP_PX))
+                index += 1
+        return [mouth.finish() for mouth in mouths]
+
+    def distances(
+        self, mouth: Float32[np.ndarray, "L E"], samples: Float32[np.ndarray, " S"]
+    ) -> Float32[np.ndarray, "L2 31"]:
+        """Compares a track with its sound; one window less than the mouth has, as SyncNet."""
+        num_frames = min(len(mouth) + WINDOW_FRAMES - 1, len(samples) // SAMPLES_A_FRAME)
+        num_windows = max(0, num_frames - WINDOW_FRAMES)
+        sound = samples[: (len(mouth) + WINDOW_FRAMES - 1) * SAMPLES_A_FRAME]
+        return shifted_distances(mouth[:num_windows], self.embed_sound(sound, num_windows))
+
+    @one_thread()
+    @torch.inference_mode()
+    def embed_sound(
+        self, samples: Float32[np.ndarray, " S"], num_windows: int
+    ) -> Float32[np.ndarray, "L E"]:
+        """Embeds the sound at each of the first ``num_windows`` frames, 0.2 s each."""
+        parts = [np.zeros((0, EMBEDDING_SIZE), np.float32)]
+        power = mel_power(samples, num_mels=NUM_MELS) if num_windows else np.zeros((0, NUM_MELS))
+        for start in range(0, num_windows, _SOUND_WINDOWS_AT_ONCE):
+            count = min(_SOUND_WINDOWS_AT_ONCE, num_windows - start)
+            first = start * MEL_FRAMES_A_FRAME
+            last = first + (count - 1) * MEL_FRAMES_A_FRAME + WINDOW_MEL_FRAMES
+            features = log_mel(torch.from_numpy(power[first:last]))
+            parts.append(self._network.embed_sound(features[None])[0].numpy())
+        return np.concatenate(parts)
+
+
+class MouthEmbedder:
+    """Turns crops into embeddings, a fixed number of windows at a time.
+
+    The number is fixed because products of other shapes round otherwise: the same frames give
+    the same bytes however they arrive.
+    """
+
+    def __init__(self, network: SyncWorld) -> None:
+        self._network = network
+        self._held: list[np.ndarray] = []
+        self._embeddings = [np.zeros((0, EMBEDDING_SIZE), np.float32)]
+
+    def push(self, crop: UInt8[np.ndarray, "48 48"]) -> None:
+        """Takes the next grey crop."""
+        self._held.append(crop)
+        if len(self._held) == _MOUTH_WINDOWS_AT_ONCE + WINDOW_FRAMES - 1:
+            self._embed()
+            self._held = self._held[-(WINDOW_FRAMES - 1) :]
+
+    def finish(self) -> Float32[np.ndarray, "L E"]:
+        """Returns the embeddings of all windows of five frames."""
+        if len(self._held) >= WINDOW_FRAMES:
+            self._embed()
+        self._held = []
+        return np.concatenate(self._embeddings)
+
+    @one_thread()
+    @torch.inference_mode()
+    def _embed(self) -> None:
+        crops = torch.from_numpy(np.stack(self._held)).float() / 255
+        self._embeddings.append(self._network.embed_mouth(crops[None])[0].numpy())

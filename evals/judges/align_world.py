@@ -1,0 +1,117 @@
+"""Trains `align_world` on the painted style's voices: which phonemes are spoken, and when?
+
+CTC, whose emissions are held to the exact times of the world: a phoneme may be emitted only
+within its span and a little around it, so that the recogniser's peaks do not drift late.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from evals.extractors.one_thread import one_thread
+from evals.judges.align_data import Batch, Sentence, draw_batch, spoken_sentences
+from evals.judges.align_network import AlignWorld
+from evals.judges.schedule import Average, Say, Schedule
+from evals.judges.weights_file import save_weights
+
+STYLE = "painted"
+SEED = 30
+NUM_SENTENCES = 450
+NUM_STEPS = 2000
+STRETCH_MEL_FRAMES = 400
+STRETCHES = 16
+PEAK_RATE = 2e-3
+PREPARATION_SHARE = 0.4
+_FORBIDDEN = -30.0
+
+
+@one_thread()
+def train(out: Path, *, max_minutes: float, say: Say) -> dict[str, Any]:
+    """Makes speech, trains on it, and writes the weights.
+
+    Args:
+        out: File to write.
+        max_minutes: In all; see `evals.judges.schedule.Schedule`.
+        say: Told how it goes.
+
+    Returns:
+        How it was made, as kept in the file.
+    """
+    schedule = Schedule(num_steps=NUM_STEPS, max_minutes=max_minutes, peak_rate=PEAK_RATE)
+    sentences = collect(schedule, say)
+    network, losses = fit(sentences, schedule, say)
+    about = {
+        "judge": "align_world",
+        "command": "streamchar judges train align_world",
+        "style": STYLE,
+        "seed": SEED,
+        "sentences": len(sentences),
+        "seconds": round(sum(len(sentence.power) for sentence in sentences) / 100),
+        "steps": schedule.step,
+        "is_complete": schedule.is_complete and len(sentences) == NUM_SENTENCES,
+        "max_minutes": max_minutes,
+        "loss": round(sum(losses[-50:]) / len(losses[-50:]), 2),
+    }
+    save_weights(out, network, about)
+    return about
+
+
+def collect(schedule: Schedule, say: Say) -> list[Sentence]:
+    """Makes the training speech; less if the time for it is up."""
+    sentences: list[Sentence] = []
+    for sentence in spoken_sentences(STYLE, seed=SEED):
+        sentences.append(sentence)
+        if len(sentences) % 120 == 0:
+            say(f"{len(sentences)} sentences, {schedule.elapsed_minutes:.1f} min")
+        is_late = schedule.elapsed_minutes > PREPARATION_SHARE * schedule.max_minutes
+        if len(sentences) == NUM_SENTENCES or is_late:
+            break
+    return sentences
+
+
+def fit(sentences: list[Sentence], schedule: Schedule, say: Say) -> tuple[AlignWorld, list[float]]:
+    """Trains a new network; returns it, averaged over its last steps, and the losses."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = AlignWorld()
+    generator = torch.Generator().manual_seed(SEED)
+    optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+    average = Average(network)
+    losses: list[float] = []
+    network.train()
+    for step in schedule.steps(optimizer):
+        batch = draw_batch(sentences, generator, size=STRETCHES, num_mel_frames=STRETCH_MEL_FRAMES)
+        with torch.autocast("cpu", torch.bfloat16):
+            log_probs = network(batch.features)
+        loss = held_ctc_loss(log_probs, batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average.update(network)
+        losses.append(loss.item())
+        if step % 100 == 0:
+            recent = losses[-100:]
+            say(f"step {step}, loss {sum(recent) / len(recent):.3f}, "
+                f"{schedule.elapsed_minutes:.1f} min")  # fmt: skip
+    average.put_into(network)
+    return network.eval(), losses
+
+
+def held_ctc_loss(log_probs: Float[Tensor, "B T C"], batch: Batch) -> Float[Tensor, ""]:
+    """CTC over the alignments that keep to the phonemes' own times, a phoneme."""
+    held = log_probs.masked_fill(~batch.may_emit, _FORBIDDEN)
+    lengths = torch.full((len(held),), held.shape[1])
+    total = F.ctc_loss(
+        held.transpose(0, 1),
+        batch.phones,
+        lengths,
+        batch.num_phones,
+        reduction="sum",
+        zero_infinity=True,
+    )
+    return total / batch.num_phones.sum().clamp_min(1)

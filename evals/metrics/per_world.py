@@ -1,0 +1,72 @@
+"""Phoneme errors of drawn people's speech by the judge `align_world`."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
+from evals.metrics.text import WINDOW_S, error_counts, error_windows
+from evals.recording import Recording
+from evals.text.align import align
+from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.world.lexicon import UnreadableText, read_text
+
+
+class PhonemeErrorRateInWorld(Metric):
+    """Phoneme error rate of `align_world` against what the world itself would say.
+
+    The reference has no error of its own, for the world's front end made the training speech;
+    it is of no use for other speech.
+    """
+
+    name = "per_world"
+    unit = "1"
+    higher_is_better = False
+    domain = "world"
+    is_default: bool = True
+
+    def __init__(self) -> None:
+        self.protocol = "per_world/align-world@1"
+        self.needs = ("align_world",)
+        self.params = {"reference": "world front end", "window_s": WINDOW_S, "average": "micro"}
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns errors per reference phoneme, with their counts and their rate over time."""
+        reference = reference_phones(recording.transcript)
+        found = features[self.needs[0]]
+        alignment = align(reference, [str(phoneme) for phoneme in found["phonemes"]])
+        # A phoneme is emitted at a moment: a span of no length.
+        span_s = np.stack([found["start_s"], found["start_s"]], axis=1).astype(np.float64)
+        return Score(
+            value=alignment.num_errors / len(reference),
+            weight=float(len(reference)),
+            components={**error_counts(alignment), "reference_phonemes": len(reference)},
+            windows=error_windows(alignment, span_s, float(found["duration_s"][0])),
+        )
+
+
+@lru_cache(maxsize=1024)
+def reference_phones(transcript: str) -> tuple[str, ...]:
+    """Returns the ARPAbet names that the world says for a transcript.
+
+    Args:
+        transcript: English text.
+
+    Returns:
+        Names without stress, silences left out.
+
+    Raises:
+        NotMeasured: If there is nothing that can be said, or the dictionary is missing.
+    """
+    try:
+        sentences = read_text(transcript)
+    except UnreadableText as error:
+        raise NotMeasured(str(error)) from error
+    except WeightsMissing as error:
+        raise NotMeasured(str(error), "unavailable") from error
+    return tuple(
+        phoneme.phone for words in sentences for word in words for phoneme in word.phonemes
+    )
+
+
+PER_WORLD: tuple[Metric, ...] = (PhonemeErrorRateInWorld(),)

@@ -1,0 +1,207 @@
+"""How far into a transcript the speech has got, by forced alignment with a phoneme recogniser.
+
+The recogniser's frames are matched with the transcript's phonemes by Viterbi decoding of the CTC
+states, blank and phoneme by turns. Beyond the usual steps the path may jump from any place to any
+phoneme at a fixed cost, which is how skips and repeats are read, may wait in a blank while
+something is said that the transcript does not have, and may end anywhere.
+
+Shape letters: T frames, C classes (blank first, then `PHONES`), P phonemes of the transcript,
+Z = 2 P + 1 states.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64, UInt8
+
+PHONES = (
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH",
+    "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH",
+    "UW", "V", "W", "Y", "Z", "ZH",
+)  # fmt: skip
+"""ARPAbet without stress; class ``i + 1`` of the recogniser is ``PHONES[i]``, class 0 is blank."""
+FRAMES_PER_S = 50
+FIRST_FRAME_S = 0.005
+"""Middle of frame 0; frames are 20 ms apart."""
+FLOOR = -8.0
+"""Lowest log-probability that counts: a phoneme that is said wrongly costs no more."""
+JUMP = -10.0
+"""Of going on elsewhere in the transcript."""
+FILLER = -2.5
+"""Of a frame of other speech while the path waits."""
+LONGEST_LEAD_FRAMES = 4
+"""A phoneme begins at most this long before the frame where it is emitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpokenPath:
+    """Which phonemes of a transcript were emitted when, in order of time.
+
+    Attributes:
+        frame: Where each is emitted.
+        index: Into the transcript; falls where speech goes back, leaps where it skips.
+        num_jumps: Skips and repeats.
+    """
+
+    frame: Int64[np.ndarray, " N"]
+    index: Int64[np.ndarray, " N"]
+    num_jumps: int
+
+
+def spoken_progress(
+    log_probs: Float[np.ndarray, "T C"], phonemes: Sequence[str]
+) -> Float64[np.ndarray, " T"]:
+    """Says how many of a transcript's phonemes have been begun at each frame.
+
+    What is skipped counts as passed, what is repeated is not counted again; see `spoken_path` for
+    where speech goes back.
+
+    Args:
+        log_probs: Of the recogniser `align_world`, 50 frames a second.
+        phonemes: Of the transcript, names in `PHONES`.
+
+    Returns:
+        A number that never falls, from 0 to at most P.
+
+    Raises:
+        ValueError: If a phoneme is not in `PHONES`.
+    """
+    path = spoken_path(log_probs, phonemes)
+    begun = np.zeros(len(log_probs))
+    for frame, index in zip(onset_frames(path.frame), path.index, strict=True):
+        begun[frame] = max(begun[frame], index + 1)
+    return np.maximum.accumulate(begun) if len(begun) else begun
+
+
+def onset_frames(emitted: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
+    """Guesses where phonemes begin: halfway from the emission before, for they peak inside."""
+    before = np.concatenate([emitted[:1] - 2 * LONGEST_LEAD_FRAMES, emitted[:-1]])
+    middle = (before + emitted + 1) // 2
+    return np.maximum(middle, emitted - LONGEST_LEAD_FRAMES).clip(min=0)
+
+
+def spoken_path(log_probs: Float[np.ndarray, "T C"], phonemes: Sequence[str]) -> SpokenPath:
+    """Aligns frames with phonemes.
+
+    Args:
+        log_probs: As in `spoken_progress`.
+        phonemes: As in `spoken_progress`.
+
+    Returns:
+        The likeliest path.
+
+    Raises:
+        ValueError: If a phoneme is not in `PHONES`.
+    """
+    unknown = sorted(set(phonemes) - set(PHONES))
+    if unknown:
+        raise ValueError(f"not ARPAbet: {', '.join(unknown)}")
+    nothing = np.zeros(0, np.int64)
+    if not len(log_probs) or not phonemes:
+        return SpokenPath(frame=nothing, index=nothing, num_jumps=0)
+    labels = np.array([PHONES.index(phoneme) + 1 for phoneme in phonemes])
+    floored = np.maximum(log_probs.astype(np.float32), FLOOR)
+    states, jumps = _trace(*_steps(floored, labels))
+    return _emissions(floored, labels, states, jumps)
+
+
+def _steps(
+    log_probs: Float[np.ndarray, "T C"], labels: Int64[np.ndarray, " P"]
+) -> tuple[UInt8[np.ndarray, "T Z"], Int64[np.ndarray, " T"], int]:
+    """Runs Viterbi forwards: 0 stay, 1 from the state before, 2 from two before, 3 jump.
+
+    Args:
+        log_probs: Not below `FLOOR`.
+        labels: Classes of the transcript's phonemes.
+
+    Returns:
+        The step into each state, the best state of each frame (where jumps come from), and the
+        best last state.
+    """
+    num_states = 2 * len(labels) + 1
+    differs = np.concatenate([[False], labels[1:] != labels[:-1]])
+    waiting = np.maximum(log_probs[:, 0], log_probs[:, 1:].max(axis=1) + FILLER)
+    score = np.full(num_states, -np.inf, np.float32)
+    steps = np.zeros((len(log_probs), num_states), np.uint8)
+    best = np.zeros(len(log_probs), np.int64)
+    top = np.float32(0)
+    candidates = np.full((4, num_states), -np.inf, np.float32)
+    for t, row in enumerate(log_probs):
+        if t == 0:
+            score[0], score[1] = 0, 0
+            score[3::2] = JUMP
+            candidates[0] = score
+        else:
+            candidates[0] = score
+            candidates[1, 1:] = score[:-1]
+            candidates[2, 3::2] = np.where(differs[1:], score[1:-2:2], -np.inf)
+            candidates[3, 1::2] = top + JUMP
+        steps[t] = candidates.argmax(axis=0)
+        score = candidates.max(axis=0)
+        score[0::2] += waiting[t]
+        score[1::2] += row[labels]
+        best[t] = score.argmax()
+        top = score[best[t]]
+    return steps, best, int(best[-1])
+
+
+def _trace(
+    steps: UInt8[np.ndarray, "T Z"], best: Int64[np.ndarray, " T"], last: int
+) -> tuple[Int64[np.ndarray, " T"], list[int]]:
+    """Follows the steps back; returns the state of each frame and the frames of jumps."""
+    states = np.zeros(len(steps), np.int64)
+    jumps: list[int] = []
+    state = last
+    for t in range(len(steps) - 1, -1, -1):
+        states[t] = state
+        step = int(steps[t, state])
+        if t == 0:
+            break
+        if step == 3:
+            jumps.append(t)
+            state = int(best[t - 1])
+        else:
+            state -= step
+    return states, jumps
+
+
+def _emissions(
+    log_probs: Float[np.ndarray, "T C"],
+    labels: Int64[np.ndarray, " P"],
+    states: Int64[np.ndarray, " T"],
+    jumps: list[int],
+) -> SpokenPath:
+    """Keeps one frame of each stay in a phoneme, the likeliest; a jump starts a new stay."""
+    cuts = np.flatnonzero(np.diff(states)) + 1
+    edges = [0, *sorted({*cuts.tolist(), *jumps}), len(states)]
+    frames, indices = [], []
+    for start, stop in pairwise(edges):
+        state = int(states[start])
+        if state % 2:
+            inside = log_probs[start:stop, labels[state // 2]]
+            frames.append(start + int(inside.argmax()))
+            indices.append(state // 2)
+    return SpokenPath(
+        frame=np.array(frames, np.int64), index=np.array(indices, np.int64), num_jumps=len(jumps)
+    )
+
+
+def at_video_frames(
+    progress: Float[np.ndarray, " T"], *, num_frames: int, fps: float
+) -> Float64[np.ndarray, " V"]:
+    """Reads progress at the end of each video frame, as the world's own count is taken.
+
+    Args:
+        progress: From `spoken_progress`.
+        num_frames: Of the video.
+        fps: Of the video.
+
+    Returns:
+        Phonemes begun by the end of each frame.
+    """
+    ends_s = (np.arange(num_frames) + 1) / fps
+    frames = np.floor((ends_s - FIRST_FRAME_S) * FRAMES_PER_S + 0.5).astype(int) - 1
+    padded = np.concatenate([[0.0], progress])
+    return padded[np.clip(frames + 1, 0, len(progress))]

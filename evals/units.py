@@ -1,0 +1,87 @@
+"""What was measured, clip by clip and fault by fault, in a file that only grows."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evals.features import TrackKeys
+from evals.response import Value
+from evals.results import dump_json
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One clip with one fault at one dose; fault ``clean`` is none."""
+
+    clip: str
+    fault: str
+    dose: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What is known of one unit.
+
+    Attributes:
+        realised: The dose that the clip got.
+        keys: Where its features are kept, by track.
+        values: Protocol hash -> value.
+        error: Why the clip cannot have the fault.
+    """
+
+    realised: float = math.nan
+    keys: TrackKeys = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+    error: str = ""
+
+
+def read_units(path: Path) -> dict[Unit, Measured]:
+    """Reads what is known; later lines replace earlier ones, a line that was cut short is none."""
+    measured = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        unit = Unit(entry["clip"], entry["fault"], _number(entry["dose"]))
+        values = {
+            digest: Value(value=_number(value), weight=weight, reason=reason)
+            for digest, (value, weight, reason) in entry["values"].items()
+        }
+        measured[unit] = Measured(
+            realised=_number(entry["realised"]),
+            keys=entry["keys"],
+            values=values,
+            error=entry["error"],
+        )
+    return measured
+
+
+def append_unit(path: Path, unit: Unit, measured: Measured) -> None:
+    """Writes one line."""
+    entry = {
+        "clip": unit.clip,
+        "fault": unit.fault,
+        "dose": _plain(unit.dose),
+        "realised": _plain(measured.realised),
+        "keys": dict(measured.keys),
+        "values": {
+            digest: [_plain(value.value), value.weight, value.reason]
+            for digest, value in measured.values.items()
+        },
+        "error": measured.error,
+    }
+    with path.open("a", encoding="utf-8") as file:
+        file.write(dump_json(entry) + "\n")
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,82 @@
+"""Inject known faults into clips and print how each metric answers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.calibrate import Plan, chosen_faults, measure
+from evals.calibration import as_json, responses_of
+from evals.choice import choose_metrics
+from evals.commands.terminal import ProgressBar, usage_errors
+from evals.jsonl import InputError
+from evals.manifest import load_manifest
+from evals.recording import Recording
+from evals.results import dump_json
+from evals.score import default_jobs
+from evals.suites import load_suite
+from evals.system import Prompt
+from reports.calibration import calibration_markdown, write_calibration
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option(help="Folder of the calibration.")],
+    suite: Annotated[str, typer.Option(help="Suite of the world, or a JSONL file.")] = "",
+    manifest: Annotated[Path | None, typer.Option(help="JSONL file of your own videos.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first clips.")] = None,
+    faults: Annotated[str, typer.Option(help="Comma-separated; all by default.")] = "",
+    doses: Annotated[str, typer.Option(help="few or all.")] = "few",
+    metrics: Annotated[str, typer.Option(help="Comma-separated; all by default.")] = "",
+    seconds: Annotated[float | None, typer.Option(min=1, help="Longest clip.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Inject known faults at several doses; print the smallest dose that each metric detects.
+
+    The same command again goes on where it stopped. Example:
+    streamchar calibrate --suite smoke --out runs/calibration
+    """
+    progress = ProgressBar()
+    with usage_errors():
+        if doses not in {"few", "all"}:
+            raise InputError(f"--doses {doses!r} is neither few nor all")
+        clips, name = _clips(suite, manifest)
+        chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], "default")
+        plan = Plan(
+            out=out,
+            clips=dict(list(clips.items())[:limit]),
+            suite=name,
+            faults=chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all"),
+            metrics=chosen,
+            set_metrics=chosen_sets,
+            seconds=seconds,
+            jobs=jobs or default_jobs(),
+        )
+        calibration = responses_of(plan, measure(plan, progress))
+        progress.close()
+        paths = write_calibration(calibration, out)
+    if as_json_:
+        typer.echo(dump_json(as_json(calibration), indent=1))
+    else:
+        typer.echo(calibration_markdown(calibration), nl=False)
+    typer.echo(f"page: {paths[-1]}", err=True)
+    raise typer.Exit(code=0 if calibration.responses else 1)
+
+
+def _clips(suite: str, manifest: Path | None) -> tuple[dict[str, Prompt | Recording], str]:
+    if bool(suite) == (manifest is not None):
+        raise InputError("give either --suite NAME or --manifest FILE")
+    if manifest is None:
+        return {prompt.prompt_id: prompt for prompt in load_suite(suite)}, Path(suite).stem
+    found = load_manifest(manifest)
+    for recording in found:
+        if recording.error:
+            raise InputError(f"{manifest}: {recording.sample_id}: {recording.error}")
+    systems = {recording.system for recording in found}
+    alone = len(systems) == 1 and len({r.sample_id for r in found}) == len(found)
+    return {
+        r.sample_id if alone else f"{r.system}-{r.sample_id}-{r.seed}": r for r in found
+    }, manifest.stem

@@ -1,0 +1,347 @@
+"""Every number a model depends on, as frozen dataclasses, and the presets that use them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from streamchar_ref.model.dit import DitConfig
+from streamchar_ref.model.geometry import WindowGeometry
+from streamchar_ref.orchestrator import OrchestratorConfig
+from streamchar_ref.prompt import PromptConfig
+from streamchar_ref.vae.audio import AudioVaeConfig
+from streamchar_ref.vae.video import SPATIAL_STRIDE, VideoVaeConfig
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """How a stream is cut into chunks, what a chunk may look back at, and how it is sampled.
+
+    Attributes:
+        fps: Video frames per second.
+        size: Height and width of the picture.
+        chunk_frames: Frames of a chunk.
+        motion_latents: Video latents of the previous chunk that are seen.
+        motion_audio_latents: Audio latents before the chunk that are seen.
+        sink_latents: Latents of the first chunk that are seen to the end.
+        num_steps: Steps of the sampler.
+        sigma_shift: Moves the sampler's noise levels up, see `flow.shifted_sigmas`.
+    """
+
+    fps: int
+    size: int
+    chunk_frames: int
+    motion_latents: int
+    motion_audio_latents: int
+    sink_latents: int
+    num_steps: int = 50
+    sigma_shift: float = 1.0
+
+    @property
+    def chunk_s(self) -> float:
+        """Playing time of a chunk: the budget for making the next one."""
+        return self.chunk_frames / self.fps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One model. Written as JSON beside its weights.
+
+    Attributes:
+        preset: Name of the preset that it started from.
+        stream: Chunks, memory, sampler.
+        video_vae: Pictures to latents.
+        audio_vae: Sound to latents.
+        prompt: Text to vectors.
+        orchestrator: Transcript to audio condition.
+        dit: Noise to latents.
+
+    Raises:
+        ValueError: If a chunk is not whole latents, or the parts do not fit each other.
+    """
+
+    preset: str
+    stream: StreamConfig
+    video_vae: VideoVaeConfig
+    audio_vae: AudioVaeConfig
+    prompt: PromptConfig
+    orchestrator: OrchestratorConfig
+    dit: DitConfig
+
+    def __post_init__(self) -> None:
+        rate, step = self.audio_vae.sample_rate, self.audio_vae.latent_samples
+        samples = self.stream.chunk_frames * rate
+        if samples % (self.stream.fps * step):
+            raise ValueError(
+                f"a chunk of {self.stream.chunk_frames} frames at {self.stream.fps} fps is not "
+                f"whole audio latents of {step} samples at {rate} Hz"
+            )
+        self.video_vae.num_latents(self.stream.chunk_frames)
+        self._check_window()
+        self._check_widths()
+
+    @property
+    def chunk_samples(self) -> int:
+        """Audio samples of a chunk."""
+        return self.stream.chunk_frames * self.audio_vae.sample_rate // self.stream.fps
+
+    @property
+    def geometry(self) -> WindowGeometry:
+        """Shapes and positions in the DiT's window."""
+        cells = self.stream.size // SPATIAL_STRIDE
+        return WindowGeometry(
+            chunk_latents=self.video_vae.num_latents(self.stream.chunk_frames),
+            chunk_audio_latents=self.chunk_samples // self.audio_vae.latent_samples,
+            motion_latents=self.stream.motion_latents,
+            motion_audio_latents=self.stream.motion_audio_latents,
+            sink_latents=self.stream.sink_latents,
+            prompt_tokens=self.prompt.num_tokens,
+            video_channels=self.video_vae.channels,
+            video_cells=(cells, cells),
+            audio_channels=self.audio_vae.channels,
+        )
+
+    def _check_window(self) -> None:
+        token = SPATIAL_STRIDE * self.dit.patch
+        if self.stream.size % token:
+            raise ValueError(f"{self.stream.size} pixels are not whole tokens of {token} pixels")
+        latents = self.geometry.chunk_latents
+        seen = {"motion": self.stream.motion_latents, "sink": self.stream.sink_latents}
+        for name, count in seen.items():
+            if count > latents:
+                raise ValueError(f"{name}_latents is {count}, but a chunk has {latents} latents")
+
+    def _check_widths(self) -> None:
+        prompt, orchestrator, dit = self.prompt, self.orchestrator, self.dit
+        shared = {
+            "prompt_tokens": {prompt.num_tokens, orchestrator.prompt_tokens},
+            "prompt_width": {prompt.width, orchestrator.prompt_width, dit.prompt_width},
+            "condition_width": {orchestrator.condition_width, dit.condition_width},
+        }
+        for name, values in shared.items():
+            if len(values) > 1:
+                raise ValueError(f"the parts differ in {name}: {sorted(values)}")
+
+
+def micro() -> Config:
+    """64 px, trained on two CPU cores; the default until `base` is trained."""
+    return Config(
+        preset="micro",
+        stream=StreamConfig(
+            fps=25,
+            size=64,
+            chunk_frames=32,
+            motion_latents=2,
+            motion_audio_latents=8,
+            sink_latents=2,
+        ),
+        video_vae=VideoVaeConfig(),
+        audio_vae=AudioVaeConfig(),
+        prompt=PromptConfig(),
+        orchestrator=OrchestratorConfig(),
+        dit=DitConfig(width=192, num_blocks=6, num_heads=4),
+    )
+
+
+def tiny() -> Config:
+    """32 px, for tests."""
+    return Config(
+        preset="tiny",
+        stream=StreamConfig(
+            fps=25,
+            size=32,
+            chunk_frames=16,
+            motion_latents=1,
+            motion_audio_latents=4,
+            sink_latents=1,
+            num_steps=4,
+        ),
+        video_vae=VideoVaeConfig(channels=4, widths=(8, 12, 16)),
+        audio_vae=AudioVaeConfig(
+            channels=16, width=48, num_blocks=2, encoder_width=32, encoder_blocks=1
+        ),
+        prompt=PromptConfig(width=32, num_layers=1, num_heads=2, feed_forward=64, num_tokens=4),
+        orchestrator=OrchestratorConfig(
+            width=48,
+            num_layers=2,
+            num_heads=2,
+            feed_forward=96,
+            text_behind=8,
+            text_ahead=32,
+            history_latents=16,
+            prompt_tokens=4,
+            prompt_width=32,
+            condition_width=32,
+        ),
+        dit=DitConfig(width=64, num_blocks=2, num_heads=2, condition_width=32, prompt_width=32),
+    )
+
+
+def base() -> Config:
+    """96 px, trained on one H100."""
+    small = micro()
+    return replace(
+        small,
+        preset="base",
+        stream=replace(small.stream, size=96, sigma_shift=1.4),
+        video_vae=VideoVaeConfig(widths=(40, 80, 160)),
+        audio_vae=AudioVaeConfig(width=256, encoder_width=192),
+        orchestrator=OrchestratorConfig(
+            width=256, num_layers=8, num_heads=4, feed_forward=704, text_ahead=80
+        ),
+        dit=DitConfig(width=320, num_blocks=8, num_heads=5),
+    )
+
+
+def paper() -> Config:
+    """The shapes that are reported for the paper's model; for its speed, with random weights.
+
+    24 fps and 33 frames a chunk; a whole chunk as motion and as sink; 15 s of audio history. The
+    DiT has the shape of Wan2.2-5B, the orchestrator that of Qwen2.5-3B, the prompt that of
+    UMT5-XXL, whose weights load by path.
+    """
+    return Config(
+        preset="paper",
+        stream=StreamConfig(
+            fps=24,
+            size=512,
+            chunk_frames=33,
+            motion_latents=9,
+            motion_audio_latents=44,
+            sink_latents=9,
+            sigma_shift=5.0,
+        ),
+        video_vae=VideoVaeConfig(channels=16, widths=(96, 192, 384), first_latent_frames=1),
+        audio_vae=AudioVaeConfig(channels=64, width=512, num_blocks=8, hop=125),
+        prompt=PromptConfig(
+            width=4096, num_layers=24, num_heads=64, feed_forward=10_240, num_tokens=64
+        ),
+        orchestrator=OrchestratorConfig(
+            width=2048,
+            num_layers=36,
+            num_heads=16,
+            feed_forward=11_008,
+            text_behind=64,
+            text_ahead=256,
+            history_latents=480,
+            history_pool=4,
+            prompt_tokens=64,
+            prompt_width=4096,
+            condition_width=1024,
+            pointer="soft_position",
+        ),
+        dit=DitConfig(
+            width=3072,
+            num_blocks=30,
+            num_heads=24,
+            patch=4,
+            condition_width=1024,
+            prompt_width=4096,
+        ),
+    )
+
+
+PRESETS = {preset.__name__: preset for preset in (tiny, micro, base, paper)}
+
+
+def preset(name: str) -> Config:
+    """Returns a preset.
+
+    Args:
+        name: One of `PRESETS`.
+
+    Returns:
+        Its config.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]()
+
+
+def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
+    """Copies a config with dotted assignments applied, such as ``stream.sink_latents=0``.
+
+    Args:
+        config: Any of the dataclasses above.
+        assignments: ``path=value``; the value is JSON, a plain word is a string.
+
+    Returns:
+        A new config; the one passed in is unchanged.
+
+    Raises:
+        ValueError: If a path names no field, or a value is of another kind.
+    """
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"{assignment!r} is not path=value")
+        *parents, name = path.split(".")
+        inner = changes
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[name] = _value(text)
+    return _changed(config, changes)
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """Returns a config as JSON values."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
+
+
+def from_json(values: Mapping[str, Any]) -> Config:
+    """Reads what `to_json` wrote.
+
+    Args:
+        values: A dictionary for each part.
+
+    Returns:
+        The config.
+
+    Raises:
+        ValueError: If a field is missing or unknown, e.g. of another version.
+    """
+    parts = {field.name: field.type for field in dataclasses.fields(Config)}
+    try:
+        return Config(**{name: _part(parts[name], value) for name, value in values.items()})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a config of this version: {error}") from error
+
+
+def _part(kind: Any, value: Any) -> Any:
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        return value
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+def _changed(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
+    """Applies all changes at once, since some fit each other only."""
+    known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    values = {}
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(
+                f"{type(config).__name__} has no field {name!r}; it has {', '.join(known)}"
+            )
+        old = getattr(config, name)
+        if dataclasses.is_dataclass(old) and isinstance(value, dict):
+            value = _changed(old, value)
+        if type(value) is not type(old) and (type(old), type(value)) != (float, int):
+            raise ValueError(f"{name} is a {type(old).__name__} like {old!r}, not {value!r}")
+        values[name] = value
+    return replace(config, **values)  # type: ignore[type-var]
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,86 @@
+"""One chunk of a stream as the sampler sees it: latents and a noise level in, velocities out.
+
+Shape letters: B batch, A audio latents of a chunk, Ca their channels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from streamchar_ref.flow import Latents
+from streamchar_ref.memory import StreamMemory
+from streamchar_ref.orchestrator import Plan
+from streamchar_ref.streamchar import Cast, StreamChar
+from streamchar_ref.transcript import Known
+
+OVER_LATENTS = 8
+"""Audio latents in a row, a third of a second, that must say that all is said."""
+
+
+class Denoiser:
+    """Orchestrator and DiT with everything bound in that holds for all steps of a chunk.
+
+    Args:
+        model: The networks.
+        cast: Who speaks.
+        memory: The stream so far.
+        known: The transcript so far, one a stream of the batch.
+    """
+
+    def __init__(
+        self, model: StreamChar, cast: Cast, memory: StreamMemory, known: Sequence[Known]
+    ) -> None:
+        self.model = model
+        self.script = model.script(cast, memory, known)
+        self.prefix = model.orchestrator.read(self.script)
+        self.context = model.dit.encode_context(model.context(cast, memory))
+        lengths = torch.tensor([len(each.text) for each in known], device=memory.position.device)
+        self._unsaid = (lengths - memory.position).clamp(min=0)
+        self._plan = None if self._is_in_loop else model.orchestrator.plan(self.prefix, None, None)
+
+    def __call__(self, latents: Latents, sigma: Float[Tensor, " B"]) -> Latents:
+        """Returns the velocities of picture and sound."""
+        video, audio = latents
+        found = self.model.dit(
+            video, audio, sigma, sigma, self.plan(audio, sigma).condition, self.context
+        )
+        return found.video, found.audio
+
+    def plan(self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]) -> Plan:
+        """Asks the orchestrator, at every step or only once."""
+        if self._plan is not None:
+            return self._plan
+        return self.model.orchestrator.plan(self.prefix, audio, sigma)
+
+    def progress(
+        self, audio: Float[Tensor, "B A Ca"]
+    ) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
+        """Reads off the finished sound how many phonemes it said, and whether that was all.
+
+        Args:
+            audio: Clean latents of the chunk.
+
+        Returns:
+            Phonemes from the pointer before the chunk, no more than are known, so that text which
+            arrives later is not skipped; and whether the last third of a second says that all is
+            said.
+        """
+        plan = self.plan(audio, torch.zeros_like(self.script.fraction))
+        is_over = (plan.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
+        return torch.minimum(plan.progress.position[:, -1], self._unsaid), is_over
+
+    def noise(self, generator: torch.Generator) -> Latents:
+        """Draws a chunk of noise, the same on any device."""
+        geometry, batch = self.model.config.geometry, len(self.script.fraction)
+        video = (geometry.chunk_latents, geometry.video_channels, *geometry.video_cells)
+        audio = (geometry.chunk_audio_latents, geometry.audio_channels)
+        return tuple(
+            torch.randn(batch, *shape, generator=generator).to(self.model.device)
+            for shape in (video, audio)
+        )
+
+    @property
+    def _is_in_loop(self) -> bool:
+        return self.model.config.orchestrator.mode == "in_loop"

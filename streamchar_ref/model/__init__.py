@@ -1,0 +1,1 @@
+"""The joint audio-video DiT and what it is made of."""

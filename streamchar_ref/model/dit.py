@@ -1,0 +1,247 @@
+"""Joint audio-video DiT: noisy latents of one chunk and their context in, two velocities out.
+
+Context tokens (prompt, reference, sink, end of the previous chunk) see each other only; noisy
+tokens see everything. So the context's keys and values are computed once a chunk and serve every
+step of the sampler. All positions are relative to the chunk: nothing grows with the stream.
+
+Shape letters: B batch, F latent frames of a chunk, A audio latents of a chunk, C channels, h and w
+latent cells, D width, W width of the audio condition, P prompt vectors, E their width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from streamchar_ref.model.geometry import WindowGeometry
+from streamchar_ref.model.layers import (
+    JointBlock,
+    KeyValue,
+    NoiseLevel,
+    Segment,
+    modulate,
+    rotary,
+)  # fmt: skip
+
+ROLES = ("prompt", "reference", "sink", "motion_video", "motion_audio", "video", "audio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DitConfig:
+    """Size of the joint DiT.
+
+    Attributes:
+        width: D.
+        num_blocks: Number of joint blocks.
+        num_heads: Attention heads.
+        expansion: Width of the feed-forward layers in units of D, for video and for audio.
+        patch: Cells of a token in each direction.
+        condition_width: W.
+        prompt_width: E.
+    """
+
+    width: int
+    num_blocks: int
+    num_heads: int
+    expansion: tuple[int, int] = (4, 2)
+    patch: int = 2
+    condition_width: int = 128
+    prompt_width: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a chunk may look at beside itself; what is absent is replaced by learned tokens.
+
+    Attributes:
+        prompt: Text vectors, [B, P, E].
+        has_prompt: [B].
+        reference: Latent of the reference picture, [B, 1, C, h, w].
+        has_reference: [B].
+        sink: Latents of the first chunk, [B, Fs, C, h, w].
+        has_sink: [B].
+        motion_video: Last latents of the previous chunk, [B, Fm, C, h, w].
+        motion_audio: Last audio latents before the chunk, [B, Am, Ca].
+        has_motion: [B].
+        motion_sigma: Noise level that the motion latents carry, [B].
+    """
+
+    prompt: Float[Tensor, "B P E"]
+    has_prompt: Bool[Tensor, " B"]
+    reference: Float[Tensor, "B 1 C h w"]
+    has_reference: Bool[Tensor, " B"]
+    sink: Float[Tensor, "B Fs C h w"]
+    has_sink: Bool[Tensor, " B"]
+    motion_video: Float[Tensor, "B Fm C h w"]
+    motion_audio: Float[Tensor, "B Am Ca"]
+    has_motion: Bool[Tensor, " B"]
+    motion_sigma: Float[Tensor, " B"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Velocities:
+    """What the DiT predicts for a chunk.
+
+    Attributes:
+        video: [B, F, C, h, w].
+        audio: [B, A, Ca].
+        middle: Video and audio tokens after half of the blocks, [B, F, N, D] and [B, A, D].
+    """
+
+    video: Float[Tensor, "B F C h w"]
+    audio: Float[Tensor, "B A Ca"]
+    middle: tuple[Tensor, Tensor]
+
+
+class JointDiT(nn.Module):
+    """Denoises picture and sound of a chunk together.
+
+    Args:
+        config: Its size.
+        geometry: Shapes and positions of everything in its window.
+    """
+
+    def __init__(self, config: DitConfig, geometry: WindowGeometry) -> None:
+        super().__init__()
+        self.config, self.geometry = config, geometry
+        width, patch_size = config.width, geometry.video_channels * config.patch**2
+        self.video_in = nn.Linear(patch_size, width)
+        self.audio_in = nn.Linear(geometry.audio_channels, width)
+        self.prompt_in = nn.Linear(config.prompt_width, width)
+        self.roles = nn.Embedding(len(ROLES), width)
+        self.absent = nn.Embedding(len(ROLES), width)
+        self.sigma_video, self.sigma_audio = NoiseLevel(width), NoiseLevel(width)
+        self.to_modulation = nn.Linear(width, 6 * width)
+        self.no_condition = nn.Parameter(torch.zeros(config.condition_width))  # for guidance
+        self.condition_in = nn.Linear(config.condition_width, width)
+        self.condition_to_video = nn.Linear(4 * config.condition_width, 6 * width)
+        self.blocks = nn.ModuleList(
+            JointBlock(width, config.num_heads, config.expansion) for _ in range(config.num_blocks)
+        )
+        self.out_modulation = nn.Linear(width, 2 * width)
+        self.video_out = nn.Linear(width, patch_size)
+        self.audio_out = nn.Linear(width, geometry.audio_channels)
+        for layer in (self.condition_to_video, self.video_out, self.audio_out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        head_width = width // config.num_heads
+        self.register_buffer(
+            "chunk_rotation", rotary(geometry.chunk_positions(config.patch), head_width), False
+        )
+        self.register_buffer(
+            "context_rotation", rotary(geometry.context_positions(config.patch), head_width), False
+        )
+
+    def encode_context(self, context: Context) -> list[KeyValue]:
+        """Computes the keys and values of the context, which hold for all steps of a chunk."""
+        segments = self._context_segments(context)
+        found = []
+        for block in self.blocks:
+            segments, own = block(segments, self.get_buffer("context_rotation"))
+            found.append(own)
+        return found
+
+    def forward(
+        self,
+        video: Float[Tensor, "B F C h w"],
+        audio: Float[Tensor, "B A Ca"],
+        sigma_video: Float[Tensor, " B"],
+        sigma_audio: Float[Tensor, " B"],
+        condition: Float[Tensor, "B A W"],
+        context: list[KeyValue],
+    ) -> Velocities:
+        """Predicts the velocities of both modalities.
+
+        Args:
+            video: Noisy video latents.
+            audio: Noisy audio latents.
+            sigma_video: Their noise level.
+            sigma_audio: Their noise level.
+            condition: What is to be heard in each audio latent, from the orchestrator.
+            context: From `encode_context`.
+
+        Returns:
+            Velocities, noise minus data.
+        """
+        level_video = self.sigma_video(sigma_video)[:, None, None]
+        level_audio = self.sigma_audio(sigma_audio)[:, None, None]
+        by_frame = self.condition_to_video(self._by_latent_frame(condition))
+        segments = [
+            Segment(
+                x=self.video_in(self._patches(video)) + self._role("video"),
+                modulation=self.to_modulation(F.silu(level_video)) + by_frame[:, :, None],
+                kind="video",
+            ),
+            Segment(
+                x=(self.audio_in(audio) + self.condition_in(condition))[:, None]
+                + self._role("audio"),
+                modulation=self.to_modulation(F.silu(level_audio)),
+                kind="audio",
+            ),
+        ]
+        middle = (segments[0].x, segments[1].x[:, 0])
+        rotation = self.get_buffer("chunk_rotation")
+        for number, (block, seen) in enumerate(zip(self.blocks, context, strict=True), 1):
+            segments, _ = block(segments, rotation, seen)
+            if number == (len(self.blocks) + 1) // 2:
+                middle = (segments[0].x, segments[1].x[:, 0])
+        video_out = self._leave(segments[0].x, level_video, self.video_out)
+        audio_out = self._leave(segments[1].x, level_audio, self.audio_out)[:, 0]
+        return Velocities(video=self._cells(video_out), audio=audio_out, middle=middle)
+
+    def _context_segments(self, context: Context) -> list[Segment]:
+        clean = torch.zeros_like(context.motion_sigma)
+        still = self.to_modulation(F.silu(self.sigma_video(clean)))[:, None, None]
+        moving = [
+            self.to_modulation(F.silu(level(context.motion_sigma)))[:, None, None]
+            for level in (self.sigma_video, self.sigma_audio)
+        ]
+        prompt = self.prompt_in(context.prompt)[:, None]
+        reference, sink, motion = (
+            self.video_in(self._patches(latents)).flatten(1, 2)[:, None]
+            for latents in (context.reference, context.sink, context.motion_video)
+        )
+        sound = self.audio_in(context.motion_audio)[:, None]
+        has = context
+        return [
+            self._present("prompt", prompt, has.has_prompt, still, "video"),
+            self._present("reference", reference, has.has_reference, still, "video"),
+            self._present("sink", sink, has.has_sink, still, "video"),
+            self._present("motion_video", motion, has.has_motion, moving[0], "video"),
+            self._present("motion_audio", sound, has.has_motion, moving[1], "audio"),
+        ]
+
+    def _present(
+        self, role: str, x: Tensor, is_here: Tensor, modulation: Tensor, kind: str
+    ) -> Segment:
+        absent = self.absent.weight[ROLES.index(role)].to(x.dtype)
+        x = torch.where(is_here[:, None, None, None], x, absent) + self._role(role)
+        return Segment(x=x, modulation=modulation, kind=kind)  # type: ignore[arg-type]
+
+    def _role(self, role: str) -> Float[Tensor, " D"]:
+        return self.roles.weight[ROLES.index(role)]
+
+    def _patches(self, latents: Float[Tensor, "B F C h w"]) -> Float[Tensor, "B F N p"]:
+        patch = self.config.patch  # pixel_unshuffle fails where a role has no latent
+        x = latents.unflatten(4, (-1, patch)).unflatten(3, (-1, patch))
+        return x.permute(0, 1, 3, 5, 2, 4, 6).flatten(4).flatten(2, 3)
+
+    def _cells(self, patches: Float[Tensor, "B F N p"]) -> Float[Tensor, "B F C h w"]:
+        height, width = (side // self.config.patch for side in self.geometry.video_cells)
+        x = patches.flatten(0, 1).transpose(1, 2).unflatten(2, (height, width))
+        return F.pixel_shuffle(x, self.config.patch).unflatten(0, patches.shape[:2])
+
+    def _by_latent_frame(self, condition: Float[Tensor, "B A W"]) -> Float[Tensor, "B F W4"]:
+        """Gathers the sound of each latent frame: four steps, between audio latents if need be."""
+        steps = 4 * self.geometry.chunk_latents
+        if condition.shape[1] != steps:
+            condition = F.interpolate(condition.transpose(1, 2), steps, mode="linear").transpose(
+                1, 2
+            )
+        return condition.unflatten(1, (-1, 4)).flatten(2)
+
+    def _leave(self, x: Tensor, level: Tensor, out: nn.Linear) -> Tensor:
+        shift, scale = self.out_modulation(F.silu(level)).chunk(2, dim=-1)
+        return out(modulate(x, shift, scale))

@@ -1,0 +1,105 @@
+"""Progress-aware pointer: how far into the transcript the speech has got.
+
+Positions count phonemes from the window's pointer: 0 is the phoneme that is about to be said.
+
+Shape letters: B batch, A audio latents of a chunk, W transcript window, D width.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+SILENCE = 0
+"""Class of the alignment for latents in which nothing is said; text positions follow it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where each audio latent of a chunk is in the transcript.
+
+    Attributes:
+        position: Phonemes spoken by the end of each latent, from the window's pointer, [B, A].
+        alignment: Logits over silence and the positions of the window, [B, A, 1 + W].
+    """
+
+    position: Float[Tensor, "B A"]
+    alignment: Float[Tensor, "B A W1"]
+
+
+class Pointer(nn.Module):
+    """Reads the progress off the states of audio and transcript.
+
+    Args:
+        width: D.
+        kind: ``progress`` adds up an advance a latent, which is never negative, so the pointer
+            cannot go back; ``soft_position`` is the mean position under the attention to the
+            transcript plus an offset, which can.
+        behind: Rows of the window before the pointer.
+
+    Source:
+        The task is StreamChar's (arXiv:2605.25659, Eq. 5); its exact form is not known.
+    """
+
+    def __init__(
+        self, width: int, *, kind: Literal["progress", "soft_position"], behind: int
+    ) -> None:
+        super().__init__()
+        self.kind, self.behind = kind, behind
+        self.advance = nn.Linear(width, 1)
+        nn.init.constant_(self.advance.bias, math.log(math.expm1(0.4)))  # 10 phonemes a second
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.silence = nn.Parameter(torch.zeros(width))
+
+    def forward(self, states: Float[Tensor, "B A D"], text: Float[Tensor, "B W D"]) -> Progress:
+        """Returns positions and alignment."""
+        keys = torch.cat([self.silence.expand(len(text), 1, -1), self.key(text)], dim=1)
+        logits = self.query(states) @ keys.transpose(1, 2) / math.sqrt(states.shape[-1])
+        steps = F.softplus(self.advance(states).float())[..., 0]
+        if self.kind == "progress":
+            return Progress(position=steps.cumsum(dim=1), alignment=logits)
+        places = torch.arange(text.shape[1], device=text.device) - self.behind + 1.0
+        mean = logits[..., 1:].float().softmax(dim=-1) @ places
+        return Progress(position=mean + steps - 0.4, alignment=logits)
+
+
+def pointer_loss(
+    progress: Progress,
+    position: Float[Tensor, "B A"],
+    *,
+    kind: Literal["progress", "soft_position"] = "progress",
+) -> Float[Tensor, ""]:
+    """Smooth-L1 distance to the true positions.
+
+    Args:
+        progress: Predicted.
+        position: True ones, in phonemes.
+        kind: ``soft_position`` counts the end of the chunk only, as the paper is reported to do;
+            ``progress`` all latents (a quarter) and the end.
+
+    Returns:
+        Mean over the batch.
+    """
+    end = F.smooth_l1_loss(progress.position[:, -1], position[:, -1])
+    if kind == "soft_position":
+        return end
+    return end + F.smooth_l1_loss(progress.position, position) / 4
+
+
+def alignment_loss(progress: Progress, target: Int64[Tensor, "B A"]) -> Float[Tensor, ""]:
+    """Cross-entropy of the position that is being said.
+
+    Args:
+        progress: Predicted.
+        target: `SILENCE`, or 1 + row of the window; -1 where the row lies outside.
+
+    Returns:
+        Mean over latents inside.
+    """
+    return F.cross_entropy(
+        progress.alignment.flatten(0, 1).float(), target.flatten(), ignore_index=-1
+    )

@@ -1,0 +1,127 @@
+"""The whole model: its five networks, and how a chunk's conditions are put together.
+
+Shape letters: B batch, P prompt vectors, E their width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from streamchar_ref.config import Config
+from streamchar_ref.memory import StreamMemory
+from streamchar_ref.model.dit import Context, JointDiT
+from streamchar_ref.orchestrator import Orchestrator, Script
+from streamchar_ref.prompt import PromptEncoder
+from streamchar_ref.transcript import Known
+from streamchar_ref.vae.audio import AudioVae
+from streamchar_ref.vae.video import VideoVae
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """Who speaks: what stays the same for a whole stream.
+
+    Attributes:
+        prompt: Text vectors, [B, P, E].
+        reference: Latent of the reference picture, [B, 1, C, h, w].
+    """
+
+    prompt: Float[Tensor, "B P E"]
+    reference: Float[Tensor, "B 1 C h w"]
+
+
+class StreamChar(nn.Module):
+    """Video VAE, audio VAE, prompt encoder, orchestrator and joint DiT.
+
+    Args:
+        config: Their sizes.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        geometry = config.geometry
+        self.video_vae = VideoVae(config.video_vae)
+        self.audio_vae = AudioVae(config.audio_vae)
+        self.prompt = PromptEncoder(config.prompt)
+        self.orchestrator = Orchestrator(
+            config.orchestrator,
+            audio_channels=geometry.audio_channels,
+            chunk_audio_latents=geometry.chunk_audio_latents,
+        )
+        self.dit = JointDiT(config.dit, geometry)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.dit.video_in.weight.device
+
+    def cast(self, texts: Sequence[str], pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Cast:
+        """Encodes prompts and reference pictures.
+
+        Args:
+            texts: What the characters look and sound like.
+            pictures: RGB, of any size; they are cut to a square in the middle and resized.
+
+        Returns:
+            What stays the same for a stream.
+        """
+        size = self.config.stream.size
+        batch = torch.stack([to_square(picture, size) for picture in pictures]).to(self.device)
+        return Cast(prompt=self.prompt(texts), reference=self.video_vae.encode_picture(batch))
+
+    def script(self, cast: Cast, memory: StreamMemory, texts: Sequence[Known]) -> Script:
+        """Cuts the transcript window of the next chunk, and adds what was heard."""
+        config = self.config.orchestrator
+        whole = memory.position.floor()
+        windows = [
+            known.text.window(
+                int(place),
+                behind=config.text_behind,
+                ahead=config.text_ahead,
+                is_whole=known.is_whole,
+            )
+            for known, place in zip(texts, whole.tolist(), strict=True)
+        ]
+        history = memory.history[:, memory.history.shape[1] - config.history_latents :]
+        return Script(
+            prompt=cast.prompt,
+            has_prompt=torch.ones_like(memory.num_history, dtype=torch.bool),
+            window=torch.from_numpy(np.stack(windows)).to(self.device),
+            fraction=memory.position - whole,
+            history=history,
+            num_history=memory.num_history.clamp(max=config.history_latents),
+        )
+
+    def context(self, cast: Cast, memory: StreamMemory) -> Context:
+        """Gathers what the DiT sees beside the chunk."""
+        here = torch.ones_like(memory.num_history, dtype=torch.bool)
+        later = here & (memory.num_chunks > 0)
+        sound = self.config.geometry.motion_audio_latents
+        return Context(
+            prompt=cast.prompt,
+            has_prompt=here,
+            reference=cast.reference,
+            has_reference=here,
+            sink=memory.sink,
+            has_sink=later,
+            motion_video=memory.motion_video,
+            motion_audio=memory.history[:, memory.history.shape[1] - sound :],
+            has_motion=later,
+            motion_sigma=torch.zeros_like(memory.position),
+        )
+
+
+def to_square(picture: UInt8[np.ndarray, "H W 3"], size: int) -> Float[Tensor, "3 size size"]:
+    """Cuts the middle square out of a picture and resizes it, to values in [-1, 1]."""
+    side = min(picture.shape[:2])
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    square = torch.from_numpy(picture[top : top + side, left : left + side].copy())
+    rgb = square.permute(2, 0, 1)[None].float() / 127.5 - 1
+    if side == size:
+        return rgb[0]
+    return nn.functional.interpolate(rgb, (size, size), mode="bilinear", antialias=True)[0]

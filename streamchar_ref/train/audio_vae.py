@@ -1,0 +1,75 @@
+"""Stage of the audio VAE: waveforms in, the same waveforms out.
+
+Shape letters: B batch, S samples, F latents, C latent channels.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.train.spectral import mel_loss, spectral_loss
+from streamchar_ref.vae.audio import AudioVae
+
+WARM_LATENTS = 8
+"""Latents at the start of a window whose past the decoder does not know; they are not scored."""
+
+
+class AudioVaeStage(Stage):
+    """Trains encoder and decoder on short stretches of speech.
+
+    Args:
+        vae: Networks.
+        stretches: Draws waveforms of the given number of samples, [B, S].
+        num_latents: Length of a stretch.
+        mel_weight: Of the mel distance, beside the spectral one.
+    """
+
+    name = "audio_vae"
+
+    def __init__(
+        self,
+        vae: AudioVae,
+        stretches: Callable[[Draw, int], Tensor],
+        *,
+        num_latents: int = 24,
+        mel_weight: float = 2.0,
+    ) -> None:
+        super().__init__()
+        self.audio_vae = vae
+        self._stretches, self._num_latents, self._mel_weight = stretches, num_latents, mel_weight
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the loss of a batch."""
+        config = self.audio_vae.config
+        true = self._stretches(draw, self._num_latents * config.latent_samples)
+        latents = noisy(self.audio_vae.encoder(true), config.latent_noise, draw)
+        said, _ = self.audio_vae.decoder(latents, None)
+        warm = WARM_LATENTS * config.latent_samples
+        said, true = said[:, warm:].float(), true[:, warm:]
+        spectral = spectral_loss(said, true)
+        mel = mel_loss(self.audio_vae.encoder.mel, said, true)
+        size = latents.float().square().mean()
+        loss = spectral + self._mel_weight * mel + 1e-3 * size
+        return loss, {"spectral": spectral, "mel": mel, "latent_power": size}
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Measures mean and deviation of the latents."""
+        found = []
+        for step in range(16):
+            draw = Draw(step=step, batch=32, seed=7)
+            samples = self._stretches(draw, 64 * self.audio_vae.config.latent_samples)
+            found.append(self.audio_vae.encoder(samples).flatten(0, 1).float())
+        self.audio_vae.whitening.measure(torch.cat(found))
+
+
+def noisy(
+    latents: Float[Tensor, " B *rest"], noise: float, draw: Draw
+) -> Float[Tensor, " B *rest"]:
+    """Adds noise in units of the deviation of the batch, so that it cannot be outgrown."""
+    generator = draw.generator()
+    drawn = torch.randn(latents.shape, generator=generator).to(latents)
+    return latents + noise * latents.detach().std() * drawn

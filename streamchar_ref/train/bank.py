@@ -1,0 +1,122 @@
+"""Clips as latents, with everything that is known of them, on disk and in memory.
+
+Shape letters: N phonemes, F video latents, A audio latents, C and Ca channels, h and w cells,
+R reference pictures.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float16, Float32, Int16
+
+from streamchar_ref.text import PHONES
+from streamchar_ref.world.speech import SILENCE, TimedPhoneme
+
+_STACKED = ("tokens", "position", "row", "phone", "gap", "video", "audio", "reference")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentClip:
+    """One utterance of a character.
+
+    Attributes:
+        prompt: What the character looks and sounds like.
+        identity: Number of the character.
+        tokens: The transcript, see `text.PhonemeText.tokens`.
+        position: Phonemes said by the end of each audio latent, with the fraction of the one
+            that is being said.
+        row: Phoneme that is being said in the middle of each audio latent; -1 in silence.
+        phone: Its class, 0 for silence.
+        gap: True lip gap in the middle of each audio latent.
+        video: Whitened latents.
+        audio: Whitened latents.
+        reference: Latents of several reference pictures.
+    """
+
+    prompt: str
+    identity: int
+    tokens: Int16[np.ndarray, "N 4"]
+    position: Float32[np.ndarray, " A"]
+    row: Int16[np.ndarray, " A"]
+    phone: Int16[np.ndarray, " A"]
+    gap: Float32[np.ndarray, " A"]
+    video: Float16[np.ndarray, "F C h w"]
+    audio: Float16[np.ndarray, "A Ca"]
+    reference: Float16[np.ndarray, "R C h w"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Where the speech is at each audio latent, see `LatentClip`."""
+
+    position: Float32[np.ndarray, " A"]
+    row: Int16[np.ndarray, " A"]
+    phone: Int16[np.ndarray, " A"]
+
+
+def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: float) -> Timing:
+    """Reads off where the speech is.
+
+    Args:
+        phonemes: They tile the sound.
+        num_latents: A; the speech may end before.
+        latent_s: Seconds of an audio latent.
+
+    Returns:
+        Position, row and class for each latent.
+    """
+    said = [p for p in phonemes if p.phone != SILENCE]
+    starts, ends = (np.array([getattr(p, name) for p in said]) for name in ("t0_s", "t1_s"))
+    classes = np.array([1 + PHONES.index(p.phone) for p in said])
+    time_s = (np.arange(num_latents) + 1) * latent_s
+    done = np.searchsorted(ends, time_s, side="right")
+    at = np.minimum(done, len(said) - 1)
+    share = (time_s - starts[at]) / np.maximum(ends[at] - starts[at], 1e-6)
+    position = done + np.where(done < len(said), share.clip(0, 1), 0)
+    middle_s = time_s - latent_s / 2
+    row = np.searchsorted(starts, middle_s, side="right") - 1
+    is_said = (row >= 0) & (middle_s < ends[row.clip(min=0)])
+    row = np.where(is_said, row, -1)
+    return Timing(
+        position=position.astype(np.float32),
+        row=row.astype(np.int16),
+        phone=np.where(is_said, classes[row], 0).astype(np.int16),
+    )
+
+
+def save_bank(path: Path, clips: Sequence[LatentClip]) -> None:
+    """Writes clips into one file, which numpy reads without pickles."""
+    arrays = {}
+    for name in _STACKED:
+        parts = [getattr(clip, name) for clip in clips]
+        arrays[name] = np.concatenate(parts)
+        arrays[f"{name}_length"] = np.array([len(part) for part in parts])
+    told = [{"prompt": clip.prompt, "identity": clip.identity} for clip in clips]
+    arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    partial = path.with_name(f"{path.name}.part")
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    partial.replace(path)
+
+
+def load_bank(paths: Iterable[Path]) -> list[LatentClip]:
+    """Reads what `save_bank` wrote, file after file."""
+    clips: list[LatentClip] = []
+    for path in paths:
+        with np.load(path) as file:
+            told = json.loads(file["told"].tobytes())
+            parts = {
+                name: np.split(file[name], np.cumsum(file[f"{name}_length"])[:-1])
+                for name in _STACKED
+            }
+        for index, about in enumerate(told):
+            arrays: dict[str, Any] = {name: parts[name][index] for name in _STACKED}
+            clips.append(LatentClip(**about, **arrays))
+    return clips
+
+
+assert {field.name for field in fields(LatentClip)} == {"prompt", "identity", *_STACKED}

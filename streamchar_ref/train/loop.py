@@ -1,0 +1,300 @@
+"""The loop around a stage: schedule, averages, log, save, resume, stop in time.
+
+Everything random in step n is drawn from generators seeded with (seed, n, rank), so a run that
+is cut anywhere and resumed gives the same weights as one that is not.
+"""
+
+import csv
+import math
+import signal
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from streamchar_ref.train.parallel import Team
+from streamchar_ref.train.state import TrainState, load_state, save_state
+
+_PROBE_STEPS = 20
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no number any more; the last good state is on disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a stage is optimised.
+
+    Attributes:
+        learning_rate: Peak.
+        betas: Of AdamW.
+        weight_decay: Of AdamW, on matrices.
+        warmup_steps: Linear rise to the peak.
+        cooldown: Share of all steps in which it falls linearly to 0, at the end.
+        clip: Largest norm of the gradient.
+        ema_decay: Of the running mean of the weights, once it is warm.
+        batch: Samples a step and process.
+        num_steps: All steps; 0 reckons them from the time limit and the first steps' speed.
+        seed: Of data and noise.
+        save_every_s: Seconds between saves.
+        log_every: Steps between lines of the log.
+        bfloat16: Whether products are computed in bfloat16.
+    """
+
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    cooldown: float = 0.4
+    clip: float = 1.0
+    ema_decay: float = 0.999
+    batch: int = 32
+    num_steps: int = 0
+    seed: int = 0
+    save_every_s: float = 120.0
+    log_every: int = 20
+    bfloat16: bool = True
+
+    def rate(self, step: int, num_steps: int) -> float:
+        """Returns the learning rate of a step: rise, plateau, fall."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        fall = (num_steps - step) / max(1.0, self.cooldown * num_steps)
+        return self.learning_rate * min(rise, max(0.0, min(1.0, fall)))
+
+
+class Stage(nn.Module):
+    """What is trained in one go.
+
+    Attributes:
+        name: Of the stage, as on the command line.
+        flops_per_sample: Of a forward and a backward pass, for the log; 0 if unknown.
+    """
+
+    name: str
+    flops_per_sample: float = 0.0
+
+    @abstractmethod
+    def forward(self, draw: "Draw") -> tuple[Tensor, dict[str, Tensor]]:
+        """Draws a batch and returns its loss, and parts of it for the log."""
+
+    def finish(self) -> None:
+        """Runs once on the averaged weights when training is over, e.g. to measure statistics."""
+
+    def trained(self) -> Mapping[str, Tensor]:
+        """Returns what of the state goes into a checkpoint, by name in `StreamChar`."""
+        return self.state_dict()
+
+    def picture(self, folder: Path) -> None:
+        """Writes samples that a person can look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Randomness of one step.
+
+    Attributes:
+        step: Its number.
+        batch: Samples to draw.
+        seed: Of data and noise.
+        rank: Of this process.
+    """
+
+    step: int
+    batch: int
+    seed: int
+    rank: int = 0
+
+    def generator(self, device: str | torch.device = "cpu") -> torch.Generator:
+        """Returns a fresh torch generator."""
+        number = (self.seed * 1_000_003 + self.step) * 1_009 + self.rank
+        return torch.Generator(device).manual_seed(number % 2**63)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What changes while a stage is trained."""
+
+    state: TrainState
+    optimizer: torch.optim.Optimizer
+    wanted: bool = True
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    stage: Stage,
+    settings: Settings,
+    *,
+    folder: Path,
+    max_minutes: float,
+    resume: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    progress: Callable[[str], None] = lambda line: None,
+) -> TrainState:
+    """Trains a stage until its steps are done or its time is up.
+
+    Args:
+        stage: With its networks; they hold the averaged weights when all steps are done.
+        settings: How.
+        folder: For state, log and samples.
+        max_minutes: Time limit of this call.
+        resume: Go on from the state in the folder, if there is one.
+        clock: Seconds; replaced in tests.
+        progress: Told a line of the log.
+
+    Returns:
+        The state, which says whether all steps are done.
+
+    Raises:
+        TrainingDiverged: If the loss is not finite; says at which step.
+        ValueError: If there is neither a number of steps nor a time limit to reckon it from.
+    """
+    if not settings.num_steps and not math.isfinite(max_minutes):
+        raise ValueError("give a number of steps or a time limit")
+    team = Team.of_this_process()
+    start = clock()
+    deadline = start + 60 * max_minutes
+    run = _begin(stage, settings, folder, resume)
+    wrapped = team.wrap(stage)
+    saved = start
+    with _stopped_gently(run):
+        while not run.state.is_done and team.agree(run.wanted and clock() < deadline):
+            began = clock()
+            logs = _step(wrapped, stage, settings, run, team)
+            if not math.isfinite(logs["loss"]):
+                raise TrainingDiverged(
+                    f"{stage.name}: the loss is {logs['loss']} at step {run.state.step}; the last "
+                    f"good state is step {_last_good(folder)} in {folder}"
+                )
+            run.state.seconds += clock() - began
+            _plan_steps(run, team, max_minutes)
+            _log(run, stage, settings, team, logs, folder, progress)
+            if team.is_first and clock() - saved > settings.save_every_s:
+                save_state(folder, run.state, stage, run.optimizer)
+                saved = clock()
+    if run.state.is_done:
+        run.state.use_average(stage)
+        stage.finish()
+    if team.is_first:
+        save_state(folder, run.state, stage, run.optimizer)
+        stage.picture(folder)
+    return run.state
+
+
+def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool) -> _Run:
+    folder.mkdir(parents=True, exist_ok=True)
+    optimizer = torch.optim.AdamW(
+        _groups(stage, settings), lr=settings.learning_rate, betas=settings.betas, fused=True
+    )
+    state = TrainState.fresh(stage, num_steps=settings.num_steps)
+    if resume:
+        state = load_state(folder, stage, optimizer) or state
+    else:
+        (folder / "log.csv").unlink(missing_ok=True)
+    return _Run(state=state, optimizer=optimizer)
+
+
+def _groups(stage: Stage, settings: Settings) -> list[dict[str, Any]]:
+    trained = [p for p in stage.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _step(
+    wrapped: nn.Module, stage: Stage, settings: Settings, run: _Run, team: Team
+) -> dict[str, float]:
+    state = run.state
+    rate = settings.rate(state.step, state.num_steps or 10 * _PROBE_STEPS)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    draw = Draw(step=state.step, batch=settings.batch, seed=settings.seed, rank=team.rank)
+    device = next(stage.parameters()).device.type
+    with torch.autocast(device, torch.bfloat16, enabled=settings.bfloat16):
+        loss, parts = wrapped(draw)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(stage.parameters(), settings.clip)
+    if bool(torch.isfinite(loss)) and bool(torch.isfinite(norm)):
+        run.optimizer.step()
+        state.step += 1
+        state.average(stage, settings.ema_decay)
+    else:
+        loss = loss * math.nan
+    logs = {"loss": float(loss), "gradient_norm": float(norm), "learning_rate": rate}
+    return logs | {name: float(part) for name, part in parts.items()}
+
+
+def _plan_steps(run: _Run, team: Team, max_minutes: float) -> None:
+    """Reckons all steps from the speed of the first, the very first left out."""
+    state = run.state
+    if state.num_steps:
+        return
+    if state.step == 1:
+        state.probe_s = state.seconds
+    if state.step == 1 + _PROBE_STEPS:
+        step_s = (state.seconds - state.probe_s) / _PROBE_STEPS
+        steps = max(2 * _PROBE_STEPS, int(0.97 * 60 * max_minutes / step_s))
+        state.num_steps = team.of_first(steps)
+
+
+def _log(
+    run: _Run,
+    stage: Stage,
+    settings: Settings,
+    team: Team,
+    logs: dict[str, float],
+    folder: Path,
+    progress: Callable[[str], None],
+) -> None:
+    run.rows.append(logs)
+    step = run.state.step
+    if not team.is_first or (step % settings.log_every and not run.state.is_done):
+        return
+    seconds = run.state.seconds
+    means = {name: sum(row[name] for row in run.rows) / len(run.rows) for name in run.rows[-1]}
+    samples = step * settings.batch * team.size
+    row = {
+        "step": step,
+        "seconds": round(seconds, 2),
+        "samples_per_s": round(samples / seconds, 2),
+        "flop_per_s": round(samples * stage.flops_per_sample / seconds),
+        **{name: float(f"{mean:.6g}") for name, mean in means.items()},
+    }
+    run.rows.clear()
+    path = folder / "log.csv"
+    is_new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row)
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+    done = f"{step}/{run.state.num_steps or '?'}"
+    progress(f"{stage.name} {done} {seconds:.0f} s loss {means['loss']:.4f}")
+
+
+def _last_good(folder: Path) -> int:
+    found = load_state(folder, None, None)
+    return found.step if found else 0
+
+
+@contextmanager
+def _stopped_gently(run: _Run) -> Iterator[None]:
+    """Lets SIGTERM end the loop after the step in hand, so that its state is saved."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        run.wanted = False
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,123 @@
+"""Stage of the many-step teacher: orchestrator and DiT together, by flow matching.
+
+Shape letters: B batch, F and A video and audio latents of a chunk, N tokens of a latent, D width.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from streamchar_ref import flow
+from streamchar_ref.config import Config
+from streamchar_ref.model.dit import JointDiT, Velocities
+from streamchar_ref.orchestrator import Orchestrator
+from streamchar_ref.text import PHONES
+from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.train.speech import draw_sigma, reading_losses, weighted
+from streamchar_ref.train.windows import Window
+
+APART = 0.2
+"""Share of windows whose two modalities have noise levels of their own."""
+BLIND = 0.1
+CONDITION_DROP = 0.1
+AID = 0.2
+"""Weight of what is read off the middle of the DiT; it falls to 0 over the first half."""
+
+
+class Aids(nn.Module):
+    """Reads exact labels off the DiT's middle layers, which learn sooner what matters by it.
+
+    Args:
+        width: D.
+
+    Source:
+        As Yu et al., Representation Alignment for Generation, arXiv:2410.06940, with labels that
+        the world knows in the place of another network's features.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.phones = nn.Linear(width, 1 + len(PHONES))
+        self.gap = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 4))
+
+    def forward(self, found: Velocities, window: Window) -> Tensor:
+        """Returns how far the labels are from what the tokens say."""
+        video, audio = found.middle
+        phones = F.cross_entropy(self.phones(audio).flatten(0, 1).float(), window.phones.flatten())
+        gap = self.gap(video.mean(dim=2)).float()
+        steps = F.interpolate(window.gap[:, None], gap.shape[1] * 4, mode="linear")[:, 0]
+        return phones + F.smooth_l1_loss(gap.flatten(1), 10 * steps)
+
+
+class TeacherStage(Stage):
+    """Trains the joint model on windows of true clips.
+
+    Args:
+        orchestrator: Network, trained on speech already.
+        dit: Network.
+        config: Geometry and the sampler's shift.
+        windows: Draws a batch.
+        num_steps: Over whose first half the aids fade; 0 keeps them.
+    """
+
+    name = "teacher"
+
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        dit: JointDiT,
+        config: Config,
+        windows: Callable[[Draw], Window],
+        *,
+        num_steps: int = 0,
+    ) -> None:
+        super().__init__()
+        self.orchestrator, self.dit = orchestrator, dit
+        self.aids = Aids(config.dit.width)
+        self._config, self._windows, self._num_steps = config, windows, num_steps
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the loss of a batch."""
+        window, generator = self._windows(draw), draw.generator()
+        clean = (window.video, window.audio)
+        noise = [torch.randn(x.shape, generator=generator).to(x) for x in clean]
+        sigmas = self._levels(len(window.video), generator, window.video)
+        noisy = [flow.add_noise(x, n, s) for x, n, s in zip(clean, noise, sigmas, strict=True)]
+        is_blind = torch.rand(len(window.video), generator=generator) < BLIND
+        plan = self.orchestrator(window.script, noisy[1], sigmas[1], is_blind.to(noisy[1].device))
+        found = self.dit(
+            *noisy,
+            *sigmas,
+            self._dropped(plan.condition, generator),
+            self.dit.encode_context(window.context),
+        )
+        parts = {
+            "video": F.mse_loss(found.video.float(), noise[0] - clean[0]),
+            "audio": F.mse_loss(found.audio.float(), noise[1] - clean[1]),
+        }
+        parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
+        aid = self.aids(found, window)
+        return weighted(parts) + self._aid_weight(draw.step) * aid, parts | {"aid": aid}
+
+    def trained(self) -> dict[str, Tensor]:
+        """Returns the weights of both networks; the aids are not kept."""
+        return {n: t for n, t in self.state_dict().items() if not n.startswith("aids.")}
+
+    def _levels(self, batch: int, generator: torch.Generator, like: Tensor) -> list[Tensor]:
+        shift = self._config.stream.sigma_shift
+        video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
+        is_apart = torch.rand(batch, generator=generator) < APART
+        return [video.to(like), torch.where(is_apart, audio, video).to(like)]
+
+    def _dropped(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+        keep = torch.rand(len(condition), generator=generator) >= CONDITION_DROP
+        return torch.where(
+            keep.to(condition.device)[:, None, None], condition, self.dit.no_condition
+        )
+
+    def _aid_weight(self, step: int) -> float:
+        if not self._num_steps:
+            return AID
+        return AID * max(0.0, 1 - 2 * step / self._num_steps)

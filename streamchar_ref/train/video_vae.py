@@ -1,0 +1,83 @@
+"""Stage of the video VAE: frames in, the same frames out, with most weight where they change.
+
+Shape letters: B batch, T frames, H and W pixels.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from streamchar_ref.train.audio_vae import noisy
+from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
+
+
+class VideoVaeStage(Stage):
+    """Trains encoder and decoder on short stretches of video.
+
+    Args:
+        vae: Networks.
+        stretches: Draws frames in [-1, 1] of the given number, [B, T, 3, H, W].
+        num_latents: Length of a stretch.
+        motion_weight: How much more a pixel counts that changes by a tenth of its range.
+    """
+
+    name = "video_vae"
+
+    def __init__(
+        self,
+        vae: VideoVae,
+        stretches: Callable[[Draw, int], Tensor],
+        *,
+        num_latents: int = 3,
+        motion_weight: float = 4.0,
+    ) -> None:
+        super().__init__()
+        self.video_vae = vae
+        self._stretches, self._num_latents = stretches, num_latents
+        self._motion_weight = motion_weight
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the loss of a batch."""
+        true = self._stretches(draw, self._num_latents * TEMPORAL_STRIDE)
+        latents = noisy(self.video_vae.encoder(true), self.video_vae.config.latent_noise, draw)
+        seen, _ = self.video_vae.decoder(latents, None)
+        seen = seen.float()
+        weight = 1 + self._motion_weight * motion_of(true)
+        pixels = ((seen - true).abs() * weight).mean()
+        edges = edge_distance(seen.flatten(0, 1), true.flatten(0, 1))
+        size = latents.float().square().mean()
+        loss = pixels + 0.5 * edges + 1e-3 * size
+        return loss, {"pixels": pixels, "edges": edges, "latent_power": size}
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Measures mean and deviation of the latents."""
+        found = []
+        for step in range(16):
+            frames = self._stretches(Draw(step=step, batch=32, seed=7), 2 * TEMPORAL_STRIDE)
+            latents = self.video_vae.encoder(frames).float()
+            found.append(latents.movedim(2, -1).flatten(0, 3))
+        self.video_vae.whitening.measure(torch.cat(found))
+
+
+def motion_of(frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T 1 H W"]:
+    """How much each pixel's surroundings change over the stretch; 1 is a tenth of the range."""
+    spread = frames.std(dim=1).mean(dim=1, keepdim=True)
+    smooth = F.avg_pool2d(spread, 5, stride=1, padding=2)
+    return (smooth / 0.2).clamp(max=4.0)[:, None].expand(-1, frames.shape[1], -1, -1, -1)
+
+
+def edge_distance(
+    seen: Float[Tensor, "N 3 H W"], true: Float[Tensor, "N 3 H W"]
+) -> Float[Tensor, ""]:
+    """Distance of the differences between neighbouring pixels, at full and half size."""
+    total = seen.new_zeros(())
+    for _ in range(2):
+        for axis in (-2, -1):
+            total = total + (seen.diff(dim=axis) - true.diff(dim=axis)).abs().mean()
+        seen, true = F.avg_pool2d(seen, 2), F.avg_pool2d(true, 2)
+    return total / 4

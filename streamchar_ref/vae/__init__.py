@@ -1,0 +1,1 @@
+"""Latents of pictures and of sound; both decoders give the same output however they are fed."""

@@ -1,0 +1,240 @@
+"""A folder of packed speech with everything known, for training: how it is laid out and read.
+
+``corpus.json`` says how it was made, ``index.json`` what is in it, ``shard-00000.npz`` and so on
+hold five minutes of speech each. An hour takes about 28 MB. numpy alone can read it.
+
+Shape letters: U utterances in a shard, N phonemes in it, K blocks of sound in it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from streamchar_ref.world.adpcm import BLOCK_SAMPLES, Packed, decode, encode
+from streamchar_ref.world.room import Room
+from streamchar_ref.world.speech import SAMPLE_RATE, SILENCE, Speech, TimedPhoneme, TimedWord
+from streamchar_ref.world.tables import TABLES
+
+PHONES = (SILENCE, *sorted(TABLES["symbols"]))
+MICROSECONDS = 1_000_000
+_SHARDS_IN_MEMORY = 8
+
+
+class CorpusError(ValueError):
+    """A corpus cannot be made or read as asked; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How an utterance was said; the same recipe gives the same speech.
+
+    Attributes:
+        transcript: What is said.
+        voice: One of ``voices.VOICES``.
+        seed: Of the take.
+        rate_wpm: Words a minute.
+        room: Where; None is nowhere.
+    """
+
+    transcript: str
+    voice: str
+    seed: int
+    rate_wpm: float
+    room: Room | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """Speech out of a corpus.
+
+    Attributes:
+        transcript: What is said.
+        voice: One of ``voices.VOICES``.
+        seed: Of the take.
+        rate_wpm: Words a minute.
+        room: Where it is heard; None is nowhere.
+        samples: Mono at 16 kHz, as ADPCM left them.
+        phonemes: They tile the waveform; times are rounded to a microsecond.
+        words: In order.
+    """
+
+    transcript: str
+    voice: str
+    seed: int
+    rate_wpm: float
+    room: Room | None
+    samples: Float32[np.ndarray, " S"]
+    phonemes: tuple[TimedPhoneme, ...]
+    words: tuple[TimedWord, ...]
+
+
+@dataclass(frozen=True)
+class _Shard:
+    arrays: dict[str, np.ndarray]
+    entries: list[dict[str, Any]]
+    first_block: list[int]
+    first_phoneme: list[int]
+
+
+class Corpus(Sequence[Utterance]):
+    """Reads utterances one by one; a few shards stay in memory.
+
+    Args:
+        folder: Where it was built.
+        shards: Names and numbers of utterances, from the index.
+    """
+
+    def __init__(self, folder: Path, shards: list[dict[str, Any]]) -> None:
+        self.folder = folder
+        self._names = [str(shard["name"]) for shard in shards]
+        self._ends = np.cumsum([int(shard["utterances"]) for shard in shards]).tolist()
+        self.duration_s = sum(float(shard["duration_s"]) for shard in shards)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(f"utterance {index} of {len(self)}")
+        number = int(np.searchsorted(self._ends, at, side="right"))
+        before = self._ends[number - 1] if number else 0
+        return _utterance(_shard(self.folder / self._names[number]), at - before)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return (self[index] for index in range(len(self)))
+
+
+def open_corpus(folder: Path | str) -> Corpus:
+    """Opens a finished corpus.
+
+    Args:
+        folder: Where it was built.
+
+    Returns:
+        Its utterances in order.
+
+    Raises:
+        CorpusError: If there is none, or its build was not finished.
+    """
+    index = Path(folder) / "index.json"
+    if not index.is_file():
+        hint = "not finished: run the same `streamchar world build` again"
+        state = hint if (Path(folder) / "corpus.json").is_file() else "not a corpus"
+        raise CorpusError(f"{folder} is {state}")
+    return Corpus(Path(folder), json.loads(index.read_text(encoding="utf-8"))["shards"])
+
+
+def pack_shard(
+    said: Sequence[tuple[Recipe, Speech]], skipped: Sequence[dict[str, str]]
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of a shard.
+
+    Args:
+        said: In order.
+        skipped: Texts that could not be said, with reasons.
+
+    Returns:
+        What `numpy.savez_compressed` takes.
+    """
+    sounds = [encode(speech.samples) for _, speech in said]
+    phonemes = [phoneme for _, speech in said for phoneme in speech.phonemes]
+    lengths = [length for _, speech in said for length in _microseconds(speech)]
+    entries = [_entry(recipe, speech) for recipe, speech in said]
+    text = json.dumps({"utterances": entries, "skipped": list(skipped)}, sort_keys=True)
+    return {
+        "first": np.concatenate([sound.first for sound in sounds]),
+        "step": np.concatenate([sound.step for sound in sounds]),
+        "codes": np.concatenate([sound.codes for sound in sounds]),
+        "phone": np.array([PHONES.index(p.phone) for p in phonemes], np.uint8),
+        "word_index": np.array([p.word_index for p in phonemes], np.int16),
+        "length_us": np.array(lengths, np.uint32),
+        "text": np.frombuffer(text.encode(), np.uint8),
+    }
+
+
+def _microseconds(speech: Speech) -> list[int]:
+    edges = [0, *(round(phoneme.t1_s * MICROSECONDS) for phoneme in speech.phonemes)]
+    lengths: list[int] = np.diff(edges).tolist()
+    return lengths
+
+
+def _entry(recipe: Recipe, speech: Speech) -> dict[str, Any]:
+    room = recipe.room
+    return {
+        "transcript": recipe.transcript,
+        "voice": recipe.voice,
+        "seed": recipe.seed,
+        "rate_wpm": recipe.rate_wpm,
+        "room": room and [room.reverb_s, room.snr_db, room.noise_slope_db],
+        "words": " ".join(word.text for word in speech.words),
+        "samples": len(speech.samples),
+        "phonemes": len(speech.phonemes),
+    }
+
+
+@lru_cache(maxsize=_SHARDS_IN_MEMORY)
+def _shard(path: Path) -> _Shard:
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    entries = json.loads(arrays["text"].tobytes())["utterances"]
+    blocks = [-(-entry["samples"] // BLOCK_SAMPLES) for entry in entries]
+    return _Shard(
+        arrays,
+        entries,
+        np.cumsum([0, *blocks]).tolist(),
+        np.cumsum([0, *(entry["phonemes"] for entry in entries)]).tolist(),
+    )
+
+
+def _utterance(shard: _Shard, index: int) -> Utterance:
+    entry = shard.entries[index]
+    blocks = slice(*shard.first_block[index : index + 2])
+    sound = Packed(**{name: shard.arrays[name][blocks] for name in ("first", "step", "codes")})
+    phonemes = _phonemes(shard, slice(*shard.first_phoneme[index : index + 2]))
+    room = entry["room"]
+    return Utterance(
+        transcript=entry["transcript"],
+        voice=entry["voice"],
+        seed=entry["seed"],
+        rate_wpm=entry["rate_wpm"],
+        room=room and Room(reverb_s=room[0], snr_db=room[1], noise_slope_db=room[2]),
+        samples=decode(sound, entry["samples"]),
+        phonemes=phonemes,
+        words=_words(phonemes, entry["words"].split()),
+    )
+
+
+def _phonemes(shard: _Shard, own: slice) -> tuple[TimedPhoneme, ...]:
+    phones, words = shard.arrays["phone"][own], shard.arrays["word_index"][own]
+    edges = np.cumsum([0, *shard.arrays["length_us"][own].tolist()]) / MICROSECONDS
+    return tuple(
+        TimedPhoneme(phone=PHONES[phone], t0_s=t0_s, t1_s=t1_s, word_index=word)
+        for phone, word, t0_s, t1_s in zip(
+            phones.tolist(), words.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True
+        )
+    )
+
+
+def _words(phonemes: tuple[TimedPhoneme, ...], texts: list[str]) -> tuple[TimedWord, ...]:
+    starts = {phoneme.word_index: phoneme.t0_s for phoneme in reversed(phonemes)}
+    ends = {phoneme.word_index: phoneme.t1_s for phoneme in phonemes}
+    return tuple(
+        TimedWord(text=text, t0_s=starts[index], t1_s=ends[index])
+        for index, text in enumerate(texts)
+    )
+
+
+def bytes_per_hour(shard_s: float) -> float:
+    """Returns how much an hour takes at most: sound at four bits, times, and some overhang."""
+    sound = SAMPLE_RATE * (0.5 + 3 / BLOCK_SAMPLES)
+    text_and_times = 200
+    return 3600 * (sound + text_and_times) * (1 + 12 / shard_s)

@@ -1,0 +1,243 @@
+"""Builds a corpus of speech on all cores; see `corpus` for its layout.
+
+A shard is a function of the recipe of the corpus and its own number, and is written whole or not
+at all. So the bytes do not depend on the number of workers or on interruptions, and a build that
+was stopped goes on where it was.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import ceil, floor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.world.corpus import (
+    Corpus,
+    CorpusError,
+    Recipe,
+    bytes_per_hour,
+    open_corpus,
+    pack_shard,
+)
+from streamchar_ref.world.lexicon import UnreadableText
+from streamchar_ref.world.room import draw_room
+from streamchar_ref.world.script import write_script
+from streamchar_ref.world.speech import Speech, speak
+from streamchar_ref.world.take import EngineMissing
+from streamchar_ref.world.voices import voices_of
+
+FORMAT = 1
+SHARD_S = 300.0
+MIN_WORDS, MAX_WORDS = 8, 40
+RATES_WPM = (120.0, 200.0)
+SHARE_OF_ROOMS = 0.5
+MAX_SKIPPED_IN_A_ROW = 50
+STYLES = {"painted": "piper", "flat": "espeak"}
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusPlan:
+    """Everything that the bytes of a corpus depend on, but for its length.
+
+    Attributes:
+        seed: Of texts, voices, rates and rooms.
+        style: ``painted`` (voices by Piper) or ``flat`` (by eSpeak NG).
+        texts: What to draw from; empty means ``write_script``, without end.
+        shard_s: Speech in a shard, at least.
+    """
+
+    seed: int = 0
+    style: str = "painted"
+    texts: tuple[str, ...] = ()
+    shard_s: float = SHARD_S
+
+
+def build_corpus(
+    folder: Path,
+    plan: CorpusPlan,
+    *,
+    hours: float,
+    max_mb: float,
+    jobs: int = 1,
+    progress: Progress = lambda what, done, total: None,
+) -> Corpus:
+    """Builds a corpus, or goes on with one.
+
+    Args:
+        folder: Made if it is not there.
+        plan: What to build.
+        hours: Speech at least; whole shards are made.
+        max_mb: Room for it, in millions of bytes.
+        jobs: Processes, with one thread each.
+        progress: Called with a word, shards done and shards in all.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        CorpusError: If it would not fit, the folder holds another corpus, or no text can be said.
+    """
+    num_shards = _num_shards(plan, hours, max_mb)
+    _prepare(folder, plan)
+    wanted = [folder / f"shard-{number:05d}.npz" for number in range(num_shards)]
+    missing = [number for number, path in enumerate(wanted) if not path.is_file()]
+    progress("speech", num_shards - len(missing), num_shards)
+    for count, _ in enumerate(_made(wanted, missing, plan, jobs), num_shards - len(missing) + 1):
+        progress("speech", count, num_shards)
+    index = {"shards": [_summary(path) for path in wanted]}
+    _write(folder / "index.json", json.dumps(index, indent=1, sort_keys=True).encode())
+    return open_corpus(folder)
+
+
+def utterance_texts(text: str) -> tuple[str, ...]:
+    """Cuts long text at sentence ends into pieces of about `MAX_WORDS` words or fewer."""
+    pieces: list[list[str]] = [[]]
+    for line in text.splitlines():
+        for sentence in re.split(r"(?<=[.!?])\s+", line):
+            words = sentence.split()
+            if len(pieces[-1]) + len(words) > MAX_WORDS:
+                pieces.append([])
+            for at in range(0, len(words), MAX_WORDS):
+                pieces[-1] += words[at : at + MAX_WORDS]
+                if len(words) > at + MAX_WORDS:
+                    pieces.append([])
+        pieces.append([])
+    return tuple(" ".join(piece) for piece in pieces if piece)
+
+
+def _num_shards(plan: CorpusPlan, hours: float, max_mb: float) -> int:
+    if plan.style not in STYLES:
+        raise CorpusError(f"style is {' or '.join(STYLES)}, not {plan.style!r}")
+    if not hours > 0:
+        raise CorpusError(f"hours must be above 0, got {hours:g}")
+    num_shards = ceil(hours * 3600 / plan.shard_s - 1e-9)
+    shard_bytes = bytes_per_hour(plan.shard_s) * plan.shard_s / 3600
+    fits = floor(max_mb * 1e6 / shard_bytes) * plan.shard_s / 3600
+    if num_shards * plan.shard_s / 3600 > fits + 1e-9:
+        needed = ceil(num_shards * shard_bytes / 1e6)
+        raise CorpusError(
+            f"{hours:g} hours take up to {needed} MB, more than {max_mb:g}; {fits:.2f} hours fit"
+        )
+    return num_shards
+
+
+def _prepare(folder: Path, plan: CorpusPlan) -> None:
+    """Claims a folder; what a stopped build left half-written is thrown away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for partial in folder.glob("*.part"):
+        partial.unlink()
+    described = json.dumps({"format": FORMAT} | asdict(plan), indent=1, sort_keys=True)
+    path = folder / "corpus.json"
+    if path.is_file() and path.read_text(encoding="utf-8") != described:
+        raise CorpusError(f"{folder} holds another corpus (see {path}); choose another folder")
+    if not path.is_file() and any(folder.iterdir()):
+        raise CorpusError(f"{folder} is not empty; choose another folder")
+    _write(path, described.encode())
+
+
+def _made(wanted: list[Path], missing: list[int], plan: CorpusPlan, jobs: int) -> Iterator[int]:
+    if jobs == 1 or len(missing) < 2:
+        for number in missing:
+            yield _make_shard(wanted[number], plan, number)
+        return
+    with _one_thread_each(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_make_shard, wanted[n], plan, n) for n in missing]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
+    said: list[tuple[Recipe, Speech]] = []
+    skipped: list[dict[str, str]] = []
+    duration_s, attempt, failures = 0.0, 0, 0
+    while duration_s < plan.shard_s:
+        rng = np.random.default_rng([plan.seed, number, attempt])
+        result = _attempt(plan, rng)
+        attempt += 1
+        if isinstance(result, dict):
+            skipped.append(result)
+            failures += 1
+            if failures == MAX_SKIPPED_IN_A_ROW:
+                raise CorpusError(f"{failures} texts in a row cannot be said; {result['reason']}")
+            continue
+        failures = 0
+        said.append(result)
+        duration_s += result[1].length_s
+    partial = path.with_suffix(".npz.part")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **pack_shard(said, skipped))
+    partial.replace(path)
+    return number
+
+
+def _attempt(plan: CorpusPlan, rng: np.random.Generator) -> tuple[Recipe, Speech] | dict[str, str]:
+    """Says one text; a text that cannot be said is a reason, not the end of the build."""
+    text_seed, seed = (int(value) for value in rng.integers(2**31, size=2))
+    voices = voices_of("piper" if plan.style == "painted" else "espeak")
+    voice = voices[int(rng.integers(len(voices)))]
+    rate_wpm = round(float(rng.uniform(*RATES_WPM)), 1)
+    room = draw_room(seed) if rng.random() < SHARE_OF_ROOMS else None
+    transcript = ""
+    try:
+        transcript = _text(plan.texts, text_seed, rng)
+        recipe = Recipe(transcript=transcript, voice=voice, seed=seed, rate_wpm=rate_wpm, room=room)
+        return recipe, speak(transcript, voice=voice, seed=seed, rate_wpm=rate_wpm, room=room)
+    except (EngineMissing, WeightsMissing):
+        raise  # every text would fail
+    except UnreadableText as error:
+        return {"text": transcript[:200], "reason": str(error)}
+    except Exception as error:  # one text in a million must not cost the rest; it is in the index
+        return {"text": transcript[:200], "reason": f"{type(error).__name__}: {error}"}
+
+
+def _text(texts: Sequence[str], seed: int, rng: np.random.Generator) -> str:
+    if texts:
+        return texts[int(rng.integers(len(texts)))]
+    num_words = int(rng.integers(MIN_WORDS, MAX_WORDS))
+    return " ".join(write_script(seed, num_words=num_words).split())
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    with np.load(path) as file:
+        shard = json.loads(file["text"].tobytes())
+    return {
+        "name": path.name,
+        "utterances": len(shard["utterances"]),
+        "duration_s": sum(entry["samples"] for entry in shard["utterances"]) / 16_000,
+        "skipped": shard["skipped"],
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,141 @@
+"""Placing and inking flat shapes: coordinates that follow the head, outlines, and shading."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from streamchar_ref.world.canvas import Canvas, Plane, shade
+from streamchar_ref.world.flat.character import FlatCharacter, Pen
+from streamchar_ref.world.motion import Motion
+
+Each = Float[Tensor, "B 1 1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """A flat character with its movement on a device, one value a frame; see `Motion`.
+
+    Attributes:
+        who: The character.
+        gap: As in `Motion`.
+        width: As in `Motion`.
+        rounding: As in `Motion`.
+        tuck: As in `Motion`.
+        tongue: As in `Motion`.
+        blink: As in `Motion`.
+        brows: As in `Motion`.
+        gaze: As in `Motion`.
+        yaw: As in `Motion`.
+        pitch: As in `Motion`.
+        roll: As in `Motion`.
+        sway: As in `Motion`.
+        breath: As in `Motion`.
+    """
+
+    who: FlatCharacter
+    gap: Each
+    width: Each
+    rounding: Each
+    tuck: Each
+    tongue: Each
+    blink: Each
+    brows: Each
+    gaze: Each
+    yaw: Each
+    pitch: Each
+    roll: Each
+    sway: Each
+    breath: Each
+
+    @classmethod
+    def of(cls, who: FlatCharacter, motion: Motion, device: torch.device) -> "Rig":
+        """Copies a movement to a device."""
+        names = [name for name in cls.__dataclass_fields__ if name != "who"]
+        values = {
+            name: torch.from_numpy(getattr(motion, name).copy()).to(device)[:, None, None]
+            for name in names
+        }
+        return cls(who=who, **values)
+
+    @property
+    def drop(self) -> Each:
+        """How far the chin is lowered."""
+        return self.who.jaw_drop * self.gap
+
+    def on_head(self, canvas: Canvas, *, depth: float = 0.0) -> Canvas:
+        """Changes to coordinates around the middle of the head.
+
+        Args:
+            canvas: Anywhere in the pictures.
+            depth: Which layer of paper: 0 the head, 1 the face, negative behind the head.
+
+        Returns:
+            The same pictures.
+        """
+        x = canvas.x - self.sway - 0.3 * self.roll
+        y = canvas.y - self.who.head_y + 0.6 * self.breath - 0.014 * self.pitch
+        cos, sin = self.roll.cos(), self.roll.sin()
+        slide = self.who.parallax * depth
+        return canvas.at(
+            cos * x + sin * y - slide * self.yaw, cos * y - sin * x - 0.55 * slide * self.pitch
+        )
+
+
+def cut(canvas: Canvas, pen: Pen, distance: Plane, fill: Sequence[float], ink: Sequence[float]
+        ) -> None:  # fmt: skip
+    """Lays a shape down: its shadow on what is below, its outline, its colour."""
+    if pen.lift:
+        canvas.paint(canvas.soft(distance - 0.01, 0.07) * pen.lift, shade(fill, 0.85))
+    if pen.line:
+        canvas.paint(canvas.inside(distance - pen.line), ink)
+    canvas.paint(canvas.inside(distance), fill)
+
+
+def shade_in(canvas: Canvas, pen: Pen, distance: Plane, fill: Sequence[float], size: float) -> None:
+    """Shades the side of a shape that is turned from the light; ``size`` is its radius."""
+    if pen.shading == "none":
+        return
+    along = (canvas.x * math.cos(pen.angle) + canvas.y * math.sin(pen.angle)) / size
+    curve = along + 0.35 * (canvas.x * canvas.x + canvas.y * canvas.y) / (size * size) - 0.62
+    if pen.shading == "fade":
+        mask = (curve * 0.8 + 0.5).clamp(0, 1)
+    elif pen.shading == "cel":
+        mask = canvas.inside(-curve * size)
+    else:
+        mask = canvas.inside(-curve * size) * _pattern(canvas, pen)
+    canvas.paint(canvas.inside(distance) * mask, shade(fill, pen.shade * _STRENGTH[pen.shading]))
+
+
+_STRENGTH = {"cel": 1.0, "fade": 1.4, "hatch": 2.2, "halftone": 2.0}
+
+
+def _pattern(canvas: Canvas, pen: Pen) -> Plane:
+    """Parallel strokes, or dots on a grid."""
+    x, y = canvas.x + canvas.y, canvas.y - canvas.x
+    if pen.shading == "hatch":
+        return canvas.inside((stripe(x, 0.085) - 0.5) * 0.05)
+    u, v = stripe(x, 0.075) - 0.5, stripe(y, 0.075) - 0.5
+    return canvas.inside((u + v) * 0.04)
+
+
+def stripe(x: Plane, period: float) -> Plane:
+    """A wave of straight flanks, 0 to 1."""
+    phase = x / period
+    return 2 * (phase - torch.floor(phase + 0.5)).abs()
+
+
+def turned(x: Plane, y: Plane, angle: float) -> tuple[Plane, Plane]:
+    """Turns coordinates clockwise."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return cos * x + sin * y, cos * y - sin * x
+
+
+def box(x: Plane, y: Plane, half_x: float, half_y: float, corner: float) -> Plane:
+    """Signed distance to a rectangle with round corners."""
+    u, v = x.abs() - half_x + corner, y.abs() - half_y + corner
+    outside = (u.clamp(min=0) ** 2 + v.clamp(min=0) ** 2).sqrt()
+    return outside + torch.maximum(u, v).clamp(max=0) - corner

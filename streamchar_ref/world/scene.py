@@ -1,0 +1,141 @@
+"""Light and framing of a stream: what may differ between pictures of one character.
+
+A scene says where the light comes from and how the camera looks, and how the head rests; it is
+the same for every style of drawing. Framing is part of `Canvas.blank`, light is cast over the
+finished picture by `light_up`, and the resting turn of the head is added to the motion by
+`resting`, so that a style draws a scene without knowing one.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from streamchar_ref.world.canvas import Canvas
+    from streamchar_ref.world.motion import Motion
+
+MAX_YAW = 1.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """How a character is lit, framed and posed; all numbers are 0 where nothing is special.
+
+    Attributes:
+        light_x: Where the key light stands, -1 left to 1 right of the painted light.
+        light_y: -1 above to 1 below.
+        light_strength: How much darker the far side of the picture is, in [0, 1].
+        warmth: Colour of the light, -1 blue to 1 orange.
+        exposure: In stops; 1 is twice as bright.
+        zoom: Log of the magnification; above 0 is closer.
+        shift_x: Of the subject to the right, in units of the canvas.
+        shift_y: Down.
+        turn: Added to the yaw of the head, about -1 to 1.
+        nod: Added to the pitch.
+        tilt: Added to the roll, in radians.
+        backdrop: Seed of what is seen behind; 0 is a plain wall.
+    """
+
+    light_x: float = 0.0
+    light_y: float = 0.0
+    light_strength: float = 0.0
+    warmth: float = 0.0
+    exposure: float = 0.0
+    zoom: float = 0.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    turn: float = 0.0
+    nod: float = 0.0
+    tilt: float = 0.0
+    backdrop: int = 0
+
+
+NEUTRAL = Scene()
+
+
+def draw_scene(seed: int) -> Scene:
+    """Draws the scene of a stream; the same seed gives the same scene."""
+    rng = np.random.default_rng([seed, 0x5E])
+    side = float(rng.choice([-1.0, 1.0]))
+    is_turned = rng.random() < 0.45
+    turn = rng.uniform(0.55, 0.95) if is_turned else rng.uniform(0.0, 0.35)
+    angle = rng.uniform(-2.6, 0.5)
+    return Scene(
+        light_x=float(np.cos(angle)),
+        light_y=float(np.sin(angle)),
+        light_strength=float(rng.uniform(0.1, 0.9)),
+        warmth=float(rng.uniform(-0.5, 0.9)),
+        exposure=float(rng.uniform(-0.38, 0.2)),
+        zoom=float(rng.uniform(-0.16, 0.14)),
+        shift_x=float(rng.uniform(-0.07, 0.07)),
+        shift_y=float(rng.uniform(-0.03, 0.05)),
+        turn=side * float(turn),
+        nod=float(rng.uniform(-0.25, 0.3)),
+        tilt=float(rng.uniform(-0.05, 0.05)),
+        backdrop=int(rng.integers(1, 2**31)),
+    )
+
+
+def draw_reference_scene(seed: int, *, hidden_side: int = 1) -> Scene:
+    """Draws the scene of a reference picture: closer, evenly lit, turned, before a plain wall.
+
+    Args:
+        seed: Same seed, same scene.
+        hidden_side: To which side the head is turned, so that its ear is not seen.
+
+    Returns:
+        The scene.
+    """
+    rng = np.random.default_rng([seed, 0x5F])
+    return Scene(
+        light_x=float(rng.uniform(-0.6, 0.6)),
+        light_y=-0.8,
+        light_strength=float(rng.uniform(0.0, 0.3)),
+        warmth=float(rng.uniform(-0.15, 0.15)),
+        exposure=float(rng.uniform(-0.05, 0.08)),
+        zoom=float(rng.uniform(0.2, 0.25)),
+        shift_x=0.0,
+        shift_y=float(rng.uniform(0.04, 0.06)),
+        turn=hidden_side * float(rng.uniform(0.55, 0.85)),
+        nod=float(rng.uniform(-0.1, 0.1)),
+        tilt=float(rng.uniform(-0.03, 0.03)),
+    )
+
+
+def blend_scenes(a: Scene, b: Scene, share: float) -> Scene:
+    """Mixes two scenes; ``share`` 0 is the first, and what is behind switches at 0.5."""
+    numbers = [f.name for f in fields(Scene) if f.name != "backdrop"]
+    mixed = {n: getattr(a, n) + (getattr(b, n) - getattr(a, n)) * share for n in numbers}
+    return Scene(**mixed, backdrop=(a if share < 0.5 else b).backdrop)
+
+
+def resting(motion: "Motion", scene: Scene) -> "Motion":
+    """Adds the resting pose of a scene to a movement; the head turns at most by `MAX_YAW`."""
+    yaw = MAX_YAW * np.tanh((motion.yaw + np.float32(scene.turn)) / MAX_YAW)
+    return replace(
+        motion,
+        yaw=yaw.astype(np.float32),
+        pitch=motion.pitch + np.float32(scene.nod),
+        roll=motion.roll + np.float32(scene.tilt),
+    )
+
+
+def light_up(canvas: "Canvas", scene: Scene) -> None:
+    """Casts the light of a scene over finished pictures, in place.
+
+    Args:
+        canvas: The pictures as a whole.
+        scene: Its light.
+    """
+    fall = scene.light_x * canvas.x + scene.light_y * canvas.y
+    side = (1 + 0.55 * scene.light_strength * fall).clamp(0.35, 1.5)
+    gain = 2.0**scene.exposure * (1 - 0.10 * scene.light_strength)
+    colour = canvas.rgb.new_tensor(
+        (1 + 0.13 * scene.warmth, 1.0 + 0.01 * scene.warmth, 1 - 0.19 * scene.warmth)
+    )
+    light = gain * side[:, None] * colour[:, None, None]
+    rgb = canvas.rgb.mul_(light)
+    # Highlights roll off instead of being cut, so that bright scenes keep their colours.
+    over = (rgb - 0.85).clamp(min=0)
+    rgb.sub_(over).add_(0.15 * over / (0.15 + over))

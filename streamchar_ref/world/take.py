@@ -1,0 +1,56 @@
+"""What a speech engine gives: sound, and the samples that belong to each phoneme."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+SILENCE = "_"
+
+
+class EngineMissing(RuntimeError):
+    """A speech engine is not installed; the message says which extra brings it."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A phoneme or silence of a certain length.
+
+    Attributes:
+        phone: ARPAbet name without stress, ``_`` for silence.
+        word_index: Into the words of the transcript; -1 for silence.
+        num_samples: How long it lasts.
+    """
+
+    phone: str
+    word_index: int
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class Take:
+    """A transcript as an engine said it.
+
+    Attributes:
+        wave: Mono, as loud as the engine made it.
+        spans: They tile the wave.
+        rate: Samples a second.
+    """
+
+    wave: Float32[np.ndarray, " S"]
+    spans: tuple[Span, ...]
+    rate: float
+
+
+def silence(length_s: float, rate: float) -> tuple[Float32[np.ndarray, " S"], Span]:
+    """Returns a pause."""
+    num_samples = round(length_s * rate)
+    return np.zeros(num_samples, np.float32), Span(SILENCE, -1, num_samples)
+
+
+def words_per_minute(spans: tuple[Span, ...], rate: float) -> float:
+    """Measures how fast a take is, from its first to its last word, pauses between included."""
+    voiced = [index for index, span in enumerate(spans) if span.phone != SILENCE]
+    inside = spans[voiced[0] : voiced[-1] + 1]
+    num_words = 1 + max(span.word_index for span in inside)
+    return 60 * num_words * rate / sum(span.num_samples for span in inside)

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from streamchar_ref.config import PRESETS, from_json, override, preset, to_json
+from streamchar_ref.orchestrator import OrchestratorConfig
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_config_survives_json(name: str) -> None:
+    config = preset(name)
+    assert config.preset == name
+    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "samples"), [("micro", 1.28, 20_480), ("paper", 1.375, 22_000)]
+)
+def test_playing_time_of_a_chunk(name: str, seconds: float, samples: int) -> None:
+    config = preset(name)
+    assert config.stream.chunk_s == pytest.approx(seconds)
+    assert config.chunk_samples == samples
+    geometry = config.geometry
+    assert geometry.chunk_audio_latents * config.audio_vae.latent_samples == samples
+
+
+def test_geometry_of_the_paper() -> None:
+    geometry = preset("paper").geometry
+    assert (geometry.chunk_latents, geometry.chunk_audio_latents) == (9, 44)
+    assert geometry.video_cells == (64, 64)
+
+
+def test_an_unknown_preset_is_an_error_that_names_those_known() -> None:
+    with pytest.raises(ValueError, match="no preset 'huge'; known: tiny, micro, base, paper"):
+        preset("huge")
+
+
+def test_override_changes_a_copy() -> None:
+    before = preset("tiny")
+    after = override(
+        before,
+        ["stream.sink_latents=0", "orchestrator.mode=once", "video_vae.widths=[4, 8, 8]",
+         "stream.sigma_shift=2"],
+    )  # fmt: skip
+    assert after.stream.sink_latents == 0
+    assert after.orchestrator.mode == "once"
+    assert after.video_vae.widths == (4, 8, 8)
+    assert after.stream.sigma_shift == 2
+    assert before == preset("tiny")
+    assert from_json(to_json(after)) == after
+
+
+def test_overrides_that_fit_each_other_only_are_applied_at_once() -> None:
+    config = override(preset("tiny"), ["stream.chunk_frames=17", "video_vae.first_latent_frames=1"])
+    assert config.geometry.chunk_latents == 5
+
+
+@pytest.mark.parametrize(
+    ("assignment", "complaint"),
+    [
+        ("stream.sinks=0", "StreamConfig has no field 'sinks'; it has fps, size"),
+        ("streams.fps=0", "Config has no field 'streams'; it has preset, stream"),
+        ("stream.size.x=3", "size is a int like 32, not {'x': 3}"),
+        ("stream.size", "'stream.size' is not path=value"),
+        ("stream.size=large", "size is a int like 32, not 'large'"),
+        ("stream=3", "stream is a StreamConfig like .*, not 3"),
+    ],
+)
+def test_a_wrong_override_is_named(assignment: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        override(preset("tiny"), [assignment])
+
+
+@pytest.mark.parametrize("assignment", ["orchestrator.mode=twice", "orchestrator.pointer=finger"])
+def test_a_wrong_choice_is_named(assignment: str) -> None:
+    _, _, choice = assignment.partition("=")
+    # the test suite's check of annotations comes before ours and raises a TypeError
+    with pytest.raises((ValueError, TypeError), match=choice):
+        override(preset("tiny"), [assignment])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "complaint"),
+    [
+        ("stream.chunk_frames=15", "15 frames are not 4 plus a multiple of 4"),
+        ("stream.fps=24", "16 frames at 24 fps is not whole audio latents of 640 samples"),
+        ("stream.size=40", "40 pixels are not whole tokens of 16 pixels"),
+        ("stream.motion_latents=5", "motion_latents is 5, but a chunk has 4 latents"),
+        ("stream.sink_latents=5", "sink_latents is 5, but a chunk has 4 latents"),
+        ("prompt.num_tokens=5", r"the parts differ in prompt_tokens: \[4, 5\]"),
+        ("dit.prompt_width=64", r"the parts differ in prompt_width: \[32, 64\]"),
+        ("dit.condition_width=64", r"the parts differ in condition_width: \[32, 64\]"),
+        ("orchestrator.history_latents=15", "history_latents=15 is not whole tokens of 2"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(assignment: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        override(preset("tiny"), [assignment])
+
+
+def test_a_config_of_another_version_is_refused() -> None:
+    values = to_json(preset("tiny"))
+    for spoiled in (
+        {**values, "vocoder": {}},
+        {name: value for name, value in values.items() if name != "dit"},
+        {**values, "dit": {**values["dit"], "depth": 3}},
+    ):
+        with pytest.raises(ValueError, match="not a config of this version"):
+            from_json(spoiled)
+
+
+def test_the_prefix_is_start_prompt_window_and_pooled_history() -> None:
+    config = OrchestratorConfig()
+    assert config.window == 80
+    assert config.prefix_length == 1 + 8 + 80 + 24

@@ -1,0 +1,54 @@
+"""Small models with random weights, and latents for them."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from streamchar_ref.config import Config, override, preset
+from streamchar_ref.model.dit import Context
+from streamchar_ref.model.geometry import WindowGeometry
+from streamchar_ref.streamchar import StreamChar
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def awake(module: ModuleT) -> ModuleT:
+    """Moves parameters that begin as zeros, so that nothing is switched off."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.2, generator=generator)
+    return module
+
+
+def tiny_config(*assignments: str) -> Config:
+    return override(preset("tiny"), assignments)
+
+
+def tiny_model(*assignments: str) -> StreamChar:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return awake(StreamChar(tiny_config(*assignments))).eval()
+
+
+def random_context(geometry: WindowGeometry, prompt_width: int, batch: int = 1) -> Context:
+    cells = (geometry.video_channels, *geometry.video_cells)
+    here = torch.ones(batch, dtype=torch.bool)
+    return Context(
+        prompt=random(batch, geometry.prompt_tokens, prompt_width, seed=1),
+        has_prompt=here,
+        reference=random(batch, 1, *cells, seed=2),
+        has_reference=here,
+        sink=random(batch, geometry.sink_latents, *cells, seed=3),
+        has_sink=here,
+        motion_video=random(batch, geometry.motion_latents, *cells, seed=4),
+        motion_audio=random(batch, geometry.motion_audio_latents, geometry.audio_channels, seed=5),
+        has_motion=here,
+        motion_sigma=torch.zeros(batch),
+    )
