@@ -186,7 +186,7 @@ def _matrix_axes(
     axes = [axis_of(metric) for metric, _ in metrics]
     for name in dict.fromkeys(axes):
         first, last = axes.index(name), len(axes) - 1 - axes[::-1].index(name)
-        below = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY}
+        below: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY}
         ax.text((first + last) / 2, len(faults) - 0.4, name, **below)
         if first:
             ax.axvline(first - 0.5, color="#555555", lw=0.8)

@@ -167,8 +167,9 @@ def own_files(folder: Path, count: int = 3) -> Path:
         pixels[:, ::7] += 20
         tone = 0.3 * np.sin(np.arange(32_000) * 0.05 * (1 + number)).astype(np.float32)
         path = folder / f"{number}.mp4"
-        line = {"sample_id": f"s{number}", "system": "mine", "video_path": path.name,
-                "transcript": "one two three", "groups": {"identity": f"p{number % 2}"}}  # fmt: skip
+        line: dict[str, Any] = {"sample_id": f"s{number}", "system": "mine"}
+        line |= {"video_path": path.name, "transcript": "one two three"}
+        line["groups"] = {"identity": f"p{number % 2}"}
         if number == 0:
             write_wav(folder / "0.wav", tone, sample_rate=16_000)
             line["audio_path"] = "0.wav"

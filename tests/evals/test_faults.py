@@ -256,7 +256,7 @@ def test_a_blur_has_its_width_at_any_size() -> None:
     for height in (64, 256):
         frames = np.zeros((2, height, height, 3), np.uint8)
         frames[:, height // 2 :] = 200
-        edge = take(open_frames=lambda frames=frames: iter([frames]), num_frames=2)  # type: ignore[misc]
+        edge = take(open_frames=lambda frames=frames: iter([frames]), num_frames=2)
         blurred = frames_of(FAULTS["blur"].apply(edge, 4))[:, :, height // 2, 0].astype(float)
         slope = np.diff(blurred[0])
         at = np.arange(len(slope)) - (height / 2 - 1)

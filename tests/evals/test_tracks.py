@@ -46,7 +46,7 @@ def test_tracks_encoded_apart_are_those_of_a_joint_encode(tmp_path: Path, num_sa
     assert np.array_equal(np.concatenate(list(picture(clip, native=False))), together)
     heard = audio(joint, sample_rate=16_000, start_s=video_start_s(joint))
     assert np.array_equal(sound(clip, native=False), heard)
-    kept = {encode_path(clip, track) for track in ("frames", "audio", "clip")}  # type: ignore[arg-type]
+    kept = {encode_path(clip, track) for track in ("frames", "audio", "clip")}
     assert len(kept) == 3
     assert all(path.is_file() for path in kept)
 

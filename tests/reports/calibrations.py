@@ -19,8 +19,9 @@ def invented(num_clips: int = 12, faults: Sequence[str] = tuple(FAULTS)) -> Cali
     rng = np.random.default_rng(0)
     metrics = [m for m in METRICS if m.is_default and m.needs and m.name not in LEFT_OUT]
     sets = [m for m in SET_METRICS if m.is_default and m.name not in LEFT_OUT]
+    everything: list[Metric | SetMetric] = [*metrics, *sets]
     responses = [
-        _response(fault, metric, num_clips, rng) for fault in faults for metric in (*metrics, *sets)
+        _response(fault, metric, num_clips, rng) for fault in faults for metric in everything
     ]
     return Calibration(
         suite="invented",
@@ -28,7 +29,7 @@ def invented(num_clips: int = 12, faults: Sequence[str] = tuple(FAULTS)) -> Cali
         clip_seconds=4.0,
         floor="another clean take",
         responses=tuple(responses),
-        units={metric.name: metric.unit for metric in (*metrics, *sets)},
+        units={metric.name: metric.unit for metric in everything},
         unmeasured={"rtf/arrivals@1": "no trace"},
     )
 

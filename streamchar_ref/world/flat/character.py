@@ -1,4 +1,4 @@
-"""Who a flat character is: shapes, lines and colours, drawn from a seed and told in one sentence."""
+"""Who a flat character is: shapes, lines and colours, drawn from a seed and told in words."""
 
 from dataclasses import dataclass
 

@@ -134,7 +134,7 @@ def turned(x: Plane, y: Plane, angle: float) -> tuple[Plane, Plane]:
     return cos * x + sin * y, cos * y - sin * x
 
 
-def box(x: Plane, y: Plane, half_x: float, half_y: float, corner: float) -> Plane:
+def box(x: Plane, y: Plane, half_x: float | Tensor, half_y: float, corner: float) -> Plane:
     """Signed distance to a rectangle with round corners."""
     u, v = x.abs() - half_x + corner, y.abs() - half_y + corner
     outside = (u.clamp(min=0) ** 2 + v.clamp(min=0) ** 2).sqrt()

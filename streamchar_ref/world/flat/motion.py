@@ -135,7 +135,7 @@ def _keys(
     sounds: Sequence[TimedPhoneme], hand: Hand, rng: np.random.Generator
 ) -> Float64[np.ndarray, "K 7"]:
     """Rows of begin and end of the hold, and the five values of the shape."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for sound in sounds:
         shapes = VISEMES[sound.phone]
         factor = hand.size * _SIZE.get(sound.phone, 1.0) * (1 + hand.wobble * rng.normal())
@@ -157,7 +157,7 @@ def _ease_through(
     early_s: float,
     ease: float,
 ) -> Float64[np.ndarray, " T"]:
-    """Values at ``times`` of keys that are held and eased between; moves begin ``early_s`` early."""
+    """Values of keys that are held and eased between; moves begin ``early_s`` early."""
     begins, ends = holds[:, 0], np.maximum(holds[:, 1] - early_s, holds[:, 0])
     last = np.searchsorted(begins, times, side="right") - 1
     first = np.clip(last, 0, len(begins) - 1)

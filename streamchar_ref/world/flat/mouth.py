@@ -84,7 +84,6 @@ def _paint_lips(rig: Rig, head: Canvas) -> None:
 def _paint_inside(rig: Rig, head: Canvas) -> None:
     mouth, palette = rig.who.mouth, rig.who.palette
     edges = _edges(rig, head)
-    upper, lower = edges
     y, half = _level(rig, head), _half(rig)
     mask = head.inside(_between(rig, head, edges)) * (rig.gap / 0.010).clamp(0, 1)
     head.paint(mask, palette.throat)
@@ -93,7 +92,7 @@ def _paint_inside(rig: Rig, head: Canvas) -> None:
         rise = (0.3 if mouth.tongue == "hump" else 0.18) * rig.gap + 0.3 * rig.gap * rig.tongue
         hump = ellipse(head.x, y - floor, half * 0.62, rise + 0.012)
         head.paint(mask * head.inside(hump), palette.tongue)
-    _paint_teeth(rig, head, mask, (upper, lower, y), half)
+    _paint_teeth(rig, head, mask, (edges[1], y), half)
     if mouth.tongue != "none":
         tip = ellipse(
             head.x, y + mouth.up * rig.gap - 0.55 * rig.gap, half * 0.34, 0.45 * rig.gap + 1e-3
@@ -103,11 +102,11 @@ def _paint_inside(rig: Rig, head: Canvas) -> None:
 
 
 def _paint_teeth(
-    rig: Rig, head: Canvas, mask: Plane, at: tuple[Plane, Plane, Plane], half: Tensor
+    rig: Rig, head: Canvas, mask: Plane, at: tuple[Plane, Plane], half: Tensor
 ) -> None:
     """Teeth of the upper row; of both; or one closed row that parts when the mouth is wide open."""
     mouth, palette = rig.who.mouth, rig.who.palette
-    upper, lower, y = at
+    lower, y = at
     bite = 1 - 0.8 * rig.rounding
     tucked = mask * (rig.tuck * 1.5 - 0.3).clamp(0, 1)
     if mouth.teeth == "none":

@@ -78,7 +78,7 @@ def test_the_styles_share_no_mouth_shapes() -> None:
         own = [SHAPES[shape] for shape in VISEMES[phone]]
         assert not set(own) & set(targets)
         assert abs(own[0][GAP] * MAX_GAP - targets[0][GAP] * painted.MAX_GAP) > 1e-4
-    assert len({shape for shape in VISEMES.values()}) < len(set(painted._TARGETS.values()))
+    assert len(set(VISEMES.values())) < len(set(painted._TARGETS.values()))
 
 
 VISEMES_SHUT = (SILENCE, "P", "B", "M")
