@@ -17,9 +17,10 @@ from pathlib import Path
 from evals.canonical import encode_path
 from evals.content import write_atomically
 from evals.extractors import EXTRACTORS
-from evals.faults import FAULTS, FLOORS, Fault
-from evals.faults.base import FPS, SAMPLE_RATE
+from evals.faults import FAULTS, FLOORS
+from evals.faults.base import FPS, PICTURE, SAMPLE_RATE, SOUND
 from evals.faults.takes import open_take, recording_of, write_file_take, write_world_take
+from evals.feature_jobs import reference_of, references_of
 from evals.features import (
     Arrays,
     FeatureView,
@@ -36,7 +37,7 @@ from evals.recording import Recording
 from evals.response import Value
 from evals.results import dump_json
 from evals.run_folder import read_json
-from evals.score import Options, extractors_of, params_of, reference_of, references_of, score_one
+from evals.score import Options, extractors_of, params_of, score_one
 from evals.set_metric import SetMetric
 from evals.system import Prompt
 from evals.units import CLEAN, Measured, Unit, append_unit, read_units
@@ -130,11 +131,13 @@ def set_views(
 ) -> list[FeatureView]:
     """Features that the set metrics read, of every clip that has this fault at this dose."""
     names = extractors_of(plan.set_metrics)
+    gap = Missing(reason="not measured on clips of this domain", status="not_applicable")
+    missing = {**dict.fromkeys(names, gap), **unavailable(names)}
     views = []
     for clip in plan.clips:
         found = measured.get(Unit(clip, fault, dose))
         if found is not None and found.keys:
-            views.append(FeatureView(load_kept(found.keys, names)))
+            views.append(FeatureView({**missing, **load_kept(found.keys, names)}))
     return views
 
 
@@ -181,9 +184,16 @@ class _Bench:
     def knows(self, unit: Unit) -> bool:
         """Whether nothing of it has to be measured any more."""
         found = self.measured.get(unit)
-        if found is None or set(self.digests) - set(found.values):
+        if found is None or any(not self._is_settled(found, one) for one in self.digests):
             return False
         return not found.keys or len(load_kept(found.keys, self.for_sets)) == len(self.for_sets)
+
+    def _is_settled(self, found: Measured, digest: str) -> bool:
+        """Whether a value is there, or cannot be had still; weights may have come since."""
+        if digest not in found.values:
+            return False
+        lacks_weights = "weights pull" in found.values[digest].reason
+        return not lacks_weights or any(n in self.absent for n in self.digests[digest].needs)
 
     def take_in(self, unit: Unit, found: Found) -> None:
         """Scores one unit and writes it down."""
@@ -235,8 +245,7 @@ def _run(
         if not left[unit.clip]:
             for path in files.pop(unit.clip):
                 path.unlink(missing_ok=True)
-    if units:
-        progress(name, len(units), len(units))
+    progress(name, len(units), len(units))
 
 
 def _ahead(
@@ -271,11 +280,12 @@ def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
     scratch.mkdir(parents=True)
     try:
         faulted = (FAULTS | FLOORS)[unit.fault].apply(open_take(clip), unit.dose)
+        read = tracks_read(names)
         tracks: dict[str, Path] = {}
-        if faulted.frames is not None:
+        if faulted.frames is not None and PICTURE in read:  # drawing costs more than all else
             tracks["video_path"] = scratch / "video.mkv"
             write_lossless(tracks["video_path"], faulted.frames, fps=FPS)
-        if faulted.samples is not None:
+        if faulted.samples is not None and SOUND in read:
             tracks["audio_path"] = scratch / "audio.wav"
             write_wav(tracks["audio_path"], faulted.samples, sample_rate=SAMPLE_RATE)
         return _extracted(
@@ -366,31 +376,15 @@ def _digest(folders: Sequence[str]) -> str:
 
 def tracks_of(metric: Metric | SetMetric) -> frozenset[str]:
     """Which tracks a metric rests on, ``picture`` and ``sound``; none for metrics of speed."""
-    tracks = {EXTRACTORS[name].track for name in _upstream(metric.needs)}
-    read = {"frames": {"picture"}, "audio": {"sound"}, "clip": {"picture", "sound"}}
-    return frozenset().union(*(read[track] for track in tracks)) if tracks else frozenset()
+    return tracks_read(metric.needs)
+
+
+def tracks_read(names: Iterable[str]) -> frozenset[str]:
+    """Which tracks some extractors read, with those they come after."""
+    read = {"frames": {PICTURE}, "audio": {SOUND}, "clip": {PICTURE, SOUND}}
+    return frozenset(track for name in _upstream(names) for track in read[EXTRACTORS[name].track])
 
 
 def _upstream(names: Iterable[str]) -> set[str]:
     known = [name for name in names if name in EXTRACTORS]
     return set(known).union(*(_upstream(EXTRACTORS[name].after) for name in known))
-
-
-def chosen_faults(names: Sequence[str], *, every_dose: bool) -> dict[str, tuple[float, ...]]:
-    """Returns faults with their doses.
-
-    Args:
-        names: Of `evals.faults.FAULTS`; all if empty.
-        every_dose: All doses, or the few.
-
-    Returns:
-        Name -> doses, lightest first.
-
-    Raises:
-        InputError: If a name is unknown.
-    """
-    for name in names:
-        if name not in FAULTS:
-            raise InputError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
-    chosen: list[Fault] = [fault for fault in FAULTS.values() if not names or fault.name in names]
-    return {fault.name: fault.doses if every_dose else fault.few for fault in chosen}

@@ -28,6 +28,7 @@ from evals.response import (
 )
 from evals.results import csv_text, guard_cell
 from evals.run_folder import read_json
+from evals.score import score_set
 from evals.set_metric import SetMetric
 from evals.units import CLEAN, Measured, Unit
 
@@ -226,7 +227,7 @@ class _Sets:
         self, metric: SetMetric, views: Sequence[FeatureView], reference: Sequence[FeatureView]
     ) -> tuple[float, str]:
         groups = next(iter(self.table.plan.clips.values())).groups
-        score = metric.score_set(views, reference, domain=groups.get("domain", "real"))
+        score = score_set(metric, views, reference, groups.get("domain", "real"), [])
         return score.value, score.reason
 
 

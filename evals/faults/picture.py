@@ -198,7 +198,7 @@ PICTURE_FAULTS = (
         label="blur",
         unit="px sigma",
         doses=(0.5, 1, 2, 4),
-        few=(0.5, 1, 2),
+        few=(0.5, 2),
         tracks=_ALONE,
         moves={"fid_lite0": 1, "fvd_world": 1},
         leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, *_NOT_THE_LOOK),
@@ -277,5 +277,6 @@ PICTURE_FAULTS = (
         leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, "colour_drift", "exposure_drift"),
         source="Files that were compressed before they were scored.",
         inject=reencode,
+        clean=-1,  # not encoded at all; 0 would be
     ),
 )  # fmt: skip

@@ -155,7 +155,7 @@ WORD_FAULTS = (
         "Attention that loses its place for a moment.", swap,
     ),
     _fault(
-        "sentence_looped", "sentence looped", "times too often", (1, 2, 4), (1, 2),
+        "sentence_looped", "sentence looped", "times too often", (1, 2, 4), (1,),
         {"loops": 1, **_ERRORS},
         "Long autoregressive speech falls into a loop.", loop,
     ),

@@ -21,7 +21,7 @@ from evals.judges.weights_file import save_weights
 STYLE = "painted"
 SEED = 30
 NUM_SENTENCES = 450
-NUM_STEPS = 2000
+NUM_STEPS = 3000
 STRETCH_MEL_FRAMES = 400
 STRETCHES = 16
 PEAK_RATE = 2e-3
@@ -90,7 +90,7 @@ def fit(sentences: list[Sentence], schedule: Schedule, say: Say) -> tuple[AlignW
         loss = held_ctc_loss(log_probs, batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, error_if_nonfinite=True)
         optimizer.step()
         average.update(network)
         losses.append(loss.item())

@@ -38,7 +38,7 @@ class Recipe:
     """
 
     num_takes: int = 360
-    num_steps: int = 1600
+    num_steps: int = 1400
     batch: int = 16
     peak_rate: float = 2e-3
     preparation_share: float = 0.3

@@ -22,6 +22,8 @@ from streamchar_ref.world.styles import STYLES
 STYLE = "painted"
 DRAWN_PX = 112
 MIN_MESH_SCORE = 0.5
+HELD_OUT = range(9000, 10_000)
+"""Identities to measure on. Training is on those below, suites take those above."""
 WORN = ("clothes", "garment", "pattern", "background", "jewel", "accent")
 """Not part of who somebody is; dressed otherwise, it is the same person."""
 _TOLD = ("seed", "caption", "detail_side")

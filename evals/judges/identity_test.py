@@ -21,8 +21,7 @@ from evals.extractors.one_thread import one_thread
 from evals.extractors.sampled_faces import SampledFaces
 from evals.faults.picture import rotation
 from evals.judges import WEIGHTS
-from evals.judges.identity_data import STYLE, stream
-from evals.judges.identity_train import HELD_OUT
+from evals.judges.identity_data import HELD_OUT, STYLE, stream
 from evals.judges.schedule import Say
 from streamchar_ref.weights import WeightsMissing
 from streamchar_ref.world.character import blend

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from evals.extractors.one_thread import one_thread
+from evals.judges import WEIGHTS
 from evals.judges.identity_data import STYLE, Person, batches, meet
+from evals.judges.identity_test import write_figures
 from evals.judges.identity_world import IdentityNetwork, network_input
 from evals.judges.schedule import Average, Say, Schedule
 from evals.judges.weights_file import save_weights
 
 TEMPERATURE = 0.1
-HELD_OUT = range(9000, 10_000)
-"""Identities to measure on. Training is on those below, suites take those above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,10 @@ class Recipe:
 def train(
     out: Path, *, max_minutes: float, say: Say = lambda line: None, recipe: Recipe = Recipe()
 ) -> dict[str, Any]:
-    """Draws people, trains on them, and writes the weights.
+    """Draws people, trains on them, writes the weights and, beside them, what they can do.
 
     Args:
-        out: File for the weights.
+        out: File for the weights; elsewhere than in the package nothing is measured.
         max_minutes: In all; see `evals.judges.schedule.Schedule`.
         say: Told how it goes.
         recipe: What to do.
@@ -81,6 +81,8 @@ def train(
         "loss": round(float(np.mean(losses[-50:])), 3),
     }
     save_weights(out, network, {"training": about})
+    if out.parent == WEIGHTS:
+        write_figures(say=say)
     return about
 
 

@@ -21,8 +21,8 @@ from evals.judges.weights_file import save_weights
 
 STYLE = "flat"
 SEED = 20
-NUM_CLIPS = 280
-NUM_STEPS = 2000
+NUM_CLIPS = 240
+NUM_STEPS = 1800
 STRETCH_FRAMES = 40
 STRETCHES = 14
 PEAK_RATE = 2e-3
@@ -97,7 +97,7 @@ def fit(mouths: list[Mouths], schedule: Schedule, say: Say) -> tuple[SyncWorld, 
         loss = matching_loss(visual, audio)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, error_if_nonfinite=True)
         optimizer.step()
         average.update(network)
         losses.append(loss.item())

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from evals.calibrate import Plan, chosen_faults, measure
+from evals.calibrate import Plan, measure
 from evals.calibration import as_json, responses_of
 from evals.choice import choose_metrics
 from evals.commands.terminal import ProgressBar, usage_errors
+from evals.faults import chosen_faults
 from evals.jsonl import InputError
 from evals.manifest import load_manifest
 from evals.recording import Recording
@@ -43,13 +44,14 @@ def calibrate(
     with usage_errors():
         if doses not in {"few", "all"}:
             raise InputError(f"--doses {doses!r} is neither few nor all")
-        clips, name = _clips(suite, manifest)
+        wanted = chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all")
         chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], "default")
+        clips, name = _clips(suite, manifest)
         plan = Plan(
             out=out,
             clips=dict(list(clips.items())[:limit]),
             suite=name,
-            faults=chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all"),
+            faults=wanted,
             metrics=chosen,
             set_metrics=chosen_sets,
             seconds=seconds,

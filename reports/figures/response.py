@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import offset_copy
 
 from evals.calibration import Calibration
 from evals.faults import FAULTS
@@ -101,10 +102,8 @@ def _dose_axis(ax: Axes, response: Response) -> None:
 
 
 def _starts_at_clean(response: Response) -> bool:
-    """Whether no dose belongs on the axis: a number, and near enough not to squeeze the rest."""
-    fault = FAULTS[response.fault]
-    doses = [cell.realised for cell in response.cells if math.isfinite(cell.realised)]
-    return fault.clean == 0 and bool(doses) and doses[0] <= 0.55 * doses[-1]
+    """Whether the clean clip has a place on the axis: other scales have no dose of zero."""
+    return FAULTS[response.fault].clean == 0
 
 
 def plot_selectivity(
@@ -141,9 +140,10 @@ def plot_selectivity(
     bar.set_label("effect at the middle dose [clean sd; sets: floors]", fontsize=6.5)
     bar.ax.tick_params(labelsize=6.5, length=2)
     bar.outline.set_linewidth(0.4)
+    below = offset_copy(ax.transAxes, fig=ax.get_figure(root=True), x=-108, y=-16, units="points")
     ax.legend(
-        handles=_matrix_legend(), loc="upper left", bbox_to_anchor=(-0.28, -0.055), ncols=2,
-        handletextpad=0.4, columnspacing=1.2, borderaxespad=0, fontsize=6.5,
+        handles=_matrix_legend(), loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below,
+        ncols=2, handletextpad=0.4, columnspacing=1.2, borderaxespad=0, fontsize=6.5,
     )  # fmt: skip
     return ax
 
@@ -154,7 +154,7 @@ def _square(column: int, row: int, colour: str) -> Patch:
 
 def _verdict_mark(ax: Axes, column: int, row: int, response: Response) -> None:
     strong = abs(response.middle.effect) > 0.6 * MAX_EFFECT
-    ink = "white" if strong and math.isfinite(response.middle.effect) else "#111111"
+    ink = "white" if strong else "#111111"
     styles: dict[str, dict[str, Any]] = {
         "detected": {"marker": "o", "mfc": ink, "mec": ink},
         "missed": {"marker": "o", "mfc": "none", "mec": ink},

@@ -8,6 +8,7 @@ import pytest
 
 from evals.extractors import EXTRACTORS
 from evals.extractors.face import FaceExtractor
+from evals.feature_jobs import readable
 from evals.frechet import frechet_distance
 from evals.judges import WEIGHTS, judge_figures
 from evals.judges.damage import DAMAGES, LOOKS, ORDERS, SHIFTS, moved, turn_chroma, turn_hue
@@ -29,7 +30,6 @@ from evals.metrics import SET_METRICS
 from evals.metrics.base import Context, Window
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD, IdDistance, IdentityParams
 from evals.recording import Recording
-from evals.score import readable
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.render import portrait
 

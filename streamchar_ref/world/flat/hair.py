@@ -52,7 +52,10 @@ def paint_front_hair(rig: Rig, canvas: Canvas) -> None:
     area = canvas.crop(-0.62, 0.62, -0.86, 0.45)
     head = rig.on_head(area, depth=0.15)
     x, y = head.x, head.y
-    mass = torch.maximum(_cap(rig, x, y), y - _hairline(rig, x, y))
+    covered = y - _hairline(rig, x, y)
+    if who.hair != "scarf":
+        covered = torch.minimum(covered, 0.88 * who.half_width - x.abs())
+    mass = torch.maximum(_cap(rig, x, y), covered)
     mass = torch.maximum(mass, y - 0.12) if who.hair not in _LENGTHS else mass
     if who.hair in ("hat", "scarf"):
         _paint_cloth(rig, head, mass)
@@ -88,21 +91,20 @@ def _hairline(rig: Rig, x: Plane, y: Plane) -> Plane:
     forehead = who.half_height - who.eye_y - who.eye_height - who.brow_rise - 0.03
     line = -who.half_height + forehead * (0.25 + 0.6 * who.fringe)
     side = x * who.side / who.half_width
-    sideburn = 2.2 * (x.abs() - 0.86 * who.half_width).clamp(min=0) * 4
     if who.hair in ("side", "long"):
-        return line - 0.14 * side + 0.25 * side * side + sideburn
+        return line - 0.14 * side + 0.25 * side * side
     if who.hair == "curtain":
-        return line - 0.16 + 0.75 * x.abs() + sideburn
+        return line - 0.16 + 0.75 * x.abs()
     if who.hair in ("spikes", "crest"):
-        return line + 0.05 * stripe(x, 0.15) - 0.03 + sideburn
+        return line + 0.05 * stripe(x, 0.15) - 0.03
     if who.hair == "bun":
-        return line - 0.06 + 0.5 * side * side * who.half_width + sideburn
+        return line - 0.06 + 0.5 * side * side * who.half_width
     if who.hair == "tails":
-        return line - 0.08 + 0.30 * side.abs() + sideburn
+        return line - 0.08 + 0.30 * side.abs()
     if who.hair == "scarf":
         opening = ellipse(x, y - 0.02, 0.90 * who.half_width, 0.93 * who.half_height)
         return y + opening
-    return line + 0.10 * side * side + sideburn
+    return line + 0.10 * side * side
 
 
 def _paint_cloth(rig: Rig, head: Canvas, mass: Plane) -> None:

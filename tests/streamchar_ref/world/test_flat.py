@@ -121,6 +121,13 @@ def test_every_shape_is_drawn_in_full(seed: int) -> None:
     assert 0.002 < changed.mean() < 0.12
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_shut_lips_look_like_lips_that_hardly_part(seed: int) -> None:
+    character = draw_character(seed)
+    shut, near = (render(character, shaped("rest", gap=g), size=64).astype(int) for g in (0, 1e-4))
+    assert np.abs(shut - near).max() <= 8
+
+
 @pytest.mark.parametrize("seed", range(0, 24, 3))
 def test_the_mouth_changes_more_the_wider_it_opens(seed: int) -> None:
     character = draw_character(seed)

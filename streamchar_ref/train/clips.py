@@ -1,0 +1,151 @@
+"""Clips of the world for training: drawn once, kept as bytes, then turned into latents.
+
+Shape letters: T frames, S samples, H and W pixels, R reference pictures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from streamchar_ref.streamchar import to_square
+from streamchar_ref.text import PhonemeText, read_phonemes
+from streamchar_ref.train.bank import LatentClip, timing_of
+from streamchar_ref.vae.audio import AudioVae
+from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.world.clips import Clip, clip_of, own_scene
+from streamchar_ref.world.corpus import Corpus
+from streamchar_ref.world.render import portrait
+from streamchar_ref.world.speech import Speech
+from streamchar_ref.world.voices import VOICES
+
+TRAINING_IDENTITIES = 9_000
+"""Characters below this number are for training; the suites' are above 10,000."""
+NUM_REFERENCES = 3
+REFERENCE_SIZE = 256
+TAIL_S = 2.6
+"""Silence after the last word, so that the model learns to stop: two chunks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnClip:
+    """One utterance of a character, as a stream shows it.
+
+    Attributes:
+        clip: Everything known.
+        text: Phonemes of the transcript.
+        prompt: What the character looks and sounds like.
+        frames: RGB.
+        references: Reference pictures, in other light and pose.
+    """
+
+    clip: Clip
+    text: PhonemeText
+    prompt: str
+    frames: UInt8[np.ndarray, "T H W 3"]
+    references: UInt8[np.ndarray, "R H W 3"]
+
+
+def draw_clip(corpus: Corpus, index: int, *, size: int, fps: int, seed: int) -> DrawnClip:
+    """Draws utterance ``index`` of a corpus; the same arguments give the same clip.
+
+    Args:
+        corpus: Speech.
+        index: Any number; the corpus is gone through again and again with other characters.
+        size: Width and height in pixels.
+        fps: Frames per second.
+        seed: Of characters, scenes and movement.
+
+    Returns:
+        The clip, a whole number of video latents long.
+    """
+    said = corpus[index % len(corpus)]
+    rng = np.random.default_rng([seed, index, 0x7C])
+    identity, take = int(rng.integers(TRAINING_IDENTITIES)), int(rng.integers(2**31))
+    speech = Speech(samples=said.samples, phonemes=said.phonemes, words=said.words)
+    frames = int(np.ceil(speech.length_s * fps)) + int(TAIL_S * fps * rng.random())
+    tail = -(-frames // TEMPORAL_STRIDE) * TEMPORAL_STRIDE - int(np.ceil(speech.length_s * fps))
+    clip = clip_of(
+        speech,
+        transcript=said.transcript,
+        identity=identity,
+        voice=said.voice,
+        seed=take,
+        fps=fps,
+        tail_frames=tail,
+        style="painted",
+        scene=own_scene(identity, take),
+    )
+    drawn = np.concatenate(list(clip.frames(size=size)))
+    seeds = rng.integers(2**31, size=NUM_REFERENCES)
+    pictures = [portrait(clip.character, size=REFERENCE_SIZE, seed=int(s)) for s in seeds]
+    return DrawnClip(
+        clip=clip,
+        text=read_phonemes(said.transcript),
+        prompt=prompt_of(clip.caption, said.voice),
+        frames=drawn,
+        references=np.stack([_as_model_sees(picture, size) for picture in pictures]),
+    )
+
+
+def prompt_of(caption: str, voice: str) -> str:
+    """Says what a character looks and sounds like.
+
+    Args:
+        caption: Of the character; may be empty.
+        voice: Name of a voice of the world; empty leaves it open.
+
+    Returns:
+        The prompt that the model is trained with.
+    """
+    if voice not in VOICES:
+        return caption
+    known = VOICES[voice]
+    height = "high" if known.pitch >= 1.4 else "deep" if known.pitch < 0.9 else "middle"
+    size = "small" if known.formant >= 1.12 else "large" if known.formant < 0.95 else "normal"
+    tone = "bright" if known.tilt_db > 0 else "dark" if known.tilt_db < 0 else "plain"
+    return f"{caption} Voice {voice}: {height}, {size}, {tone}.".strip()
+
+
+@torch.inference_mode()
+def encode_clip(drawn: DrawnClip, video_vae: VideoVae, audio_vae: AudioVae) -> LatentClip:
+    """Turns a clip into latents with all labels."""
+    clip, latent_s = drawn.clip, audio_vae.config.latent_samples / audio_vae.config.sample_rate
+    video = video_vae.encode(to_tensor(drawn.frames)[None])[0]
+    audio = audio_vae.encode(torch.from_numpy(clip.samples)[None])[0]
+    references = to_tensor(drawn.references)
+    timing = timing_of(clip.phonemes, num_latents=len(audio), latent_s=latent_s)
+    middle = (np.arange(len(audio)) + 0.5) * latent_s * clip.fps - 0.5
+    return LatentClip(
+        prompt=drawn.prompt,
+        identity=clip.character.seed,
+        tokens=drawn.text.tokens.astype(np.int16),
+        position=timing.position,
+        row=timing.row,
+        phone=timing.phone,
+        gap=np.interp(middle, np.arange(len(clip.motion)), clip.motion.gap).astype(np.float32),
+        video=video.numpy().astype(np.float16),
+        audio=audio.numpy().astype(np.float16),
+        reference=video_vae.encode_picture(references)[:, 0].numpy().astype(np.float16),
+    )
+
+
+def to_tensor(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[torch.Tensor, "T 3 H W"]:
+    """Turns RGB bytes into values in [-1, 1]."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def drawn_clips(
+    corpus: Corpus, numbers: range, *, size: int, fps: int, seed: int
+) -> Iterator[DrawnClip]:
+    """Draws clips one after the other."""
+    for index in numbers:
+        yield draw_clip(corpus, index, size=size, fps=fps, seed=seed)
+
+
+def _as_model_sees(picture: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarray, "H W 3"]:
+    rgb = to_square(picture, size)
+    bytes_ = ((rgb.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return bytes_.permute(1, 2, 0).contiguous().numpy()
