@@ -14,7 +14,7 @@ from torch import Tensor
 from evals.extractors.mel import mel_filters
 from evals.judges.align_network import NUM_MELS
 from evals.judges.sound import damaged, log_mel, masked, mel_power
-from evals.text.progress import PHONES
+from evals.text.progress import FIRST_FRAME_S, FRAMES_PER_S, PHONES
 from streamchar_ref.world.room import draw_room
 from streamchar_ref.world.script import write_script
 from streamchar_ref.world.speech import SILENCE, Speech, speak
@@ -23,6 +23,7 @@ from streamchar_ref.world.styles import STYLES
 SHARE_OF_VOCODER = 0.35
 SHARE_OF_ROOMS = 0.4
 TRACT = 0.06  # its voices are known
+LEAST_SNR_DB = 15.0
 WORDS_A_SENTENCE = 12
 _FFT, _HOP, _VOCODER_MELS = 1024, 256, 80
 
@@ -58,7 +59,7 @@ def spoken_sentences(style: str, *, seed: int) -> Iterator[Sentence]:
         number += 1
         samples = speech.samples
         if rng.random() < SHARE_OF_VOCODER:
-            samples = vocoded(samples, rng, rounds=int(rng.integers(0, 9)))
+            samples = vocoded(samples, rng, rounds=int(rng.integers(0, 6)))
         yield heard(speech, samples)
 
 
@@ -116,12 +117,14 @@ class Batch:
         phones: Classes, all stretches one after the other.
         num_phones: Of each stretch.
         may_emit: Whether a class may be emitted in a frame of 20 ms; blank always may.
+        sounding: Class of the phoneme that sounds in each frame; 0 for silence.
     """
 
     features: Float[Tensor, "B H M"]
     phones: Int64[Tensor, " N"]
     num_phones: Int64[Tensor, " B"]
     may_emit: Tensor
+    sounding: Int64[Tensor, "B T"]
 
 
 def draw_batch(
@@ -146,7 +149,7 @@ def draw_batch(
     Returns:
         A batch.
     """
-    power, phones, masks = [], [], []
+    power, phones, masks, sounding = [], [], [], []
     for index in torch.randint(len(sentences), (size,), generator=generator).tolist():
         sentence = sentences[index]
         rate = float(0.85 + 0.3 * torch.rand((), generator=generator)) if is_damaged else 1.0
@@ -154,16 +157,20 @@ def draw_batch(
         start = int(torch.randint(longest, (1,), generator=generator)) if is_damaged else 0
         power.append(_stretched(sentence.power, start, rate, num_mel_frames))
         spans_s = sentence.spans_s / rate - start / 100
+        sounding.append(_sounding(sentence.phones, spans_s, num_mel_frames // 2))
         inside = (spans_s.mean(axis=1) > 0.02) & (spans_s.mean(axis=1) < num_mel_frames / 100)
         phones.append(torch.from_numpy(sentence.phones[inside]))
         masks.append(_may_emit(phones[-1], spans_s[inside], num_mel_frames // 2, tolerance_s))
     sound = torch.stack(power)
-    features = log_mel(damaged(sound, generator, tract=TRACT) if is_damaged else sound)
+    if is_damaged:
+        sound = damaged(sound, generator, tract=TRACT, least_snr_db=LEAST_SNR_DB)
+    features = log_mel(sound)
     return Batch(
         features=masked(features, generator) if is_damaged else features,
         phones=torch.cat(phones),
         num_phones=torch.tensor([len(each) for each in phones]),
         may_emit=torch.stack(masks),
+        sounding=torch.from_numpy(np.stack(sounding)),
     )
 
 
@@ -176,6 +183,15 @@ def _stretched(
     share = (place - low)[:, None].astype(np.float32)
     padded = np.pad(power, ((0, max(0, int(low[-1]) + 2 - len(power))), (0, 0)))
     return torch.from_numpy(padded[low] * (1 - share) + padded[low + 1] * share)
+
+
+def _sounding(
+    phones: Int64[np.ndarray, " P"], spans_s: Float[np.ndarray, "P 2"], num_frames: int
+) -> Int64[np.ndarray, " T"]:
+    times_s = FIRST_FRAME_S + np.arange(num_frames) / FRAMES_PER_S
+    place = np.searchsorted(spans_s[:, 0], times_s, side="right") - 1
+    is_inside = (place >= 0) & (times_s < spans_s[place, 1])
+    return np.where(is_inside, phones[place], 0)
 
 
 def _may_emit(

@@ -54,5 +54,13 @@ class AlignWorld(nn.Module):
 
     def forward(self, features: Float[Tensor, "B H 64"]) -> Float[Tensor, "B T C"]:
         """Returns natural log-probabilities; frame k is centred 20 k + 5 ms into the sound."""
-        hidden = self.blocks(self.stem(features.transpose(1, 2)).transpose(1, 2))
-        return torch.log_softmax(self.head(self.norm(hidden)).float(), dim=-1)
+        return self.emit(self.hear(features))
+
+    def hear(self, features: Float[Tensor, "B H 64"]) -> Float[Tensor, "B T D"]:
+        """Returns what is known of each frame."""
+        hidden: Tensor = self.blocks(self.stem(features.transpose(1, 2)).transpose(1, 2))
+        return self.norm(hidden)
+
+    def emit(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T C"]:
+        """Returns log-probabilities of each frame."""
+        return torch.log_softmax(self.head(hidden).float(), dim=-1)

@@ -36,7 +36,11 @@ def log_mel(power: Float[Tensor, "*B T M"]) -> Float[Tensor, "*B T M"]:
 
 
 def damaged(
-    power: Float[Tensor, "B T M"], generator: torch.Generator, *, tract: float = 0.14
+    power: Float[Tensor, "B T M"],
+    generator: torch.Generator,
+    *,
+    tract: float = 0.14,
+    least_snr_db: float = 5.0,
 ) -> Float[Tensor, "B T M"]:
     """Changes each stretch in ways that leave the words alone.
 
@@ -44,6 +48,7 @@ def damaged(
         power: Mel power of clean speech.
         generator: Of everything that is drawn.
         tract: Largest change of the length of the vocal tract, as a share.
+        least_snr_db: Of speech against noise; the most is 60 dB.
 
     Returns:
         Mel power after another vocal tract, microphone, room, loudness and noise.
@@ -52,7 +57,7 @@ def damaged(
     power = _with_echo(power, generator)
     power = power * 10 ** (_tone(power, generator) / 10)
     power = power * _low_pass(power, generator)
-    power = power + _noise(power, generator)
+    power = power + _noise(power, generator, least_snr_db)
     return power * 10 ** _between(power, generator, -1.5, 0.8)
 
 
@@ -111,9 +116,10 @@ def _low_pass(power: Tensor, generator: torch.Generator) -> Tensor:
     return 1 - above * _sometimes(power, generator, 0.25) * 0.999
 
 
-def _noise(power: Tensor, generator: torch.Generator) -> Tensor:
-    """Hiss of a random colour, 5 to 60 dB below the speech."""
-    level = power.mean(dim=(1, 2), keepdim=True) * 10 ** -_between(power, generator, 0.5, 6.0)
+def _noise(power: Tensor, generator: torch.Generator, least_snr_db: float) -> Tensor:
+    """Hiss of a random colour."""
+    below = _between(power, generator, least_snr_db / 10, 6.0)
+    level = power.mean(dim=(1, 2), keepdim=True) * 10**-below
     slope = _between(power, generator, -1.0, 1.0) * math.log(30.0)
     colour = torch.exp(slope * torch.linspace(-0.5, 0.5, power.shape[2])[None, None])
     grain = -(torch.rand(power.shape, generator=generator).clamp_min(1e-6)).log()

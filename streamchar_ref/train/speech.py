@@ -58,6 +58,7 @@ class SpeechStage(Stage):
     Args:
         orchestrator: Network.
         windows: Draws a batch.
+        audio_channels: Ca.
     """
 
     name = "orchestrator"
