@@ -11,8 +11,8 @@ from reports.tables import Line, Table
 
 
 def headline_table(table: Table) -> Html:
-    """Shows one suite and domain; metrics that are unavailable for all systems are left out."""
-    lines = [line for line in table.lines if not is_unavailable(line)]
+    """Shows one suite and domain; metrics that no system can have are left out."""
+    lines = [line for line in table.lines if not has_no_value(line)]
     head = el(
         "tr",
         el("th", "metric"),
@@ -30,10 +30,12 @@ def headline_table(table: Table) -> Html:
     )
 
 
-def is_unavailable(line: Line) -> bool:
-    """Whether no system has a value because weights or packages are missing."""
-    return all(row.value is None for row in line.cells.values()) and any(
-        row.counts["unavailable"] for row in line.cells.values()
+def has_no_value(line: Line) -> bool:
+    """Whether no system has a value and none failed: it cannot be measured here."""
+    rows = line.cells.values()
+    failed = ("generation_failure", "evaluator_failure")
+    return all(row.value is None for row in rows) and not any(
+        row.counts[status] for row in rows for status in failed
     )
 
 

@@ -1,7 +1,7 @@
 """Parts of the report page that are made from scores: gaps, failures, samples, pairs, protocols."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,11 +24,17 @@ _WORDS = {
 
 
 def unavailable(rows: Sequence[ScoreRow]) -> Html | None:
-    """Lists metrics that need something which is not here, and how to get it."""
-    groups: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    """Lists metrics that no recording here can have, and why or how to get them."""
+    by_metric: dict[tuple[str, str], list[ScoreRow]] = defaultdict(list)
     for row in rows:
-        if row.status == "unavailable":
-            groups[row.reason].add((row.metric, row.protocol))
+        by_metric[row.metric, row.protocol].append(row)
+    groups: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for metric, own in by_metric.items():
+        reasons = [row.reason for row in own if row.status == "unavailable"]
+        if {row.status for row in own} <= {"unavailable", "not_applicable"}:
+            reasons.append(Counter(row.reason for row in own).most_common(1)[0][0])
+        for reason in reasons:
+            groups[reason].add(metric)
     if not groups:
         return None
     body = [
@@ -43,13 +49,13 @@ def unavailable(rows: Sequence[ScoreRow]) -> Html | None:
     return join(
         el(
             "p",
-            "These metrics were asked for, but something they need is not on the machine that "
-            "scored. Nothing stands in for them. ",
+            "These metrics were asked for, but no recording here can have them, or something "
+            "they need is not on the machine that scored. Nothing stands in for them. ",
             el("code", "streamchar doctor"),
             " says what is missing and how to get it; then score the run again: what is there "
             "already is not recomputed.",
         ),
-        scroll(_table(("metric", "protocol", "what is missing, and how to get it"), body)),
+        scroll(_table(("metric", "protocol", "why, and how to get it"), body)),
     )
 
 

@@ -139,7 +139,6 @@ def write_world_take(folder: Path, prompt: Prompt, *, suite: str, seconds: float
         identity=int(number),
         voice=prompt.voice,
         seed=prompt.seed,
-        style=prompt.groups.get("style", "painted"),
     )
     clip = Drawn(origin).clip
     if seconds is not None and clip.num_frames > seconds * FPS:

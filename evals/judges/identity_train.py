@@ -13,8 +13,8 @@ from torch import Tensor
 
 from evals.extractors.one_thread import one_thread
 from evals.judges import WEIGHTS
+from evals.judges.identity_check import write_figures
 from evals.judges.identity_data import STYLE, Person, batches, meet
-from evals.judges.identity_test import write_figures
 from evals.judges.identity_world import IdentityNetwork, network_input
 from evals.judges.schedule import Average, Say, Schedule
 from evals.judges.weights_file import save_weights

@@ -42,9 +42,9 @@ JUDGES = {
         train="evals.judges.align_world:train", test="evals.judges.align_check:check"
     ),
     "fvd_world": Judge(
-        train="evals.judges.fvd_world_train:train", test="evals.judges.fvd_world_test:test"
+        train="evals.judges.fvd_world_train:train", test="evals.judges.fvd_world_check:check"
     ),
     "identity_world": Judge(
-        train="evals.judges.identity_train:train", test="evals.judges.identity_test:test"
+        train="evals.judges.identity_train:train", test="evals.judges.identity_check:check"
     ),
 }

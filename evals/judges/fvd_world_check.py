@@ -39,7 +39,7 @@ Seen = Callable[[Video], Video]
 
 
 @one_thread()
-def test(*, say: Say) -> dict[str, Any]:
+def check(*, say: Say) -> dict[str, Any]:
     """Measures how far each fault moves the features, in floors of clean halves.
 
     Args:

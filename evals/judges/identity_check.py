@@ -76,7 +76,7 @@ class Errors:
 
 
 @one_thread()
-def test(*, say: Say) -> dict[str, Any]:
+def check(*, say: Say) -> dict[str, Any]:
     """Measures the judge, and dlib's network if it is there, on the same pictures.
 
     Args:
