@@ -23,11 +23,11 @@ def judge_path(name: str) -> Path:
         A safetensors file.
 
     Raises:
-        FileNotFoundError: If it is not there; says how to make it.
+        WeightsMissing: If it is not there; says how to make it.
     """
     path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
-        raise FileNotFoundError(
+        raise WeightsMissing(
             f"no weights of the judge {name!r}; make them: streamchar judges train {name}"
         )
     return path

@@ -20,6 +20,8 @@ from evals.judges.sync_network import MEL_FRAMES_A_FRAME, SyncWorld
 from evals.judges.weights_file import save_weights
 
 STYLE = "flat"
+DATE = "2026-11-22"
+"""When this recipe was last changed; not the day of a run, which would change the bytes."""
 SEED = 20
 NUM_CLIPS = 240
 NUM_STEPS = 1800
@@ -49,6 +51,7 @@ def train(out: Path, *, max_minutes: float, say: Say) -> dict[str, Any]:
         "command": "streamchar judges train sync_world",
         "style": STYLE,
         "seed": SEED,
+        "date": DATE,
         "clips": len(mouths),
         "seconds": round(sum(len(clip.crops) for clip in mouths) / 25),
         "steps": schedule.step,

@@ -23,7 +23,7 @@ class PhonemeErrorRateInWorld(Metric):
     unit = "1"
     higher_is_better = False
     domain = "world"
-    is_default: bool = True
+    is_default: bool = False
 
     def __init__(self) -> None:
         self.protocol = "per_world/align-world@1"

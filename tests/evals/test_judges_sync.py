@@ -1,19 +1,16 @@
 """The judges of lip-sync and of spoken phonemes: protocol, repeatability, training, progress."""
 
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from evals.commands.judges import app
 from evals.extractors import EXTRACTORS
-from evals.extractors.align_world import AlignWorldExtractor, greedy
+from evals.extractors.align_world import AlignWorldExtractor
 from evals.extractors.face import FaceExtractor
 from evals.extractors.mouth_crop import cut_mouth, mouth_squares
 from evals.extractors.sync_world import SAMPLES_A_FRAME, MouthEmbedder, SyncWorldExtractor
@@ -39,8 +36,6 @@ from evals.syncnet import mean_curve, read_curve
 from evals.text.progress import (
     PHONES,
     at_video_frames,
-    onset_frames,
-    spoken_path,
     spoken_progress,
 )
 from streamchar_ref.media.encode import write_mp4
@@ -70,9 +65,6 @@ def distance_of(offset_frames: int, num_windows: int = 120) -> dict[str, np.ndar
         "start_frame": np.array([0]),
         "num_windows": np.array([num_windows]),
     }
-
-
-# --- the protocol is SyncNet's ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("num_frames", [5, 6, 40])
@@ -139,9 +131,6 @@ def test_sound_from_outside_is_as_far_as_a_wrong_sound() -> None:
     assert float(visual.norm(dim=-1).mean()) == pytest.approx(wrong, rel=0.05)
 
 
-# --- crops and repeatability -----------------------------------------------------------------
-
-
 def test_the_square_is_around_the_mouth_and_follows_slowly() -> None:
     box = np.tile([100.0, 50.0, 200.0, 150.0], (60, 1))
     box[30, 3] += 40  # the chin of one frame
@@ -189,9 +178,6 @@ def test_windows_of_the_phoneme_recogniser_leave_no_trace(tmp_path: Path) -> Non
     np.testing.assert_array_equal(judge.log_probs(samples), judge.log_probs(samples))
 
 
-# --- weights ---------------------------------------------------------------------------------
-
-
 def test_weights_come_back_and_equal_runs_are_equal_bytes(tmp_path: Path) -> None:
     network = SyncWorld()
     about = {"seed": 3, "style": "flat", "steps": 7}
@@ -219,9 +205,6 @@ def test_shipped_weights_are_small_and_say_how_they_were_made(name: str) -> None
     assert about["command"] == f"streamchar judges train {name}"
     assert about["style"] == {"sync_world": "flat", "align_world": "painted"}[name]
     assert EXTRACTORS[name].protocol()["judge"]
-
-
-# --- training --------------------------------------------------------------------------------
 
 
 def toy_mouths(seed: int, num_frames: int = 80) -> Mouths:
@@ -303,105 +286,6 @@ def test_damage_keeps_shape_and_is_repeatable() -> None:
     assert not torch.equal(once[0] / once[0].mean(), power[0] / power[0].mean())
 
 
-# --- spoken progress -------------------------------------------------------------------------
-
-TEXT = [PHONES[i] for i in (3, 10, 27, 5, 5, 19, 31, 0, 22, 14, 8, 37, 2, 30, 11, 16)]
-
-
-def emitted(phones: Sequence[str], *, every: int = 5, tail: int = 10) -> np.ndarray:
-    """Log-probabilities of a recogniser that is sure: a phoneme every 100 ms, blank between."""
-    log_probs = np.full((len(phones) * every + tail, len(PHONES) + 1), np.log(1e-4))
-    log_probs[:, 0] = np.log(0.99)
-    for place, phone in enumerate(phones):
-        log_probs[place * every + every // 2] = np.log(1e-4)
-        log_probs[place * every + every // 2, PHONES.index(phone) + 1] = np.log(0.99)
-    return log_probs.astype(np.float16)
-
-
-def test_progress_of_exact_speech_counts_every_phoneme_in_its_time() -> None:
-    progress = spoken_progress(emitted(TEXT), TEXT)
-    truth = np.minimum(np.arange(len(progress)) // 5 + 1, len(TEXT))
-    assert np.abs(progress - truth).max() <= 1
-    assert np.abs(progress - truth).mean() < 0.15
-    assert spoken_path(emitted(TEXT), TEXT).num_jumps == 0
-
-
-def test_progress_passes_over_what_is_skipped() -> None:
-    said = [*TEXT[:5], *TEXT[10:]]
-    progress = spoken_progress(emitted(said), TEXT)
-    assert progress[22] == 5
-    assert progress[29] == 11
-    assert progress[-1] == len(TEXT)
-    assert spoken_path(emitted(said), TEXT).num_jumps == 1
-
-
-def test_progress_waits_while_something_is_repeated() -> None:
-    said = [*TEXT[:10], *TEXT[4:10], *TEXT[10:]]
-    progress = spoken_progress(emitted(said), TEXT)
-    assert (progress[48:79] == 10).all()
-    assert progress[-1] == len(TEXT)
-    path = spoken_path(emitted(said), TEXT)
-    assert path.num_jumps == 1
-    assert path.index[10:16].tolist() == list(range(4, 10))
-
-
-def test_progress_stops_where_speech_stops() -> None:
-    progress = spoken_progress(emitted(TEXT[:9], tail=100), TEXT)
-    assert progress[-1] == 9
-
-
-def test_progress_waits_while_other_words_are_said() -> None:
-    other = [PHONES[i] for i in (33, 12, 20, 7, 34, 25)]
-    progress = spoken_progress(emitted([*TEXT[:8], *other, *TEXT[8:]]), TEXT)
-    assert progress[39] == 8
-    assert progress[60] <= 9
-    assert progress[-1] == len(TEXT)
-
-
-def test_a_garbled_phoneme_does_not_lose_the_place() -> None:
-    said = [*TEXT[:6], PHONES[33], *TEXT[7:]]
-    path = spoken_path(emitted(said), TEXT)
-    assert path.num_jumps == 0
-    assert path.index.tolist() == list(range(len(TEXT)))
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.sampled_from(PHONES), min_size=1, max_size=30), st.integers(0, 99))
-def test_progress_never_falls_and_stays_within_the_text(text: list[str], seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    log_probs = rng.normal(0, 3, (60, len(PHONES) + 1))
-    progress = spoken_progress(log_probs - log_probs.max(axis=1, keepdims=True), text)
-    assert progress.shape == (60,)
-    assert (np.diff(progress) >= 0).all()
-    assert progress[0] >= 0
-    assert progress[-1] <= len(text)
-
-
-def test_progress_of_nothing_is_nothing() -> None:
-    assert spoken_progress(emitted([]), []).tolist() == [0.0] * 10
-    assert len(spoken_progress(np.zeros((0, 40)), TEXT)) == 0
-    with pytest.raises(ValueError, match="not ARPAbet: xx"):
-        spoken_progress(emitted(TEXT), ["xx"])
-
-
-def test_onsets_lie_between_emissions_and_never_far_ahead() -> None:
-    assert onset_frames(np.array([3, 9, 40, 42])).tolist() == [0, 6, 36, 41]
-
-
-def test_progress_is_read_at_the_end_of_each_video_frame() -> None:
-    begun = np.arange(20.0)  # frame k is 20 k + 5 ms
-    assert at_video_frames(begun, num_frames=4, fps=25).tolist() == [1.0, 3.0, 5.0, 7.0]
-
-
-def test_greedy_joins_frames_and_keeps_repeats_apart() -> None:
-    names, times_s = greedy(emitted(["B", "IY", "IY"]).astype(np.float64))
-    assert names.tolist() == ["B", "IY", "IY"]
-    np.testing.assert_allclose(times_s, [0.045, 0.145, 0.245])
-
-
-# --- metric of phoneme errors ----------------------------------------------------------------
-
-
 def test_phoneme_errors_are_counted_against_the_front_end_of_the_world() -> None:
     metric = PhonemeErrorRateInWorld()
     reference = list(reference_phones(SENTENCE))
@@ -419,9 +303,6 @@ def test_phoneme_errors_are_counted_against_the_front_end_of_the_world() -> None
     assert np.isnan(silent.value)
     absent = FeatureView({"align_world": Missing(reason="no sound", status="not_applicable")})
     assert metric.score(subject(), absent, Context()).reason == "no sound"
-
-
-# --- the shipped judges on the style and the texts they never saw -----------------------------
 
 
 def test_moved_sound_of_a_painted_clip_is_found(tmp_path: Path) -> None:
@@ -456,9 +337,6 @@ def test_spoken_phonemes_of_a_new_text_are_found_in_their_time() -> None:
     error = at_video_frames(progress, num_frames=num_frames, fps=25) - truth
     assert np.abs(error).mean() < 1.0
     assert progress[-1] == len(sounds)
-
-
-# --- the rest --------------------------------------------------------------------------------
 
 
 def test_moved_sound_comes_early_by_whole_frames() -> None:
