@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from streamchar_ref.weights import WeightsMissing
+
 WEIGHTS = Path(__file__).parent / "weights"
 
 
