@@ -93,7 +93,7 @@ def test_another_encoding_is_named_with_its_line(tmp_path: Path, encoding: str) 
 def test_a_missing_reference_picture_costs_only_what_needs_it(tmp_path: Path) -> None:
     (found,) = load_manifest(manifest(tmp_path, GOOD | {"reference_path": "none.png"}))
     assert found.error == ""
-    missing = reference_features(found.reference_path or tmp_path)["identity"]
+    missing = reference_features(found.reference_path or tmp_path, ["identity"])["identity"]
     assert isinstance(missing, Missing)
     assert missing.reason == "reference_path: there is no file none.png"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from evals import canonical as canonical_module
-from evals import score as score_module
+from evals import feature_jobs
 from evals.metrics.base import Score
 from evals.recording import Recording
 from evals.results import read_scores
@@ -114,7 +114,7 @@ def end_process(*_: object) -> None:
 def test_a_worker_that_dies_leaves_rows_that_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score_module, "_extract_job", end_process)
+    monkeypatch.setattr(feature_jobs, "_extract_job", end_process)
     subject = recording(video(tmp_path / "a.mp4"))
     rows = score([subject], metrics=[ALL[0], ALL[2]], options=Options(jobs=2)).rows
     assert [row.status for row in rows] == ["evaluator_failure"] * 2
