@@ -229,8 +229,8 @@ def _step(
         state.average(stage, settings.ema_decay)
     else:
         loss = loss * math.nan
-    logs = {"loss": float(loss), "gradient_norm": float(norm), "learning_rate": rate}
-    return logs | {name: float(part) for name, part in parts.items()}
+    logs = {"loss": loss.item(), "gradient_norm": float(norm), "learning_rate": rate}
+    return logs | {name: part.item() for name, part in parts.items()}
 
 
 def _plan_steps(run: _Run, team: Team, max_minutes: float) -> None:

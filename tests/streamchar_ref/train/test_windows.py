@@ -1,0 +1,190 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from streamchar_ref.config import Config, preset
+from streamchar_ref.model.dit import JointDiT
+from streamchar_ref.orchestrator import Orchestrator
+from streamchar_ref.train.audio_vae import AudioVaeStage
+from streamchar_ref.train.bank import LatentClip, load_bank, save_bank, timing_of
+from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.train.speech import SpeechStage, draw_sigma
+from streamchar_ref.train.teacher import TeacherStage
+from streamchar_ref.train.video_vae import VideoVaeStage
+from streamchar_ref.train.windows import Spoiling, Window, draw_window
+from streamchar_ref.vae.audio import AudioVae
+from streamchar_ref.vae.video import VideoVae
+from streamchar_ref.world.speech import SILENCE, TimedPhoneme
+
+LATENT_S = 0.04
+CLEAN = Spoiling(
+    first_chunk=0, motion_noise=0, motion_drop=0, sink_drop=0, reference_drop=0, prompt_drop=0,
+    history_sigma=0, history_drop=0, pointer_off=0, text_cut=0,
+)  # fmt: skip
+
+
+def phonemes() -> tuple[TimedPhoneme, ...]:
+    rows = [
+        (SILENCE, 0.08, -1),
+        ("HH", 0.08, 0),
+        ("AY", 0.16, 0),
+        (SILENCE, 0.08, -1),
+        ("Y", 0.08, 1),
+    ]
+    found, t0_s = [], 0.0
+    for phone, length_s, word in rows:
+        found.append(TimedPhoneme(phone=phone, t0_s=t0_s, t1_s=t0_s + length_s, word_index=word))
+        t0_s += length_s
+    return tuple(found)
+
+
+def clip(config: Config, *, seed: int = 0, num_latents: int = 12) -> LatentClip:
+    """A clip whose phonemes last two audio latents each, from the first latent on."""
+    rng, geometry = np.random.default_rng(seed), config.geometry
+    num_audio = 4 * num_latents
+    said = num_audio // 2 - 4
+    video = (geometry.video_channels, *geometry.video_cells)
+    position = np.minimum((np.arange(num_audio) + 1) / 2, said).astype(np.float32)
+    row = np.where(np.arange(num_audio) // 2 < said, np.arange(num_audio) // 2, -1)
+    return LatentClip(
+        prompt=f"person {seed}",
+        identity=seed,
+        tokens=rng.integers(2, 41, (said, 4)).astype(np.int16) * np.array([1, 0, 0, 0], np.int16),
+        position=position,
+        row=row.astype(np.int16),
+        phone=(row + 1).clip(0, 39).astype(np.int16),
+        gap=rng.random(num_audio).astype(np.float32),
+        video=rng.standard_normal((num_latents, *video)).astype(np.float16),
+        audio=rng.standard_normal((num_audio, geometry.audio_channels)).astype(np.float16),
+        reference=rng.standard_normal((2, *video)).astype(np.float16),
+    )
+
+
+def window(config: Config, spoiling: Spoiling = CLEAN, *, seed: int = 0, batch: int = 6) -> Window:
+    clips = [clip(config, seed=number) for number in range(3)]
+    prompts = {c.prompt: torch.randn(config.prompt.num_tokens, config.prompt.width) for c in clips}
+    rng = np.random.default_rng(seed)
+    return draw_window(clips, prompts, config, spoiling, batch=batch, rng=rng)
+
+
+def test_timing_counts_phonemes_with_the_fraction_that_is_said() -> None:
+    timing = timing_of(phonemes(), num_latents=13, latent_s=LATENT_S)
+    np.testing.assert_allclose(
+        timing.position, [0, 0, 0.5, 1, 1.25, 1.5, 1.75, 2, 2, 2, 2.5, 3, 3], atol=1e-5
+    )
+    assert timing.row.tolist() == [-1, -1, 0, 0, 1, 1, 1, 1, -1, -1, 2, 2, -1]
+    assert (timing.phone == 0).tolist() == (timing.row < 0).tolist()
+
+
+def test_a_bank_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
+    config = preset("tiny")
+    clips = [clip(config, seed=seed, num_latents=8 + seed) for seed in range(3)]
+    save_bank(tmp_path / "a.npz", clips[:2])
+    save_bank(tmp_path / "b.npz", clips[2:])
+    found = load_bank([tmp_path / "a.npz", tmp_path / "b.npz"])
+    for one, other in zip(clips, found, strict=True):
+        assert (one.prompt, one.identity) == (other.prompt, other.identity)
+        for name in ("tokens", "position", "row", "video", "audio", "reference"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_window_knows_the_truth_about_its_chunk() -> None:
+    config = preset("tiny")
+    found = window(config)
+    behind = config.orchestrator.text_behind
+    assert found.context.has_motion.all()
+    for row in range(6):
+        place = found.alignment[row][found.alignment[row] > 0] - 1 - behind
+        assert (place >= 0).all()
+        assert (place.diff() >= 0).all()
+    moved = found.position.diff(dim=1)
+    assert ((moved >= 0) & (moved <= 0.5 + 1e-4)).all()
+
+
+def test_the_same_draw_gives_the_same_window() -> None:
+    config = preset("tiny")
+    torch.manual_seed(1)
+    one = window(config, Spoiling(), seed=3)
+    other = window(config, Spoiling(), seed=3)
+    for name in ("video", "audio", "position", "alignment", "is_over"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+    assert torch.equal(one.context.motion_video, other.context.motion_video)
+
+
+def test_the_first_chunk_has_no_past() -> None:
+    found = window(preset("tiny"), replace(CLEAN, first_chunk=1.0))
+    assert not found.context.has_motion.any()
+    assert not found.context.has_sink.any()
+    assert not found.script.num_history.any()
+    assert not found.script.fraction.any()
+
+
+def test_cut_text_still_holds_all_that_is_said_in_the_chunk() -> None:
+    config = preset("tiny")
+    found = window(config, replace(CLEAN, text_cut=1.0), batch=12)
+    said = (found.alignment.amax(dim=1) - 1).clamp(min=0)
+    tokens = torch.gather(found.script.window[..., 0], 1, said[:, None])
+    assert (tokens > 0).all()
+
+
+def stages(config: Config) -> list[Stage]:
+    geometry = config.geometry
+    torch.manual_seed(0)
+    orchestrator = Orchestrator(
+        config.orchestrator,
+        audio_channels=geometry.audio_channels,
+        chunk_audio_latents=geometry.chunk_audio_latents,
+    )
+
+    def windows(draw: Draw) -> Window:
+        return window(config, Spoiling(), seed=draw.step, batch=draw.batch)
+
+    def sounds(draw: Draw, num_samples: int) -> torch.Tensor:
+        return 0.1 * torch.randn(draw.batch, num_samples, generator=draw.generator())
+
+    def frames(draw: Draw, num_frames: int) -> torch.Tensor:
+        return torch.rand(draw.batch, num_frames, 3, 32, 32, generator=draw.generator()) * 2 - 1
+
+    return [
+        AudioVaeStage(AudioVae(config.audio_vae), sounds),
+        VideoVaeStage(VideoVae(config.video_vae), frames),
+        SpeechStage(orchestrator, windows, audio_channels=geometry.audio_channels),
+        TeacherStage(orchestrator, JointDiT(config.dit, geometry), config, windows),
+    ]
+
+
+@pytest.mark.parametrize(
+    "number", range(4), ids=["audio_vae", "video_vae", "orchestrator", "teacher"]
+)
+def test_a_stage_has_a_finite_loss_that_moves_its_weights(number: int) -> None:
+    stage = stages(preset("tiny"))[number]
+    loss, parts = stage(Draw(step=0, batch=4, seed=0))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(part) for part in parts.values())
+    moved = [p for p in stage.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert len(moved) > 5
+    assert set(stage.trained()) <= set(stage.state_dict())
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["audio_vae", "video_vae"])
+def test_latents_are_white_once_a_vae_is_finished(number: int) -> None:
+    stage = stages(preset("tiny"))[number]
+    stage.finish()
+    vae = stage.get_submodule(stage.name)
+    whitening = vae.get_submodule("whitening")
+    assert (whitening.get_buffer("deviation") > 0).all()
+    assert not torch.equal(
+        whitening.get_buffer("mean"), torch.zeros_like(whitening.get_buffer("mean"))
+    )
+
+
+def test_noise_levels_lie_between_0_and_1_and_higher_with_a_shift() -> None:
+    plain, shifted = (
+        draw_sigma(2000, torch.Generator().manual_seed(0), shift) for shift in (1.0, 3.0)
+    )
+    assert 0 < plain.min() < plain.max() < 1
+    assert shifted.mean() > plain.mean() + 0.1
