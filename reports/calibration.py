@@ -255,14 +255,14 @@ _LEGEND = (
     "A number is the smallest dose that is detected, as it was realised, where the metric must "
     "react (~: not monotone); missed: it must, and does not; ok: it must not, and does not; "
     "REACTS: it must not, and does, from this dose on; in brackets: it may; -: it may, and does "
-    "not; n/m: not measured; empty: the fault leaves its track alone."
+    "not; n/m: on too few clips for an interval; empty: the fault leaves its track alone."
 )
 
 
 def _violations(calibration: Calibration) -> list[str]:
     found = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
     if not found:
-        return ["Every metric reacts where it must and nowhere else."]
+        return [*_all_well(calibration), *_not_judged(calibration)]
     lines = ["Against expectation:", ""]
     for response in found:
         word = "reacts to" if response.verdict == "violation" else "does not show"
@@ -273,7 +273,28 @@ def _violations(calibration: Calibration) -> list[str]:
             f"{dose_text(middle.realised)} {short_unit(response.fault)}: {effect} clean sd, "
             f"n = {middle.n})"
         )
-    return lines
+    return [*lines, *(["", *left] if (left := _not_judged(calibration)) else [])]
+
+
+def _all_well(calibration: Calibration) -> list[str]:
+    """Praise only where something was judged."""
+    if any(response.verdict in {"detected", "quiet"} for response in calibration.responses):
+        return ["Every metric reacts where it must and nowhere else."]
+    return []
+
+
+def _not_judged(calibration: Calibration) -> list[str]:
+    """Counts what was asked for and cannot be said."""
+    required = [r for r in calibration.responses if r.expectation in {"moves", "leaves"}]
+    silent = sum(response.verdict == "-" for response in required)
+    if not required:
+        return ["Nothing was judged: no metric is bound to react or to stay."]
+    if not silent:
+        return []
+    return [
+        f"Not judged: {silent} of {len(required)} pairs of a metric and a fault. "
+        "An interval takes at least two clips on which the metric has a value."
+    ]
 
 
 def _gaps(calibration: Calibration) -> list[str]:
@@ -344,7 +365,7 @@ def _faults(calibration: Calibration) -> Html:
         fault = FAULTS[name]
         cells = next(r for r in calibration.responses if r.fault == name).cells
         doses = ", ".join(dose_text(cell.realised) for cell in cells)
-        what = (fault.inject.__doc__ or "").split("\n")[0]
+        what = (fault.inject.__doc__ or "").split("\n")[0].replace("``", "")
         rows.append(
             el(
                 "tr",

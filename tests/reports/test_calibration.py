@@ -140,10 +140,31 @@ def test_the_same_calibration_gives_the_same_page(calibration: Calibration) -> N
     assert pages[0] == pages[1]
 
 
+def test_one_clip_earns_no_praise() -> None:
+    text = calibration_markdown(invented(num_clips=1, faults=("sound_late",)))
+    assert "Every metric reacts" not in text
+    assert re.search(r"Not judged: [1-9]\d* of \d+ pairs", text)
+
+
+def test_praise_is_for_what_was_judged_and_the_rest_is_counted() -> None:
+    good = curve(0.5, 1.0, 2.0)
+    unknown = replace(good, cells=(cell_of({}, {}, dose=10, realised=10.0, floor=math.nan),))
+    one = replace(invented(faults=("hue_ramp",)), responses=(good,))
+    assert "Not judged" not in calibration_markdown(one)
+    both = calibration_markdown(replace(one, responses=(good, replace(unknown, metric="wer"))))
+    assert "Every metric reacts where it must" in both
+    assert "Not judged: 1 of 2 pairs" in both
+
+
+def test_the_page_shows_no_markup_of_the_source(calibration: Calibration) -> None:
+    assert "``" not in calibration_page(calibration, [])
+
+
 def test_nothing_measured_is_a_table_without_figures() -> None:
     empty = replace(invented(faults=()), responses=())
     assert draw_calibration(empty) == []
-    assert "Every metric reacts" in calibration_markdown(empty)
+    assert "Every metric reacts" not in calibration_markdown(empty)
+    assert "Nothing was judged" in calibration_markdown(empty)
     unmeasured = replace(
         curve(), cells=(cell_of({}, {}, dose=10, realised=math.nan, floor=math.nan),)
     )
