@@ -17,8 +17,9 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
 
     Args:
         names: Metrics; all if empty.
-        protocol: ``default``; ``all``; or a protocol id such as ``wer/seed-tts-en@1``, which
-            is then the only one of its metric.
+        protocol: ``default``, with which a metric without a default protocol is taken only if it
+            is named; ``all``; or a protocol id such as ``wer/seed-tts-en@1``, which is then the
+            only one of its metric.
 
     Returns:
         Metrics of samples, metrics of sets.
@@ -32,12 +33,14 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
     _check_known(
         [protocol], {"default", "all"} | {metric.protocol for metric in everything}, "protocol"
     )
+    by_default = {metric.name for metric in everything if metric.is_default}
     chosen = [
         metric
         for metric in everything
         if (not names or metric.name in names)
         and (metric.protocol == protocol or protocol == "all"
-             or (protocol == "default" and metric.is_default))
+             or (protocol == "default" and metric.is_default)
+             or (protocol == "default" and names and metric.name not in by_default))
     ]  # fmt: skip
     if not chosen:
         raise InputError(f"none of {', '.join(names)} has the protocol {protocol!r}")

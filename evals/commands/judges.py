@@ -9,6 +9,7 @@ import typer
 from evals.judges import WEIGHTS
 from evals.judges.table import JUDGES, Judge
 
+FULL_MINUTES = 20.0
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 
 
@@ -16,8 +17,8 @@ app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 def train(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(JUDGES)}")],
     max_minutes: Annotated[
-        float, typer.Option(help="Of processor time; a judge that was cut short says so.")
-    ] = 20.0,
+        float, typer.Option(min=1, help="Of processor time; a judge that was cut short says so.")
+    ] = FULL_MINUTES,
     out: Annotated[
         Path | None, typer.Option(help="File to write; by default the judge's own.")
     ] = None,
@@ -27,6 +28,11 @@ def train(
     There is nothing to resume: a new run starts from the beginning. Seeds are fixed.
     """
     judge = _chosen(name)
+    if out is None and max_minutes < FULL_MINUTES:
+        raise typer.BadParameter(
+            f"less than {FULL_MINUTES:g} minutes may cut it short; name a file with --out, so that "
+            "the packaged judge stays"
+        )
     target = out or WEIGHTS / f"{name}.safetensors"
     about = judge.trainer()(target, max_minutes=max_minutes, say=_say)
     _say(f"{target}: {target.stat().st_size} bytes")

@@ -19,8 +19,8 @@ def build(
     hours: Annotated[float, typer.Option(help="Speech at least; five minutes are the grain.")],
     out: Annotated[Path, typer.Option(help="Folder; a build that was stopped there goes on.")],
     max_mb: Annotated[float, typer.Option(help="Room for it; an hour takes about 29 MB.")],
-    jobs: Annotated[int, typer.Option(help="Processes; 0 is one for each core.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of texts, voices, rates and rooms.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of texts, voices, rates and rooms.")] = 0,
     style: Annotated[str, typer.Option(help="painted (Piper) or flat (eSpeak NG).")] = "painted",
     texts: Annotated[Path | None, typer.Option(help="Your own text, one utterance a line.")] = None,
 ) -> None:

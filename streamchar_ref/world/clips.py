@@ -22,8 +22,8 @@ from streamchar_ref.world.styles import STYLES
 from streamchar_ref.world.visemes import viseme_track
 from streamchar_ref.world.voices import VOICES
 
-HIGH_PITCH = 1.25
-"""From this factor on its engine's pitch on, a voice sounds like a woman's."""
+HIGH_VOICE = 1.25
+"""From this product of the factors on pitch and formants on, a voice sounds like a woman's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +170,13 @@ def own_voice(identity: int, style: str = "painted") -> str:
     told = set(str(STYLES[style].draw_character(identity).caption).split())
     if told & {"woman", "man"}:
         is_high = "woman" in told
-        voices = tuple(v for v in voices if (VOICES[v].pitch >= HIGH_PITCH) == is_high)
+        voices = tuple(v for v in voices if _is_high(v) == is_high)
     rng = np.random.default_rng([identity, 0x70])
     return str(voices[int(rng.integers(len(voices)))])
+
+
+def _is_high(voice: str) -> bool:
+    return VOICES[voice].pitch * VOICES[voice].formant >= HIGH_VOICE
 
 
 def own_scene(identity: int, seed: int) -> Scene:

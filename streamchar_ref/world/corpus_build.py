@@ -134,14 +134,19 @@ def _num_shards(plan: CorpusPlan, hours: float, max_mb: float) -> int:
 def _prepare(folder: Path, plan: CorpusPlan) -> None:
     """Claims a folder; what a stopped build left half-written is thrown away."""
     folder.mkdir(parents=True, exist_ok=True)
-    for partial in folder.glob("*.part"):
-        partial.unlink()
+    partials = [
+        partial
+        for pattern in ("shard-*.npz.part", "corpus.json.part", "index.json.part")
+        for partial in folder.glob(pattern)
+    ]
     described = json.dumps({"format": FORMAT} | asdict(plan), indent=1, sort_keys=True)
     path = folder / "corpus.json"
     if path.is_file() and path.read_text(encoding="utf-8") != described:
         raise CorpusError(f"{folder} holds another corpus (see {path}); choose another folder")
-    if not path.is_file() and any(folder.iterdir()):
+    if not path.is_file() and set(folder.iterdir()) - set(partials):
         raise CorpusError(f"{folder} is not empty; choose another folder")
+    for partial in partials:
+        partial.unlink()
     _write(path, described.encode())
 
 

@@ -68,6 +68,9 @@ def test_metrics_are_chosen_by_name_and_protocol() -> None:
     chosen, sets = choose_metrics(["rtf", "first_chunk_s"], "default")
     assert [m.name for m in chosen] == ["rtf", "first_chunk_s"]
     assert sets == []
+    named = choose_metrics(["per_world", "rtf"], "default")[0]
+    assert {metric.name for metric in named} == {"per_world", "rtf"}  # by name, though no default
+    assert "per_world" not in {metric.name for metric in choose_metrics([], "default")[0]}
     assert len(choose_metrics([], "all")[0]) == len(METRICS)
     with pytest.raises(InputError, match="did you mean 'rtf'"):
         choose_metrics(["rtff"], "default")

@@ -106,7 +106,8 @@ def test_offsets_are_positive_when_the_sound_is_early(offset: int) -> None:
 def test_names_and_features_are_not_those_of_the_published_scores() -> None:
     assert not {m.name for m in SYNC_WORLD} & {m.name for m in PUBLISHED}
     assert {m.needs for m in SYNC_WORLD} == {("sync_world",)}
-    assert [m.params for m in SYNC_WORLD] == [m.params for m in PUBLISHED]
+    for metric, published in zip(SYNC_WORLD, PUBLISHED, strict=True):
+        assert set(published.params.items()) <= set(metric.params.items())
 
 
 @pytest.mark.parametrize("metric", [*SYNC_WORLD, PhonemeErrorRateInWorld()], ids=lambda m: m.name)

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from streamchar_ref.world.character import draw_character
-from streamchar_ref.world.clips import make_clip, own_voice
+from streamchar_ref.world.clips import HIGH_VOICE, make_clip, own_voice
 from streamchar_ref.world.scene import NEUTRAL
 from streamchar_ref.world.speech import SILENCE
 from streamchar_ref.world.styles import STYLES
 from streamchar_ref.world.visemes import GROUPS, VISEMES
+from streamchar_ref.world.voices import VOICES
 
 TEXT = "Please leave a lamp in the window."
 
@@ -94,3 +95,13 @@ def test_a_window_is_cut_from_the_whole() -> None:
 
 def test_the_caption_is_that_of_the_character() -> None:
     assert make_clip(TEXT, identity=2).caption == draw_character(2).caption
+
+
+def test_own_voices_fit_who_is_told_of() -> None:
+    for identity in range(60):
+        told = draw_character(identity).caption.split()
+        voice = VOICES[own_voice(identity)]
+        if "woman" in told:
+            assert voice.pitch * voice.formant >= HIGH_VOICE
+        elif "man" in told:
+            assert voice.pitch * voice.formant < HIGH_VOICE

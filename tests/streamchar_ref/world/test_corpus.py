@@ -167,3 +167,11 @@ def test_the_command_builds_and_complains_in_one_line(tmp_path: Path) -> None:
 def test_samples_are_those_of_numpy_alone(built: Corpus) -> None:
     assert built[0].samples.dtype == np.float32
     assert 0.5 < np.abs(built[0].samples).max() <= 1.001
+
+
+def test_the_files_of_another_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "download.part").write_text("mine, too")
+    with pytest.raises(CorpusError, match="is not empty"):
+        build_corpus(tmp_path, CorpusPlan(), hours=0.01, max_mb=40)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["download.part", "notes.txt"]
