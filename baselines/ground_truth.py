@@ -63,7 +63,9 @@ class ShiftedSound:
         for chunk in chunks_of(clip, self.truth.size):
             start = chunk.index * CHUNK_FRAMES * clip.frame_samples
             own = samples[start : start + len(chunk.samples)]
-            yield AVChunk(index=chunk.index, frames=chunk.frames, samples=own)
+            end = chunk.index * CHUNK_FRAMES + len(chunk.frames) - self.shift_frames
+            spoken = spoken_by(clip, end)
+            yield AVChunk(index=chunk.index, frames=chunk.frames, samples=own, spoken=spoken)
 
 
 class FrozenPicture:
@@ -88,7 +90,8 @@ class FrozenPicture:
         for index, start in enumerate(range(0, len(clip.samples), chunk_samples)):
             samples = clip.samples[start : start + chunk_samples]
             frames = np.repeat(first, len(samples) // clip.frame_samples, axis=0)
-            yield AVChunk(index=index, frames=frames, samples=samples)
+            spoken = spoken_by(clip, index * CHUNK_FRAMES + len(frames))
+            yield AVChunk(index=index, frames=frames, samples=samples, spoken=spoken)
 
 
 def world_clip(prompt: Prompt, *, seed: int, tail_frames: int = 0) -> Clip:
@@ -128,10 +131,16 @@ def chunks_of(clip: Clip, size: int) -> Iterator[AVChunk]:
         size: Width and height of the picture.
 
     Yields:
-        Frames with their sound.
+        Frames with their sound, and what the clip's labels say has been spoken by their end.
     """
     chunk_samples = CHUNK_FRAMES * clip.frame_samples
     for index, frames in enumerate(clip.frames(size=size, chunk_frames=CHUNK_FRAMES)):
         start = index * chunk_samples
         samples = clip.samples[start : start + chunk_samples]
-        yield AVChunk(index=index, frames=frames, samples=samples)
+        spoken = spoken_by(clip, index * CHUNK_FRAMES + len(frames))
+        yield AVChunk(index=index, frames=frames, samples=samples, spoken=spoken)
+
+
+def spoken_by(clip: Clip, num_frames: int) -> float:
+    """Returns the phonemes begun in the first frames of a clip; none before it starts."""
+    return float(clip.phonemes_spoken[num_frames - 1]) if num_frames > 0 else 0.0

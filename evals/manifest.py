@@ -21,6 +21,7 @@ OPTIONAL: dict[str, Any] = {
     "groups": dict,
 }
 TRACE_FIELDS = {"index": int, "num_frames": int, "num_samples": int, "t_arrival_s": (int, float)}
+TRACE_OPTIONAL: dict[str, Any] = {"spoken": (int, float)}
 DOMAINS = ("real", "world")
 
 
@@ -105,10 +106,11 @@ def _manifest_trace(path: Path, video_path: Path) -> Trace | None:
 
 
 def read_arrivals(path: Path) -> tuple[Arrival, ...]:
-    """Reads ``chunks.jsonl``: index, num_frames, num_samples, t_arrival_s of each chunk.
+    """Reads ``chunks.jsonl``: index, num_frames, num_samples, t_arrival_s, spoken of each chunk.
 
     Args:
-        path: One chunk a line, indices from 0, times in seconds from the request.
+        path: One chunk a line, indices from 0, times in seconds from the request; ``spoken`` may
+            be missing.
 
     Returns:
         Arrivals in order.
@@ -118,13 +120,15 @@ def read_arrivals(path: Path) -> tuple[Arrival, ...]:
     """
     arrivals: list[Arrival] = []
     for place, value in read_objects(path):
-        check_fields(place, value, required=TRACE_FIELDS, optional={})  # type: ignore[arg-type]
+        check_fields(place, value, required=TRACE_FIELDS, optional=TRACE_OPTIONAL)  # type: ignore[arg-type]
         if value["index"] != len(arrivals):
             raise InputError(f"{place}: index {value['index']} should be {len(arrivals)}")
         if not 0 <= value["t_arrival_s"] < math.inf:
             raise InputError(f"{place}: t_arrival_s counts seconds from the request, from 0 on")
         if min(value["num_frames"], value["num_samples"]) < 0:
             raise InputError(f"{place}: a chunk cannot hold fewer than 0 frames or samples")
+        if not math.isfinite(value.get("spoken", 0)):
+            raise InputError(f"{place}: spoken is a finite number of phonemes")
         if arrivals and value["t_arrival_s"] < arrivals[-1].t_s:
             raise InputError(f"{place}: t_arrival_s runs backwards")
         arrivals.append(
@@ -132,6 +136,7 @@ def read_arrivals(path: Path) -> tuple[Arrival, ...]:
                 t_s=float(value["t_arrival_s"]),
                 num_frames=value["num_frames"],
                 num_samples=value["num_samples"],
+                spoken=value.get("spoken"),
             )
         )
     return tuple(arrivals)

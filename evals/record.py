@@ -7,6 +7,7 @@ nothing but copying to disk is done between two chunks; a failed stream is kept 
 
 import hashlib
 import json
+import math
 import shutil
 import time
 import traceback
@@ -76,17 +77,20 @@ class _Spool:
             )
         if not np.isfinite(chunk.samples).all():
             raise MediaError(f"chunk {chunk.index}: some audio samples are NaN or infinite")
+        if chunk.spoken is not None and not math.isfinite(chunk.spoken):
+            raise MediaError(f"chunk {chunk.index}: phonemes spoken are NaN or infinite")
         with self.path.open("ab") as file:
             np.ascontiguousarray(chunk.frames).tofile(file)
         self.samples.append(chunk.samples)
-        self.lines.append(
-            {
-                "index": chunk.index,
-                "num_frames": len(chunk.frames),
-                "num_samples": len(chunk.samples),
-                "t_arrival_s": round(t_arrival_s, 6),
-            }
-        )
+        line = {
+            "index": chunk.index,
+            "num_frames": len(chunk.frames),
+            "num_samples": len(chunk.samples),
+            "t_arrival_s": round(t_arrival_s, 6),
+        }
+        if chunk.spoken is not None:
+            line["spoken"] = round(float(chunk.spoken), 3)
+        self.lines.append(line)
 
     def frames(self) -> Iterator[np.ndarray]:
         """Reads the frames back in batches."""

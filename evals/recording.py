@@ -14,11 +14,14 @@ class Arrival:
         t_s: Seconds from the request, on the harness's monotonic clock.
         num_frames: Video frames in the chunk.
         num_samples: Audio samples in the chunk.
+        spoken: Phonemes of the transcript begun by the end of the chunk, by the system's own
+            account; see `streamchar_ref.media.AVChunk`.
     """
 
     t_s: float
     num_frames: int
     num_samples: int
+    spoken: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,11 @@ class Trace:
     def media_s(self) -> np.ndarray:
         """Playing time of each chunk in seconds, shape [K]."""
         return np.array([arrival.num_frames / self.fps for arrival in self.arrivals])
+
+    @property
+    def sound_ends_s(self) -> np.ndarray:
+        """Where each chunk's sound ends in playing time, in seconds, shape [K]."""
+        return np.cumsum([arrival.num_samples for arrival in self.arrivals]) / self.sample_rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ SLACK = 0.1
 """Share of a curve's range by which it may run backwards and still be called monotone."""
 SET_RATIO = 2.0
 """A distance of sets is seen where it is this many times the one between clean sets."""
+FEW_CLIPS = 5
+"""Fewer clips than these make an interval that says little; what rests on it is told with its n."""
 
 Expectation = Literal["moves", "leaves", "free", "untouched"]
 Verdict = Literal["detected", "missed", "quiet", "violation", "reacts", "silent", "untouched", "-"]
@@ -129,6 +131,12 @@ class Response:
             "free": ("reacts", "silent"),
         }
         return outcomes[self.expectation][0 if hit else 1]
+
+    @property
+    def few_clips(self) -> int | None:
+        """On how few clips a reaction was seen; ``None`` if on enough, or there is no reaction."""
+        fewest = min((cell.n for cell in self.cells if self._is_hit(cell)), default=FEW_CLIPS)
+        return fewest if fewest < FEW_CLIPS else None
 
     @property
     def middle(self) -> Cell:

@@ -1,6 +1,6 @@
 """What the harness asks of a system under test, and how it finds one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
@@ -97,13 +97,29 @@ def problems_with(system: System, prompt: Prompt) -> list[str]:
         problems.append("some audio samples are NaN or infinite")
     if any(np.abs(chunk.samples).max(initial=0) > 1 for chunk in chunks):
         problems.append("some audio samples are outside [-1, 1]")
+    problems += _problems_with_account([chunk.spoken for chunk in chunks])
     seconds = sum(len(chunk.frames) for chunk in chunks) / system.fps
     heard = sum(len(chunk.samples) for chunk in chunks) / system.sample_rate
     if abs(seconds - heard) > 1 / system.fps:
         problems.append(f"{seconds:.2f} s of picture but {heard:.2f} s of sound")
     if len(chunks) != len(again) or not all(
-        np.array_equal(a.frames, b.frames) and np.array_equal(a.samples, b.samples)
+        np.array_equal(a.frames, b.frames)
+        and np.array_equal(a.samples, b.samples)
+        and a.spoken == b.spoken
         for a, b in zip(chunks, again, strict=False)
     ):
         problems.append("the same seed gives other chunks")
+    return problems
+
+
+def _problems_with_account(spoken: Sequence[float | None]) -> list[str]:
+    """Checks what a system says it has spoken; keeping no account is no problem."""
+    told = [count for count in spoken if count is not None]
+    problems = []
+    if told and len(told) < len(spoken):
+        problems.append("it says for some chunks only what it has spoken")
+    if not np.isfinite(told).all():
+        problems.append("some counts of phonemes spoken are NaN or infinite")
+    elif (np.diff([0.0, *told]) < 0).any():
+        problems.append("its count of phonemes spoken falls")
     return problems

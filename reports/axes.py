@@ -14,6 +14,7 @@ AXES: dict[str, tuple[str, ...]] = {
         "completion",
         "loops",
         "longest_skip_words",
+        "pointer_error",
     ),
     "lip-sync": (
         "mesh_sync",

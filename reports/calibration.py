@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from evals.calibration import Calibration, as_json, response_csv
 from evals.content import write_atomically
 from evals.faults import FAULTS
-from evals.response import Response
+from evals.response import FEW_CLIPS, Response
 from evals.results import dump_json
 from reports.axes import AXES, OTHER, axis_of
 from reports.figures.response import (
@@ -109,13 +109,13 @@ def _figures(calibration: Calibration, width_in: float) -> Iterator[Drawn]:
 
 
 def _matrix(calibration: Calibration, width_in: float, size: str) -> Drawn:
-    height_in = 2.05 + 0.205 * len(calibration.faults)
+    height_in = 2.19 + 0.205 * len(calibration.faults)
     figure = Figure(figsize=(width_in, height_in), layout=_by_hand())
     figure.subplots_adjust(
         left=1.56 / width_in,
         right=1 - 0.06 / width_in,
         top=1 - 1.2 / height_in,
-        bottom=0.8 / height_in,
+        bottom=0.94 / height_in,
     )
     bar_ax = figure.add_axes((0.66, 0.36 / height_in, 0.32, 0.09 / height_in))
     plot_selectivity(calibration, ax=figure.subplots(), bar_ax=bar_ax)
@@ -219,12 +219,13 @@ def cell_text(response: Response | None) -> str:
         return ""
     dose = "" if response.smallest_dose is None else dose_text(response.smallest_dose)
     wave = "" if response.is_monotone in {True, None} else " ~"
+    few = "" if response.few_clips is None else f", n={response.few_clips}"
     return {
-        "detected": f"{dose}{wave}" if dose else "some",
+        "detected": (f"{dose}{wave}" if dose else "some") + few,
         "missed": "missed",
         "quiet": "ok",
-        "violation": f"REACTS {dose}".rstrip(),
-        "reacts": f"({dose or 'some'})",
+        "violation": f"REACTS {dose}".rstrip() + few,
+        "reacts": f"({dose or 'some'}{few})",
         "silent": "-",
         "-": "n/m",
     }[response.verdict]
@@ -255,14 +256,16 @@ _LEGEND = (
     "A number is the smallest dose that is detected, as it was realised, where the metric must "
     "react (~: not monotone); missed: it must, and does not; ok: it must not, and does not; "
     "REACTS: it must not, and does, from this dose on; in brackets: it may; -: it may, and does "
-    "not; n/m: on too few clips for an interval; empty: the fault leaves its track alone."
+    "not; n/m: on too few clips for an interval; empty: the fault leaves its track alone. "
+    f"With n=: seen on so many clips, and fewer than {FEW_CLIPS} say little."
 )
 
 
 def _violations(calibration: Calibration) -> list[str]:
     found = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
+    doubts = [*_on_few_clips(calibration), *_not_judged(calibration)]
     if not found:
-        return [*_all_well(calibration), *_not_judged(calibration)]
+        return [*_all_well(calibration), *doubts]
     lines = ["Against expectation:", ""]
     for response in found:
         word = "reacts to" if response.verdict == "violation" else "does not show"
@@ -273,7 +276,7 @@ def _violations(calibration: Calibration) -> list[str]:
             f"{dose_text(middle.realised)} {short_unit(response.fault)}: {effect} clean sd, "
             f"n = {middle.n})"
         )
-    return [*lines, *(["", *left] if (left := _not_judged(calibration)) else [])]
+    return [*lines, *(["", *doubts] if doubts else [])]
 
 
 def _all_well(calibration: Calibration) -> list[str]:
@@ -281,6 +284,18 @@ def _all_well(calibration: Calibration) -> list[str]:
     if any(response.verdict in {"detected", "quiet"} for response in calibration.responses):
         return ["Every metric reacts where it must and nowhere else."]
     return []
+
+
+def _on_few_clips(calibration: Calibration) -> list[str]:
+    """Says how much was seen that a few more clips may undo."""
+    seen = [r for r in calibration.responses if r.verdict in {"detected", "violation", "reacts"}]
+    few = sum(response.few_clips is not None for response in seen)
+    if not few:
+        return []
+    return [
+        f"On fewer than {FEW_CLIPS} clips: {few} of the {len(seen)} reactions that were seen, told "
+        "with n= in the table. Calibrate on more clips before you rely on them."
+    ]
 
 
 def _not_judged(calibration: Calibration) -> list[str]:

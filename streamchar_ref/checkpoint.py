@@ -130,6 +130,14 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
     )
 
 
+def part_of(
+    tensors: Mapping[str, Tensor], *prefixes: str, strip: bool = False
+) -> dict[str, Tensor]:
+    """Returns the tensors whose names begin so, if wanted without that beginning."""
+    found = {name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)}
+    return {name.partition(".")[2]: found[name] for name in found} if strip else found
+
+
 def _index(folder: Path) -> tuple[dict[str, Any], str]:
     path = folder / INDEX
     if not path.is_file():

@@ -138,8 +138,8 @@ def micro() -> Config:
             motion_audio_latents=8,
             sink_latents=2,
         ),
-        video_vae=VideoVaeConfig(),
-        audio_vae=AudioVaeConfig(),
+        video_vae=VideoVaeConfig(channels=16, widths=(32, 64, 96)),
+        audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
         prompt=PromptConfig(),
         orchestrator=OrchestratorConfig(),
         dit=DitConfig(width=192, num_blocks=6, num_heads=4),
@@ -187,12 +187,32 @@ def base() -> Config:
         small,
         preset="base",
         stream=replace(small.stream, size=96, sigma_shift=1.4),
-        video_vae=VideoVaeConfig(widths=(40, 80, 160)),
+        video_vae=VideoVaeConfig(channels=16, widths=(40, 80, 160)),
         audio_vae=AudioVaeConfig(width=256, encoder_width=192),
         orchestrator=OrchestratorConfig(
             width=256, num_layers=8, num_heads=4, feed_forward=704, text_ahead=80
         ),
         dit=DitConfig(width=320, num_blocks=8, num_heads=5),
+    )
+
+
+def paper_faithful() -> Config:
+    """`micro` with the paper's choices where ours differ: whole-chunk motion and sink, soft pointer.
+
+    The transcript stays phonemes; the README's ledger says what else is not the paper's.
+    """
+    small = micro()
+    geometry = small.geometry
+    return replace(
+        small,
+        preset="paper_faithful",
+        stream=replace(
+            small.stream,
+            motion_latents=geometry.chunk_latents,
+            motion_audio_latents=geometry.chunk_audio_latents,
+            sink_latents=geometry.chunk_latents,
+        ),
+        orchestrator=replace(small.orchestrator, mode="in_loop", pointer="soft_position"),
     )
 
 
@@ -244,7 +264,7 @@ def paper() -> Config:
     )
 
 
-PRESETS = {preset.__name__: preset for preset in (tiny, micro, base, paper)}
+PRESETS = {preset.__name__: preset for preset in (tiny, micro, base, paper_faithful, paper)}
 
 
 def preset(name: str) -> Config:

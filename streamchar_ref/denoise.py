@@ -1,9 +1,10 @@
 """One chunk of a stream as the sampler sees it: latents and a noise level in, velocities out.
 
-Shape letters: B batch, A audio latents of a chunk, Ca their channels.
+Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width of the condition.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from streamchar_ref.flow import Latents
 from streamchar_ref.memory import StreamMemory
-from streamchar_ref.orchestrator import Plan
+from streamchar_ref.orchestrator import Plan, Script
+from streamchar_ref.sampling import PLAIN, Sampling
 from streamchar_ref.streamchar import Cast, StreamChar
 from streamchar_ref.transcript import Known
 
@@ -27,26 +29,37 @@ class Denoiser:
         cast: Who speaks.
         memory: The stream so far.
         known: The transcript so far, one a stream of the batch.
+        generator: Noise comes from it, if the motion latents are to have some before `noise`.
+        sampling: What may be looked at, and guidance.
     """
 
     def __init__(
-        self, model: StreamChar, cast: Cast, memory: StreamMemory, known: Sequence[Known]
+        self,
+        model: StreamChar,
+        cast: Cast,
+        memory: StreamMemory,
+        known: Sequence[Known],
+        generator: torch.Generator,
+        sampling: Sampling = PLAIN,
     ) -> None:
-        self.model = model
-        self.script = model.script(cast, memory, known)
+        self.model, self._generator, self._guidance = model, generator, sampling.guidance
+        self.script = _shown(model.script(cast, memory, known), memory.num_chunks, sampling)
         self.prefix = model.orchestrator.read(self.script)
-        self.context = model.dit.encode_context(model.context(cast, memory))
+        seen = sampling.seen(model.context(cast, memory), memory.num_chunks, generator)
+        self.context = model.dit.encode_context(seen)
         lengths = torch.tensor([len(each.text) for each in known], device=memory.position.device)
         self._unsaid = (lengths - memory.position).clamp(min=0)
         self._plan = None if self._is_in_loop else model.orchestrator.plan(self.prefix, None, None)
 
     def __call__(self, latents: Latents, sigma: Float[Tensor, " B"]) -> Latents:
         """Returns the velocities of picture and sound."""
-        video, audio = latents
-        found = self.model.dit(
-            video, audio, sigma, sigma, self.plan(audio, sigma).condition, self.context
-        )
-        return found.video, found.audio
+        condition = self.plan(latents[1], sigma).condition
+        guided = self._velocities(latents, sigma, condition)
+        if self._guidance == 1:
+            return guided
+        nothing = self.model.dit.no_condition.expand_as(condition)
+        free = self._velocities(latents, sigma, nothing)
+        return tuple(a + self._guidance * (b - a) for a, b in zip(free, guided, strict=True))
 
     def plan(self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]) -> Plan:
         """Asks the orchestrator, at every step or only once."""
@@ -71,16 +84,29 @@ class Denoiser:
         is_over = (plan.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
         return torch.minimum(plan.progress.position[:, -1], self._unsaid), is_over
 
-    def noise(self, generator: torch.Generator) -> Latents:
+    def noise(self) -> Latents:
         """Draws a chunk of noise, the same on any device."""
         geometry, batch = self.model.config.geometry, len(self.script.fraction)
         video = (geometry.chunk_latents, geometry.video_channels, *geometry.video_cells)
         audio = (geometry.chunk_audio_latents, geometry.audio_channels)
         return tuple(
-            torch.randn(batch, *shape, generator=generator).to(self.model.device)
+            torch.randn(batch, *shape, generator=self._generator).to(self.model.device)
             for shape in (video, audio)
         )
+
+    def _velocities(
+        self, latents: Latents, sigma: Float[Tensor, " B"], condition: Float[Tensor, "B A K"]
+    ) -> Latents:
+        video, audio = latents
+        found = self.model.dit(video, audio, sigma, sigma, condition, self.context)
+        return found.video, found.audio
 
     @property
     def _is_in_loop(self) -> bool:
         return self.model.config.orchestrator.mode == "in_loop"
+
+
+def _shown(script: Script, num_chunks: int, sampling: Sampling) -> Script:
+    if sampling.hides_everything_but_motion(num_chunks):
+        return replace(script, has_prompt=torch.zeros_like(script.has_prompt))
+    return script

@@ -11,9 +11,14 @@ from torch import Tensor
 from streamchar_ref import flow
 from streamchar_ref.denoise import Denoiser
 from streamchar_ref.media import AVChunk
-from streamchar_ref.memory import empty_memory
+from streamchar_ref.memory import StreamMemory, empty_memory
+from streamchar_ref.sampling import PLAIN, Heard, Pointer, Sampling, own_pointer
 from streamchar_ref.streamchar import StreamChar
-from streamchar_ref.transcript import Transcript
+from streamchar_ref.transcript import Known, Transcript
+
+FASTEST_PER_S = 20.0
+"""Phonemes a second above which nobody speaks: with fewer than that known, text may run out."""
+_POLL_S = 0.01
 
 
 def stream(
@@ -23,6 +28,8 @@ def stream(
     prompt: str,
     reference: UInt8[np.ndarray, "H W 3"],
     seed: int = 0,
+    sampling: Sampling = PLAIN,
+    pointer: Pointer | None = own_pointer,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[AVChunk]:
     """Yields each chunk as soon as it can be played.
@@ -33,33 +40,72 @@ def stream(
         prompt: What the character looks and sounds like.
         reference: Its picture.
         seed: The same seed gives the same stream.
+        sampling: Steps, guidance, and what a chunk may look back at.
+        pointer: Moves the transcript window; without one it stays at the beginning.
         clock: Seconds; replaced in tests.
 
     Yields:
         Chunks in playing order, until all is said.
     """
     start, config = clock(), model.config
-    sigmas = flow.shifted_sigmas(config.stream.num_steps, config.stream.sigma_shift)
+    chunk_s, is_half = config.stream.chunk_s, sampling.precision == "bfloat16"
+    num_steps = sampling.num_steps or config.stream.num_steps
+    sigmas = flow.shifted_sigmas(num_steps, config.stream.sigma_shift)
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
         cast = model.cast([prompt], [reference])
     memory = empty_memory(config, batch=1, device=model.device)
     video_past, audio_past = None, None
-    while memory.num_chunks * config.stream.chunk_s < transcript.longest_s:
-        known = transcript.known(clock() - start)
+    while memory.num_chunks * chunk_s < transcript.longest_s:
+        known = _listen(transcript, memory, chunk_s, lambda: clock() - start)
         with torch.inference_mode():  # not while the caller has the chunk
-            denoise = Denoiser(model, cast, memory, [known])
-            video, audio = flow.sample(denoise, denoise.noise(generator), sigmas)
-            advance, is_over = denoise.progress(audio)
-            memory = memory.append(video, audio, advance)
-            frames, video_past = model.video_vae.decode(video, video_past)
-            samples, audio_past = model.audio_vae.decode(audio, audio_past)
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=is_half):
+                denoise = Denoiser(model, cast, memory, [known], generator, sampling)
+                video, audio = flow.sample(denoise, denoise.noise(), sigmas)
+                advance, is_over = denoise.progress(audio)
+                frames, video_past = model.video_vae.decode(video, video_past)
+                samples, audio_past = model.audio_vae.decode(audio, audio_past)
+            wave = to_wave(samples[0])
+            heard = Heard(
+                text=known.text,
+                position=float(memory.position),
+                advance=float(advance),
+                samples=wave,
+                length_s=chunk_s,
+            )
+            memory = memory.append(video, audio, _moved(pointer, heard).to(advance))
         frames = frames[0, -config.stream.chunk_frames :]  # a chunk's first latent may be 1 frame
         yield AVChunk(
-            index=memory.num_chunks - 1, frames=to_uint8(frames), samples=to_wave(samples[0])
+            index=memory.num_chunks - 1,
+            frames=to_uint8(frames),
+            samples=wave,
+            spoken=None if pointer is None else float(memory.position),
         )
         if known.is_whole and bool(is_over):
             return
+
+
+def _listen(
+    transcript: Transcript, memory: StreamMemory, chunk_s: float, elapsed_s: Callable[[], float]
+) -> Known:
+    """Returns what has arrived of a transcript.
+
+    Where the text may run out, it waits until the viewer is only one chunk behind: what arrives
+    meanwhile is said at once, in place of silence that was made ahead of its time.
+    """
+    while True:
+        now_s = elapsed_s()
+        known = transcript.known(now_s)
+        lasts = float(memory.position) + FASTEST_PER_S * chunk_s < len(known.text)
+        if known.is_whole or lasts or now_s >= (memory.num_chunks - 1) * chunk_s:
+            return known
+        time.sleep(_POLL_S)
+
+
+def _moved(pointer: Pointer | None, heard: Heard) -> Float[Tensor, "1"]:
+    """Asks the pointer; what has not arrived yet cannot be skipped."""
+    advance = 0.0 if pointer is None else pointer(heard)
+    return torch.tensor([min(advance, max(len(heard.text) - heard.position, 0.0))])
 
 
 def to_uint8(frames: Float[Tensor, "T 3 H W"]) -> UInt8[np.ndarray, "T H W 3"]:

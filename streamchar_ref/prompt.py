@@ -1,15 +1,16 @@
 """Prompt to vectors: a frozen T5 encoder and learned queries that gather what it says.
 
 The small encoder is trained on the world's captions and then frozen. Its words are hashed, so no
-word is unknown and no vocabulary travels. Pretrained encoders load by path, `PretrainedPrompt`.
+word is unknown and no vocabulary travels; a word that captions never use may, one time in eight,
+be taken for one that they do use. Pretrained encoders load by path, `PretrainedPrompt`.
 
 Shape letters: B batch, N words, P vectors, E their width.
 """
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -17,7 +18,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-BUCKETS = 2048
+BUCKETS = 1024
+SALT = b"99667"
+"""Under this salt no two of the 133 words of captions and voices share a bucket. Tried were 1.7
+million; among those without collisions it has the fewest with other words that people write."""
 _WORD = re.compile(r"[a-z]+|[0-9]+")
 
 
@@ -62,7 +66,8 @@ class PromptEncoder(nn.Module):
                 dropout_rate=0.0,
             )
         )
-        self.queries = nn.Parameter(torch.randn(config.num_tokens, config.width) * 0.02)
+        _attend_nearby(self.encoder)
+        self.queries = nn.Parameter(torch.randn(config.num_tokens, config.width))
 
     def forward(self, texts: Sequence[str]) -> Float[Tensor, "B P E"]:
         """Returns vectors of deviation about 1; an empty text has some, too."""
@@ -105,6 +110,21 @@ class PretrainedPrompt(nn.Module):
         return states * found["attention_mask"][..., None]
 
 
+@torch.no_grad()
+def _attend_nearby(encoder: nn.Module) -> None:
+    """Begins with heads of different reach, so that a colour soon belongs to the noun beside it.
+
+    Source:
+        Press et al., arXiv:2108.12409: slopes of linear biases; here they are learned on.
+    """
+    bias = encoder.get_submodule("encoder.block.0.layer.0.SelfAttention.relative_attention_bias")
+    assert isinstance(bias, nn.Embedding)
+    num_buckets, num_heads = bias.weight.shape
+    distance = torch.arange(num_buckets) % (num_buckets // 2)  # words after come second
+    slopes = 2.0 ** (1 - 8 / num_heads * torch.arange(num_heads))
+    bias.weight.copy_(-distance[:, None] * slopes)
+
+
 def hashed_words(texts: Sequence[str]) -> Int64[Tensor, "B N"]:
     """Turns texts into numbers below `BUCKETS`, the same everywhere; 0 is padding, 1 the start."""
     rows = [[1, *(2 + _hash(word) for word in _WORD.findall(text.lower()))] for text in texts]
@@ -113,4 +133,5 @@ def hashed_words(texts: Sequence[str]) -> Int64[Tensor, "B N"]:
 
 
 def _hash(word: str) -> int:
-    return zlib.crc32(word.encode()) % (BUCKETS - 2)
+    digest = blake2b(word.encode(), digest_size=8, salt=SALT).digest()
+    return int.from_bytes(digest, "little") % (BUCKETS - 2)

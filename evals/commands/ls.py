@@ -1,7 +1,11 @@
 """List metrics, protocols, systems, suites or presets."""
 
+import ast
 import json
 from dataclasses import asdict
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -43,7 +47,8 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     if kind == "suites":
         return [asdict(summarise_suite(name)) for name in suite_names()]
     if kind == "presets":
-        return []  # no model is registered yet; the reference model brings its presets
+        found = sorted(entry_points(group="streamchar.presets"), key=lambda entry: entry.name)
+        return [{"name": entry.name, "is": _summary(entry)} for entry in found]
     metrics = [*METRICS, *SET_METRICS]
     if kind == "protocols":
         return [
@@ -55,3 +60,14 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         {"name": m.name, "unit": m.unit, "direction": arrows[m.higher_is_better]}
         for m in {m.name: m for m in metrics}.values()
     ]
+
+
+def _summary(entry: EntryPoint) -> str:
+    """Reads the first line of a function's docstring without running its module."""
+    spec = find_spec(entry.module)
+    if spec is None or spec.origin is None:
+        return f"(cannot be found: {entry.value})"
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == entry.attr:
+            return (ast.get_docstring(node) or "").split("\n")[0]
+    return f"(cannot be found: {entry.value})"

@@ -19,6 +19,13 @@ from jaxtyping import Float32
 from evals.extractors import SAMPLE_RATE
 from streamchar_ref.weights import WeightsMissing, locate
 
+WHISPER_OPTIONS: dict[str, Any] = {
+    "language": "en",
+    "temperature": 0.0,
+    "condition_on_previous_text": False,
+    "word_timestamps": True,
+}
+"""Of both implementations of Whisper: no sampling, nothing carried over."""
 SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of 16-bit speech recordings
 
 Word = tuple[str, float, float]  # as written, start and end in seconds
@@ -181,11 +188,8 @@ class WhisperTranscriber:
             return features_of([], len(samples))
         segments, _ = self._model.transcribe(
             samples,
-            language="en",
             beam_size=self._beam_size,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            word_timestamps=True,
+            **WHISPER_OPTIONS,
             vad_filter=True,
             vad_parameters=self._vad,
         )
@@ -232,11 +236,8 @@ class OpenAIWhisperTranscriber:
             return features_of([], len(samples))
         result = self._model.transcribe(
             samples,
-            language="en",
             beam_size=self._beam_size,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            word_timestamps=True,
+            **WHISPER_OPTIONS,
             fp16=False,
         )
         words = (word for segment in result["segments"] for word in segment["words"])

@@ -7,16 +7,22 @@ Shape letters: L windows, K shifts, S audio samples, E dimensions of an embeddin
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from evals.extractors import FPS, SAMPLE_RATE
 from evals.extractors.face_crop import Track, TrackRule, face_tracks
 from evals.extractors.mouth_crop import cut_mouth, mouth_squares
 from evals.extractors.one_thread import one_thread
+from evals.extractors.track_sync import (
+    SAMPLES_A_FRAME,
+    embed_tracks,
+    sound_beside,
+    track_features,
+)
 from evals.judges import judge_path
 from evals.judges.sound import log_mel, mel_power
 from evals.judges.sync_network import (
@@ -29,10 +35,8 @@ from evals.judges.sync_network import (
     SyncWorld,
 )
 from evals.judges.weights_file import load_weights
-from evals.syncnet import MARGIN, shifted_distances
-from streamchar_ref.media.decode import frames as decoded_frames
+from evals.syncnet import shifted_distances
 
-SAMPLES_A_FRAME = SAMPLE_RATE // FPS
 _MOUTH_WINDOWS_AT_ONCE = 16
 _SOUND_WINDOWS_AT_ONCE = 128
 
@@ -68,11 +72,7 @@ class SyncWorldExtractor:
             self.distances(mouth, samples[track.start_frame * SAMPLES_A_FRAME :])
             for track, mouth in zip(tracks, self.embed_mouths(path, tracks), strict=True)
         ]
-        return {
-            "distance": np.concatenate([np.zeros((0, 2 * MARGIN + 1), np.float32), *distances]),
-            "start_frame": np.array([track.start_frame for track in tracks], np.int64),
-            "num_windows": np.array([len(distance) for distance in distances], np.int64),
-        }
+        return track_features([track.start_frame for track in tracks], distances)
 
     def tracks(self, face: Mapping[str, np.ndarray]) -> list[Track]:
         """Returns the face tracks that are long and large enough."""
@@ -80,25 +80,19 @@ class SyncWorldExtractor:
 
     def embed_mouths(self, path: Path, tracks: Sequence[Track]) -> list[Float32[np.ndarray, "_ E"]]:
         """Embeds every window of five frames of each track of a file."""
-        mouths = [MouthEmbedder(self._network) for _ in tracks]
-        squares = [mouth_squares(track.box) for track in tracks]
-        index = 0
-        for batch in decoded_frames(path, fps=FPS) if tracks else ():
-            for frame in batch:
-                for track, mouth, square in zip(tracks, mouths, squares, strict=True):
-                    if track.start_frame <= index < track.stop_frame:
-                        where = square[index - track.start_frame]
-                        mouth.push(cut_mouth(frame, where, size=CROP_PX))
-                index += 1
-        return [mouth.finish() for mouth in mouths]
+        return embed_tracks(
+            path,
+            tracks,
+            squares=mouth_squares,
+            cut=partial(cut_mouth, size=CROP_PX),
+            mouth=lambda: MouthEmbedder(self._network),
+        )
 
     def distances(
         self, mouth: Float32[np.ndarray, "L E"], samples: Float32[np.ndarray, " S"]
     ) -> Float32[np.ndarray, "L2 31"]:
         """Compares a track with its sound; one window less than the mouth has, as SyncNet."""
-        num_frames = min(len(mouth) + WINDOW_FRAMES - 1, len(samples) // SAMPLES_A_FRAME)
-        num_windows = max(0, num_frames - WINDOW_FRAMES)
-        sound = samples[: (len(mouth) + WINDOW_FRAMES - 1) * SAMPLES_A_FRAME]
+        sound, num_windows = sound_beside(len(mouth), samples, window_frames=WINDOW_FRAMES)
         return shifted_distances(mouth[:num_windows], self.embed_sound(sound, num_windows))
 
     @one_thread()

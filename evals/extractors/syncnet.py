@@ -4,6 +4,7 @@ Shape letters: L windows, K shifts, S audio samples, E dimensions of an embeddin
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float32, Int16, UInt8
 from torch import Tensor
 
-from evals.extractors import FPS, SAMPLE_RATE
+from evals.extractors import FPS
 from evals.extractors.face_crop import (
     Track,
     TrackRule,
@@ -31,11 +32,16 @@ from evals.extractors.syncnet_network import (
     SyncNet,
     load_syncnet,
 )
-from evals.syncnet import MARGIN, shifted_distances
+from evals.extractors.track_sync import (
+    SAMPLES_A_FRAME,
+    embed_tracks,
+    sound_beside,
+    track_features,
+)
+from evals.syncnet import shifted_distances
 from streamchar_ref.media.decode import frames as decoded_frames
 
 MFCC_FRAMES_A_VIDEO_FRAME = 4
-SAMPLES_A_FRAME = SAMPLE_RATE // FPS
 _MOUTH_WINDOWS_AT_ONCE = 8
 _SOUND_WINDOWS_AT_ONCE = 64
 
@@ -86,11 +92,7 @@ class SyncNetExtractor:
             self._distances(mouth, samples[start * SAMPLES_A_FRAME :])
             for start, mouth in zip(starts, mouths, strict=True)
         ]
-        return {
-            "distance": np.concatenate([np.zeros((0, 2 * MARGIN + 1), np.float32), *distances]),
-            "start_frame": np.array(starts, np.int64),
-            "num_windows": np.array([len(distance) for distance in distances], np.int64),
-        }
+        return track_features(starts, distances)
 
     def _embed_whole_frames(self, path: Path) -> Float32[np.ndarray, "L E"]:
         mouth = MouthEmbedder(self._network)
@@ -102,25 +104,19 @@ class SyncNetExtractor:
     def _embed_tracks(
         self, path: Path, tracks: Sequence[Track]
     ) -> list[Float32[np.ndarray, "_ E"]]:
-        mouths = [MouthEmbedder(self._network) for _ in tracks]
-        squares = [crop_squares(track.box, crop_scale=self._crop_scale) for track in tracks]
-        index = 0
-        for batch in decoded_frames(path, fps=FPS) if tracks else ():
-            for frame in batch:
-                for track, mouth, square in zip(tracks, mouths, squares, strict=True):
-                    if track.start_frame <= index < track.stop_frame:
-                        where = square[index - track.start_frame]
-                        mouth.push(cut_square(frame, where, size=CROP_SIZE))
-                index += 1
-        return [mouth.finish() for mouth in mouths]
+        return embed_tracks(
+            path,
+            tracks,
+            squares=partial(crop_squares, crop_scale=self._crop_scale),
+            cut=partial(cut_square, size=CROP_SIZE),
+            mouth=lambda: MouthEmbedder(self._network),
+        )
 
     def _distances(
         self, mouth: Float32[np.ndarray, "L E"], samples: Float32[np.ndarray, " S"]
     ) -> Float32[np.ndarray, "L2 31"]:
         """Compares mouth and sound; one window less than the mouth has, as published."""
-        num_frames = min(len(mouth) + WINDOW_FRAMES - 1, len(samples) // SAMPLES_A_FRAME)
-        num_windows = max(0, num_frames - WINDOW_FRAMES)
-        sound = samples[: (len(mouth) + WINDOW_FRAMES - 1) * SAMPLES_A_FRAME]
+        sound, num_windows = sound_beside(len(mouth), samples, window_frames=WINDOW_FRAMES)
         audio = embed_sound(self._network, int16_samples(sound), num_windows)
         return shifted_distances(mouth[:num_windows], audio)
 

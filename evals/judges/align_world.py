@@ -48,19 +48,17 @@ def train(out: Path, *, max_minutes: float, say: Say) -> dict[str, Any]:
     schedule = Schedule(num_steps=NUM_STEPS, max_minutes=max_minutes, peak_rate=PEAK_RATE)
     sentences = collect(schedule, say)
     network, losses = fit(sentences, schedule, say)
-    about = {
-        "judge": "align_world",
-        "command": "streamchar judges train align_world",
-        "style": STYLE,
-        "seed": SEED,
-        "date": DATE,
-        "sentences": len(sentences),
-        "seconds": round(sum(len(sentence.power) for sentence in sentences) / 100),
-        "steps": schedule.step,
-        "is_complete": schedule.is_complete and len(sentences) == NUM_SENTENCES,
-        "max_minutes": max_minutes,
-        "loss": round(sum(losses[-50:]) / len(losses[-50:]), 2),
-    }
+    about = schedule.account(
+        "align_world",
+        losses,
+        is_prepared=len(sentences) == NUM_SENTENCES,
+        digits=2,
+        style=STYLE,
+        seed=SEED,
+        date=DATE,
+        sentences=len(sentences),
+        seconds=round(sum(len(sentence.power) for sentence in sentences) / 100),
+    )
     save_weights(out, network, about)
     return about
 

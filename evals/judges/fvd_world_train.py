@@ -65,17 +65,15 @@ def train(
     )
     takes = collect(schedule, say, recipe)
     network, losses = fit(takes, schedule, say, recipe)
-    about = {
-        "judge": "fvd_world",
-        "command": "streamchar judges train fvd_world",
-        "style": STYLE,
-        "seed": recipe.seed,
-        "takes": len(takes),
-        "steps": schedule.step,
-        "is_complete": schedule.is_complete and len(takes) == recipe.num_takes,
-        "max_minutes": max_minutes,
-        "loss": round(float(np.mean(losses[-50:])), 3),
-    }
+    about = schedule.account(
+        "fvd_world",
+        losses,
+        is_prepared=len(takes) == recipe.num_takes,
+        digits=3,
+        style=STYLE,
+        seed=recipe.seed,
+        takes=len(takes),
+    )
     save_weights(out, network, {"training": about})
     return about
 

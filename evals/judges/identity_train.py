@@ -69,17 +69,15 @@ def train(
     )
     people = collect(schedule, say, recipe)
     network, losses = fit(people, schedule, say, recipe)
-    about = {
-        "judge": "identity_world",
-        "command": "streamchar judges train identity_world",
-        "style": STYLE,
-        "seed": recipe.seed,
-        "people": len(people),
-        "steps": schedule.step,
-        "is_complete": schedule.is_complete and len(people) >= 0.9 * recipe.num_people,
-        "max_minutes": max_minutes,
-        "loss": round(float(np.mean(losses[-50:])), 3),
-    }
+    about = schedule.account(
+        "identity_world",
+        losses,
+        is_prepared=len(people) >= 0.9 * recipe.num_people,
+        digits=3,
+        style=STYLE,
+        seed=recipe.seed,
+        people=len(people),
+    )
     save_weights(out, network, {"training": about})
     if out.parent == WEIGHTS:
         write_figures(say=say)

@@ -1,8 +1,9 @@
 """How long a judge trains: a fixed number of steps, or as far as the minutes go."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -49,6 +50,32 @@ class Schedule:
     def is_complete(self) -> bool:
         """Whether all steps were made."""
         return self.step >= self.num_steps
+
+    def account(
+        self, judge: str, losses: Sequence[float], *, is_prepared: bool, digits: int, **facts: Any
+    ) -> dict[str, Any]:
+        """Says how a judge was made, to be kept with its weights.
+
+        Args:
+            judge: Its name.
+            losses: Of all steps.
+            is_prepared: Whether all that it should learn from was there.
+            digits: Of the loss, the mean over the last steps.
+            **facts: What else there is to say: style, seed, how much it learnt from.
+
+        Returns:
+            JSON values.
+        """
+        recent = losses[-50:]
+        return {
+            "judge": judge,
+            "command": f"streamchar judges train {judge}",
+            **facts,
+            "steps": self.step,
+            "is_complete": self.is_complete and is_prepared,
+            "max_minutes": self.max_minutes,
+            "loss": round(sum(recent) / len(recent), digits) if recent else None,
+        }
 
     def steps(self, optimizer: torch.optim.Optimizer) -> Iterator[int]:
         """Sets the learning rate for each step to make."""

@@ -46,19 +46,17 @@ def train(out: Path, *, max_minutes: float, say: Say) -> dict[str, Any]:
     schedule = Schedule(num_steps=NUM_STEPS, max_minutes=max_minutes, peak_rate=PEAK_RATE)
     mouths = collect(schedule, say)
     network, losses = fit(mouths, schedule, say)
-    about = {
-        "judge": "sync_world",
-        "command": "streamchar judges train sync_world",
-        "style": STYLE,
-        "seed": SEED,
-        "date": DATE,
-        "clips": len(mouths),
-        "seconds": round(sum(len(clip.crops) for clip in mouths) / 25),
-        "steps": schedule.step,
-        "is_complete": schedule.is_complete and len(mouths) == NUM_CLIPS,
-        "max_minutes": max_minutes,
-        "loss": round(sum(losses[-50:]) / len(losses[-50:]), 2),
-    }
+    about = schedule.account(
+        "sync_world",
+        losses,
+        is_prepared=len(mouths) == NUM_CLIPS,
+        digits=2,
+        style=STYLE,
+        seed=SEED,
+        date=DATE,
+        clips=len(mouths),
+        seconds=round(sum(len(clip.crops) for clip in mouths) / 25),
+    )
     save_weights(out, network, about)
     return about
 

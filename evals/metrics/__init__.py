@@ -4,6 +4,7 @@ from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.per_world import PER_WORLD
+from evals.metrics.pointer import POINTER
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
@@ -16,6 +17,7 @@ from evals.set_metric import SetMetric
 METRICS: tuple[Metric, ...] = (
     *TEXT_METRICS,
     *PER_WORLD,
+    *POINTER,
     *SYNC,
     *SYNC_WORLD,
     *IDENTITY,

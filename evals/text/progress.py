@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 
 PHONES = (
     "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH",
@@ -31,6 +31,8 @@ JUMP = -10.0
 """Of going on elsewhere in the transcript."""
 FILLER = -2.5
 """Of a frame of other speech while the path waits."""
+SHORTEST_LEAP = 8
+"""Fewer phonemes in a row beyond a skip, from which speech comes back, are a misreading."""
 LONGEST_LEAD_FRAMES = 4
 """A phoneme begins at most this long before the frame where it is emitted."""
 
@@ -55,8 +57,10 @@ def spoken_progress(
 ) -> Float64[np.ndarray, " T"]:
     """Says how many of a transcript's phonemes have been begun at each frame.
 
-    What is skipped counts as passed, what is repeated is not counted again; see `spoken_path` for
-    where speech goes back.
+    This is a place in the text: what is skipped counts as passed, what is repeated is not counted
+    again (see `spoken_path` for where speech goes back). A leap ahead of a few phonemes counts
+    only if the path does not come back from it, for in a long text something far ahead sounds
+    like any mumbled word, and a count that never falls would stay there.
 
     Args:
         log_probs: Of the recogniser `align_world`, 50 frames a second.
@@ -69,10 +73,27 @@ def spoken_progress(
         ValueError: If a phoneme is not in `PHONES`.
     """
     path = spoken_path(log_probs, phonemes)
+    is_kept = ~_misread(path.index)
     begun = np.zeros(len(log_probs))
-    for frame, index in zip(onset_frames(path.frame), path.index, strict=True):
+    for frame, index in zip(onset_frames(path.frame)[is_kept], path.index[is_kept], strict=True):
         begun[frame] = max(begun[frame], index + 1)
     return np.maximum.accumulate(begun) if len(begun) else begun
+
+
+def _misread(index: Int64[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    """Marks short leaps ahead of all before, behind whose start the path goes on later."""
+    marked = np.zeros(len(index), bool)
+    cuts = np.flatnonzero(np.diff(index) != 1) + 1
+    lowest_after = np.minimum.accumulate(index[::-1])[::-1]
+    reached = -1
+    for start, stop in pairwise([0, *cuts.tolist(), len(index)]):
+        is_short = stop - start < SHORTEST_LEAP
+        comes_back = stop < len(index) and lowest_after[stop] <= index[start]
+        if start < stop and index[start] > reached + 1 and is_short and comes_back:
+            marked[start:stop] = True
+        elif start < stop:
+            reached = max(reached, int(index[stop - 1]))
+    return marked
 
 
 def onset_frames(emitted: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
@@ -188,6 +209,23 @@ def _emissions(
     )
 
 
+def at_times(
+    progress: Float[np.ndarray, " T"], times_s: Float[np.ndarray, " V"]
+) -> Float64[np.ndarray, " V"]:
+    """Reads progress at moments of the recording.
+
+    Args:
+        progress: From `spoken_progress`.
+        times_s: Seconds from its start; beyond its end is its end.
+
+    Returns:
+        Phonemes begun by then.
+    """
+    frames = np.floor((times_s - FIRST_FRAME_S) * FRAMES_PER_S + 0.5).astype(int) - 1
+    padded = np.concatenate([[0.0], progress])
+    return padded[np.clip(frames + 1, 0, len(progress))]
+
+
 def at_video_frames(
     progress: Float[np.ndarray, " T"], *, num_frames: int, fps: float
 ) -> Float64[np.ndarray, " V"]:
@@ -201,7 +239,4 @@ def at_video_frames(
     Returns:
         Phonemes begun by the end of each frame.
     """
-    ends_s = (np.arange(num_frames) + 1) / fps
-    frames = np.floor((ends_s - FIRST_FRAME_S) * FRAMES_PER_S + 0.5).astype(int) - 1
-    padded = np.concatenate([[0.0], progress])
-    return padded[np.clip(frames + 1, 0, len(progress))]
+    return at_times(progress, (np.arange(num_frames) + 1) / fps)

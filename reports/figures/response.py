@@ -23,6 +23,7 @@ _DELTA = "\N{GREEK CAPITAL LETTER DELTA}"
 MAX_EFFECT = 3.0
 """Where the colours of the matrix end, in standard deviations of the clean clips."""
 FLOOR_COLOUR, _UNTOUCHED = "#dbe7ee", "#f1f1f1"
+_INK, _STRONG = "#111111", "#7f3b08"  # of marks, and of the colours on which they are white
 _MOVED, _LEFT, _FREE = COLOURS[0], BAD, "#6b6b6b"
 
 
@@ -118,7 +119,7 @@ def plot_selectivity(
 
     Returns:
         The axis: a dot where the metric must react and does, a ring where it must and does not, a
-        cross where it must not and does.
+        cross where it must not and does; white where black could not be seen.
     """
     ax = ax if ax is not None else plt.subplots()[1]
     faults, metrics = calibration.faults, ordered_metrics(calibration)
@@ -140,10 +141,12 @@ def plot_selectivity(
     bar.set_label("effect at the middle dose [clean sd; sets: floors]", fontsize=6.5)
     bar.ax.tick_params(labelsize=6.5, length=2)
     bar.outline.set_linewidth(0.4)
+    legend = _matrix_legend()
     below = offset_copy(ax.transAxes, fig=ax.get_figure(root=True), x=-108, y=-16, units="points")
     ax.legend(
-        handles=_matrix_legend(), loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below,
-        ncols=2, handletextpad=0.4, columnspacing=1.2, borderaxespad=0, fontsize=6.5,
+        list(legend.values()), list(legend), loc="upper left", bbox_to_anchor=(0, 0),
+        bbox_transform=below, ncols=2, handletextpad=0.4, columnspacing=1.2, borderaxespad=0,
+        fontsize=6.5,
     )  # fmt: skip
     return ax
 
@@ -154,7 +157,7 @@ def _square(column: int, row: int, colour: str) -> Patch:
 
 def _verdict_mark(ax: Axes, column: int, row: int, response: Response) -> None:
     strong = abs(response.middle.effect) > 0.6 * MAX_EFFECT
-    ink = "white" if strong else "#111111"
+    ink = "white" if strong else _INK
     styles: dict[str, dict[str, Any]] = {
         "detected": {"marker": "o", "mfc": ink, "mec": ink},
         "missed": {"marker": "o", "mfc": "none", "mec": ink},
@@ -214,18 +217,21 @@ def short_unit(fault: str) -> str:
     return unit
 
 
-def _matrix_legend() -> list[Line2D | Patch]:
-    def mark(marker: str, face: str, label: str) -> Line2D:
-        return Line2D(
-            [], [], ls="none", marker=marker, ms=4.5, mfc=face, mec="#111111", label=label
-        )
+def _matrix_legend() -> dict[str, Any]:
+    """Label -> what stands before it."""
 
-    return [
-        mark("o", "#111111", "must react, does"),
-        mark("o", "none", "must react, does not"),
-        mark("x", "#111111", "must not react, does"),
-        Patch(color=_UNTOUCHED, label="its track is not touched"),
-    ]
+    def mark(marker: str, face: str, ink: str = _INK) -> Line2D:
+        return Line2D([], [], ls="none", marker=marker, ms=4.5, mfc=face, mec=ink)
+
+    return {
+        "must react, does": mark("o", _INK),
+        "must react, does not": mark("o", "none"),
+        "must not react, does": mark("x", _INK),
+        "its track is not touched": Patch(color=_UNTOUCHED),
+        "white mark: the same, on a strong colour": (
+            Patch(color=_STRONG), mark("o", "white", "white"),
+        ),
+    }  # fmt: skip
 
 
 def ordered_metrics(calibration: Calibration) -> list[tuple[str, str]]:

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+
+from streamchar_ref.world import MB_PER_HOUR
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -18,11 +20,12 @@ def main() -> None:
 def build(
     hours: Annotated[float, typer.Option(help="Speech at least; five minutes are the grain.")],
     out: Annotated[Path, typer.Option(help="Folder; a build that was stopped there goes on.")],
-    max_mb: Annotated[float, typer.Option(help="Room for it; an hour takes about 29 MB.")],
+    max_mb: Annotated[float, typer.Option(help=f"Room; an hour takes about {MB_PER_HOUR} MB.")],
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of texts, voices, rates and rooms.")] = 0,
     style: Annotated[str, typer.Option(help="painted (Piper) or flat (eSpeak NG).")] = "painted",
     texts: Annotated[Path | None, typer.Option(help="Your own text, one utterance a line.")] = None,
+    rooms: Annotated[float, typer.Option(min=0, max=1, help="Share with echo and noise.")] = 0.5,
 ) -> None:
     """Build a corpus of speech with exact phoneme and word times.
 
@@ -43,15 +46,14 @@ def build(
             raise CorpusError(f"{texts} holds no text")
         corpus = build_corpus(
             out,
-            CorpusPlan(seed=seed, style=style, texts=own),
+            CorpusPlan(seed=seed, style=style, texts=own, rooms=rooms),
             hours=hours,
             max_mb=max_mb,
             jobs=jobs or cores or 1,
             progress=report,
         )
     except (CorpusError, EngineMissing, WeightsMissing, OSError, UnicodeDecodeError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(code=2) from error
+        _refuse(str(error), error)
     megabytes = sum(path.stat().st_size for path in out.glob("*")) / 1e6
     typer.echo(
         f"{out}: {len(corpus)} utterances, {corpus.duration_s / 3600:.2f} hours, {megabytes:.1f} MB"
@@ -76,9 +78,13 @@ def sheet(
     from streamchar_ref.world.sheet import contact_sheet
 
     _check_style(style)
+    _check_out(out, ".jpg", ".jpeg", ".png")
     numbers = range(first, first + identities)
     picture = contact_sheet(numbers, size=size, style=style, references=references)
-    Image.fromarray(picture).save(out, quality=90)
+    try:
+        Image.fromarray(picture).save(out, quality=90)
+    except OSError as error:
+        _refuse(str(error), error)
     typer.echo(f"{out}: {identities} characters")
 
 
@@ -96,18 +102,19 @@ def clip(
 
     Example: streamchar world clip --text "Good morning." --identity 7 --out hello.mp4
     """
+    from streamchar_ref.media import MediaError
     from streamchar_ref.media.encode import write_mp4
     from streamchar_ref.weights import WeightsMissing
     from streamchar_ref.world.clips import make_clip
     from streamchar_ref.world.take import EngineMissing
 
     _check_style(style)
+    _check_out(out, ".mp4")
     try:
         made = make_clip(text, identity=identity, voice=voice, seed=seed, style=style)
-    except (EngineMissing, WeightsMissing, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(code=2) from error
-    write_mp4(out, made.frames(size=size), made.samples, fps=made.fps, sample_rate=16_000)
+        write_mp4(out, made.frames(size=size), made.samples, fps=made.fps, sample_rate=16_000)
+    except (EngineMissing, WeightsMissing, MediaError, ValueError, OSError) as error:
+        _refuse(str(error), error)
     typer.echo(f"{out}: {made.caption} {made.num_frames / made.fps:.1f} s, voice {made.voice}")
 
 
@@ -115,5 +122,19 @@ def _check_style(style: str) -> None:
     from streamchar_ref.world.styles import STYLES
 
     if style not in STYLES:
-        typer.echo(f"error: unknown style {style!r}; known: {', '.join(STYLES)}", err=True)
-        raise typer.Exit(code=2)
+        _refuse(f"unknown style {style!r}; known: {', '.join(STYLES)}")
+
+
+def _check_out(out: Path, *suffixes: str) -> None:
+    """Drawing takes long: what cannot be written is refused before."""
+    if out.suffix.lower() not in suffixes:
+        _refuse(f"--out {out}: the name must end in {' or '.join(suffixes)}")
+    if out.is_dir():
+        _refuse(f"--out {out} is a folder")
+    if not out.parent.is_dir():
+        _refuse(f"--out {out}: there is no folder {out.parent}")
+
+
+def _refuse(why: str, cause: Exception | None = None) -> NoReturn:
+    typer.echo(f"error: {why}", err=True)
+    raise typer.Exit(code=2) from cause

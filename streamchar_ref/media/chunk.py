@@ -21,8 +21,14 @@ class AVChunk:
         index: Position in the stream, from 0.
         frames: RGB frames.
         samples: Mono waveform in [-1, 1].
+        spoken: Phonemes of the transcript begun by the end of the chunk, by the system's own
+            account, counted as `streamchar_ref.text.read_phonemes` counts: its place in the
+            transcript. What it skips counts as passed, what it repeats is not counted again, so
+            that it never falls within a stream; it need not be whole. ``None`` in all chunks of
+            a system that keeps no account.
     """
 
     index: int
     frames: UInt8[np.ndarray, "T H W 3"]
     samples: Float32[np.ndarray, " S"]
+    spoken: float | None = None

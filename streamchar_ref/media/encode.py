@@ -5,7 +5,7 @@ Shape letters: T frames, H and W pixels, S audio samples.
 
 import os
 import wave
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def write_lossless(
 def write_mp4(
     path: Path,
     batches: Iterable[UInt8[np.ndarray, "_T H W 3"]],
-    samples: Float32[np.ndarray, " S"] | None,
+    samples: Float32[np.ndarray, " S"] | Callable[[], Float32[np.ndarray, " S"]] | None,
     *,
     fps: float,
     sample_rate: int,
@@ -67,7 +67,8 @@ def write_mp4(
     Args:
         path: Ends in ``.mp4``; complete or not there at all.
         batches: RGB frames of one size; odd sizes lose their last row or column.
-        samples: Mono waveform; no audio stream if ``None``.
+        samples: Mono waveform, or who gives it once all frames are in, for sound that is made
+            with them; no audio stream if ``None``.
         fps: Frames per second.
         sample_rate: Of ``samples``.
         crf: Constant rate factor, 0 to 51; 18 is hard to tell from the source.
@@ -94,7 +95,7 @@ def write_mp4(
 def _encode_mp4(
     path: Path,
     batches: Iterable[np.ndarray],
-    samples: np.ndarray | None,
+    samples: np.ndarray | Callable[[], np.ndarray] | None,
     fps: float,
     sample_rate: int,
     crf: int,
@@ -120,7 +121,8 @@ def _encode_mp4(
             raise MediaError(f"{path.name}: no frames to write")
         container.mux(video.encode())
         if sound is not None and samples is not None:
-            _encode_sound(container, sound, samples, sample_rate)
+            heard = samples() if callable(samples) else samples
+            _encode_sound(container, sound, heard, sample_rate)
     return count
 
 

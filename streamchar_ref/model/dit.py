@@ -116,7 +116,8 @@ class JointDiT(nn.Module):
         self.to_modulation = nn.Linear(width, 6 * width)
         self.no_condition = nn.Parameter(torch.zeros(config.condition_width))  # for guidance
         self.condition_in = nn.Linear(config.condition_width, width)
-        self.condition_to_video = nn.Linear(4 * config.condition_width, 6 * width)
+        self.condition_by_frame = nn.Linear(4 * config.condition_width, config.condition_width)
+        self.condition_to_video = nn.Linear(config.condition_width, 6 * width)
         self.blocks = nn.ModuleList(
             JointBlock(width, config.num_heads, config.expansion) for _ in range(config.num_blocks)
         )
@@ -167,7 +168,8 @@ class JointDiT(nn.Module):
         """
         level_video = self.sigma_video(sigma_video)[:, None, None]
         level_audio = self.sigma_audio(sigma_audio)[:, None, None]
-        by_frame = self.condition_to_video(self._by_latent_frame(condition))
+        by_frame = self.condition_by_frame(self._by_latent_frame(condition))
+        by_frame = self.condition_to_video(F.silu(by_frame))
         segments = [
             Segment(
                 x=self.video_in(self._patches(video)) + self._role("video"),

@@ -4,6 +4,7 @@ Shape letters: B batch, S samples, F latents, C latent channels.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -25,6 +26,7 @@ class AudioVaeStage(Stage):
         stretches: Draws waveforms of the given number of samples, [B, S].
         num_latents: Length of a stretch.
         mel_weight: Of the mel distance, beside the spectral one.
+        show: Writes samples into a folder.
     """
 
     name = "audio_vae"
@@ -36,15 +38,17 @@ class AudioVaeStage(Stage):
         *,
         num_latents: int = 24,
         mel_weight: float = 2.0,
+        show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.audio_vae = vae
         self._stretches, self._num_latents, self._mel_weight = stretches, num_latents, mel_weight
+        self._show = show
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
         config = self.audio_vae.config
-        true = self._stretches(draw, self._num_latents * config.latent_samples)
+        true = self._drawn(draw, self._num_latents * config.latent_samples)
         latents = noisy(self.audio_vae.encoder(true), config.latent_noise, draw)
         said, _ = self.audio_vae.decoder(latents, None)
         warm = WARM_LATENTS * config.latent_samples
@@ -61,9 +65,17 @@ class AudioVaeStage(Stage):
         found = []
         for step in range(16):
             draw = Draw(step=step, batch=32, seed=7)
-            samples = self._stretches(draw, 64 * self.audio_vae.config.latent_samples)
+            samples = self._drawn(draw, 64 * self.audio_vae.config.latent_samples)
             found.append(self.audio_vae.encoder(samples).flatten(0, 1).float())
         self.audio_vae.whitening.measure(torch.cat(found))
+
+    def picture(self, folder: Path) -> None:
+        """Writes samples, if it was told how."""
+        if self._show:
+            self._show(folder)
+
+    def _drawn(self, draw: Draw, num_samples: int) -> Float[Tensor, "B S"]:
+        return self._stretches(draw, num_samples).to(self.audio_vae.whitening.mean.device)
 
 
 def noisy(

@@ -3,7 +3,6 @@
 Shape letters: T frames, S samples, H and W pixels, R reference pictures.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,9 @@ from streamchar_ref.world.render import portrait
 from streamchar_ref.world.speech import Speech
 from streamchar_ref.world.voices import VOICES
 
-TRAINING_IDENTITIES = 9_000
-"""Characters below this number are for training; the suites' are above 10,000."""
+TRAINING_IDENTITIES = range(8_500)
+HELD_OUT_IDENTITIES = range(8_500, 9_000)
+"""For looking at a stage while it is trained; judges are held out above, suites from 10,000."""
 NUM_REFERENCES = 3
 REFERENCE_SIZE = 256
 TAIL_S = 2.6
@@ -48,7 +48,16 @@ class DrawnClip:
     references: UInt8[np.ndarray, "R H W 3"]
 
 
-def draw_clip(corpus: Corpus, index: int, *, size: int, fps: int, seed: int) -> DrawnClip:
+def draw_clip(
+    corpus: Corpus,
+    index: int,
+    *,
+    size: int,
+    fps: int,
+    seed: int,
+    identities: range = TRAINING_IDENTITIES,
+    max_frames: int | None = None,
+) -> DrawnClip:
     """Draws utterance ``index`` of a corpus; the same arguments give the same clip.
 
     Args:
@@ -57,13 +66,15 @@ def draw_clip(corpus: Corpus, index: int, *, size: int, fps: int, seed: int) -> 
         size: Width and height in pixels.
         fps: Frames per second.
         seed: Of characters, scenes and movement.
+        identities: Whom to draw from.
+        max_frames: Draw no more than these; with 0 there are no reference pictures either.
 
     Returns:
         The clip, a whole number of video latents long.
     """
     said = corpus[index % len(corpus)]
     rng = np.random.default_rng([seed, index, 0x7C])
-    identity, take = int(rng.integers(TRAINING_IDENTITIES)), int(rng.integers(2**31))
+    identity, take = identities[int(rng.integers(len(identities)))], int(rng.integers(2**31))
     speech = Speech(samples=said.samples, phonemes=said.phonemes, words=said.words)
     frames = int(np.ceil(speech.length_s * fps)) + int(TAIL_S * fps * rng.random())
     tail = -(-frames // TEMPORAL_STRIDE) * TEMPORAL_STRIDE - int(np.ceil(speech.length_s * fps))
@@ -78,15 +89,17 @@ def draw_clip(corpus: Corpus, index: int, *, size: int, fps: int, seed: int) -> 
         style="painted",
         scene=own_scene(identity, take),
     )
-    drawn = np.concatenate(list(clip.frames(size=size)))
-    seeds = rng.integers(2**31, size=NUM_REFERENCES)
+    drawn = _first_frames(clip, size, clip.num_frames if max_frames is None else max_frames)
+    seeds = rng.integers(2**31, size=NUM_REFERENCES if max_frames != 0 else 0)
     pictures = [portrait(clip.character, size=REFERENCE_SIZE, seed=int(s)) for s in seeds]
     return DrawnClip(
         clip=clip,
         text=read_phonemes(said.transcript),
         prompt=prompt_of(clip.caption, said.voice),
         frames=drawn,
-        references=np.stack([_as_model_sees(picture, size) for picture in pictures]),
+        references=np.array(
+            [_as_model_sees(picture, size) for picture in pictures], np.uint8
+        ).reshape(-1, size, size, 3),
     )
 
 
@@ -110,12 +123,17 @@ def prompt_of(caption: str, voice: str) -> str:
 
 
 @torch.inference_mode()
-def encode_clip(drawn: DrawnClip, video_vae: VideoVae, audio_vae: AudioVae) -> LatentClip:
-    """Turns a clip into latents with all labels."""
+def encode_clip(drawn: DrawnClip, video_vae: VideoVae | None, audio_vae: AudioVae) -> LatentClip:
+    """Turns a clip into latents with all labels; without a video VAE, into those of its sound."""
     clip, latent_s = drawn.clip, audio_vae.config.latent_samples / audio_vae.config.sample_rate
-    video = video_vae.encode(to_tensor(drawn.frames)[None])[0]
     audio = audio_vae.encode(torch.from_numpy(clip.samples)[None])[0]
-    references = to_tensor(drawn.references)
+    video, reference = (
+        torch.zeros(clip.num_frames // TEMPORAL_STRIDE, 1, 1, 1),
+        torch.zeros(1, 1, 1, 1),
+    )
+    if video_vae is not None:
+        video = video_vae.encode(to_tensor(drawn.frames)[None])[0]
+        reference = video_vae.encode_picture(to_tensor(drawn.references))[:, 0]
     timing = timing_of(clip.phonemes, num_latents=len(audio), latent_s=latent_s)
     middle = (np.arange(len(audio)) + 0.5) * latent_s * clip.fps - 0.5
     return LatentClip(
@@ -128,7 +146,7 @@ def encode_clip(drawn: DrawnClip, video_vae: VideoVae, audio_vae: AudioVae) -> L
         gap=np.interp(middle, np.arange(len(clip.motion)), clip.motion.gap).astype(np.float32),
         video=video.numpy().astype(np.float16),
         audio=audio.numpy().astype(np.float16),
-        reference=video_vae.encode_picture(references)[:, 0].numpy().astype(np.float16),
+        reference=reference.numpy().astype(np.float16),
     )
 
 
@@ -137,12 +155,13 @@ def to_tensor(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[torch.Tensor, "T 
     return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def drawn_clips(
-    corpus: Corpus, numbers: range, *, size: int, fps: int, seed: int
-) -> Iterator[DrawnClip]:
-    """Draws clips one after the other."""
-    for index in numbers:
-        yield draw_clip(corpus, index, size=size, fps=fps, seed=seed)
+def _first_frames(clip: Clip, size: int, count: int) -> UInt8[np.ndarray, "T H W 3"]:
+    drawn: list[np.ndarray] = [np.zeros((0, size, size, 3), np.uint8)]
+    for batch in clip.frames(size=size) if count else ():
+        drawn.append(batch)
+        if sum(map(len, drawn)) >= count:
+            break
+    return np.concatenate(drawn)[:count]
 
 
 def _as_model_sees(picture: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -4,6 +4,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels, D width.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -59,17 +60,23 @@ class SpeechStage(Stage):
         orchestrator: Network.
         windows: Draws a batch.
         audio_channels: Ca.
+        show: Writes samples of flow head and orchestrator into a folder.
     """
 
     name = "orchestrator"
 
     def __init__(
-        self, orchestrator: Orchestrator, windows: Callable[[Draw], Window], *, audio_channels: int
+        self,
+        orchestrator: Orchestrator,
+        windows: Callable[[Draw], Window],
+        *,
+        audio_channels: int,
+        show: Callable[[Path, FlowHead], None] | None = None,
     ) -> None:
         super().__init__()
         self.orchestrator = orchestrator
         self.flow_head = FlowHead(orchestrator.config.width, audio_channels)
-        self._windows = windows
+        self._windows, self._show = windows, show
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
@@ -87,6 +94,11 @@ class SpeechStage(Stage):
     def trained(self) -> dict[str, Tensor]:
         """Returns the orchestrator's weights; the head is not kept."""
         return {n: t for n, t in self.state_dict().items() if n.startswith("orchestrator.")}
+
+    def picture(self, folder: Path) -> None:
+        """Writes samples, if it was told how."""
+        if self._show:
+            self._show(folder, self.flow_head)
 
 
 WEIGHTS = {"alignment": 0.5, "pointer": 1.0, "phones": 0.3, "over": 0.1}

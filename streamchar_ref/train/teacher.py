@@ -4,6 +4,7 @@ Shape letters: B batch, F and A video and audio latents of a chunk, N tokens of 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,7 @@ class TeacherStage(Stage):
         config: Geometry and the sampler's shift.
         windows: Draws a batch.
         num_steps: Over whose first half the aids fade; 0 keeps them.
+        show: Writes samples into a folder.
     """
 
     name = "teacher"
@@ -72,11 +74,13 @@ class TeacherStage(Stage):
         windows: Callable[[Draw], Window],
         *,
         num_steps: int = 0,
+        show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.orchestrator, self.dit = orchestrator, dit
         self.aids = Aids(config.dit.width)
         self._config, self._windows, self._num_steps = config, windows, num_steps
+        self._show = show
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
@@ -104,6 +108,11 @@ class TeacherStage(Stage):
     def trained(self) -> dict[str, Tensor]:
         """Returns the weights of both networks; the aids are not kept."""
         return {n: t for n, t in self.state_dict().items() if not n.startswith("aids.")}
+
+    def picture(self, folder: Path) -> None:
+        """Writes samples, if it was told how."""
+        if self._show:
+            self._show(folder)
 
     def _levels(self, batch: int, generator: torch.Generator, like: Tensor) -> list[Tensor]:
         shift = self._config.stream.sigma_shift

@@ -4,6 +4,7 @@ Shape letters: B batch, T frames, H and W pixels.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ class VideoVaeStage(Stage):
         stretches: Draws frames in [-1, 1] of the given number, [B, T, 3, H, W].
         num_latents: Length of a stretch.
         motion_weight: How much more a pixel counts that changes by a tenth of its range.
+        show: Writes samples into a folder.
     """
 
     name = "video_vae"
@@ -34,15 +36,16 @@ class VideoVaeStage(Stage):
         *,
         num_latents: int = 3,
         motion_weight: float = 4.0,
+        show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.video_vae = vae
         self._stretches, self._num_latents = stretches, num_latents
-        self._motion_weight = motion_weight
+        self._motion_weight, self._show = motion_weight, show
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
-        true = self._stretches(draw, self._num_latents * TEMPORAL_STRIDE)
+        true = self._drawn(draw, self._num_latents * TEMPORAL_STRIDE)
         latents = noisy(self.video_vae.encoder(true), self.video_vae.config.latent_noise, draw)
         seen, _ = self.video_vae.decoder(latents, None)
         seen = seen.float()
@@ -58,10 +61,18 @@ class VideoVaeStage(Stage):
         """Measures mean and deviation of the latents."""
         found = []
         for step in range(16):
-            frames = self._stretches(Draw(step=step, batch=32, seed=7), 2 * TEMPORAL_STRIDE)
+            frames = self._drawn(Draw(step=step, batch=32, seed=7), 2 * TEMPORAL_STRIDE)
             latents = self.video_vae.encoder(frames).float()
             found.append(latents.movedim(2, -1).flatten(0, 3))
         self.video_vae.whitening.measure(torch.cat(found))
+
+    def picture(self, folder: Path) -> None:
+        """Writes samples, if it was told how."""
+        if self._show:
+            self._show(folder)
+
+    def _drawn(self, draw: Draw, num_frames: int) -> Float[Tensor, "B T 3 H W"]:
+        return self._stretches(draw, num_frames).to(self.video_vae.whitening.mean.device)
 
 
 def motion_of(frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T 1 H W"]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from streamchar_ref.world import palette
+from streamchar_ref.world.checks import check_whole
 from streamchar_ref.world.palette import Colour
 
 STYLES = (
@@ -127,6 +128,7 @@ class Character:
 
 def draw_character(seed: int) -> Character:
     """Draws the character called ``seed``; the same seed gives the same character."""
+    check_whole(0, seed=seed)
     rng = np.random.default_rng([seed, 0x5C])
     who = _pick(rng, ("woman", "woman", "man", "man", "person"))
     age = float(rng.beta(1.3, 1.9))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
 
+from streamchar_ref.world.checks import check_whole
 from streamchar_ref.world.motion import Motion
 from streamchar_ref.world.scene import Scene, draw_scene, resting
 from streamchar_ref.world.speech import (
@@ -216,12 +217,12 @@ def make_clip(
         The clip.
 
     Raises:
-        ValueError: If there is no such style or voice, or no frame rate.
+        ValueError: If there is no such style or voice, or a number is negative or not whole.
     """
     if style not in STYLES:
         raise ValueError(f"unknown style {style!r}; known: {', '.join(STYLES)}")
-    if fps < 1:
-        raise ValueError(f"fps must be at least 1, not {fps}")
+    check_whole(0, identity=identity, seed=seed, tail_frames=tail_frames)
+    check_whole(1, fps=fps)
     voice = voice or own_voice(identity, style)
     scene = own_scene(identity, seed) if scene is None else scene
     asked = {"rate_wpm": rate_wpm, "room": room}

@@ -1,7 +1,7 @@
 """A folder of packed speech with everything known, for training: how it is laid out and read.
 
 ``corpus.json`` says how it was made, ``index.json`` what is in it, ``shard-00000.npz`` and so on
-hold five minutes of speech each. An hour takes about 28 MB. numpy alone can read it.
+hold five minutes of speech each. An hour takes about `MB_PER_HOUR`. numpy alone can read it.
 
 Shape letters: U utterances in a shard, N phonemes in it, K blocks of sound in it.
 """
@@ -50,25 +50,15 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """Speech out of a corpus.
+class Utterance(Recipe):
+    """Speech out of a corpus, with its recipe.
 
     Attributes:
-        transcript: What is said.
-        voice: One of ``voices.VOICES``.
-        seed: Of the take.
-        rate_wpm: Words a minute.
-        room: Where it is heard; None is nowhere.
         samples: Mono at 16 kHz, as ADPCM left them.
         phonemes: They tile the waveform; times are rounded to a microsecond.
         words: In order.
     """
 
-    transcript: str
-    voice: str
-    seed: int
-    rate_wpm: float
-    room: Room | None
     samples: Float32[np.ndarray, " S"]
     phonemes: tuple[TimedPhoneme, ...]
     words: tuple[TimedWord, ...]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from math import ceil, floor
+from math import ceil, floor, inf
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,14 @@ class CorpusPlan:
         seed: Of texts, voices, rates and rooms.
         style: ``painted`` (voices by Piper) or ``flat`` (by eSpeak NG).
         texts: What to draw from; empty means ``write_script``, without end.
+        rooms: Share of utterances with echo and noise; the others are dry.
         shard_s: Speech in a shard, at least.
     """
 
     seed: int = 0
     style: str = "painted"
     texts: tuple[str, ...] = ()
+    rooms: float = SHARE_OF_ROOMS
     shard_s: float = SHARD_S
 
 
@@ -85,7 +87,8 @@ def build_corpus(
         The corpus.
 
     Raises:
-        CorpusError: If it would not fit, the folder holds another corpus, or no text can be said.
+        CorpusError: If hours or room are not numbers above 0, it would not fit, the folder holds
+            another corpus, or no text can be said.
     """
     num_shards = _num_shards(plan, hours, max_mb)
     _prepare(folder, plan)
@@ -118,8 +121,9 @@ def utterance_texts(text: str) -> tuple[str, ...]:
 def _num_shards(plan: CorpusPlan, hours: float, max_mb: float) -> int:
     if plan.style not in STYLES:
         raise CorpusError(f"style is {' or '.join(STYLES)}, not {plan.style!r}")
-    if not hours > 0:
-        raise CorpusError(f"hours must be above 0, got {hours:g}")
+    for name, number in (("hours", hours), ("max_mb", max_mb)):
+        if not 0 < number < inf:
+            raise CorpusError(f"{name} must be a number above 0, got {number:g}")
     num_shards = ceil(hours * 3600 / plan.shard_s - 1e-9)
     shard_bytes = bytes_per_hour(plan.shard_s) * plan.shard_s / 3600
     fits = floor(max_mb * 1e6 / shard_bytes) * plan.shard_s / 3600
@@ -210,7 +214,7 @@ def _attempt(plan: CorpusPlan, rng: np.random.Generator) -> tuple[Recipe, Speech
     voices = voices_of("piper" if plan.style == "painted" else "espeak")
     voice = voices[int(rng.integers(len(voices)))]
     rate_wpm = round(float(rng.uniform(*RATES_WPM)), 1)
-    room = draw_room(seed) if rng.random() < SHARE_OF_ROOMS else None
+    room = draw_room(seed) if rng.random() < plan.rooms else None
     transcript = ""
     try:
         transcript = _text(plan.texts, text_seed, rng)

@@ -90,9 +90,11 @@ def read_text(text: str) -> tuple[Sentence, ...]:
         Sentences in order, none empty; a longer one than 50 words is cut.
 
     Raises:
-        UnreadableText: If there are no words, or letters of another script.
+        UnreadableText: If it is no text, has no words, or letters of another script.
         WeightsMissing: If the dictionary is not on this machine.
     """
+    if not isinstance(text, str):
+        raise UnreadableText(f"a transcript is text, got {text!r}")
     sentences, words = [], []
     for word, mark in _marked_words(text):
         words.append((word, mark))

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas
+from streamchar_ref.world.drawing import Each, Moving, column, moving
 from streamchar_ref.world.motion import Motion
 
 HEAD_Y = -0.09
@@ -21,8 +21,6 @@ TURN = 0.42  # radians at a yaw of 1
 RADIUS = 0.43  # of the head seen from above
 _NOD_Y = 0.030
 _SLACK = 0.05  # of a box, for roll and for what the surface bends
-
-Each = Float[Tensor, "B 1 1"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,41 +54,15 @@ class Reach:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pose:
-    """One value a frame, see `Motion`; and where the head is.
+class Pose(Moving):
+    """A movement, and where the head is.
 
     Attributes:
-        gap: As in `Motion`.
-        width: As in `Motion`.
-        rounding: As in `Motion`.
-        tuck: As in `Motion`.
-        tongue: As in `Motion`.
-        blink: As in `Motion`.
-        brows: As in `Motion`.
-        gaze: As in `Motion`.
-        yaw: As in `Motion`.
-        pitch: As in `Motion`.
-        roll: As in `Motion`.
-        sway: As in `Motion`.
-        breath: As in `Motion`.
         sin: Sine of the turn to the right.
         cos: Its cosine.
         reach: Of the batch.
     """
 
-    gap: Each
-    width: Each
-    rounding: Each
-    tuck: Each
-    tongue: Each
-    blink: Each
-    brows: Each
-    gaze: Each
-    yaw: Each
-    pitch: Each
-    roll: Each
-    sway: Each
-    breath: Each
     sin: Each
     cos: Each
     reach: Reach
@@ -98,13 +70,13 @@ class Pose:
     @classmethod
     def of(cls, motion: Motion, device: torch.device) -> "Pose":
         """Copies a movement to a device."""
-        columns = {name: getattr(motion, name) for name in Motion.__dataclass_fields__}
-        columns["sin"], columns["cos"] = np.sin(TURN * motion.yaw), np.cos(TURN * motion.yaw)
-        values = {
-            name: torch.from_numpy(np.array(column, np.float32)).to(device)[:, None, None]
-            for name, column in columns.items()
-        }
-        return cls(**values, reach=Reach.of(motion))
+        turn = TURN * motion.yaw
+        return cls(
+            **moving(motion, device),
+            sin=column(np.sin(turn), device),
+            cos=column(np.cos(turn), device),
+            reach=Reach.of(motion),
+        )
 
     @property
     def head_x(self) -> Each:

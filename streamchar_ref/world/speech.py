@@ -8,6 +8,7 @@ import soxr
 from jaxtyping import Float32
 
 from streamchar_ref.world import espeak, piper
+from streamchar_ref.world.checks import check_whole
 from streamchar_ref.world.effects import colour
 from streamchar_ref.world.lexicon import read_text
 from streamchar_ref.world.room import Room, place
@@ -93,7 +94,7 @@ def speak(
         The waveform, with the times of all phonemes and words.
 
     Raises:
-        ValueError: If there is no such voice, or the rate is out of reach.
+        ValueError: If there is no such voice or seed, or the rate is out of reach.
         UnreadableText: If the transcript has nothing that can be said.
         EngineMissing: If the voice's engine is not installed.
         WeightsMissing: If the voice or the dictionary is not on this machine.
@@ -103,6 +104,7 @@ def speak(
     if rate_wpm is not None and not MIN_RATE_WPM <= rate_wpm <= MAX_RATE_WPM:
         limits = f"{MIN_RATE_WPM:g} to {MAX_RATE_WPM:g}"
         raise ValueError(f"rate_wpm must be {limits} words a minute, got {rate_wpm:g}")
+    check_whole(0, seed=seed)
     rng = np.random.default_rng(seed)
     sentences = read_text(transcript)
     engine = piper.say if VOICES[voice].engine == "piper" else espeak.say

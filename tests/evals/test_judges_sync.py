@@ -274,6 +274,7 @@ def test_time_that_is_up_ends_training_with_a_falling_rate() -> None:
     rates = [optimizer.param_groups[0]["lr"] for _ in schedule.steps(optimizer)]
     assert 80 < len(rates) < 110
     assert not schedule.is_complete
+    assert schedule.account("toy", [], is_prepared=True, digits=2)["loss"] is None
     assert rates[5] == 1.0
     assert rates[-1] < 0.1
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from evals.extractors.align_world import greedy
 from evals.text.progress import (
     PHONES,
+    at_times,
     at_video_frames,
     onset_frames,
     spoken_path,
@@ -44,6 +45,31 @@ def test_progress_passes_over_what_is_skipped() -> None:
     assert progress[29] == 11
     assert progress[-1] == len(TEXT)
     assert spoken_path(emitted(said), TEXT).num_jumps == 1
+
+
+LONG = [PHONES[i] for i in np.random.default_rng(0).permutation(np.repeat(np.arange(39), 4))]
+"""156 phonemes."""
+
+
+def test_a_misreading_far_ahead_from_which_speech_comes_back_does_not_count() -> None:
+    said = [*LONG[:20], *LONG[120:125], *LONG[24:60]]
+    path = spoken_path(emitted(said), LONG)
+    assert set(range(120, 125)) <= set(path.index.tolist())
+    progress = spoken_progress(emitted(said), LONG)
+    assert (progress[99:123] == 20).all()
+    assert progress[-1] == 60
+
+
+def test_a_leap_from_which_speech_does_not_come_back_counts_however_short_the_rest() -> None:
+    progress = spoken_progress(emitted([*LONG[:20], *LONG[150:]]), LONG)
+    assert progress[-1] == len(LONG)
+
+
+def test_what_is_said_too_early_at_length_counts() -> None:
+    said = [*LONG[:20], *LONG[60:90], *LONG[20:60]]
+    progress = spoken_progress(emitted(said), LONG)
+    assert progress[48 * 5] == pytest.approx(89, abs=1)
+    assert progress[-1] == 90
 
 
 def test_progress_waits_while_something_is_repeated() -> None:
@@ -97,6 +123,12 @@ def test_progress_of_nothing_is_nothing() -> None:
 
 def test_onsets_lie_between_emissions_and_never_far_ahead() -> None:
     assert onset_frames(np.array([3, 9, 40, 42])).tolist() == [0, 6, 36, 41]
+
+
+def test_progress_is_read_at_any_moment_and_stands_beyond_the_end() -> None:
+    begun = np.arange(1.0, 6.0)  # at 5, 25, 45, 65, 85 ms
+    moments = np.array([0.0, 0.04, 0.08, 0.1, 7.0])
+    assert at_times(begun, moments).tolist() == [0.0, 2.0, 4.0, 5.0, 5.0]
 
 
 def test_progress_is_read_at_the_end_of_each_video_frame() -> None:

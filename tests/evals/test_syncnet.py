@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals import extractors
-from evals.extractors import pinned
+from evals.extractors import pinned, track_sync
 from evals.extractors import syncnet as syncnet_extractor
 from evals.extractors.face_crop import (
     PAD_VALUE,
@@ -270,7 +270,8 @@ def serve(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch, batch: int) -> No
     def decoded(path: Path, *, fps: float) -> Iterator[np.ndarray]:
         yield from (frames[at : at + batch] for at in range(0, len(frames), batch))
 
-    monkeypatch.setattr(syncnet_extractor, "decoded_frames", decoded)
+    for module in (syncnet_extractor, track_sync):
+        monkeypatch.setattr(module, "decoded_frames", decoded)
 
 
 def extract(

@@ -35,8 +35,8 @@ def calibration() -> Calibration:
     return invented(faults=SOME)
 
 
-def curve(*changes: float, fault: str = "hue_ramp") -> Response:
-    clean = {f"c{i}": Value(value=float(i)) for i in range(4)}
+def curve(*changes: float, fault: str = "hue_ramp", num_clips: int = 6) -> Response:
+    clean = {f"c{i}": Value(value=float(i)) for i in range(num_clips)}
     cells = tuple(
         cell_of(
             clean,
@@ -79,6 +79,18 @@ def test_a_cell_says_the_smallest_dose_or_why_there_is_none() -> None:
     assert cell_text(None) == ""
 
 
+def test_what_was_seen_on_a_few_clips_is_told_with_their_number() -> None:
+    few, enough = curve(0.05, 0.5, 1.0, num_clips=4), curve(0.05, 0.5, 1.0, num_clips=5)
+    assert cell_text(few) == "20, n=4"
+    assert cell_text(enough) == "20"
+    assert cell_text(replace(few, expectation="leaves")) == "REACTS 20, n=4"
+    assert cell_text(replace(few, expectation="free")) == "(20, n=4)"
+    assert cell_text(curve(0.0, 0.0, 0.0, num_clips=4)) == "missed"
+    text = calibration_markdown(replace(invented(faults=("hue_ramp",)), responses=(few, enough)))
+    assert "On fewer than 5 clips: 1 of the 2 reactions that were seen" in text
+    assert "On fewer" not in calibration_markdown(invented(num_clips=12, faults=("noise",)))
+
+
 def test_a_curve_starts_at_the_clean_clip_and_fills_what_is_detected() -> None:
     ax = Figure().subplots()
     plot_response(curve(0.05, 0.5, 1.0), metric_unit="dE76", label="colour drift", ax=ax)
@@ -105,6 +117,9 @@ def test_the_matrix_marks_what_must_and_must_not_react(calibration: Calibration)
     verdicts = [r.verdict for r in calibration.responses]
     wanted = sum(verdict in {"detected", "missed", "violation"} for verdict in verdicts)
     assert len(marks) == wanted
+    legend = ax.get_legend()
+    assert legend is not None
+    assert "white mark" in legend.get_texts()[-1].get_text()
     assert [text.get_text().split(",")[0] for text in ax.get_yticklabels()] == [
         FAULTS[name].label for name in calibration.faults
     ]

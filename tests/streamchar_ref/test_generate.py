@@ -10,6 +10,7 @@ from streamchar_ref.denoise import Denoiser
 from streamchar_ref.generate import stream, to_uint8, to_wave
 from streamchar_ref.media import AVChunk
 from streamchar_ref.memory import StreamMemory, empty_memory
+from streamchar_ref.sampling import PLAIN, Pointer, Sampling, own_pointer
 from streamchar_ref.streamchar import Cast, StreamChar, to_square
 from streamchar_ref.transcript import Known, Transcript
 from tests.streamchar_ref.tiny import random, tiny_model
@@ -42,6 +43,8 @@ def play(
     seed: int = 0,
     seconds: float = 0.0,
     count: int | None = None,
+    sampling: Sampling = PLAIN,
+    pointer: Pointer | None = own_pointer,
 ) -> list[AVChunk]:
     chunks = stream(
         model,
@@ -49,6 +52,8 @@ def play(
         prompt=prompt,
         reference=reference,
         seed=seed,
+        sampling=sampling,
+        pointer=pointer,
         clock=each_s(seconds),
     )
     return list(islice(chunks, count))
@@ -193,7 +198,7 @@ def test_loud_sound_is_cut() -> None:
 def bound(model: StreamChar, memory: StreamMemory, text: str = SECOND) -> Denoiser:
     whole = Known(text=Transcript(text).text, is_whole=True)
     cast = Cast(prompt=random(1, 4, 32), reference=random(1, 1, 4, 4, 4))
-    return Denoiser(model, cast, memory, [whole])
+    return Denoiser(model, cast, memory, [whole], torch.Generator().manual_seed(0))
 
 
 @torch.no_grad()
@@ -217,7 +222,7 @@ def test_a_chunk_does_not_depend_on_its_number() -> None:
     early, late = (
         bound(model, StreamMemory(**{**values, "num_chunks": number})) for number in (1, 1000)
     )
-    latents, sigma = early.noise(torch.Generator().manual_seed(0)), torch.tensor([0.7])
+    latents, sigma = early.noise(), torch.tensor([0.7])
     for one, other in zip(early(latents, sigma), late(latents, sigma), strict=True):
         assert torch.equal(one, other)
 
@@ -259,3 +264,27 @@ def test_all_is_said_only_if_a_third_of_a_second_says_so() -> None:
     plan.is_over[0, -8:] = 1
     plan.is_over[0, :-8] = -1
     assert denoise.progress(random(1, 16, 16))[1].tolist() == [True]
+
+
+def hasty() -> StreamChar:
+    model = talkative()
+    with torch.no_grad():
+        model.orchestrator.pointer.advance.bias.fill_(9.0)
+    return model
+
+
+def test_text_that_stops_arriving_leaves_the_stream_idle_and_then_ends_it() -> None:
+    pieces = [(0.0, FIRST), (3.0, SECOND)]
+    chunks = play(hasty(), pieces, seconds=0.64)
+    first, whole = len(Transcript(FIRST).text), len(Transcript(pieces).text)
+    spoken = [chunk.spoken for chunk in chunks]
+    assert spoken[:4] == [first] * 4, "idle: all that is known is said"
+    assert spoken[4:] == [whole] * (len(chunks) - 4)
+    assert len(chunks) == math.ceil(Transcript(pieces).longest_s / 0.64)
+
+
+def test_a_quick_model_waits_for_text_and_does_not_fill_the_time_with_silence() -> None:
+    chunks = play(hasty(), [(0.0, FIRST), (3.0, SECOND)], seconds=0.05)
+    first = len(Transcript(FIRST).text)
+    waiting = sum(chunk.spoken == first for chunk in chunks)
+    assert waiting <= math.ceil(3.0 / 0.64) + 1, "one chunk ahead of the viewer, no more"

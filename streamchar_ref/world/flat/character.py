@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamchar_ref.world.checks import check_whole
 from streamchar_ref.world.flat.palette import Palette, draw_palette
 
 EYES = ("oval", "ring", "almond", "sleepy", "dot")
@@ -191,6 +192,7 @@ class FlatCharacter:
 
 def draw_character(seed: int) -> FlatCharacter:
     """Draws the flat character called ``seed``; the same seed gives the same character."""
+    check_whole(0, seed=seed)
     rng = np.random.default_rng([seed, 0xF1A])
     medium, palette = draw_palette(rng)
     width, height = float(rng.uniform(0.30, 0.385)), float(rng.uniform(0.375, 0.46))

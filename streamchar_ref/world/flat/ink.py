@@ -5,61 +5,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas, Plane, shade
+from streamchar_ref.world.drawing import Each, Moving, moving
 from streamchar_ref.world.flat.character import FlatCharacter, Pen
 from streamchar_ref.world.motion import Motion
 
-Each = Float[Tensor, "B 1 1"]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Rig:
-    """A flat character with its movement on a device, one value a frame; see `Motion`.
+class Rig(Moving):
+    """A flat character and its movement.
 
     Attributes:
         who: The character.
-        gap: As in `Motion`.
-        width: As in `Motion`.
-        rounding: As in `Motion`.
-        tuck: As in `Motion`.
-        tongue: As in `Motion`.
-        blink: As in `Motion`.
-        brows: As in `Motion`.
-        gaze: As in `Motion`.
-        yaw: As in `Motion`.
-        pitch: As in `Motion`.
-        roll: As in `Motion`.
-        sway: As in `Motion`.
-        breath: As in `Motion`.
     """
 
     who: FlatCharacter
-    gap: Each
-    width: Each
-    rounding: Each
-    tuck: Each
-    tongue: Each
-    blink: Each
-    brows: Each
-    gaze: Each
-    yaw: Each
-    pitch: Each
-    roll: Each
-    sway: Each
-    breath: Each
 
     @classmethod
     def of(cls, who: FlatCharacter, motion: Motion, device: torch.device) -> "Rig":
         """Copies a movement to a device."""
-        names = [name for name in cls.__dataclass_fields__ if name != "who"]
-        values = {
-            name: torch.from_numpy(getattr(motion, name).copy()).to(device)[:, None, None]
-            for name in names
-        }
-        return cls(who=who, **values)
+        return cls(who=who, **moving(motion, device))
 
     @property
     def drop(self) -> Each:

@@ -1,3 +1,6 @@
+import inspect
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,8 +35,21 @@ def test_at_24_fps_edges_are_rounded_down_and_whole_samples_refused() -> None:
 def test_bad_style_and_frame_rate_are_named() -> None:
     with pytest.raises(ValueError, match="unknown style 'oil'"):
         make_clip(TEXT, identity=2, style="oil")
-    with pytest.raises(ValueError, match="fps must be at least 1"):
+    with pytest.raises(ValueError, match="fps must be a whole number of at least 1, got 0"):
         make_clip(TEXT, identity=2, fps=0)
+
+
+def test_negative_and_broken_numbers_are_named() -> None:
+    with pytest.raises(ValueError, match="identity must be a whole number of at least 0, got -1"):
+        make_clip(TEXT, identity=-1)
+    with pytest.raises(ValueError, match=r"seed must be .* got -3"):
+        make_clip(TEXT, identity=2, seed=-3)
+    unchecked: Any = inspect.unwrap(make_clip)  # as for users, whose calls nobody checks
+    with pytest.raises(ValueError, match=r"fps must be a whole number .* got 23\.976"):
+        unchecked(TEXT, identity=2, fps=23.976)
+    for style in STYLES.values():
+        with pytest.raises(ValueError, match=r"seed must be .* got -1"):
+            style.draw_character(-1)
 
 
 def test_frames_come_in_pieces_that_make_the_whole() -> None:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,15 @@ def test_too_little_room_is_refused_before_the_build(tmp_path: Path) -> None:
     ):
         build_corpus(tmp_path / "big", CorpusPlan(), hours=10, max_mb=100)
     assert not (tmp_path / "big").exists()
+
+
+@pytest.mark.parametrize("hours", [math.inf, math.nan, 0.0, -1.0])
+def test_hours_and_room_are_numbers_above_nothing(tmp_path: Path, hours: float) -> None:
+    with pytest.raises(CorpusError, match="hours must be a number above 0, got"):
+        build_corpus(tmp_path / "none", PLAN, hours=hours, max_mb=MAX_MB)
+    with pytest.raises(CorpusError, match="max_mb must be a number above 0, got"):
+        build_corpus(tmp_path / "none", PLAN, hours=HOURS, max_mb=hours)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_corpus_takes_no_more_than_foretold(built: Corpus) -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from evals.extractors import EXTRACTORS
+from streamchar_ref.world import drawing
 from streamchar_ref.world import motion as painted
 from streamchar_ref.world.clips import make_clip
 from streamchar_ref.world.flat import motion as flat
-from streamchar_ref.world.flat import render as rendering
 from streamchar_ref.world.flat.character import draw_character
 from streamchar_ref.world.flat.motion import MAX_GAP, SHAPES, VISEMES, move
 from streamchar_ref.world.flat.render import portrait, render
@@ -141,9 +141,9 @@ def test_frames_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> N
     for seed in range(6):
         character, motion = draw_character(seed), move(said("AA", "M", "L"), num_frames=5, seed=1)
         scene = draw_scene(seed)
-        monkeypatch.setattr(rendering, "BATCH_PIXELS", 2**18)
+        monkeypatch.setattr(drawing, "BATCH_PIXELS", 2**18)
         whole = render(character, motion, size=48, scene=scene)
-        monkeypatch.setattr(rendering, "BATCH_PIXELS", 2 * 48**2)
+        monkeypatch.setattr(drawing, "BATCH_PIXELS", 2 * 48**2)
         assert whole.tobytes() == render(character, motion, size=48, scene=scene).tobytes()
         single = [render(character, motion[i : i + 1], size=48, scene=scene) for i in range(5)]
         assert whole.tobytes() == np.concatenate(single).tobytes()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from evals.extractors import EXTRACTORS
-from streamchar_ref.world import render as rendering
+from streamchar_ref.world import drawing
 from streamchar_ref.world.canvas import Canvas, capsule, convex, ellipse, meet, union
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.clips import make_clip
@@ -28,7 +28,7 @@ def test_a_picture_is_rgb_of_the_asked_size_and_not_flat(seed: int) -> None:
 def test_frames_do_not_depend_on_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     character, motion = draw_character(3), move([], num_frames=7, seed=1)
     whole = render(character, motion, size=48)
-    monkeypatch.setattr(rendering, "BATCH_PIXELS", 2 * 48**2)
+    monkeypatch.setattr(drawing, "BATCH_PIXELS", 2 * 48**2)
     assert whole.tobytes() == render(character, motion, size=48).tobytes()
     single = [render(character, motion[i : i + 1], size=48) for i in range(7)]
     assert whole.tobytes() == np.concatenate(single).tobytes()

@@ -1,3 +1,4 @@
+import inspect
 import re
 import sys
 from dataclasses import replace
@@ -203,3 +204,11 @@ def test_bad_arguments_are_named() -> None:
         speak("hello", voice="nobody")
     with pytest.raises(ValueError, match="100 to 220 words a minute, got 20"):
         speak("hello", rate_wpm=20)
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got -1"):
+        speak("hello", seed=-1)
+
+
+def test_what_is_no_text_is_refused_as_such() -> None:
+    unchecked: Any = inspect.unwrap(read_text)  # as for users, whose calls nobody checks
+    with pytest.raises(ValueError, match="a transcript is text, got None"):
+        unchecked(None)

@@ -1,0 +1,164 @@
+"""The reference model as a system under test, and its ablations that need no training."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evals.extractors import SAMPLE_RATE
+from evals.extractors.align_world import AlignWorldExtractor
+from evals.jsonl import InputError
+from evals.system import Prompt
+from evals.text.progress import FRAMES_PER_S, spoken_progress
+from streamchar_ref.checkpoint import Checkpoint, load_checkpoint
+from streamchar_ref.generate import stream
+from streamchar_ref.media import AVChunk
+from streamchar_ref.sampling import Heard, Pointer, Sampling, fixed_rate, own_pointer
+from streamchar_ref.shipped import shipped_checkpoint
+from streamchar_ref.text import FIRST_PHONE, PHONES
+from streamchar_ref.train.clips import prompt_of
+from streamchar_ref.transcript import Transcript
+
+WORLD_RATE = 11.2
+"""Phonemes a second of the world's voices, pauses included: the mean of the suites' dev twins."""
+POINTERS = ("own", "fixed_rate", "none", "oracle")
+
+
+class StreamCharRef:
+    """Streams a checkpoint of `streamchar_ref`.
+
+    Args:
+        checkpoint: Folder; by default the one that comes with the package.
+        preset: Refuse a checkpoint of any other.
+        context: What a chunk may look back at: ``full``, ``no_sink`` or ``motion_only``, see
+            `streamchar_ref.sampling.Sampling`.
+        pointer: What moves the transcript window. ``own`` is the model's; ``fixed_rate`` moves
+            on evenly, as the paper's model without progress-aware pointer does; ``none`` leaves
+            the window at the beginning, so that of a long text the end is never read; ``oracle``
+            hears by the judge `align_world` how far the speech has got.
+        phonemes_per_s: Of the fixed rate.
+        num_steps: Of the sampler; 0 takes the checkpoint's.
+        guidance: Classifier-free guidance on the audio condition; 1 is off.
+        motion_sigma: Noise level put on the motion latents.
+        precision: ``float32`` or ``bfloat16``.
+        device: As torch names it.
+        label: Row label in tables; by default made from what differs from the defaults.
+
+    Raises:
+        InputError: If the checkpoint cannot be used or a setting lies outside its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoint: str = "",
+        preset: str = "",
+        context: str = "full",
+        pointer: str = "own",
+        phonemes_per_s: float = WORLD_RATE,
+        num_steps: int = 0,
+        guidance: float = 1.0,
+        motion_sigma: float = 0.0,
+        precision: str = "float32",
+        device: str = "cpu",
+        label: str = "",
+    ) -> None:
+        chosen: dict[str, Any] = {
+            "num_steps": num_steps,
+            "guidance": float(guidance),
+            "motion_sigma": float(motion_sigma),
+            "context": context,
+            "precision": precision,
+        }
+        try:
+            self._sampling = Sampling(**chosen)
+            self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
+            found = load_checkpoint(
+                Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
+            )
+            self._model = found.model().to(device)
+        except (ValueError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+            raise InputError(str(error)) from error
+        self.name = label or _label(chosen, pointer, float(phonemes_per_s))
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise InputError(f"label {label!r} is not lower case with underscores")
+        self.fps = found.config.stream.fps
+        self.sample_rate = found.config.audio_vae.sample_rate
+        self.checkpoint = _name_of(found)
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields chunks, with the phonemes said by the pointer's own account."""
+        pieces = [(piece.t_s, piece.text) for piece in prompt.pieces]
+        yield from stream(
+            self._model,
+            Transcript(pieces or prompt.transcript),
+            prompt=prompt_of(prompt.caption, prompt.voice),
+            reference=prompt.reference,
+            seed=seed,
+            sampling=self._sampling,
+            pointer=self._pointer(),
+        )
+
+
+class OraclePointer:
+    """Aligns the sound made so far with the transcript; one for each stream.
+
+    It counts phonemes that have begun, so it is half a phoneme ahead of the model's account in
+    the mean.
+
+    Args:
+        extractor: The recogniser.
+    """
+
+    LONGEST_S = 30
+    """Of sound that is aligned together; then its first half is believed and forgotten."""
+    REACH = 40
+    """Phonemes beyond the last position that are looked for: no chunk says more."""
+
+    def __init__(self, extractor: AlignWorldExtractor) -> None:
+        self._extractor = extractor
+        self._samples = np.zeros(0, np.float32)
+        self._start = 0
+
+    def __call__(self, heard: Heard) -> float:
+        """Returns the phonemes that the chunk has begun."""
+        self._samples = np.concatenate([self._samples, heard.samples])
+        tokens = heard.text.tokens[self._start : int(heard.position) + self.REACH, 0]
+        names = [PHONES[token - FIRST_PHONE] for token in tokens]
+        progress = spoken_progress(self._extractor.log_probs(self._samples), names)
+        position = self._start + (float(progress[-1]) if len(progress) else 0.0)
+        if len(self._samples) > self.LONGEST_S * SAMPLE_RATE:
+            cut = len(progress) // 2
+            self._start += int(progress[cut - 1])
+            self._samples = self._samples[cut * SAMPLE_RATE // FRAMES_PER_S :]
+        return position - heard.position
+
+
+def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], Pointer | None]:
+    """Returns what makes the pointer of a stream."""
+    if name == "oracle":
+        return partial(OraclePointer, AlignWorldExtractor())
+    if name not in POINTERS:
+        raise ValueError(f"pointer is one of {', '.join(POINTERS)}, not {name!r}")
+    known = {"own": own_pointer, "fixed_rate": fixed_rate(phonemes_per_s), "none": None}
+    return lambda: known[name]
+
+
+def _label(chosen: dict[str, Any], pointer: str, phonemes_per_s: float) -> str:
+    parts = ["streamchar_ref"]
+    defaults = Sampling()
+    for name, value in chosen.items():
+        if value != getattr(defaults, name):
+            parts.append(value if isinstance(value, str) else f"{name}_{value:g}")
+    if pointer != "own":
+        parts.append("no_pointer" if pointer == "none" else f"{pointer}_pointer")
+    if pointer == "fixed_rate" and phonemes_per_s != WORLD_RATE:
+        parts.append(f"{phonemes_per_s:g}")
+    return re.sub(r"[^a-z0-9]+", "_", "_".join(parts))
+
+
+def _name_of(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.config.preset} sha256:{checkpoint.digest[:12]}"

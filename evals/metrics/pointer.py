@@ -1,0 +1,108 @@
+"""Does a system know how far into its transcript it has got?"""
+
+import numpy as np
+from jaxtyping import Float
+
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.per_world import reference_phones
+from evals.recording import Recording, Trace
+from evals.text import progress
+
+MAX_LENGTH_GAP_S = 0.5
+"""Chunks whose lengths add up to another time than the sound's say nothing about its moments."""
+MAX_STATES = 2_000_000_000
+"""Frames x states that alignment may keep, a byte each: some 20 minutes of speech."""
+
+
+class PointerError(Metric):
+    """Mean distance of a system's own account of what it has spoken to the judge's, in phonemes.
+
+    Both are places in the transcript: what is skipped counts as passed, what is repeated is not
+    counted again. They are compared where chunks end; the mean over recordings is that over
+    chunks. Systems that keep no account have no pointer error.
+    """
+
+    name = "pointer_error"
+    unit = "phonemes"
+    higher_is_better = False
+    domain = "world"
+
+    def __init__(self) -> None:
+        self.protocol = "pointer_error/align-world@1"
+        self.needs = ("align_world",)
+        self.params = {
+            "reference": "world front end",
+            "ruler": {
+                "floor": progress.FLOOR,
+                "jump": progress.JUMP,
+                "filler": progress.FILLER,
+                "shortest_leap": progress.SHORTEST_LEAP,
+                "longest_lead_frames": progress.LONGEST_LEAD_FRAMES,
+            },
+            "at": "ends of chunks",
+            "average": "micro",
+        }
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Returns the mean absolute error, its tail and sign, and its course chunk by chunk."""
+        trace = _trace(recording)
+        spoken = _account(trace)
+        found = features[self.needs[0]]
+        ends_s = trace.sound_ends_s
+        _check_length(float(ends_s[-1]), float(found["duration_s"][0]))
+        phones = reference_phones(recording.transcript)
+        judged = progress.at_times(_judged(found["log_probs"], phones), ends_s)
+        signed = spoken - judged
+        size = np.abs(signed)
+        starts_s = [0.0, *ends_s[:-1].tolist()]
+        return Score(
+            value=float(size.mean()),
+            weight=float(len(size)),
+            components={
+                "p99": round(float(np.percentile(size, 99)), 4),
+                "max": round(float(size.max()), 4),
+                "mean_signed": round(float(signed.mean()), 4),
+                "n": len(size),
+                "transcript_phonemes": len(phones),
+                "signed": [round(error, 3) for error in signed.tolist()],
+            },
+            windows=tuple(
+                Window(t0_s=t0, t1_s=t1, value=error)
+                for t0, t1, error in zip(starts_s, ends_s.tolist(), size.tolist(), strict=True)
+            ),
+        )
+
+
+def _trace(recording: Recording) -> Trace:
+    if recording.trace is None:
+        reason = recording.trace_error or "the file was not recorded by the harness"
+        raise NotMeasured(f"no chunks: {reason}")
+    if not recording.trace.arrivals:
+        raise NotMeasured("no chunks arrived", "generation_failure")
+    return recording.trace
+
+
+def _account(trace: Trace) -> Float[np.ndarray, " K"]:
+    told = [arrival.spoken for arrival in trace.arrivals if arrival.spoken is not None]
+    if not told:
+        raise NotMeasured("the system does not say what it has spoken")
+    if len(told) < len(trace.arrivals):
+        reason = f"it says for {len(told)} of {len(trace.arrivals)} chunks only what it has spoken"
+        raise NotMeasured(reason, "generation_failure")
+    return np.array(told, np.float64)
+
+
+def _check_length(chunks_s: float, sound_s: float) -> None:
+    if abs(chunks_s - sound_s) > MAX_LENGTH_GAP_S:
+        raise NotMeasured(f"the chunks hold {chunks_s:.2f} s of sound, the file {sound_s:.2f} s")
+
+
+def _judged(
+    log_probs: Float[np.ndarray, "T C"], phones: tuple[str, ...]
+) -> Float[np.ndarray, " T"]:
+    if len(log_probs) * (2 * len(phones) + 1) > MAX_STATES:
+        raise NotMeasured("speech and transcript are too long to be aligned", "unavailable")
+    return progress.spoken_progress(log_probs, phones)
+
+
+POINTER: tuple[Metric, ...] = (PointerError(),)

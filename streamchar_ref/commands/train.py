@@ -1,0 +1,139 @@
+"""Train the reference model, stage by stage or all of it in one go."""
+
+import json
+import os
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from streamchar_ref.train.run import TrainRun
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+class StorageKind(Enum):
+    """How weights are kept in a checkpoint."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+
+
+@app.command()
+def train(
+    stage: Annotated[
+        str, typer.Argument(help="prompt, video_vae, audio_vae, orchestrator, teacher; all; export")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; data and stages are kept there.")],
+    preset: Annotated[str, typer.Option(help="tiny, micro, base; see: streamchar ls presets")] = (
+        "micro"
+    ),
+    max_minutes: Annotated[
+        float, typer.Option(min=0, help="Time limit of training; 0 takes the recipe's.")
+    ] = 0,
+    steps: Annotated[int, typer.Option(min=0, help="0 reckons them from time and speed.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on where the run stopped.")] = False,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Checkpoint with weights to begin from.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="export: folder to write.")] = None,
+    storage: Annotated[StorageKind, typer.Option(help="export: of the weights.")] = (
+        StorageKind.BFLOAT16
+    ),
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Part of the config, such as dit.width=192; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and noise.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes for data; 0 is one a core.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the states as JSON.")] = False,
+) -> None:
+    """Train the reference model, stage by stage or all of it in one go.
+
+    The same command with --resume goes on where a run stopped. With torchrun, several processes
+    share the work. Example: streamchar train all --preset micro --out runs/micro
+    """
+    from streamchar_ref.checkpoint import CheckpointError
+    from streamchar_ref.train.loop import TrainingDiverged
+    from streamchar_ref.train.recipe import STAGES
+    from streamchar_ref.train.run import StageMissing, export
+    from streamchar_ref.weights import WeightsMissing
+    from streamchar_ref.world.corpus import CorpusError
+    from streamchar_ref.world.take import EngineMissing
+
+    if stage not in (*STAGES, "all", "export"):
+        _stop(f"unknown stage {stage!r}; known: {', '.join(STAGES)}, all, export")
+    try:
+        run = _run(out, preset, setting or [], seed, jobs, device, start)
+        names = STAGES if stage == "all" else (stage,) if stage in STAGES else ()
+        told = _train(run, names, max_minutes, steps, resume)
+        if stage in ("all", "export", STAGES[-1]) and all(each["done"] for each in told.values()):
+            export(run, to or out / "checkpoint", storage=storage.value)
+            typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
+    except (
+        CheckpointError,
+        CorpusError,
+        EngineMissing,
+        OSError,
+        StageMissing,
+        TrainingDiverged,
+        ValueError,
+        WeightsMissing,
+    ) as error:
+        _stop(str(error))
+    lines = [f"{name}: step {each['step']} of {each['of']}" for name, each in told.items()]
+    typer.echo(json.dumps(told) if as_json else "\n".join(lines))
+
+
+def _train(
+    run: "TrainRun", names: Sequence[str], max_minutes: float, steps: int, resume: bool
+) -> dict[str, dict[str, Any]]:
+    """Trains stages in order until one is cut; shares the time out as the recipe does."""
+    whole = sum(run.recipe.minutes[name] for name in names)
+    told: dict[str, dict[str, Any]] = {}
+    for name in names:
+        minutes = run.recipe.minutes[name] * (max_minutes / whole if max_minutes else 1)
+        changes = {"num_steps": steps} if steps else None
+        state = run.train(name, minutes=minutes, resume=resume, changes=changes)
+        told[name] = {"step": state.step, "of": state.num_steps, "done": state.is_done}
+        if not state.is_done:
+            break
+    return told
+
+
+def _run(
+    out: Path,
+    preset: str,
+    settings: list[str],
+    seed: int,
+    jobs: int,
+    device: str,
+    start: Path | None,
+) -> "TrainRun":
+    import torch
+
+    from streamchar_ref import config
+    from streamchar_ref.train.recipe import recipe
+    from streamchar_ref.train.run import TrainRun
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return TrainRun(
+        folder=out,
+        config=config.override(config.preset(preset), settings),
+        recipe=recipe(preset),
+        seed=seed,
+        jobs=jobs or cores or 1,
+        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        start=start,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+
+
+def _stop(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code=2)

@@ -1,0 +1,168 @@
+"""Training data of a run: corpus, pools and latents, each made when it is first asked for."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+
+from torch import Tensor
+
+from streamchar_ref.checkpoint import load_checkpoint, part_of, save_checkpoint
+from streamchar_ref.config import Config, to_json
+from streamchar_ref.train.bank import LatentClip, load_bank, save_bank
+from streamchar_ref.train.clips import (
+    HELD_OUT_IDENTITIES,
+    TRAINING_IDENTITIES,
+    draw_clip,
+    encode_clip,
+)
+from streamchar_ref.train.pool import HELD_OUT, SoundPool, VideoPool, each_of, video_pool
+from streamchar_ref.train.recipe import Recipe
+from streamchar_ref.vae.audio import AudioVae
+from streamchar_ref.vae.video import VideoVae
+from streamchar_ref.world.corpus import Corpus, open_corpus
+from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
+
+CLIPS_A_FILE = 48
+VAES = "vaes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What the stages of a run learn from.
+
+    Attributes:
+        folder: Where corpus and latents are kept.
+        config: Of the model.
+        recipe: How much of everything.
+        seed: Of everything.
+        jobs: Processes.
+        progress: Told what is being made.
+    """
+
+    folder: Path
+    config: Config
+    recipe: Recipe
+    seed: int = 0
+    jobs: int = 1
+    progress: Callable[[str], None] = lambda line: None
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Dry speech in the voices of the painted style."""
+        folder = self.folder / "corpus"
+        if (folder / "index.json").is_file():
+            return open_corpus(folder)
+        plan = CorpusPlan(seed=self.seed, rooms=0.0)
+        return build_corpus(
+            folder,
+            plan,
+            hours=self.recipe.hours,
+            max_mb=self.recipe.max_mb,
+            jobs=self.jobs,
+            progress=lambda what, done, total: self.progress(f"{what} {done}/{total}"),
+        )
+
+    @property
+    def training(self) -> range:
+        """Numbers of the utterances for training; the last ones are held out."""
+        return range(len(self.corpus) - min(HELD_OUT, len(self.corpus) // 5))
+
+    @property
+    def held_out(self) -> range:
+        """Numbers of the others."""
+        return range(len(self.training), len(self.corpus))
+
+    def video_pool(self) -> VideoPool:
+        """Draws frames of many characters."""
+        numbers = range(self.recipe.pool_clips)
+        self.progress(f"drawing {len(numbers)} characters")
+        corpus = self.corpus
+        return video_pool(
+            corpus.folder,
+            [self._clip_number(number) for number in numbers],
+            self.config,
+            seed=self.seed,
+            jobs=self.jobs,
+        )
+
+    def sound_pool(self) -> SoundPool:
+        """Reads the sound of the corpus."""
+        return SoundPool(self.corpus, self.training)
+
+    def bank(self, vaes: Mapping[str, Tensor], *, held_out: bool = False) -> list[LatentClip]:
+        """Reads the latents of all clips, made with these VAEs; makes what is missing.
+
+        Args:
+            vaes: Weights by name in `StreamChar`; without a video VAE nothing is drawn.
+            held_out: The utterances and characters that nothing is trained on.
+
+        Returns:
+            The clips.
+        """
+        folder = self.folder / f"bank-{self._digest(vaes)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / VAES).is_dir():
+            save_checkpoint(folder / VAES, vaes, self.config, origin={}, storage="float32")
+        kind, numbers = ("held_out", list(self.held_out)) if held_out else ("clips", self._all)
+        parts = [numbers[at : at + CLIPS_A_FILE] for at in range(0, len(numbers), CLIPS_A_FILE)]
+        paths = [folder / f"{kind}-{number:04d}.npz" for number in range(len(parts))]
+        files = list(zip(paths, parts, strict=True))
+        self._encode(folder, kind, [file for file in files if not file[0].is_file()])
+        return load_bank(paths)
+
+    @property
+    def _all(self) -> list[int]:
+        return [self._clip_number(n) for n in range(self.recipe.passes * len(self.training))]
+
+    def _clip_number(self, number: int) -> int:
+        """Number for `draw_clip`: one utterance after the other, never one that is held out."""
+        again, utterance = divmod(number, len(self.training))
+        return again * len(self.corpus) + utterance
+
+    def _encode(self, folder: Path, kind: str, missing: Sequence[tuple[Path, list[int]]]) -> None:
+        work = partial(
+            _encode_file,
+            self.corpus.folder,
+            folder / VAES,
+            self.seed,
+            HELD_OUT_IDENTITIES if kind == "held_out" else TRAINING_IDENTITIES,
+        )
+        for done, _ in enumerate(each_of(work, missing, jobs=self.jobs), 1):
+            self.progress(f"latents {done}/{len(missing)}")
+
+    def _digest(self, vaes: Mapping[str, Tensor]) -> str:
+        digest = sha256(json.dumps(to_json(self.config)["stream"], sort_keys=True).encode())
+        for name in sorted(vaes):
+            digest.update(name.encode() + vaes[name].detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:8]
+
+
+def _encode_file(
+    corpus_folder: Path, vaes: Path, seed: int, identities: range, file: tuple[Path, list[int]]
+) -> None:
+    path, numbers = file
+    corpus, loaded = open_corpus(corpus_folder), load_checkpoint(vaes)
+    config = loaded.config
+    has_pictures = any(name.startswith("video_vae.") for name in loaded.tensors)
+    video_vae = VideoVae(config.video_vae) if has_pictures else None
+    audio_vae = AudioVae(config.audio_vae)
+    for prefix, vae in (("video_vae.", video_vae), ("audio_vae.", audio_vae)):
+        if vae is not None:
+            vae.load_state_dict(part_of(loaded.tensors, prefix, strip=True))
+    size, fps = config.stream.size, config.stream.fps
+    drawn = (
+        draw_clip(
+            corpus,
+            number,
+            size=size,
+            fps=fps,
+            seed=seed,
+            identities=identities,
+            max_frames=None if has_pictures else 0,
+        )
+        for number in numbers
+    )
+    save_bank(path, [encode_clip(clip, video_vae, audio_vae) for clip in drawn])

@@ -1,0 +1,142 @@
+"""What the VAEs learn from: frames of drawn clips and the sound of a corpus, in memory.
+
+Shape letters: B batch, T frames, S samples, H and W pixels.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from streamchar_ref.config import Config
+from streamchar_ref.train.clips import draw_clip
+from streamchar_ref.train.loop import Draw
+from streamchar_ref.world.corpus import Corpus, open_corpus
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+HELD_OUT = 24
+"""Utterances at the end of a corpus that nothing is trained on."""
+STILL = 0.1
+"""Share of stretches that are a reference picture, which does not move."""
+CLIP_FRAMES = 128
+"""Frames of a clip that a pool keeps: more faces are worth more than longer looks at them."""
+
+
+class VideoPool:
+    """Frames of many characters.
+
+    Args:
+        clips: Frames of each, [T, H, W, 3].
+        stills: Reference pictures of each, [R, H, W, 3].
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[UInt8[np.ndarray, "_ H W 3"]],
+        stills: Sequence[UInt8[np.ndarray, "_ H W 3"]],
+    ) -> None:
+        self.clips, self.stills = list(clips), list(stills)
+
+    def __call__(self, draw: Draw, num_frames: int) -> Float[Tensor, "B T 3 H W"]:
+        """Draws stretches, values in [-1, 1]; the same draw gives the same stretches."""
+        rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x76])
+        frames = np.stack([self._stretch(rng, num_frames) for _ in range(draw.batch)])
+        return torch.from_numpy(frames).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+
+    def _stretch(self, rng: np.random.Generator, num_frames: int) -> UInt8[np.ndarray, "T H W 3"]:
+        index = int(rng.integers(len(self.clips)))
+        if rng.random() < STILL:
+            stills = self.stills[index]
+            return np.repeat(stills[int(rng.integers(len(stills)))][None], num_frames, axis=0)
+        clip = self.clips[index]
+        start = int(rng.integers(len(clip) - num_frames + 1))
+        return clip[start : start + num_frames]
+
+
+class SoundPool:
+    """The sound of utterances.
+
+    Args:
+        corpus: Speech.
+        numbers: Of the utterances.
+    """
+
+    def __init__(self, corpus: Corpus, numbers: Sequence[int]) -> None:
+        self._sounds = [_as_int16(corpus[number].samples) for number in numbers]
+        lengths = np.array([len(sound) for sound in self._sounds])
+        self._shares = lengths / lengths.sum()
+
+    def __call__(self, draw: Draw, num_samples: int) -> Float[Tensor, "B S"]:
+        """Draws stretches; silence follows what is too short."""
+        rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x5D])
+        chosen = rng.choice(len(self._sounds), draw.batch, p=self._shares)
+        stretches = np.zeros((draw.batch, num_samples), np.float32)
+        for row, index in zip(stretches, chosen, strict=True):
+            sound = self._sounds[index]
+            start = int(rng.integers(max(1, len(sound) - num_samples + 1)))
+            found = sound[start : start + num_samples]
+            row[: len(found)] = found / 32_768
+        return torch.from_numpy(stretches)
+
+
+def video_pool(
+    folder: Path, numbers: Sequence[int], config: Config, *, seed: int, jobs: int = 1
+) -> VideoPool:
+    """Draws clips of a corpus and keeps a piece of each.
+
+    Args:
+        folder: Of the corpus.
+        numbers: Of the clips; see `draw_clip`.
+        config: Size and frame rate.
+        seed: Of characters and scenes.
+        jobs: Processes.
+
+    Returns:
+        The pool; the same arguments give the same.
+    """
+    work = partial(_piece, folder, config, seed)
+    pieces = list(each_of(work, numbers, jobs=jobs))
+    return VideoPool([frames for frames, _ in pieces], [stills for _, stills in pieces])
+
+
+def each_of(
+    work: Callable[[ItemT], ResultT], items: Sequence[ItemT], *, jobs: int
+) -> Iterator[ResultT]:
+    """Does some work on every item, in order, in this process or in several of one thread each."""
+    if jobs == 1 or len(items) < 2:
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_one_thread) as pool:
+        yield from pool.map(work, items)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _piece(
+    folder: Path, config: Config, seed: int, number: int
+) -> tuple[UInt8[np.ndarray, "_ H W 3"], UInt8[np.ndarray, "_ H W 3"]]:
+    stream = config.stream
+    drawn = draw_clip(
+        open_corpus(folder),
+        number,
+        size=stream.size,
+        fps=stream.fps,
+        seed=seed,
+        max_frames=CLIP_FRAMES,
+    )
+    return drawn.frames, drawn.references
+
+
+def _as_int16(samples: Float32[np.ndarray, " S"]) -> np.ndarray:
+    return (samples * 32_768).round().clip(-32_768, 32_767).astype(np.int16)

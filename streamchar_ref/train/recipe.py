@@ -1,0 +1,84 @@
+"""How each preset is trained: data, minutes and optimiser of every stage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from streamchar_ref.train.loop import Settings
+
+STAGES = ("prompt", "video_vae", "audio_vae", "orchestrator", "teacher")
+"""In the order of training; see `run.NEEDS` for what builds on what."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One way to train a model.
+
+    Attributes:
+        hours: Of speech in the corpus.
+        max_mb: Room for it on disk.
+        passes: How often each utterance is drawn, with another character each time.
+        pool_clips: Characters whose frames the video VAE learns from.
+        minutes: Of each stage.
+        settings: Of each stage.
+    """
+
+    hours: float
+    max_mb: float
+    passes: int
+    pool_clips: int
+    minutes: Mapping[str, float]
+    settings: Mapping[str, Settings]
+
+
+def recipe(preset: str) -> Recipe:
+    """Returns the recipe of a preset.
+
+    Args:
+        preset: Its name.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: If the preset is not one to be trained.
+    """
+    if preset not in _RECIPES:
+        raise ValueError(f"no recipe for preset {preset!r}; there is one for {', '.join(_RECIPES)}")
+    return _RECIPES[preset]
+
+
+_CPU = {
+    "prompt": Settings(learning_rate=1e-3, batch=64, ema_decay=0.99),
+    "video_vae": Settings(learning_rate=1.5e-3, batch=8, warmup_steps=50, ema_decay=0.998),
+    "audio_vae": Settings(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
+    "orchestrator": Settings(learning_rate=1e-3, batch=32, ema_decay=0.995),
+    "teacher": Settings(learning_rate=1e-3, batch=32, ema_decay=0.998),
+}
+_TINY = Recipe(
+    hours=0.02,
+    max_mb=12,
+    passes=1,
+    pool_clips=4,
+    minutes=dict.fromkeys(STAGES, 0.2),
+    settings={name: replace(each, batch=4, log_every=5) for name, each in _CPU.items()},
+)
+_MICRO = Recipe(
+    hours=3,
+    max_mb=100,
+    passes=1,
+    pool_clips=640,
+    minutes={"prompt": 1.5, "video_vae": 18, "audio_vae": 18, "orchestrator": 25, "teacher": 40},
+    settings=_CPU,
+)
+_BASE = Recipe(
+    hours=3,
+    max_mb=100,
+    passes=4,
+    pool_clips=2_000,
+    minutes={"prompt": 0.5, "video_vae": 3.5, "audio_vae": 3.8, "orchestrator": 7, "teacher": 15},
+    settings={
+        name: replace(each, batch=batch, ema_decay=0.999)
+        for (name, each), batch in zip(_CPU.items(), (256, 64, 64, 512, 256), strict=True)
+    },
+)
+_RECIPES = {"tiny": _TINY, "micro": _MICRO, "paper_faithful": _MICRO, "base": _BASE}

@@ -1,0 +1,169 @@
+"""Trains stages one after the other and keeps what each has learned."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from streamchar_ref import __version__
+from streamchar_ref.checkpoint import (
+    INDEX,
+    Checkpoint,
+    Storage,
+    load_checkpoint,
+    save_checkpoint,
+)
+from streamchar_ref.config import Config
+from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.loop import Settings, fit
+from streamchar_ref.train.parallel import Team
+from streamchar_ref.train.recipe import STAGES, Recipe
+from streamchar_ref.train.stages import make_stage
+from streamchar_ref.train.state import STATE, TrainState
+
+WEIGHTS = "checkpoint"
+NEEDS = {"orchestrator": ("prompt", "audio_vae"), "teacher": STAGES[:-1]}
+
+
+class StageMissing(ValueError):
+    """A stage cannot begin, since one before it has not been trained; says which."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRun:
+    """A folder in which a model is trained.
+
+    Attributes:
+        folder: One subfolder a stage: state, log, samples, checkpoint of what it trained.
+        config: Of the model.
+        recipe: Data and settings.
+        seed: Of weights, data and noise.
+        jobs: Processes that make data.
+        device: Where networks are trained.
+        start: Checkpoint whose weights are there before any stage; ``None`` begins at random.
+        progress: Told lines of the log.
+    """
+
+    folder: Path
+    config: Config
+    recipe: Recipe
+    seed: int = 0
+    jobs: int = 1
+    device: str = "cpu"
+    start: Path | None = None
+    progress: Callable[[str], None] = lambda line: None
+
+    def train(
+        self, stage: str, *, minutes: float, resume: bool, changes: Mapping[str, Any] | None = None
+    ) -> TrainState:
+        """Trains a stage and writes its weights.
+
+        Args:
+            stage: One of `recipe.STAGES`.
+            minutes: Time limit, drawing of data not counted.
+            resume: Go on where it stopped; without it the stage must not have begun.
+            changes: Settings in the place of the recipe's.
+
+        Returns:
+            Its state, which says whether all steps are done.
+
+        Raises:
+            StageMissing: If a stage before it has not been trained.
+            FileExistsError: If it has begun and is not to be resumed.
+        """
+        folder = self.folder / stage
+        if not resume and (folder / STATE).is_file():
+            raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
+        model, known = self.model_before(stage)
+        data = TrainingData(
+            folder=self.folder,
+            config=self.config,
+            recipe=self.recipe,
+            seed=self.seed,
+            jobs=self.jobs,
+            progress=self.progress,
+        )
+        made = make_stage(stage, model, data).to(self.device)
+        settings = replace(self.recipe.settings[stage], seed=self.seed, **changes or {})
+        state = fit(
+            made,
+            settings,
+            folder=folder,
+            max_minutes=minutes,
+            resume=resume,
+            progress=self.progress,
+        )
+        if Team.of_this_process().is_first:
+            if not state.is_done:
+                state.use_average(made)
+                made.finish()
+            origin = known | {stage: self._origin(state, settings, data)}
+            save_checkpoint(
+                folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
+            )
+        return state
+
+    def model_before(self, stage: str) -> tuple[StreamChar, dict[str, Any]]:
+        """Returns a model with the weights of all stages before one, and where they come from."""
+        torch.manual_seed(self.seed)
+        model = StreamChar(self.config)
+        found = self.weights_so_far(STAGES[: STAGES.index(stage)])
+        missing = [name for name in NEEDS.get(stage, ()) if name not in found.origin]
+        if missing:
+            raise StageMissing(
+                f"{stage} needs {', '.join(missing)}, which {self.folder} does not have: train "
+                "that first, or give a checkpoint to start from"
+            )
+        model.load_state_dict(model.state_dict() | found.tensors)
+        return model.to(self.device), found.origin
+
+    def weights_so_far(self, stages: Sequence[str] = STAGES) -> Checkpoint:
+        """Joins the weights of stages; a later one replaces those of an earlier one."""
+        tensors: dict[str, Tensor] = {}
+        origin: dict[str, Any] = {}
+        folders = [self.start] if self.start else []
+        folders += [self.folder / stage / WEIGHTS for stage in stages]
+        for folder in folders:
+            if (folder / INDEX).is_file():
+                found = load_checkpoint(folder, preset=self.config.preset)
+                tensors |= found.tensors
+                origin |= found.origin
+        return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
+
+    def _origin(self, state: TrainState, settings: Settings, data: TrainingData) -> dict[str, Any]:
+        return {
+            "steps": state.step,
+            "of_steps": state.num_steps,
+            "minutes": round(state.seconds / 60, 2),
+            "settings": asdict(settings),
+            "speech_hours": self.recipe.hours,
+            "processes": Team.of_this_process().size,
+            "threads": torch.get_num_threads(),
+            "device": self.device if self.device == "cpu" else torch.cuda.get_device_name(),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "streamchar": __version__,
+        }
+
+
+def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
+    """Writes one whole checkpoint out of what the stages have learned.
+
+    Args:
+        run: With all stages trained.
+        folder: Where to.
+        storage: Of the weights, see `save_checkpoint`.
+
+    Raises:
+        StageMissing: If a stage has not been trained; says which.
+    """
+    found = run.weights_so_far()
+    missing = [name for name in STAGES if name not in found.origin]
+    if missing:
+        raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
+    save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)

@@ -1,0 +1,148 @@
+"""Makes the stages of a run out of its model and its data."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streamchar_ref.checkpoint import part_of
+from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.train.audio_vae import AudioVaeStage
+from streamchar_ref.train.bank import LatentClip
+from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, draw_clip
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.train.prompt import PromptStage
+from streamchar_ref.train.samples import (
+    CLEAN,
+    audio_samples,
+    chunk_samples,
+    speech_samples,
+    video_samples,
+)
+from streamchar_ref.train.speech import FlowHead, SpeechStage
+from streamchar_ref.train.teacher import TeacherStage
+from streamchar_ref.train.video_vae import VideoVaeStage
+from streamchar_ref.train.windows import Spoiling, Window, draw_window
+
+SOUND, BOTH = ("audio_vae.",), ("video_vae.", "audio_vae.")
+_PROMPTS_AT_ONCE = 64
+_SHOWN_CLIPS, _SHOWN_FRAMES, _SHOWN_CHUNKS = 8, 32, 4
+
+
+def make_stage(name: str, model: StreamChar, data: TrainingData) -> Stage:
+    """Makes a stage around the networks of a model that it trains.
+
+    Args:
+        name: One of `recipe.STAGES`.
+        model: All networks; those of earlier stages are trained already.
+        data: What it learns from.
+
+    Returns:
+        The stage.
+    """
+    return _STAGES[name](model, data)
+
+
+def _prompt(model: StreamChar, data: TrainingData) -> Stage:
+    return PromptStage(model.prompt)
+
+
+def _video_vae(model: StreamChar, data: TrainingData) -> Stage:
+    stream = data.config.stream
+
+    def show(folder: Path) -> None:
+        draw = partial(
+            draw_clip,
+            data.corpus,
+            size=stream.size,
+            fps=stream.fps,
+            seed=data.seed,
+            identities=HELD_OUT_IDENTITIES,
+            max_frames=_SHOWN_FRAMES,
+        )
+        video_samples(folder, model.video_vae, [draw(n) for n in data.held_out[:_SHOWN_CLIPS]])
+
+    return VideoVaeStage(model.video_vae, data.video_pool(), num_latents=2, show=show)
+
+
+def _audio_vae(model: StreamChar, data: TrainingData) -> Stage:
+    def show(folder: Path) -> None:
+        audio_samples(folder, model.audio_vae, [data.corpus[n].samples for n in data.held_out])
+
+    return AudioVaeStage(model.audio_vae, data.sound_pool(), show=show)
+
+
+def _orchestrator(model: StreamChar, data: TrainingData) -> Stage:
+    def show(folder: Path, flow_head: FlowHead) -> None:
+        if clips := _clips(model, data, *SOUND, held_out=True):
+            speech_samples(folder, model, _shown(model, clips), flow_head)
+
+    channels = model.config.geometry.audio_channels
+    windows = _windows(model, _clips(model, data, *SOUND), Spoiling())
+    return SpeechStage(model.orchestrator, windows, audio_channels=channels, show=show)
+
+
+def _teacher(model: StreamChar, data: TrainingData) -> Stage:
+    def show(folder: Path) -> None:
+        if clips := _clips(model, data, *BOTH, held_out=True):
+            chunk_samples(folder, model, _shown(model, clips))
+
+    windows = _windows(model, _clips(model, data, *BOTH), Spoiling())
+    return TeacherStage(model.orchestrator, model.dit, model.config, windows, show=show)
+
+
+def _clips(
+    model: StreamChar, data: TrainingData, *vaes: str, held_out: bool = False
+) -> list[LatentClip]:
+    """Reads the latents of all clips that last for a chunk, made with some of the VAEs."""
+    clips = data.bank(part_of(model.state_dict(), *vaes), held_out=held_out)
+    return [clip for clip in clips if len(clip.video) >= model.config.geometry.chunk_latents]
+
+
+def _windows(
+    model: StreamChar, clips: Sequence[LatentClip], spoiling: Spoiling
+) -> Callable[[Draw], Window]:
+    """Draws windows from clips."""
+    prompts = prompt_vectors(model, [clip.prompt for clip in clips])
+
+    def windows(draw: Draw) -> Window:
+        return draw_window(
+            clips,
+            prompts,
+            model.config,
+            spoiling,
+            batch=draw.batch,
+            rng=np.random.default_rng([draw.seed, draw.step, draw.rank, 0x77]),
+            device=model.device,
+        )
+
+    return windows
+
+
+def _shown(model: StreamChar, clips: Sequence[LatentClip]) -> Window:
+    """Draws a few windows to look at, with a perfect past; always the same ones."""
+    return _windows(model, clips, CLEAN)(Draw(step=0, batch=_SHOWN_CHUNKS, seed=0))
+
+
+@torch.no_grad()
+def prompt_vectors(model: StreamChar, texts: list[str]) -> dict[str, Tensor]:
+    """Encodes every text once; the prompt encoder is frozen."""
+    known = sorted(set(texts))
+    vectors: dict[str, Tensor] = {}
+    for at in range(0, len(known), _PROMPTS_AT_ONCE):
+        some = known[at : at + _PROMPTS_AT_ONCE]
+        vectors |= zip(some, model.prompt(some).cpu(), strict=True)
+    return vectors
+
+
+_STAGES: dict[str, Callable[[StreamChar, TrainingData], Stage]] = {
+    "prompt": _prompt,
+    "video_vae": _video_vae,
+    "audio_vae": _audio_vae,
+    "orchestrator": _orchestrator,
+    "teacher": _teacher,
+}

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.ground_truth import GroundTruth
+from baselines.round_trip import VaeRoundTrip
+from evals.jsonl import InputError
+from evals.suites import load_suite
+from evals.system import Prompt, System, installed_systems, problems_with
+from streamchar_ref.checkpoint import save_checkpoint
+from tests.streamchar_ref.tiny import tiny_model
+
+
+@pytest.fixture(scope="module")
+def prompt() -> Prompt:
+    return load_suite("smoke")[0]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Checkpoints as the stages of both VAEs write them, and one with both."""
+    model = tiny_model()
+    prefixes = {"video": "video_vae.", "audio": "audio_vae.", "both": ("video_vae.", "audio_vae.")}
+    found = {}
+    for name, prefix in prefixes.items():
+        own = {key: value for key, value in model.state_dict().items() if key.startswith(prefix)}
+        folder = tmp_path_factory.mktemp("weights") / name
+        save_checkpoint(folder, own, model.config, origin={}, storage="float32")
+        found[name] = str(folder)
+    return found
+
+
+def joined(system: System, prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
+    chunks = list(system.stream(prompt, seed=0))
+    frames = np.concatenate([chunk.frames for chunk in chunks])
+    return frames, np.concatenate([chunk.samples for chunk in chunks])
+
+
+def test_it_keeps_the_contract_and_is_installed(folders: dict[str, str], prompt: Prompt) -> None:
+    assert problems_with(VaeRoundTrip(checkpoint=folders["both"]), prompt) == []
+    assert installed_systems()["vae_round_trip"].load() is VaeRoundTrip
+
+
+@pytest.mark.parametrize("part", ["audio", "video"])
+def test_only_the_part_asked_for_changes_and_only_its_weights_are_needed(
+    folders: dict[str, str], prompt: Prompt, part: str
+) -> None:
+    frames, samples = joined(VaeRoundTrip(checkpoint=folders[part], part=part), prompt)
+    true_frames, true_samples = joined(GroundTruth(size=32), prompt)
+    assert frames.shape == true_frames.shape
+    assert samples.shape == true_samples.shape
+    assert np.array_equal(frames, true_frames) == (part == "audio")
+    assert np.array_equal(samples, true_samples) == (part == "video")
+
+
+def test_both_parts_are_those_of_each_alone(folders: dict[str, str], prompt: Prompt) -> None:
+    frames, samples = joined(VaeRoundTrip(checkpoint=folders["both"]), prompt)
+    video, _ = joined(VaeRoundTrip(checkpoint=folders["video"], part="video"), prompt)
+    _, audio = joined(VaeRoundTrip(checkpoint=folders["audio"], part="audio"), prompt)
+    assert np.array_equal(frames, video)
+    assert np.array_equal(samples, audio)
+
+
+def test_it_keeps_the_account_of_the_truth(folders: dict[str, str], prompt: Prompt) -> None:
+    said = [c.spoken for c in VaeRoundTrip(checkpoint=folders["both"]).stream(prompt, seed=0)]
+    assert said == [c.spoken for c in GroundTruth(size=32).stream(prompt, seed=0)]
+
+
+def test_a_missing_vae_is_named_with_what_to_do(folders: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"no weights of audio_vae \(it has: video_vae\).*part=vid"):
+        VaeRoundTrip(checkpoint=folders["video"])
+    with pytest.raises(InputError, match=r"no weights of video_vae .*part=audio"):
+        VaeRoundTrip(checkpoint=folders["audio"], part="both")
+
+
+def test_what_cannot_be_used_is_refused(tmp_path: Path, folders: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="is no checkpoint"):
+        VaeRoundTrip(checkpoint=str(tmp_path))
+    with pytest.raises(InputError, match="part is one of both, audio, video"):
+        VaeRoundTrip(checkpoint=folders["both"], part="sound")

@@ -1,0 +1,191 @@
+"""The reference model under the harness, with random weights."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from baselines import streamchar_ref
+from baselines.streamchar_ref import OraclePointer, StreamCharRef
+from evals.commands.check import app as check
+from evals.commands.ls import app as ls
+from evals.extractors.align_world import AlignWorldExtractor
+from evals.jsonl import InputError
+from evals.make_system import make_system
+from evals.suites import load_suite
+from evals.system import Prompt, TextPiece, installed_systems, problems_with
+from streamchar_ref.checkpoint import load_checkpoint, save_checkpoint
+from streamchar_ref.config import PRESETS
+from streamchar_ref.sampling import Heard
+from streamchar_ref.text import read_phonemes
+from streamchar_ref.world.clips import make_clip
+from tests.streamchar_ref.test_generate import talkative
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    model = talkative()
+    save_checkpoint(folder, model.state_dict(), model.config, origin={}, storage="int8")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def prompt() -> Prompt:
+    return load_suite("smoke")[0]
+
+
+def short(prompt: Prompt, **changes: object) -> Prompt:
+    values = {**vars(prompt), "transcript": "Oh.", "pieces": (), **changes}
+    return Prompt(**values)  # type: ignore[arg-type]
+
+
+def test_it_keeps_the_contract(checkpoint: str, prompt: Prompt) -> None:
+    system = StreamCharRef(checkpoint=checkpoint, num_steps=1)
+    assert problems_with(system, short(prompt)) == []
+    assert installed_systems()["streamchar_ref"].load() is StreamCharRef
+
+
+def test_the_command_says_so(checkpoint: str) -> None:
+    done = CliRunner().invoke(
+        check, ["streamchar_ref", "--set", f"checkpoint={checkpoint}", "--set", "num_steps=1"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "keeps the contract" in done.stdout
+
+
+def test_weights_are_named_by_their_digest(checkpoint: str) -> None:
+    digest = load_checkpoint(Path(checkpoint)).digest
+    assert StreamCharRef(checkpoint=checkpoint).checkpoint == f"tiny sha256:{digest[:12]}"
+
+
+def test_without_a_checkpoint_it_is_the_shipped_one(
+    checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streamchar_ref, "shipped_checkpoint", lambda: Path(checkpoint))
+    assert StreamCharRef().checkpoint.startswith("tiny ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "streamchar_ref"),
+        ({"context": "motion_only"}, "streamchar_ref_motion_only"),
+        ({"context": "no_sink", "num_steps": 20}, "streamchar_ref_num_steps_20_no_sink"),
+        ({"pointer": "fixed_rate"}, "streamchar_ref_fixed_rate_pointer"),
+        (
+            {"pointer": "fixed_rate", "phonemes_per_s": 9.5},
+            "streamchar_ref_fixed_rate_pointer_9_5",
+        ),
+        ({"pointer": "none"}, "streamchar_ref_no_pointer"),
+        ({"guidance": 2, "motion_sigma": 0.1}, "streamchar_ref_guidance_2_motion_sigma_0_1"),
+        ({"guidance": 2, "label": "mine"}, "mine"),
+    ],
+    ids=str,
+)
+def test_the_row_label_tells_variants_apart(
+    checkpoint: str, settings: dict[str, object], name: str
+) -> None:
+    assert make_system("streamchar_ref", {"checkpoint": checkpoint, **settings}).name == name
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"checkpoint": "nowhere"}, "no checkpoint"),
+        ({"preset": "micro"}, "'tiny', not 'micro'"),
+        ({"context": "none"}, "context is one of full"),
+        ({"pointer": "soft"}, "pointer is one of own"),
+        ({"pointer": "fixed_rate", "phonemes_per_s": 0}, "positive"),
+        ({"num_steps": -2}, "num_steps"),
+        ({"label": "Two words"}, "lower case"),
+        ({"device": "warp"}, "warp"),
+    ],
+    ids=str,
+)
+def test_wrong_settings_are_refused(
+    checkpoint: str, settings: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        make_system("streamchar_ref", {"checkpoint": checkpoint, **settings})
+
+
+def test_it_follows_what_the_prompt_says(checkpoint: str, prompt: Prompt) -> None:
+    system = StreamCharRef(checkpoint=checkpoint, num_steps=1)
+
+    def first(changed: Prompt) -> np.ndarray:
+        return next(iter(system.stream(changed, seed=0))).samples
+
+    plain = first(short(prompt))
+    pieces = (TextPiece(t_s=0.0, text="Oh."),)
+    assert np.array_equal(first(short(prompt, pieces=pieces)), plain)
+    assert not np.array_equal(first(short(prompt, transcript="Ah!")), plain)
+    assert not np.array_equal(first(short(prompt, voice="elsa")), plain)
+    assert not np.array_equal(first(short(prompt, caption="")), plain)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "told"),
+    [("fixed_rate", [6.4, 12.8, 13.0]), ("none", [None, None, None])],
+)
+def test_the_pointer_is_the_one_asked_for(
+    checkpoint: str, prompt: Prompt, pointer: str, told: list[float | None]
+) -> None:
+    system = StreamCharRef(checkpoint=checkpoint, num_steps=1, pointer=pointer, phonemes_per_s=10.0)
+    text = "How are you today?"
+    length = len(read_phonemes(text).tokens)
+    chunks = system.stream(short(prompt, transcript=text), seed=0)
+    spoken = [chunk.spoken for chunk, _ in zip(chunks, told, strict=False)]
+    expected = [None if each is None else min(each, length) for each in told]
+    assert spoken == pytest.approx(expected) if pointer != "none" else spoken == expected
+
+
+Played = Callable[[OraclePointer], tuple[list[float], list[float]]]
+
+
+@pytest.fixture(scope="module")
+def played() -> Played:
+    """A true clip, heard by a pointer as a stream would be: its account and the truth."""
+    text = "The old man walked slowly along the river, and then he turned back to the village."
+    clip = make_clip(text, identity=3, voice="joe")
+    known, size = read_phonemes(text), 20_480
+
+    def play(pointer: OraclePointer) -> tuple[list[float], list[float]]:
+        position, told, truth = 0.0, [], []
+        for start in range(0, len(clip.samples), size):
+            samples = clip.samples[start : start + size]
+            heard = Heard(
+                text=known, position=position, advance=0.0, samples=samples, length_s=1.28
+            )
+            position += max(pointer(heard), 0.0)
+            told.append(position)
+            frame = min((start + size) // 640, clip.num_frames) - 1
+            truth.append(float(clip.phonemes_spoken[frame]))
+        return told, truth
+
+    return play
+
+
+def test_the_oracle_hears_how_far_true_speech_has_got(played: Played) -> None:
+    told, truth = played(OraclePointer(AlignWorldExtractor()))
+    assert np.abs(np.array(told) - truth).max() <= 3
+    assert np.abs(np.array(told) - truth).mean() <= 1.5
+
+
+def test_the_oracle_keeps_its_place_when_it_forgets(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OraclePointer, "LONGEST_S", 3)
+    told, truth = played(OraclePointer(AlignWorldExtractor()))
+    assert np.abs(np.array(told) - truth).max() <= 3
+
+
+def test_presets_are_listed_with_what_they_are_for() -> None:
+    rows = json.loads(CliRunner().invoke(ls, ["presets", "--json"]).stdout)
+    listed = {row["name"]: row["is"] for row in rows}
+    assert set(listed) == set(PRESETS)
+    for name, make in PRESETS.items():
+        assert listed[name] == (make.__doc__ or "").split("\n")[0]

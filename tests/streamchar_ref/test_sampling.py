@@ -1,0 +1,182 @@
+"""What may be chosen for a stream: steps, guidance, what is looked back at, and the pointer."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from streamchar_ref.denoise import Denoiser
+from streamchar_ref.memory import empty_memory
+from streamchar_ref.model.dit import Context
+from streamchar_ref.sampling import Heard, Sampling, fixed_rate
+from streamchar_ref.streamchar import Cast, StreamChar
+from streamchar_ref.transcript import Known, Transcript
+from tests.streamchar_ref.test_generate import FIRST, SECOND, differ, is_same, play, talkative
+from tests.streamchar_ref.tiny import random
+
+
+def shown(model: StreamChar) -> list[Context]:
+    """Keeps every context that the model is shown from now on."""
+    contexts: list[Context] = []
+    encode = model.dit.encode_context
+
+    def keep(context: Context) -> object:
+        contexts.append(context)
+        return encode(context)
+
+    model.dit.encode_context = keep  # type: ignore[method-assign, assignment]
+    return contexts
+
+
+@pytest.mark.parametrize(
+    ("look_back", "reference", "prompt", "sink"),
+    [
+        ("full", [True, True, True], [True, True, True], [False, True, True]),
+        ("no_sink", [True, True, True], [True, True, True], [False, False, False]),
+        ("motion_only", [True, False, False], [True, False, False], [False, False, False]),
+    ],
+)
+def test_a_chunk_looks_back_at_no_more_than_it_may(
+    look_back: str, reference: list[bool], prompt: list[bool], sink: list[bool]
+) -> None:
+    model = talkative()
+    contexts, scripts = shown(model), []
+    read = model.orchestrator.read
+    model.orchestrator.read = lambda script: (scripts.append(script), read(script))[1]  # type: ignore
+    play(model, count=3, sampling=Sampling(context=look_back))
+    assert [bool(context.has_reference) for context in contexts] == reference
+    assert [bool(context.has_prompt) for context in contexts] == prompt
+    assert [bool(script.has_prompt) for script in scripts] == prompt
+    assert [bool(context.has_sink) for context in contexts] == sink
+    assert [bool(context.has_motion) for context in contexts] == [False, True, True]
+
+
+def test_contexts_differ_only_where_there_is_something_to_look_back_at() -> None:
+    full, motion_only = (
+        play(talkative(), count=2, sampling=Sampling(context=name))
+        for name in ("full", "motion_only")
+    )
+    assert is_same(full[0], motion_only[0])
+    assert differ(full[1], motion_only[1])
+
+
+def test_motion_may_carry_noise_but_not_before_the_first_chunk() -> None:
+    model = talkative()
+    contexts = shown(model)
+    noisy = play(model, count=2, sampling=Sampling(motion_sigma=0.25))
+    plain = play(model, count=2)
+    assert [float(context.motion_sigma) for context in contexts] == [0, 0.25, 0, 0]
+    assert is_same(noisy[0], plain[0])
+    assert differ(noisy[1], plain[1])
+    change = contexts[1].motion_video - 0.75 * contexts[3].motion_video
+    assert float(change.std()) == pytest.approx(0.25, rel=0.3)
+
+
+def test_guidance_of_one_is_no_guidance() -> None:
+    model = talkative()
+    assert is_same(
+        play(model, count=1)[0], play(model, count=1, sampling=Sampling(guidance=1.0))[0]
+    )
+    assert differ(play(model, count=1)[0], play(model, count=1, sampling=Sampling(guidance=2.0))[0])
+
+
+@torch.no_grad()
+def test_guidance_goes_on_from_the_free_velocity_through_the_conditioned_one() -> None:
+    model = talkative()
+    model.dit.no_condition.copy_(random(32))
+    memory = empty_memory(model.config, batch=1, device=torch.device("cpu"))
+    cast = Cast(prompt=random(1, 4, 32), reference=random(1, 1, 4, 4, 4))
+    known, sigma = Known(text=Transcript(SECOND).text, is_whole=True), torch.tensor([0.6])
+    free, plain, strong = (
+        Denoiser(
+            model,
+            cast,
+            memory,
+            [known],
+            torch.Generator().manual_seed(0),
+            Sampling(guidance=scale),
+        )
+        for scale in (0.0, 1.0, 3.0)
+    )
+    latents = plain.noise()
+    for a, b, c in zip(*(each(latents, sigma) for each in (free, plain, strong)), strict=True):
+        torch.testing.assert_close(c, a + 3 * (b - a))
+        assert not torch.equal(a, b)
+
+
+def test_the_number_of_steps_may_be_chosen() -> None:
+    model, calls = talkative(), []
+    forward = model.dit.forward
+    model.dit.forward = lambda *args: (calls.append(0), forward(*args))[1]  # type: ignore
+    play(model, count=1, sampling=Sampling(num_steps=7))
+    assert len(calls) == 7
+    play(model, count=1)
+    assert len(calls) == 7 + model.config.stream.num_steps
+
+
+def test_half_precision_streams_nearly_the_same() -> None:
+    model = talkative()
+    full, half = (
+        play(model, count=2, sampling=Sampling(precision=name)) for name in ("float32", "bfloat16")
+    )
+    for one, other in zip(full, half, strict=True):
+        assert np.abs(one.frames.astype(int) - other.frames).mean() < 8
+        assert np.isfinite(other.samples).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_steps": -1},
+        {"guidance": -0.5},
+        {"guidance": math.nan},
+        {"motion_sigma": 1.5},
+        {"context": "half"},
+        {"precision": "int8"},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Sampling(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_fixed_rate_moves_as_told_and_stops_at_the_end() -> None:
+    model, length = talkative(), len(Transcript(SECOND).text)
+    spoken = [chunk.spoken for chunk in play(model, SECOND, count=4, pointer=fixed_rate(5.0))]
+    assert spoken == pytest.approx([min(3.2 * (index + 1), length) for index in range(4)])
+    with pytest.raises(ValueError, match="positive"):
+        fixed_rate(0.0)
+
+
+def test_the_model_says_how_far_it_has_got() -> None:
+    told = [chunk.spoken for chunk in play(talkative())]
+    assert told == sorted(told)
+    assert 0 < told[0] <= told[-1] <= len(Transcript(FIRST).text)
+
+
+def test_without_a_pointer_the_window_stays_and_nothing_is_claimed() -> None:
+    model, windows = talkative(), []
+    read = model.orchestrator.read
+    model.orchestrator.read = lambda s: (windows.append(s.window), read(s))[1]  # type: ignore
+    chunks = play(model, SECOND, count=3, pointer=None)
+    assert [chunk.spoken for chunk in chunks] == [None, None, None]
+    assert all(torch.equal(window, windows[0]) for window in windows)
+
+
+def test_a_pointer_hears_what_the_viewer_hears_and_cannot_go_back_or_too_far() -> None:
+    answers, heard = iter([2.5, -7.0, 99.0]), []
+
+    def pointer(chunk: Heard) -> float:
+        heard.append(chunk)
+        return next(answers)
+
+    chunks = play(talkative(), SECOND, count=3, pointer=pointer)
+    length = len(Transcript(SECOND).text)
+    assert [chunk.spoken for chunk in chunks] == [2.5, 2.5, length]
+    assert [each.position for each in heard] == [0, 2.5, 2.5]
+    for each, chunk in zip(heard, chunks, strict=True):
+        assert np.array_equal(each.samples, chunk.samples)
+        assert each.length_s == 0.64
+        assert len(each.text) == length

@@ -1,0 +1,164 @@
+import csv
+import json
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from streamchar_ref.checkpoint import CheckpointError, load_checkpoint
+from streamchar_ref.commands.train import app
+from streamchar_ref.config import preset
+from streamchar_ref.generate import stream
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.loop import Draw, fit
+from streamchar_ref.train.recipe import STAGES, Recipe, recipe
+from streamchar_ref.train.run import StageMissing, TrainRun, export
+from streamchar_ref.train.stages import make_stage
+from streamchar_ref.transcript import Transcript
+from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
+
+TEXTS = ("My umbrella waits in the hall.", "Seven geese cross the road.", "Put the lamp here.")
+SMALL = replace(recipe("tiny"), pool_clips=2)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("speech") / "corpus"
+    plan = CorpusPlan(style="flat", rooms=0, shard_s=12, texts=TEXTS)
+    build_corpus(folder, plan, hours=20 / 3600, max_mb=5)
+    return folder
+
+
+def run_in(folder: Path, corpus: Path, *, recipe: Recipe = SMALL) -> TrainRun:
+    folder.mkdir(exist_ok=True)
+    (folder / "corpus").symlink_to(corpus)
+    return TrainRun(folder=folder, config=preset("tiny"), recipe=recipe)
+
+
+def train(run: TrainRun, stage: str, *, steps: int, resume: bool = False) -> None:
+    run.train(stage, minutes=2, resume=resume, changes={"num_steps": steps, "log_every": 1})
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
+    run = run_in(tmp_path_factory.mktemp("run"), corpus)
+    for stage in STAGES:
+        train(run, stage, steps=3)
+    return run
+
+
+def test_all_stages_make_a_checkpoint_that_streams(trained: TrainRun, tmp_path: Path) -> None:
+    export(trained, tmp_path / "whole", storage="int8")
+    found = load_checkpoint(tmp_path / "whole", preset="tiny")
+    assert set(found.origin) == set(STAGES)
+    assert found.origin["teacher"]["steps"] == 3
+    picture = np.full((40, 60, 3), 128, np.uint8)
+    chunks = stream(found.model(), Transcript("Hello."), prompt="a man", reference=picture)
+    chunk = next(iter(chunks))
+    assert np.isfinite(chunk.samples).all()
+    assert chunk.frames.shape == (16, 32, 32, 3)
+
+
+def test_a_stage_changes_only_what_it_trains(trained: TrainRun) -> None:
+    before = trained.weights_so_far(STAGES[:-1]).tensors
+    after = trained.weights_so_far().tensors
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"orchestrator"}
+    assert {name.split(".")[0] for name in set(after) - set(before)} == {"dit"}
+
+
+def test_the_log_has_losses_of_both_modalities_speed_and_cost(trained: TrainRun) -> None:
+    with (trained.folder / "teacher" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3]
+    assert {"video", "audio", "gradient_norm", "samples_per_s"} <= set(rows[0])
+    assert all(float(row["flop_per_s"]) > 0 for row in rows)
+
+
+def test_a_stage_names_those_that_are_missing(corpus: Path, tmp_path: Path) -> None:
+    run = run_in(tmp_path / "run", corpus)
+    with pytest.raises(StageMissing, match="prompt, audio_vae"):
+        train(run, "orchestrator", steps=1)
+    with pytest.raises(StageMissing, match="teacher"):
+        export(run, tmp_path / "whole", storage="bfloat16")
+
+
+def test_a_stage_that_has_begun_is_not_overwritten(trained: TrainRun) -> None:
+    with pytest.raises(FileExistsError, match="--resume"):
+        train(trained, "prompt", steps=3)
+
+
+def test_weights_of_another_preset_are_refused(trained: TrainRun, tmp_path: Path) -> None:
+    other = TrainRun(
+        folder=tmp_path,
+        config=preset("micro"),
+        recipe=SMALL,
+        start=trained.folder / "prompt" / "checkpoint",
+    )
+    with pytest.raises(CheckpointError, match="tiny"):
+        other.model_before("video_vae")
+
+
+def test_a_cut_teacher_goes_on_bit_for_bit(trained: TrainRun, tmp_path: Path) -> None:
+    settings = replace(SMALL.settings["teacher"], num_steps=4)
+    data = TrainingData(folder=trained.folder, config=trained.config, recipe=SMALL)
+    found = []
+    for is_cut in (False, True):
+        torch.manual_seed(0)
+        clock = map(float, count())  # every look at it takes a second
+        folder = tmp_path / str(is_cut)
+        for resume in (False, True) if is_cut else (False,):
+            stage = make_stage("teacher", trained.model_before("teacher")[0], data)
+            state = fit(
+                stage,
+                settings,
+                folder=folder,
+                max_minutes=(4 * 2) / 60 if is_cut and not resume else 60,
+                resume=resume,
+                clock=clock.__next__,
+            )
+            if is_cut and not resume:
+                assert 0 < state.step < 4
+        assert state.is_done
+        found.append(stage.trained())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_pools_draw_the_same_for_the_same_step(trained: TrainRun) -> None:
+    data = TrainingData(folder=trained.folder, config=preset("tiny"), recipe=SMALL)
+    sound, video = data.sound_pool(), data.video_pool()
+    draw = Draw(step=3, batch=4, seed=1)
+    other = replace(draw, step=4)
+    for pool, length in ((sound, 3_200), (video, 8)):
+        assert torch.equal(pool(draw, length), pool(draw, length))
+        assert not torch.equal(pool(draw, length), pool(other, length))
+        assert pool(draw, length).abs().max() <= 1
+    assert set(data.training).isdisjoint(data.held_out)
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    runner = CliRunner()
+    wrong = [
+        (["dance", "--out", str(tmp_path)], "unknown stage"),
+        (["prompt", "--out", str(tmp_path), "--preset", "huge"], "no preset 'huge'"),
+        (["prompt", "--out", str(tmp_path), "--preset", "paper"], "no recipe"),
+        (["prompt", "--out", str(tmp_path), "--set", "dit.depth=3"], "no field 'depth'"),
+        (["teacher", "--out", str(tmp_path), "--preset", "tiny"], "needs prompt"),
+    ]
+    for arguments, message in wrong:
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == 2, arguments
+        assert message in result.output
+
+
+def test_the_command_trains_a_stage(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").symlink_to(corpus)
+    arguments = ["prompt", "--preset", "tiny", "--out", str(tmp_path), "--steps", "2", "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"prompt": {"step": 2, "of": 2, "done": True}}
+    assert load_checkpoint(tmp_path / "prompt" / "checkpoint").origin["prompt"]["steps"] == 2
