@@ -114,7 +114,7 @@ class Plan:
         progress: Where in the transcript each audio latent is.
         phones: Logits of the sound of each audio latent, silence first, [B, A, 40].
         is_over: Logits that all has been said, [B, A].
-        states: Of the language model, [B, A, D].
+        states: Of the language model, with what the transcript says there, [B, A, D].
     """
 
     condition: Float[Tensor, "B A K"]
@@ -135,6 +135,7 @@ class PrefixCache:
     def __init__(self) -> None:
         self.layers: list[tuple[Tensor, Tensor]] = []
         self.text: Tensor | None = None
+        self.fraction: Tensor | None = None
         self._is_written = False
 
     def update(
@@ -147,9 +148,9 @@ class PrefixCache:
         old_key, old_value = self.layers[layer_idx]
         return torch.cat([old_key, key], dim=2), torch.cat([old_value, value], dim=2)
 
-    def close(self, text: Float[Tensor, "B W D"]) -> "PrefixCache":
-        """Ends the writing; ``text`` are the states of the transcript window."""
-        self._is_written, self.text = True, text
+    def close(self, text: Float[Tensor, "B W D"], fraction: Float[Tensor, " B"]) -> "PrefixCache":
+        """Ends the writing; what is kept beside is for the heads, see `Pointer.forward`."""
+        self._is_written, self.text, self.fraction = True, text, fraction
         return self
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -215,7 +216,7 @@ class Orchestrator(nn.Module):
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return cache.close(self._text_states(states))
+        return cache.close(self._text_states(states), script.fraction)
 
     def plan(
         self,
@@ -234,6 +235,7 @@ class Orchestrator(nn.Module):
             The plan.
         """
         assert prefix.text is not None, "read() closes the prefix"
+        assert prefix.fraction is not None
         queries = self._queries(len(prefix.text), noisy, sigma)
         length = prefix.get_seq_length()
         count = queries.shape[1]
@@ -245,7 +247,7 @@ class Orchestrator(nn.Module):
             past_key_values=prefix,
             use_cache=True,
         ).last_hidden_state
-        return self._heads(states, prefix.text)
+        return self._heads(states, prefix.text, prefix.fraction)
 
     def forward(
         self,
@@ -271,7 +273,7 @@ class Orchestrator(nn.Module):
         length = prefix.shape[1]
         mask = _mask(x, num_prefix=length)
         states = self.backbone(inputs_embeds=x, attention_mask=mask).last_hidden_state
-        return self._heads(states[:, length:], self._text_states(states))
+        return self._heads(states[:, length:], self._text_states(states), script.fraction)
 
     def _prefix(self, script: Script) -> Float[Tensor, "B L D"]:
         prompt = torch.where(
@@ -308,10 +310,17 @@ class Orchestrator(nn.Module):
         start = 1 + self.config.prompt_tokens
         return states[:, start : start + self.config.window]
 
-    def _heads(self, states: Float[Tensor, "B A D"], text: Float[Tensor, "B W D"]) -> Plan:
+    def _heads(
+        self,
+        states: Float[Tensor, "B A D"],
+        text: Float[Tensor, "B W D"],
+        fraction: Float[Tensor, " B"],
+    ) -> Plan:
+        progress = self.pointer(states, text, fraction)
+        states = states + progress.text
         return Plan(
             condition=self.condition_out(states),
-            progress=self.pointer(states, text),
+            progress=progress,
             phones=self.phones_out(states),
             is_over=self.over_out(states)[..., 0],
             states=states,

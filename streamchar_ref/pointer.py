@@ -25,20 +25,25 @@ class Progress:
     Attributes:
         position: Phonemes spoken by the end of each latent, from the window's pointer, [B, A].
         alignment: Logits over silence and the positions of the window, [B, A, 1 + W].
+        text: What the transcript says there, gathered by the alignment, [B, A, D].
     """
 
     position: Float[Tensor, "B A"]
     alignment: Float[Tensor, "B A W1"]
+    text: Float[Tensor, "B A D"]
 
 
 class Pointer(nn.Module):
     """Reads the progress off the states of audio and transcript.
 
+    What is said is gathered from the transcript where the pointer is, so that the audio condition
+    need not find it again.
+
     Args:
         width: D.
         kind: ``progress`` adds up an advance a latent, which is never negative, so the pointer
-            cannot go back; ``soft_position`` is the mean position under the attention to the
-            transcript plus an offset, which can.
+            cannot go back, and the alignment keeps near it; ``soft_position`` is the mean position
+            under the attention to the transcript plus an offset, which can.
         behind: Rows of the window before the pointer.
 
     Source:
@@ -52,19 +57,45 @@ class Pointer(nn.Module):
         self.kind, self.behind = kind, behind
         self.advance = nn.Linear(width, 1)
         nn.init.constant_(self.advance.bias, math.log(math.expm1(0.4)))  # 10 phonemes a second
-        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.silence = nn.Parameter(torch.zeros(width))
+        self.reach = nn.Parameter(torch.tensor(math.log(2.0)))  # phonemes, as a logarithm
 
-    def forward(self, states: Float[Tensor, "B A D"], text: Float[Tensor, "B W D"]) -> Progress:
-        """Returns positions and alignment."""
-        keys = torch.cat([self.silence.expand(len(text), 1, -1), self.key(text)], dim=1)
-        logits = self.query(states) @ keys.transpose(1, 2) / math.sqrt(states.shape[-1])
+    def forward(
+        self,
+        states: Float[Tensor, "B A D"],
+        text: Float[Tensor, "B W D"],
+        fraction: Float[Tensor, " B"],
+    ) -> Progress:
+        """Reads a chunk.
+
+        Args:
+            states: Of the chunk's positions.
+            text: Of the transcript window.
+            fraction: Of the phoneme at the pointer that has been said already.
+
+        Returns:
+            Positions, alignment and what it gathers.
+        """
+        rows = torch.cat([self.silence.expand(len(text), 1, -1), text], dim=1)
+        logits = (self.query(states) @ self.key(rows).mT / math.sqrt(states.shape[-1])).float()
         steps = F.softplus(self.advance(states).float())[..., 0]
         if self.kind == "progress":
-            return Progress(position=steps.cumsum(dim=1), alignment=logits)
-        places = torch.arange(text.shape[1], device=text.device) - self.behind + 1.0
-        mean = logits[..., 1:].float().softmax(dim=-1) @ places
-        return Progress(position=mean + steps - 0.4, alignment=logits)
+            position = steps.cumsum(dim=1)
+            logits = logits + self._nearness(
+                position - steps / 2 + fraction[:, None], rows.shape[1]
+            )
+        else:
+            places = torch.arange(text.shape[1], device=text.device) - self.behind + 1.0
+            position = logits[..., 1:].softmax(dim=-1) @ places + steps - 0.4
+        gathered = logits.softmax(dim=-1).to(rows.dtype) @ self.value(rows)
+        return Progress(position=position, alignment=logits, text=gathered)
+
+    def _nearness(self, position: Float[Tensor, "B A"], num_rows: int) -> Float[Tensor, "B A W1"]:
+        """Scores rows by their distance from the pointer; silence, the first, has none."""
+        middle = torch.arange(num_rows - 1, device=position.device) - self.behind + 0.5
+        distance = (middle - position[..., None]) * torch.exp(-self.reach)
+        return F.pad(-0.5 * distance.square(), (1, 0))
 
 
 def pointer_loss(

@@ -51,7 +51,7 @@ _CPU = {
     "prompt": Settings(learning_rate=1e-3, batch=64, ema_decay=0.99),
     "video_vae": Settings(learning_rate=1.5e-3, batch=8, warmup_steps=50, ema_decay=0.998),
     "audio_vae": Settings(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
-    "orchestrator": Settings(learning_rate=1e-3, batch=32, ema_decay=0.995),
+    "orchestrator": Settings(learning_rate=1.5e-3, batch=16, ema_decay=0.998),
     "teacher": Settings(learning_rate=1e-3, batch=32, ema_decay=0.998),
 }
 _TINY = Recipe(

@@ -9,6 +9,7 @@ from evals.jsonl import InputError
 from evals.suites import load_suite
 from evals.system import Prompt, System, installed_systems, problems_with
 from streamchar_ref.checkpoint import save_checkpoint
+from streamchar_ref.media import AVChunk
 from tests.streamchar_ref.tiny import tiny_model
 
 
@@ -31,10 +32,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
-def joined(system: System, prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
-    chunks = list(system.stream(prompt, seed=0))
-    frames = np.concatenate([chunk.frames for chunk in chunks])
-    return frames, np.concatenate([chunk.samples for chunk in chunks])
+@pytest.fixture(scope="module")
+def streams(folders: dict[str, str], prompt: Prompt) -> dict[str, list[AVChunk]]:
+    systems: dict[str, System] = {
+        name: VaeRoundTrip(checkpoint=folder, part=name) for name, folder in folders.items()
+    }
+    systems["truth"] = GroundTruth(size=32)
+    return {name: list(system.stream(prompt, seed=0)) for name, system in systems.items()}
+
+
+def frames(chunks: list[AVChunk]) -> np.ndarray:
+    return np.concatenate([chunk.frames for chunk in chunks])
+
+
+def samples(chunks: list[AVChunk]) -> np.ndarray:
+    return np.concatenate([chunk.samples for chunk in chunks])
 
 
 def test_it_keeps_the_contract_and_is_installed(folders: dict[str, str], prompt: Prompt) -> None:
@@ -44,31 +56,29 @@ def test_it_keeps_the_contract_and_is_installed(folders: dict[str, str], prompt:
 
 @pytest.mark.parametrize("part", ["audio", "video"])
 def test_only_the_part_asked_for_changes_and_only_its_weights_are_needed(
-    folders: dict[str, str], prompt: Prompt, part: str
+    streams: dict[str, list[AVChunk]], part: str
 ) -> None:
-    frames, samples = joined(VaeRoundTrip(checkpoint=folders[part], part=part), prompt)
-    true_frames, true_samples = joined(GroundTruth(size=32), prompt)
-    assert frames.shape == true_frames.shape
-    assert samples.shape == true_samples.shape
-    assert np.array_equal(frames, true_frames) == (part == "audio")
-    assert np.array_equal(samples, true_samples) == (part == "video")
+    made, true = streams[part], streams["truth"]
+    assert frames(made).shape == frames(true).shape
+    assert samples(made).shape == samples(true).shape
+    assert np.array_equal(frames(made), frames(true)) == (part == "audio")
+    assert np.array_equal(samples(made), samples(true)) == (part == "video")
 
 
-def test_both_parts_are_those_of_each_alone(folders: dict[str, str], prompt: Prompt) -> None:
-    frames, samples = joined(VaeRoundTrip(checkpoint=folders["both"]), prompt)
-    video, _ = joined(VaeRoundTrip(checkpoint=folders["video"], part="video"), prompt)
-    _, audio = joined(VaeRoundTrip(checkpoint=folders["audio"], part="audio"), prompt)
-    assert np.array_equal(frames, video)
-    assert np.array_equal(samples, audio)
+def test_both_parts_are_those_of_each_alone(streams: dict[str, list[AVChunk]]) -> None:
+    assert np.array_equal(frames(streams["both"]), frames(streams["video"]))
+    assert np.array_equal(samples(streams["both"]), samples(streams["audio"]))
 
 
-def test_it_keeps_the_account_of_the_truth(folders: dict[str, str], prompt: Prompt) -> None:
-    said = [c.spoken for c in VaeRoundTrip(checkpoint=folders["both"]).stream(prompt, seed=0)]
-    assert said == [c.spoken for c in GroundTruth(size=32).stream(prompt, seed=0)]
+def test_it_keeps_the_account_of_the_truth(streams: dict[str, list[AVChunk]]) -> None:
+    told = {name: [chunk.spoken for chunk in chunks] for name, chunks in streams.items()}
+    assert told["both"] == told["truth"]
 
 
 def test_a_missing_vae_is_named_with_what_to_do(folders: dict[str, str]) -> None:
-    with pytest.raises(InputError, match=r"no weights of audio_vae \(it has: video_vae\).*part=vid"):
+    with pytest.raises(
+        InputError, match=r"no weights of audio_vae \(it has: video_vae\).*part=vid"
+    ):
         VaeRoundTrip(checkpoint=folders["video"])
     with pytest.raises(InputError, match=r"no weights of video_vae .*part=audio"):
         VaeRoundTrip(checkpoint=folders["audio"], part="both")

@@ -17,8 +17,8 @@ def pointer(kind: str = "progress") -> Pointer:
         return Pointer(WIDTH, kind=kind, behind=BEHIND)  # type: ignore[arg-type]
 
 
-def inputs(scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    return scale * random(2, 8, WIDTH), random(2, WINDOW, WIDTH, seed=1)
+def inputs(scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    return scale * random(2, 8, WIDTH), random(2, WINDOW, WIDTH, seed=1), torch.tensor([0.0, 0.6])
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
@@ -32,23 +32,23 @@ def test_progress_never_falls(scale: float) -> None:
 
 @torch.no_grad()
 def test_progress_is_the_sum_of_softplus_advances() -> None:
-    reader, (states, text) = pointer(), inputs()
+    reader, (states, text, fraction) = pointer(), inputs()
     steps = F.softplus(states @ reader.advance.weight[0] + reader.advance.bias)
     expected = torch.stack([steps[:, : n + 1].sum(dim=1) for n in range(8)], dim=1)
-    torch.testing.assert_close(reader(states, text).position, expected)
+    torch.testing.assert_close(reader(states, text, fraction).position, expected)
 
 
 @torch.no_grad()
 def test_a_fresh_pointer_says_ten_phonemes_a_second() -> None:
-    reader, (_, text) = pointer(), inputs()
-    second = reader(torch.zeros(2, 25, WIDTH), text).position
+    reader, (_, text, fraction) = pointer(), inputs()
+    second = reader(torch.zeros(2, 25, WIDTH), text, fraction).position
     torch.testing.assert_close(second[:, -1], torch.full((2,), 10.0))
 
 
 @torch.no_grad()
 def test_a_soft_position_is_where_the_attention_lies() -> None:
-    reader, (states, text) = pointer("soft_position"), inputs()
-    found = reader(states, text)
+    reader, (states, text, fraction) = pointer("soft_position"), inputs()
+    found = reader(states, text, fraction)
     weights = found.alignment[..., 1:].softmax(dim=-1)
     # row BEHIND is the phoneme about to be said: when it has been, one phoneme is spoken
     places = torch.arange(WINDOW) - BEHIND + 1.0
@@ -58,20 +58,46 @@ def test_a_soft_position_is_where_the_attention_lies() -> None:
 
 @torch.no_grad()
 def test_alignment_scores_silence_and_every_row_of_the_window() -> None:
-    reader, (states, text) = pointer(), inputs()
-    found = reader(states, text).alignment
+    reader, (states, text, fraction) = pointer("soft_position"), inputs()
+    found = reader(states, text, fraction).alignment
     assert found.shape == (2, 8, 1 + WINDOW)
-    key = reader.key(text[1, 4])
-    expected = reader.query(states[1, 2]) @ key / math.sqrt(WIDTH)
-    torch.testing.assert_close(found[1, 2, 1 + 4], expected)
+    scale = math.sqrt(WIDTH)
+    for row, seen in ((1 + 4, text[1, 4]), (SILENCE, reader.silence)):
+        expected = reader.query(states[1, 2]) @ reader.key(seen) / scale
+        torch.testing.assert_close(found[1, 2, row], expected)
+
+
+@torch.no_grad()
+def test_alignment_prefers_the_row_that_the_progress_is_in() -> None:
+    reader, (states, text, fraction) = pointer(), inputs()
+    found, plain = (reader(states, text, fraction), pointer("soft_position"))
+    bonus = found.alignment - plain(states, text, fraction).alignment
+    steps = found.position.diff(dim=1, prepend=torch.zeros(2, 1))
+    middle = found.position - steps / 2 + fraction[:, None]
+    assert not bonus[..., SILENCE].any()
+    assert torch.equal(bonus[..., 1:].argmax(dim=-1), BEHIND + middle.floor().long())
+    # two phonemes away costs what two deviations cost
     torch.testing.assert_close(
-        found[1, 2, SILENCE], reader.query(states[1, 2]) @ reader.silence / math.sqrt(WIDTH)
+        bonus[..., 1:], -0.5 * ((torch.arange(WINDOW) - BEHIND + 0.5 - middle[..., None]) / 2) ** 2
     )
 
 
+@torch.no_grad()
+def test_what_is_said_is_gathered_by_the_alignment() -> None:
+    reader, (states, text, fraction) = pointer(), inputs()
+    found = reader(states, text, fraction)
+    weights = found.alignment.softmax(dim=-1)
+    said, silent = reader.value(text), reader.value(reader.silence)
+    expected = weights[..., 1:] @ said + weights[..., :1] * silent
+    torch.testing.assert_close(found.text, expected)
+
+
 def said(position: list[float]) -> Progress:
+    count = len(position)
     return Progress(
-        position=torch.tensor([position]), alignment=random(1, len(position), 1 + WINDOW)
+        position=torch.tensor([position]),
+        alignment=random(1, count, 1 + WINDOW),
+        text=random(1, count, WIDTH),
     )
 
 
