@@ -19,8 +19,8 @@ from streamchar_ref.media import AVChunk
 from streamchar_ref.sampling import Heard, Pointer, Sampling, fixed_rate, own_pointer
 from streamchar_ref.shipped import shipped_checkpoint
 from streamchar_ref.text import FIRST_PHONE, PHONES
-from streamchar_ref.train.clips import prompt_of
 from streamchar_ref.transcript import Transcript
+from streamchar_ref.world.voices import prompt_of
 
 WORLD_RATE = 11.2
 """Phonemes a second of the world's voices, pauses included: the mean of the suites' dev twins."""

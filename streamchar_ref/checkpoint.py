@@ -143,7 +143,10 @@ def _index(folder: Path) -> tuple[dict[str, Any], str]:
     if not path.is_file():
         raise CheckpointError(f"{folder} is no checkpoint: it has no {INDEX}")
     content = path.read_bytes()
-    index = json.loads(content)
+    try:
+        index = json.loads(content)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
     if index.get("version") != VERSION:
         raise CheckpointError(
             f"{path} has version {index.get('version')}, this program reads {VERSION}"

@@ -142,7 +142,7 @@ def micro() -> Config:
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
         prompt=PromptConfig(),
         orchestrator=OrchestratorConfig(),
-        dit=DitConfig(width=192, num_blocks=6, num_heads=4),
+        dit=DitConfig(width=192, num_blocks=6, num_heads=4, expansion=(3, 2)),
     )
 
 
@@ -197,7 +197,7 @@ def base() -> Config:
 
 
 def paper_faithful() -> Config:
-    """`micro` with the paper's choices where ours differ: whole-chunk motion and sink, soft pointer.
+    """`micro` with choices of the paper: motion and sink of a whole chunk, a soft pointer.
 
     The transcript stays phonemes; the README's ledger says what else is not the paper's.
     """

@@ -173,8 +173,8 @@ def _transcript(text: str, max_minutes: float) -> "Transcript":
 
 def _who(character: str, voice: str, caption: str) -> tuple[np.ndarray, str]:
     """Returns reference picture and prompt."""
-    from streamchar_ref.train.clips import prompt_of
     from streamchar_ref.world.styles import STYLES
+    from streamchar_ref.world.voices import prompt_of
 
     style = STYLES["painted"]
     if voice and voice not in style.voices:

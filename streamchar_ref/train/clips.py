@@ -18,7 +18,7 @@ from streamchar_ref.world.clips import Clip, clip_of, own_scene
 from streamchar_ref.world.corpus import Corpus
 from streamchar_ref.world.render import portrait
 from streamchar_ref.world.speech import Speech
-from streamchar_ref.world.voices import VOICES
+from streamchar_ref.world.voices import prompt_of
 
 TRAINING_IDENTITIES = range(8_500)
 HELD_OUT_IDENTITIES = range(8_500, 9_000)
@@ -101,25 +101,6 @@ def draw_clip(
             [_as_model_sees(picture, size) for picture in pictures], np.uint8
         ).reshape(-1, size, size, 3),
     )
-
-
-def prompt_of(caption: str, voice: str) -> str:
-    """Says what a character looks and sounds like.
-
-    Args:
-        caption: Of the character; may be empty.
-        voice: Name of a voice of the world; empty leaves it open.
-
-    Returns:
-        The prompt that the model is trained with.
-    """
-    if voice not in VOICES:
-        return caption
-    known = VOICES[voice]
-    height = "high" if known.pitch >= 1.4 else "deep" if known.pitch < 0.9 else "middle"
-    size = "small" if known.formant >= 1.12 else "large" if known.formant < 0.95 else "normal"
-    tone = "bright" if known.tilt_db > 0 else "dark" if known.tilt_db < 0 else "plain"
-    return f"{caption} Voice {voice}: {height}, {size}, {tone}.".strip()
 
 
 @torch.inference_mode()

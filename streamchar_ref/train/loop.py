@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from streamchar_ref.train.parallel import Team
+from streamchar_ref.train.flops import FlopCounter
+from streamchar_ref.train.parallel import Team, whole
 from streamchar_ref.train.state import TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
@@ -75,7 +76,8 @@ class Stage(nn.Module):
 
     Attributes:
         name: Of the stage, as on the command line.
-        flops_per_sample: Of a forward and a backward pass, for the log; 0 if unknown.
+        flops_per_sample: Of a forward and a backward pass, for the log; 0 counts them in the first
+            step.
     """
 
     name: str
@@ -83,7 +85,16 @@ class Stage(nn.Module):
 
     @abstractmethod
     def forward(self, draw: "Draw") -> tuple[Tensor, dict[str, Tensor]]:
-        """Draws a batch and returns its loss, and parts of it for the log."""
+        """Draws a batch and returns its loss, and parts of it for the log.
+
+        Args:
+            draw: Randomness of the step.
+
+        Returns:
+            The loss, and parts by name, the same names in every step. A part is NaN where the
+            batch says nothing about it, e.g. has no sample of that noise level; the log averages
+            the others.
+        """
 
     def finish(self) -> None:
         """Runs once on the averaged weights when training is over, e.g. to measure statistics."""
@@ -140,6 +151,9 @@ def fit(
 ) -> TrainState:
     """Trains a stage until its steps are done or its time is up.
 
+    Under ``torchrun`` every process calls it with the same arguments: each draws a batch of its
+    own, all stop at the same step, and the first writes the files, in a folder that all see.
+
     Args:
         stage: With its networks; they hold the averaged weights when all steps are done.
         settings: How.
@@ -161,8 +175,8 @@ def fit(
     team = Team.of_this_process()
     start = clock()
     deadline = start + 60 * max_minutes
-    run = _begin(stage, settings, folder, resume)
     wrapped = team.wrap(stage)
+    run = _begin(stage, settings, folder, resume)
     saved = start
     with _stopped_gently(run):
         while not run.state.is_done and team.agree(run.wanted and clock() < deadline):
@@ -176,14 +190,11 @@ def fit(
             run.state.seconds += clock() - began
             _plan_steps(run, team, max_minutes)
             _log(run, stage, settings, team, logs, folder, progress)
-            if team.is_first and clock() - saved > settings.save_every_s:
+            if team.of_first(int(clock() - saved > settings.save_every_s)):
                 save_state(folder, run.state, stage, run.optimizer)
                 saved = clock()
-    if run.state.is_done:
-        run.state.use_average(stage)
-        stage.finish()
+        _end(run, stage, team, folder)
     if team.is_first:
-        save_state(folder, run.state, stage, run.optimizer)
         stage.picture(folder)
     return run.state
 
@@ -199,6 +210,17 @@ def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool) -> _Run
     else:
         (folder / "log.csv").unlink(missing_ok=True)
     return _Run(state=state, optimizer=optimizer)
+
+
+def _end(run: _Run, stage: Stage, team: Team, folder: Path) -> None:
+    """Makes the stage whole, finished if it is done, and its state safe."""
+    team.unwrap(stage)
+    run.state.mean = whole(run.state.mean)
+    if run.state.is_done:
+        run.state.use_average(stage)
+        stage.finish()
+    save_state(folder, run.state, stage, run.optimizer)
+    team.agree(True)  # so that none reads the folder before the first has written
 
 
 def _groups(stage: Stage, settings: Settings) -> list[dict[str, Any]]:
@@ -218,12 +240,13 @@ def _step(
         group["lr"] = rate
     draw = Draw(step=state.step, batch=settings.batch, seed=settings.seed, rank=team.rank)
     device = next(stage.parameters()).device.type
-    with torch.autocast(device, torch.bfloat16, enabled=settings.bfloat16):
-        loss, parts = wrapped(draw)
     run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(stage.parameters(), settings.clip)
-    if bool(torch.isfinite(loss)) and bool(torch.isfinite(norm)):
+    with _counted(state, stage, settings):
+        with torch.autocast(device, torch.bfloat16, enabled=settings.bfloat16):
+            loss, parts = wrapped(draw)
+        loss.backward()
+    norm = whole(nn.utils.clip_grad_norm_(stage.parameters(), settings.clip))
+    if team.agree(bool(torch.isfinite(loss)) and bool(torch.isfinite(norm))):
         run.optimizer.step()
         state.step += 1
         state.average(stage, settings.ema_decay)
@@ -231,6 +254,19 @@ def _step(
         loss = loss * math.nan
     logs = {"loss": loss.item(), "gradient_norm": float(norm), "learning_rate": rate}
     return logs | {name: part.item() for name, part in parts.items()}
+
+
+@contextmanager
+def _counted(state: TrainState, stage: Stage, settings: Settings) -> Iterator[None]:
+    """Counts the operations of the first step, unless the stage knows them."""
+    if stage.flops_per_sample:
+        state.flops_per_sample = stage.flops_per_sample
+    if state.flops_per_sample is not None:
+        yield
+        return
+    with FlopCounter() as counter:
+        yield
+    state.flops_per_sample = counter.total / settings.batch
 
 
 def _plan_steps(run: _Run, team: Team, max_minutes: float) -> None:
@@ -257,19 +293,21 @@ def _log(
 ) -> None:
     run.rows.append(logs)
     step = run.state.step
-    if not team.is_first or (step % settings.log_every and not run.state.is_done):
+    if step % settings.log_every and not run.state.is_done:
+        return
+    means = _means(run.rows, team)
+    run.rows.clear()
+    if not team.is_first:
         return
     seconds = run.state.seconds
-    means = {name: sum(row[name] for row in run.rows) / len(run.rows) for name in run.rows[-1]}
     samples = step * settings.batch * team.size
     row = {
         "step": step,
         "seconds": round(seconds, 2),
         "samples_per_s": round(samples / seconds, 2),
-        "flop_per_s": round(samples * stage.flops_per_sample / seconds),
+        "flop_per_s": round(samples * (run.state.flops_per_sample or 0) / seconds),
         **{name: float(f"{mean:.6g}") for name, mean in means.items()},
     }
-    run.rows.clear()
     path = folder / "log.csv"
     is_new = not path.is_file()
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -279,6 +317,18 @@ def _log(
         writer.writerow(row)
     done = f"{step}/{run.state.num_steps or '?'}"
     progress(f"{stage.name} {done} {seconds:.0f} s loss {means['loss']:.4f}")
+
+
+def _means(rows: list[dict[str, float]], team: Team) -> dict[str, float]:
+    """Averages over steps and processes, whatever is NaN left out; NaN where nothing is left."""
+    names = list(rows[-1])
+    told = [[row[name] for row in rows if not math.isnan(row[name])] for name in names]
+    sums = team.total([sum(values) for values in told])
+    counts = team.total([len(values) for values in told])
+    return {
+        name: total / count if count else math.nan
+        for name, total, count in zip(names, sums, counts, strict=True)
+    }
 
 
 def _last_good(folder: Path) -> int:

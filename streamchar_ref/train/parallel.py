@@ -1,11 +1,18 @@
-"""Training on several processes started by ``torchrun``: the same code, wrapped."""
+"""Training on several processes started by ``torchrun``: the same code, wrapped.
+
+Small models are copied to every process (DDP), large ones spread over them (FSDP).
+"""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 SHARDED_ABOVE = 1_000_000_000
@@ -31,6 +38,8 @@ class Team:
         if size == 1:
             return cls()
         if not dist.is_initialized():
+            if torch.cuda.is_available():
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
             dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         return cls(rank=dist.get_rank(), size=size)
 
@@ -40,7 +49,7 @@ class Team:
         return self.rank == 0
 
     def agree(self, wish: bool) -> bool:
-        """Returns whether all processes wish it, so that none goes on alone."""
+        """Returns whether all processes wish it, so that none goes on alone; waits for all."""
         if self.size == 1:
             return wish
         votes = torch.tensor([int(wish)], device=_device())
@@ -55,16 +64,95 @@ class Team:
         dist.broadcast(told, 0)
         return int(told)
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """Makes gradients be shared; small models are copied, large ones spread."""
+    def total(self, numbers: Sequence[float]) -> list[float]:
+        """Returns each number's sum over the processes."""
         if self.size == 1:
-            return module
-        if sum(p.numel() for p in module.parameters()) > SHARDED_ABOVE:
-            from torch.distributed.fsdp import fully_shard
+            return list(numbers)
+        sums = torch.tensor(numbers, dtype=torch.float64, device=_device())
+        dist.all_reduce(sums)
+        return sums.tolist()
 
-            fully_shard(module)
-            return module
-        return DistributedDataParallel(module)
+    def wrap(self, stage: nn.Module) -> nn.Module:
+        """Makes gradients be shared; comes before the optimiser, for it may replace the weights.
+
+        Args:
+            stage: Returns its loss and parts of it. A large one is spread in place, each entry of
+                its module lists on its own; all processes must use the same of its weights.
+
+        Returns:
+            What is to be called in the place of the stage.
+        """
+        if self.size == 1:
+            return stage
+        if sum(p.numel() for p in stage.parameters()) <= SHARDED_ABOVE:
+            return DistributedDataParallel(_LossOnly(stage), find_unused_parameters=True)
+        lists = [module for module in stage.modules() if isinstance(module, nn.ModuleList)]
+        for entry in (entry for modules in reversed(lists) for entry in modules):
+            fully_shard(entry)
+        fully_shard(stage)
+        return stage
+
+    def unwrap(self, stage: nn.Module) -> None:
+        """Gives every process all weights of a stage that was spread; all must call it."""
+        found: dict[Tensor, nn.Parameter] = {}  # a weight may be in several modules
+        for module in stage.modules():
+            for name, weight in list(module.named_parameters(recurse=False)):
+                if isinstance(weight, DTensor):
+                    if weight not in found:
+                        full = weight.full_tensor().detach()
+                        found[weight] = nn.Parameter(full, weight.requires_grad)
+                    setattr(module, name, found[weight])
+        for module in stage.modules():
+            if isinstance(module, FSDPModule):
+                _forget(module)
+
+
+class _LossOnly(nn.Module):
+    """A stage whose parts have no gradient: DDP would wait for that of weights only they use."""
+
+    def __init__(self, stage: nn.Module) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, draw: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, parts = self.stage(draw)
+        return loss, {name: part.detach() for name, part in parts.items()}
+
+
+def whole(content: Any, *, keep: bool = True) -> Any:
+    """Gathers all spread tensors of nested dicts and lists; all processes must call it.
+
+    Args:
+        content: Also holds other things, which stay as they are.
+        keep: Whether this process wants the tensors; the others get ``None`` in their place.
+
+    Returns:
+        The same with whole tensors.
+    """
+    if isinstance(content, DTensor):
+        found = content.full_tensor()
+        return found if keep else None
+    if isinstance(content, dict):
+        return {name: whole(each, keep=keep) for name, each in content.items()}
+    if isinstance(content, list):
+        return [whole(each, keep=keep) for each in content]
+    return content
+
+
+def placed_like(tensor: Tensor, model: Tensor) -> Tensor:
+    """Moves a whole tensor to the device of another one, and spreads it if that is spread."""
+    tensor = tensor.to(model.device)
+    if not isinstance(model, DTensor):
+        return tensor
+    return distribute_tensor(tensor, model.device_mesh, model.placements, src_data_rank=None)
+
+
+def _forget(module: nn.Module) -> None:
+    """Undoes `fully_shard`, for which torch has no function, where the weights are whole again."""
+    state = fully_shard.state(module)  # type: ignore[attr-defined]
+    state._pre_forward_hook_handle.remove()
+    state._post_forward_hook_handle.remove()
+    module.__class__ = type(module).__mro__[2]  # the class before FSDPModule was put in front
 
 
 def _device() -> str:

@@ -14,12 +14,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from streamchar_ref.prompt import PromptEncoder
-from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES, prompt_of
+from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.phrases import ATTRIBUTES, Phrase, read_prompt, rewrite, said
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.palette import BACKGROUNDS, CLOTHES, EYES, HAIRS, SKINS, rgb
-from streamchar_ref.world.voices import VOICES, voices_of
+from streamchar_ref.world.voices import VOICES, prompt_of, voices_of
 
 AS_IS = 0.3
 """Share of prompts that are worded as the model is trained with; the others are rewritten."""

@@ -101,7 +101,7 @@ class SpeechStage(Stage):
             self._show(folder, self.flow_head)
 
 
-WEIGHTS = {"alignment": 0.5, "pointer": 1.0, "phones": 0.3, "over": 0.1}
+WEIGHTS = {"alignment": 0.5, "pointer": 0.1, "phones": 0.3, "over": 0.1}
 
 
 def reading_losses(plan: Plan, window: Window, pointer: str) -> dict[str, Tensor]:

@@ -3,9 +3,12 @@
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from streamchar_ref.train.parallel import Team, placed_like, whole
 
 STATE = "state.pt"
 _WARM_STEPS = 10
@@ -20,6 +23,7 @@ class TrainState:
         num_steps: All steps; 0 until it is known.
         seconds: Spent in steps.
         probe_s: Spent in the first one.
+        flops_per_sample: Of a forward and a backward pass; ``None`` until it is measured.
         mean: Running mean of the trained weights, by name.
     """
 
@@ -27,6 +31,7 @@ class TrainState:
     num_steps: int = 0
     seconds: float = 0.0
     probe_s: float = 0.0
+    flops_per_sample: float | None = None
     mean: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -61,6 +66,8 @@ def save_state(
 ) -> None:
     """Writes the state so that the old one stays until the new one is whole.
 
+    All processes must call it; the first one writes, the same file for any number of them.
+
     Args:
         folder: Where to.
         state: Progress and mean.
@@ -75,6 +82,10 @@ def save_state(
         "stage": stage.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
+    is_first = Team.of_this_process().is_first
+    content = whole(content, keep=is_first)
+    if not is_first:
+        return
     partial = folder / f"{STATE}.part"
     try:
         torch.save(content, partial)
@@ -100,12 +111,29 @@ def load_state(
     if not path.is_file():
         return None
     content = torch.load(path, weights_only=True, map_location="cpu")
-    if stage is not None:
-        stage.load_state_dict(content["stage"])
-    if optimizer is not None:
-        optimizer.load_state_dict(content["optimizer"])
     state = TrainState(**content["state"])
     if stage is not None:
-        places = {name: weight.device for name, weight in stage.named_parameters()}
-        state.mean = {name: mean.to(places[name]) for name, mean in state.mean.items()}
+        stage.load_state_dict(_placed(content["stage"], stage.state_dict()))
+        state.mean = _placed(state.mean, dict(stage.named_parameters()))
+    if optimizer is not None:
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        moments = content["optimizer"]["state"]
+        for number, kept in moments.items():
+            moments[number] = _moments_placed(kept, weights[number])
+        optimizer.load_state_dict(content["optimizer"])
     return state
+
+
+def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: placed_like(tensor, models[name]) if name in models else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def _moments_placed(kept: dict[str, Any], weight: Tensor) -> dict[str, Any]:
+    """Spreads the moments as their weight is; the count of steps has no shape to spread."""
+    return {
+        name: placed_like(value, weight) if value.shape == weight.shape else value
+        for name, value in kept.items()
+    }

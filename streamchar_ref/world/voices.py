@@ -61,3 +61,22 @@ VOICES: dict[str, Voice] = {voice.name: voice for voice in _ALL}
 def voices_of(engine: Engine) -> tuple[str, ...]:
     """Returns the names of an engine's voices."""
     return tuple(voice.name for voice in _ALL if voice.engine == engine)
+
+
+def prompt_of(caption: str, voice: str) -> str:
+    """Says what a character looks and sounds like.
+
+    Args:
+        caption: Of the character; may be empty.
+        voice: Name of a voice of the world; empty leaves it open.
+
+    Returns:
+        The prompt that the model is trained with.
+    """
+    if voice not in VOICES:
+        return caption
+    known = VOICES[voice]
+    height = "high" if known.pitch >= 1.4 else "deep" if known.pitch < 0.9 else "middle"
+    size = "small" if known.formant >= 1.12 else "large" if known.formant < 0.95 else "normal"
+    tone = "bright" if known.tilt_db > 0 else "dark" if known.tilt_db < 0 else "plain"
+    return f"{caption} Voice {voice}: {height}, {size}, {tone}.".strip()

@@ -3,9 +3,8 @@ import re
 import torch
 
 from streamchar_ref.prompt import BUCKETS, PromptConfig, PromptEncoder, hashed_words
-from streamchar_ref.train.clips import prompt_of
 from streamchar_ref.world.character import draw_character
-from streamchar_ref.world.voices import VOICES
+from streamchar_ref.world.voices import VOICES, prompt_of
 from tests.streamchar_ref.tiny import awake
 
 TEXTS = ("a man with a beard", "an old woman in a red hat who smiles", "")

@@ -2,6 +2,7 @@ import csv
 import math
 import os
 import signal
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from streamchar_ref.config import preset
+from streamchar_ref.train.flops import FlopCounter
 from streamchar_ref.train.loop import Draw, Settings, Stage, TrainingDiverged, fit
 from streamchar_ref.train.state import STATE, TrainState, load_state
+from tests.streamchar_ref.train.test_windows import stages
 
 SETTINGS = Settings(
     learning_rate=0.3, batch=16, num_steps=30, warmup_steps=3, ema_decay=0.9, log_every=5
@@ -156,6 +160,81 @@ def test_the_log_has_losses_norm_and_speed(tmp_path: Path) -> None:
     assert [int(row["step"]) for row in rows] == [5, 10, 15, 20, 25, 30]
     assert {"loss", "error", "gradient_norm", "samples_per_s", "flop_per_s"} <= set(rows[0])
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+def test_the_log_leaves_out_a_part_where_a_batch_says_nothing_about_it(tmp_path: Path) -> None:
+    class Sparse(Line):
+        def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+            loss, _ = super().forward(draw)
+            even = draw.step if draw.step % 2 == 0 else math.nan
+            return loss, {"even": torch.tensor(float(even)), "never": torch.tensor(math.nan)}
+
+    fit(Sparse(), SETTINGS, folder=tmp_path, max_minutes=1)
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert [float(row["even"]) for row in rows[:2]] == [2.0, 7.0]
+    assert all(math.isnan(float(row["never"])) for row in rows)
+
+
+class Attending(Line):
+    """A line behind attention, whose operations are known: 2 heads, 4 tokens of width 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(2, 4, 8))
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, _ = super().forward(draw)
+        query = self.query.expand(draw.batch, 2, 4, 8)
+        seen = nn.functional.scaled_dot_product_attention(query, query, query)
+        return loss + 1e-3 * seen.square().mean(), {}
+
+
+def test_operations_are_counted_in_the_first_step(tmp_path: Path) -> None:
+    state = fit(Attending(), SETTINGS, folder=tmp_path, max_minutes=1)
+    product = 2 * 2 * 4 * 4 * 8  # multiply and add, heads, tokens by tokens, width
+    line = 2 + 2  # forward, and the gradient of the weight
+    assert state.flops_per_sample == line + (2 + 5) * product  # backward redoes one product
+    kept = load_state(tmp_path, None, None)
+    assert kept is not None
+    assert kept.flops_per_sample == state.flops_per_sample
+    row = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))[-1]
+    speed = float(row["samples_per_s"]) * state.flops_per_sample
+    assert float(row["flop_per_s"]) == pytest.approx(speed, rel=0.01)
+
+
+@pytest.mark.parametrize("number", [1, 3], ids=["video_vae", "teacher"])
+def test_counting_operations_changes_no_bit(number: int) -> None:
+    losses, gradients = [], []
+    for counter in (nullcontext(), FlopCounter()):
+        torch.manual_seed(0)
+        stage = stages(preset("tiny"))[number]
+        with counter:
+            with torch.autocast("cpu", torch.bfloat16):
+                loss, _ = stage(Draw(step=0, batch=2, seed=0))
+            loss.backward()
+        losses.append(loss.item())
+        gradients.append([p.grad for p in stage.parameters() if p.grad is not None])
+    assert losses[0] == losses[1]
+    assert len(gradients[0]) > 10
+    for one, other in zip(*gradients, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_stage_that_knows_its_operations_is_not_counted(tmp_path: Path) -> None:
+    stage = Line()
+    stage.flops_per_sample = 5.0
+    assert fit(stage, SETTINGS, folder=tmp_path, max_minutes=1).flops_per_sample == 5.0
+
+
+def test_a_state_from_before_operations_were_counted_goes_on(tmp_path: Path) -> None:
+    fit(Line(), Settings(num_steps=5, batch=4), folder=tmp_path, max_minutes=1)
+    content = torch.load(_grown(tmp_path, 8) / STATE, weights_only=True)
+    del content["state"]["flops_per_sample"]
+    torch.save(content, tmp_path / STATE)
+    settings = Settings(num_steps=8, batch=4)
+    state = fit(Line(), settings, folder=tmp_path, max_minutes=1, resume=True)
+    assert state.step == 8
+    assert state.flops_per_sample == 4
 
 
 def test_the_rate_rises_stays_and_falls_to_nothing() -> None:

@@ -3,10 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from streamchar_ref.train.clips import prompt_of
 from streamchar_ref.train.phrases import ATTRIBUTES, FILLERS, SYNONYMS, read_prompt, rewrite, said
 from streamchar_ref.world.character import Character, draw_character
-from streamchar_ref.world.voices import VOICES
+from streamchar_ref.world.voices import VOICES, prompt_of
 
 PROMPT = (
     "A young woman with an ash blond bob, deep brown skin, grey eyes, cat-eye glasses, a flower "

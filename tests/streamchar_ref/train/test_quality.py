@@ -39,12 +39,12 @@ def model() -> StreamChar:
 
 @pytest.fixture(scope="module")
 def drawn() -> DrawnClip:
-    clip = make_clip("Go on.", identity=1, voice="piper_0", style="flat")
+    clip = make_clip("Go on.", identity=1, style="flat")
     return DrawnClip(
         clip=clip,
         text=read_phonemes("Go on."),
         prompt=clip.caption,
-        frames=clip.window(4, 6, size=64),
+        frames=clip.window(0, 6, size=64),
         references=np.zeros((1, 64, 64, 3), np.uint8),
     )
 
