@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +36,7 @@ def train(
         float, typer.Option(min=0, help="Time limit of training; 0 takes the recipe's.")
     ] = 0,
     steps: Annotated[int, typer.Option(min=0, help="0 reckons them from time and speed.")] = 0,
+    batch: Annotated[int, typer.Option(min=0, help="Of a process; 0 takes the recipe's.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on where the run stopped.")] = False,
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint with weights to begin from.")
@@ -71,7 +72,8 @@ def train(
     try:
         run = _run(out, preset, setting or [], seed, jobs, device, start)
         names = STAGES if stage == "all" else (stage,) if stage in STAGES else ()
-        told = _train(run, names, max_minutes, steps, resume)
+        changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
+        told = _train(run, names, max_minutes, changes, resume)
         if stage in ("all", "export", STAGES[-1]) and all(each["done"] for each in told.values()):
             export(run, to or out / "checkpoint", storage=storage.value)
             typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
@@ -91,14 +93,17 @@ def train(
 
 
 def _train(
-    run: "TrainRun", names: Sequence[str], max_minutes: float, steps: int, resume: bool
+    run: "TrainRun",
+    names: Sequence[str],
+    max_minutes: float,
+    changes: Mapping[str, int],
+    resume: bool,
 ) -> dict[str, dict[str, Any]]:
     """Trains stages in order until one is cut; shares the time out as the recipe does."""
     whole = sum(run.recipe.minutes[name] for name in names)
     told: dict[str, dict[str, Any]] = {}
     for name in names:
         minutes = run.recipe.minutes[name] * (max_minutes / whole if max_minutes else 1)
-        changes = {"num_steps": steps} if steps else None
         state = run.train(name, minutes=minutes, resume=resume, changes=changes)
         told[name] = {"step": state.step, "of": state.num_steps, "done": state.is_done}
         if not state.is_done:

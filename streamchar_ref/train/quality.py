@@ -110,7 +110,7 @@ def regions(clip: Clip, *, num_frames: int, size: int) -> dict[str, Bool[np.ndar
     }
 
 
-def audio_quality(vae: AudioVae, sounds: Sequence[Float32[np.ndarray, " S"]]) -> dict[str, float]:
+def audio_quality(vae: AudioVae, sounds: Sequence[Float32[np.ndarray, " _"]]) -> dict[str, float]:
     """Measures what is lost of speech from encoder to decoder.
 
     Args:

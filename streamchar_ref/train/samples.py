@@ -66,7 +66,7 @@ def video_samples(folder: Path, vae: VideoVae, drawn: Sequence[DrawnClip]) -> No
     write_row(folder / "quality.csv", video_quality(vae, drawn))
 
 
-def audio_samples(folder: Path, vae: AudioVae, sounds: Sequence[Float32[np.ndarray, " S"]]) -> None:
+def audio_samples(folder: Path, vae: AudioVae, sounds: Sequence[Float32[np.ndarray, " _"]]) -> None:
     """Lets hear what comes back of utterances, and says how good it is.
 
     Args:
@@ -149,7 +149,7 @@ def strip(rows: Sequence[UInt8[np.ndarray, "T H W 3"]]) -> UInt8[np.ndarray, "_ 
 
 
 def mel_picture(
-    mel: LogMel, sounds: Sequence[Float32[np.ndarray, " S"]]
+    mel: LogMel, sounds: Sequence[Float32[np.ndarray, " _"]]
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """Paints spectrograms one under the other, low tones at the bottom, on one scale."""
     device = mel.filters.device

@@ -103,7 +103,15 @@ class TeacherStage(Stage):
         }
         parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
         aid = self.aids(found, window)
-        return weighted(parts) + self._aid_weight(draw.step) * aid, parts | {"aid": aid}
+        loss = weighted(parts) + self._aid_weight(draw.step) * aid
+        with torch.no_grad():
+            errors = [
+                (each.float() - (n - x)).square().flatten(1).mean(dim=1)
+                for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
+            ]
+        by_level = by_noise_level("video", errors[0], sigmas[0])
+        by_level |= by_noise_level("audio", errors[1], sigmas[1])
+        return loss, parts | {"aid": aid} | by_level
 
     def trained(self) -> dict[str, Tensor]:
         """Returns the weights of both networks; the aids are not kept."""
@@ -130,3 +138,9 @@ class TeacherStage(Stage):
         if not self._num_steps:
             return AID
         return AID * max(0.0, 1 - 2 * step / self._num_steps)
+
+
+def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tensor]:
+    """Averages errors in each quarter of the noise levels; NaN where none was drawn."""
+    quarter = (4 * sigmas).long().clamp(max=3)
+    return {f"{name}_{q}": errors[quarter == q].mean() for q in range(4)}
