@@ -48,11 +48,11 @@ def recipe(preset: str) -> Recipe:
 
 
 _CPU = {
-    "prompt": Settings(learning_rate=1e-3, batch=64, ema_decay=0.99),
+    "prompt": Settings(learning_rate=2e-3, batch=64, warmup_steps=30, ema_decay=0.99),
     "video_vae": Settings(learning_rate=1.5e-3, batch=8, warmup_steps=50, ema_decay=0.998),
     "audio_vae": Settings(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
     "orchestrator": Settings(learning_rate=1.5e-3, batch=16, ema_decay=0.998),
-    "teacher": Settings(learning_rate=1e-3, batch=32, ema_decay=0.998),
+    "teacher": Settings(learning_rate=1e-3, batch=16, ema_decay=0.998),
 }
 _TINY = Recipe(
     hours=0.02,
