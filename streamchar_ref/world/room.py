@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
 from jaxtyping import Float32
 
 DIRECT_TO_ROOM_DB = 12.0  # a speaker near the microphone
@@ -52,6 +51,8 @@ def place(
     rng = np.random.default_rng([seed, 3])
     heard = samples
     if room.reverb_s > 0:
+        import scipy.signal  # here, since corpora are read where it is not installed
+
         heard = scipy.signal.fftconvolve(samples, _response(room.reverb_s, rate, rng))
         heard = heard[: len(samples)].astype(np.float32)
     if np.isfinite(room.snr_db):

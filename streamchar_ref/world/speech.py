@@ -4,12 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 from jaxtyping import Float32
 
 from streamchar_ref.world import espeak, piper
 from streamchar_ref.world.checks import check_whole
-from streamchar_ref.world.effects import colour
 from streamchar_ref.world.lexicon import read_text
 from streamchar_ref.world.room import Room, place
 from streamchar_ref.world.take import SILENCE, Span, Take
@@ -117,6 +115,10 @@ def speak(
 
 def _sound(take: Take, voice: Voice, rng: np.random.Generator) -> Float32[np.ndarray, " S"]:
     """Resamples and colours."""
+    import soxr  # here, since corpora are read and drawn where it is not installed
+
+    from streamchar_ref.world.effects import colour
+
     num_samples = math.ceil(sum(span.num_samples for span in take.spans) * SAMPLE_RATE / take.rate)
     samples = soxr.resample(take.wave, take.rate, SAMPLE_RATE).astype(np.float32)[:num_samples]
     samples = np.pad(samples, (0, num_samples - len(samples)))
