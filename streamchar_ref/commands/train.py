@@ -25,9 +25,7 @@ class StorageKind(Enum):
 
 @app.command()
 def train(
-    stage: Annotated[
-        str, typer.Argument(help="prompt, video_vae, audio_vae, orchestrator, teacher; all; export")
-    ],
+    stage: Annotated[str, typer.Argument(help="A stage, such as teacher; all of them; export")],
     out: Annotated[Path, typer.Option(help="Folder of the run; data and stages are kept there.")],
     preset: Annotated[str, typer.Option(help="tiny, micro, base; see: streamchar ls presets")] = (
         "micro"
@@ -57,7 +55,9 @@ def train(
     """Train the reference model, stage by stage or all of it in one go.
 
     The same command with --resume goes on where a run stopped. With torchrun, several processes
-    share the work. Example: streamchar train all --preset micro --out runs/micro
+    share the work. Stages: prompt, video_vae, audio_vae, orchestrator, teacher, and the decoders
+    once more on latents that stay: video_decoder, audio_decoder; export writes one checkpoint.
+    Example: streamchar train all --preset micro --out runs/micro
     """
     from streamchar_ref.checkpoint import CheckpointError
     from streamchar_ref.train.loop import TrainingDiverged

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from streamchar_ref.checkpoint import part_of
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
 from streamchar_ref.vae.audio import AudioVae
@@ -26,6 +27,8 @@ class AudioVaeStage(Stage):
         stretches: Draws waveforms of the given number of samples, [B, S].
         num_latents: Length of a stretch.
         mel_weight: Of the mel distance, beside the spectral one.
+        frozen: Train the decoder alone; latents stay what they are, and whatever was trained on
+            them stays valid.
         show: Writes samples into a folder.
     """
 
@@ -38,12 +41,16 @@ class AudioVaeStage(Stage):
         *,
         num_latents: int = 24,
         mel_weight: float = 2.0,
+        frozen: bool = False,
         show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.audio_vae = vae
         self._stretches, self._num_latents, self._mel_weight = stretches, num_latents, mel_weight
-        self._show = show
+        self._frozen, self._show = frozen, show
+        if frozen:
+            self.name = "audio_decoder"
+            vae.encoder.requires_grad_(False)
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
@@ -61,13 +68,19 @@ class AudioVaeStage(Stage):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Measures mean and deviation of the latents."""
+        """Measures mean and deviation of the latents, unless they are to stay as they are."""
+        if self._frozen:
+            return
         found = []
         for step in range(16):
             draw = Draw(step=step, batch=32, seed=7)
             samples = self._drawn(draw, 64 * self.audio_vae.config.latent_samples)
             found.append(self.audio_vae.encoder(samples).flatten(0, 1).float())
         self.audio_vae.whitening.measure(torch.cat(found))
+
+    def trained(self) -> dict[str, Tensor]:
+        """Returns all weights, or the decoder's."""
+        return part_of(self.state_dict(), "audio_vae.decoder." if self._frozen else "")
 
     def picture(self, folder: Path) -> None:
         """Writes samples, if it was told how."""

@@ -190,7 +190,7 @@ def _differ(a: np.ndarray, b: np.ndarray) -> Bool[np.ndarray, "T H W"]:
 
 def _boxed(region: Bool[np.ndarray, "T H W"]) -> Bool[np.ndarray, "T H W"]:
     """Returns the smallest upright box around the region of each frame."""
-    rows, columns = (_filled(region.any(axis=axis)) for axis in (2, 1))
+    rows, columns = (_filled(np.asarray(region.any(axis=axis))) for axis in (2, 1))
     return rows[:, :, None] & columns[:, None, :]
 
 

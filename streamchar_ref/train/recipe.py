@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 
 from streamchar_ref.train.loop import Settings
 
-STAGES = ("prompt", "video_vae", "audio_vae", "orchestrator", "teacher")
+STAGES = (
+    "prompt",
+    "video_vae",
+    "audio_vae",
+    "orchestrator",
+    "teacher",
+    "video_decoder",
+    "audio_decoder",
+)
 """In the order of training; see `run.NEEDS` for what builds on what."""
 
 
@@ -53,6 +61,8 @@ _CPU = {
     "audio_vae": Settings(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
     "orchestrator": Settings(learning_rate=1.5e-3, batch=16, ema_decay=0.998),
     "teacher": Settings(learning_rate=1e-3, batch=16, ema_decay=0.998),
+    "video_decoder": Settings(learning_rate=5e-4, batch=8, warmup_steps=50, ema_decay=0.998),
+    "audio_decoder": Settings(learning_rate=5e-4, batch=16, warmup_steps=50, ema_decay=0.998),
 }
 _TINY = Recipe(
     hours=0.02,
@@ -67,7 +77,15 @@ _MICRO = Recipe(
     max_mb=100,
     passes=1,
     pool_clips=640,
-    minutes={"prompt": 1.5, "video_vae": 18, "audio_vae": 18, "orchestrator": 25, "teacher": 40},
+    minutes={
+        "prompt": 1.5,
+        "video_vae": 25,
+        "audio_vae": 15,
+        "orchestrator": 15,
+        "teacher": 40,
+        "video_decoder": 15,
+        "audio_decoder": 15,
+    },
     settings=_CPU,
 )
 _BASE = Recipe(
@@ -75,10 +93,18 @@ _BASE = Recipe(
     max_mb=100,
     passes=4,
     pool_clips=2_000,
-    minutes={"prompt": 0.5, "video_vae": 3.5, "audio_vae": 3.8, "orchestrator": 7, "teacher": 15},
+    minutes={
+        "prompt": 0.5,
+        "video_vae": 3.5,
+        "audio_vae": 3.8,
+        "orchestrator": 7,
+        "teacher": 15,
+        "video_decoder": 2,
+        "audio_decoder": 2,
+    },
     settings={
         name: replace(each, batch=batch, ema_decay=0.999)
-        for (name, each), batch in zip(_CPU.items(), (256, 64, 64, 512, 256), strict=True)
+        for (name, each), batch in zip(_CPU.items(), (256, 64, 64, 512, 256, 64, 64), strict=True)
     },
 )
 _RECIPES = {"tiny": _TINY, "micro": _MICRO, "paper_faithful": _MICRO, "base": _BASE}

@@ -27,7 +27,13 @@ from streamchar_ref.train.stages import make_stage
 from streamchar_ref.train.state import STATE, TrainState
 
 WEIGHTS = "checkpoint"
-NEEDS = {"orchestrator": ("prompt", "audio_vae"), "teacher": STAGES[:-1]}
+NEEDS = {
+    "orchestrator": ("prompt", "audio_vae"),
+    "teacher": ("prompt", "video_vae", "audio_vae", "orchestrator"),
+    "video_decoder": ("video_vae",),
+    "audio_decoder": ("audio_vae",),
+}
+"""Stages that a stage builds on."""
 
 
 class StageMissing(ValueError):
@@ -163,7 +169,7 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
         StageMissing: If a stage has not been trained; says which.
     """
     found = run.weights_so_far()
-    missing = [name for name in STAGES if name not in found.origin]
+    missing = [name for name in (*NEEDS["teacher"], "teacher") if name not in found.origin]
     if missing:
         raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
     save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)

@@ -152,7 +152,7 @@ def mel_picture(
     mel: LogMel, sounds: Sequence[Float32[np.ndarray, " _"]]
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """Paints spectrograms one under the other, low tones at the bottom, on one scale."""
-    device = mel.filters.device
+    device = mel.get_buffer("filters").device
     found = [mel(torch.from_numpy(sound)[None].to(device))[0].cpu().numpy() for sound in sounds]
     low, high = np.quantile(found[0], 0.02), found[0].max() + 1e-6
     lines: list[np.ndarray] = []

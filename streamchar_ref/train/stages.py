@@ -51,7 +51,7 @@ def _prompt(model: StreamChar, data: TrainingData) -> Stage:
     return PromptStage(model.prompt)
 
 
-def _video_vae(model: StreamChar, data: TrainingData) -> Stage:
+def _video_vae(model: StreamChar, data: TrainingData, *, frozen: bool = False) -> Stage:
     stream = data.config.stream
 
     def show(folder: Path) -> None:
@@ -66,14 +66,15 @@ def _video_vae(model: StreamChar, data: TrainingData) -> Stage:
         )
         video_samples(folder, model.video_vae, [draw(n) for n in data.held_out[:_SHOWN_CLIPS]])
 
-    return VideoVaeStage(model.video_vae, data.video_pool(), num_latents=2, show=show)
+    pool = data.video_pool()
+    return VideoVaeStage(model.video_vae, pool, num_latents=2, frozen=frozen, show=show)
 
 
-def _audio_vae(model: StreamChar, data: TrainingData) -> Stage:
+def _audio_vae(model: StreamChar, data: TrainingData, *, frozen: bool = False) -> Stage:
     def show(folder: Path) -> None:
         audio_samples(folder, model.audio_vae, [data.corpus[n].samples for n in data.held_out])
 
-    return AudioVaeStage(model.audio_vae, data.sound_pool(), show=show)
+    return AudioVaeStage(model.audio_vae, data.sound_pool(), frozen=frozen, show=show)
 
 
 def _orchestrator(model: StreamChar, data: TrainingData) -> Stage:
@@ -145,4 +146,6 @@ _STAGES: dict[str, Callable[[StreamChar, TrainingData], Stage]] = {
     "audio_vae": _audio_vae,
     "orchestrator": _orchestrator,
     "teacher": _teacher,
+    "video_decoder": partial(_video_vae, frozen=True),
+    "audio_decoder": partial(_audio_vae, frozen=True),
 }

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from streamchar_ref.checkpoint import part_of
 from streamchar_ref.train.audio_vae import noisy
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
@@ -24,6 +25,8 @@ class VideoVaeStage(Stage):
         stretches: Draws frames in [-1, 1] of the given number, [B, T, 3, H, W].
         num_latents: Length of a stretch.
         motion_weight: How much more a pixel counts that changes by a tenth of its range.
+        frozen: Train the decoder alone; latents stay what they are, and whatever was trained on
+            them stays valid.
         show: Writes samples into a folder.
     """
 
@@ -36,12 +39,16 @@ class VideoVaeStage(Stage):
         *,
         num_latents: int = 3,
         motion_weight: float = 4.0,
+        frozen: bool = False,
         show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.video_vae = vae
         self._stretches, self._num_latents = stretches, num_latents
-        self._motion_weight, self._show = motion_weight, show
+        self._motion_weight, self._frozen, self._show = motion_weight, frozen, show
+        if frozen:
+            self.name = "video_decoder"
+            vae.encoder.requires_grad_(False)
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
@@ -58,13 +65,19 @@ class VideoVaeStage(Stage):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Measures mean and deviation of the latents."""
+        """Measures mean and deviation of the latents, unless they are to stay as they are."""
+        if self._frozen:
+            return
         found = []
         for step in range(16):
             frames = self._drawn(Draw(step=step, batch=32, seed=7), 2 * TEMPORAL_STRIDE)
             latents = self.video_vae.encoder(frames).float()
             found.append(latents.movedim(2, -1).flatten(0, 3))
         self.video_vae.whitening.measure(torch.cat(found))
+
+    def trained(self) -> dict[str, Tensor]:
+        """Returns all weights, or the decoder's."""
+        return part_of(self.state_dict(), "video_vae.decoder." if self._frozen else "")
 
     def picture(self, folder: Path) -> None:
         """Writes samples, if it was told how."""

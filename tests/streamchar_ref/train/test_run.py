@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from typer.testing import CliRunner
 
-from streamchar_ref.checkpoint import CheckpointError, load_checkpoint
+from streamchar_ref.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.commands.train import app
 from streamchar_ref.config import preset
 from streamchar_ref.generate import stream
@@ -64,11 +65,23 @@ def test_all_stages_make_a_checkpoint_that_streams(trained: TrainRun, tmp_path: 
 
 
 def test_a_stage_changes_only_what_it_trains(trained: TrainRun) -> None:
-    before = trained.weights_so_far(STAGES[:-1]).tensors
+    number = STAGES.index("teacher")
+    before = trained.weights_so_far(STAGES[:number]).tensors
+    taught = trained.weights_so_far(STAGES[: number + 1]).tensors
     after = trained.weights_so_far().tensors
-    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"orchestrator"}
-    assert {name.split(".")[0] for name in set(after) - set(before)} == {"dit"}
+    assert _changed(before, taught) == {"orchestrator"}
+    assert {name.split(".")[0] for name in set(taught) - set(before)} == {"dit"}
+    assert _changed(taught, after) == {"video_vae", "audio_vae"}
+    assert _changed(*(part_of(tensors, *LATENTS) for tensors in (taught, after))) == set()
+
+
+LATENTS = tuple(
+    f"{kind}_vae.{part}." for kind in ("video", "audio") for part in ("encoder", "whitening")
+)
+
+
+def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
 
 
 def test_the_log_has_losses_of_both_modalities_speed_and_cost(trained: TrainRun) -> None:
