@@ -55,7 +55,7 @@ def train(
     """Train the reference model, stage by stage or all of it in one go.
 
     The same command with --resume goes on where a run stopped. With torchrun, several processes
-    share the work. Stages: prompt, video_vae, audio_vae, orchestrator, teacher, and the decoders
+    share the work. Stages: prompt, video_vae, audio_vae, speech, teacher, and the decoders
     once more on latents that stay: video_decoder, audio_decoder; export writes one checkpoint.
     Example: streamchar train all --preset micro --out runs/micro
     """

@@ -135,12 +135,25 @@ class JointDiT(nn.Module):
             "context_rotation", rotary(geometry.context_positions(config.patch), head_width), False
         )
 
-    def encode_context(self, context: Context) -> list[KeyValue]:
-        """Computes the keys and values of the context, which hold for all steps of a chunk."""
-        segments = self._context_segments(context)
+    def encode_context(self, context: Context, *, sound_only: bool = False) -> list[KeyValue]:
+        """Computes the keys and values of the context, which hold for all steps of a chunk.
+
+        Args:
+            context: All there is.
+            sound_only: Leave out what is seen, for `speak`.
+
+        Returns:
+            Keys and values for each block.
+        """
+        segments, rotation = self._heard_segments(context), self.get_buffer("context_rotation")
+        if sound_only:
+            first, last = (segment.num_tokens for segment in segments)
+            rotation = torch.cat([rotation[:, :first], rotation[:, -last:]], dim=1)
+        else:
+            segments[1:1] = self._seen_segments(context)
         found = []
         for block in self.blocks:
-            segments, own = block(segments, self.get_buffer("context_rotation"))
+            segments, own = block(segments, rotation)
             found.append(own)
         return found
 
@@ -166,54 +179,102 @@ class JointDiT(nn.Module):
         Returns:
             Velocities, noise minus data.
         """
-        level_video = self.sigma_video(sigma_video)[:, None, None]
-        level_audio = self.sigma_audio(sigma_audio)[:, None, None]
+        level = self.sigma_video(sigma_video)[:, None, None]
         by_frame = self.condition_by_frame(self._by_latent_frame(condition))
         by_frame = self.condition_to_video(F.silu(by_frame))
-        segments = [
-            Segment(
-                x=self.video_in(self._patches(video)) + self._role("video"),
-                modulation=self.to_modulation(F.silu(level_video)) + by_frame[:, :, None],
-                kind="video",
-            ),
-            Segment(
-                x=(self.audio_in(audio) + self.condition_in(condition))[:, None]
-                + self._role("audio"),
-                modulation=self.to_modulation(F.silu(level_audio)),
-                kind="audio",
-            ),
-        ]
-        middle = (segments[0].x, segments[1].x[:, 0])
-        rotation = self.get_buffer("chunk_rotation")
+        seen = Segment(
+            x=self.video_in(self._patches(video)) + self._role("video"),
+            modulation=self.to_modulation(F.silu(level)) + by_frame[:, :, None],
+            kind="video",
+        )
+        heard, level_audio = self._sound(audio, sigma_audio, condition)
+        done, middle = self._through([seen, heard], self.get_buffer("chunk_rotation"), context)
+        video_out = self._leave(done[0].x, level, self.video_out)
+        audio_out = self._leave(done[1].x, level_audio, self.audio_out)[:, 0]
+        return Velocities(
+            video=self._cells(video_out), audio=audio_out, middle=(middle[0], middle[1][:, 0])
+        )
+
+    def speak(
+        self,
+        audio: Float[Tensor, "B A Ca"],
+        sigma: Float[Tensor, " B"],
+        condition: Float[Tensor, "B A W"],
+        context: list[KeyValue],
+    ) -> tuple[Float[Tensor, "B A Ca"], Float[Tensor, "B A D"]]:
+        """Predicts the velocity of the sound alone, as if there were no picture.
+
+        So the model learns to speak on five times as many windows in the same time, before it
+        learns both together.
+
+        Args:
+            audio: Noisy audio latents.
+            sigma: Their noise level.
+            condition: What is to be heard in each audio latent, from the orchestrator.
+            context: From `encode_context` with ``sound_only``.
+
+        Returns:
+            Velocity, noise minus data; and the tokens in the middle of the blocks.
+        """
+        heard, level = self._sound(audio, sigma, condition)
+        rotation = self.get_buffer("chunk_rotation")[:, -audio.shape[1] :]
+        done, middle = self._through([heard], rotation, context)
+        return self._leave(done[0].x, level, self.audio_out)[:, 0], middle[0][:, 0]
+
+    def _sound(self, audio: Tensor, sigma: Tensor, condition: Tensor) -> tuple[Segment, Tensor]:
+        level = self.sigma_audio(sigma)[:, None, None]
+        x = (self.audio_in(audio) + self.condition_in(condition))[:, None] + self._role("audio")
+        return Segment(x=x, modulation=self.to_modulation(F.silu(level)), kind="audio"), level
+
+    def _through(
+        self, segments: list[Segment], rotation: Tensor, context: list[KeyValue]
+    ) -> tuple[list[Segment], list[Tensor]]:
+        """Runs all blocks; also returns the tokens in their middle."""
+        middle = [segment.x for segment in segments]
         for number, (block, seen) in enumerate(zip(self.blocks, context, strict=True), 1):
             segments, _ = block(segments, rotation, seen)
             if number == (len(self.blocks) + 1) // 2:
-                middle = (segments[0].x, segments[1].x[:, 0])
-        video_out = self._leave(segments[0].x, level_video, self.video_out)
-        audio_out = self._leave(segments[1].x, level_audio, self.audio_out)[:, 0]
-        return Velocities(video=self._cells(video_out), audio=audio_out, middle=middle)
+                middle = [segment.x for segment in segments]
+        return segments, middle
 
-    def _context_segments(self, context: Context) -> list[Segment]:
+    def _heard_segments(self, context: Context) -> list[Segment]:
+        """Prompt and motion audio."""
         clean = torch.zeros_like(context.motion_sigma)
-        still = self.to_modulation(F.silu(self.sigma_video(clean)))[:, None, None]
-        moving = [
-            self.to_modulation(F.silu(level(context.motion_sigma)))[:, None, None]
-            for level in (self.sigma_video, self.sigma_audio)
-        ]
-        prompt = self.prompt_in(context.prompt)[:, None]
-        reference, sink, motion = (
-            self.video_in(self._patches(latents)).flatten(1, 2)[:, None]
-            for latents in (context.reference, context.sink, context.motion_video)
+        still, moving = (
+            self._modulation(level, sigma)
+            for level, sigma in (
+                (self.sigma_video, clean),
+                (self.sigma_audio, context.motion_sigma),
+            )
         )
+        prompt = self.prompt_in(context.prompt)[:, None]
         sound = self.audio_in(context.motion_audio)[:, None]
+        return [
+            self._present("prompt", prompt, context.has_prompt, still, "video"),
+            self._present("motion_audio", sound, context.has_motion, moving, "audio"),
+        ]
+
+    def _seen_segments(self, context: Context) -> list[Segment]:
+        """Reference, sink and motion video."""
+        still = self._modulation(self.sigma_video, torch.zeros_like(context.motion_sigma))
+        moving = self._modulation(self.sigma_video, context.motion_sigma)
         has = context
         return [
-            self._present("prompt", prompt, has.has_prompt, still, "video"),
-            self._present("reference", reference, has.has_reference, still, "video"),
-            self._present("sink", sink, has.has_sink, still, "video"),
-            self._present("motion_video", motion, has.has_motion, moving[0], "video"),
-            self._present("motion_audio", sound, has.has_motion, moving[1], "audio"),
+            self._present(role, self._video_tokens(latents), is_here, modulation, "video")
+            for role, latents, is_here, modulation in (
+                ("reference", has.reference, has.has_reference, still),
+                ("sink", has.sink, has.has_sink, still),
+                ("motion_video", has.motion_video, has.has_motion, moving),
+            )
         ]
+
+    def _video_tokens(self, latents: Float[Tensor, "B F C h w"]) -> Float[Tensor, "B 1 N D"]:
+        return self.video_in(self._patches(latents)).flatten(1, 2)[:, None]
+
+    def _modulation(
+        self, level: NoiseLevel, sigma: Float[Tensor, " B"]
+    ) -> Float[Tensor, "B 1 1 D6"]:
+        return self.to_modulation(F.silu(level(sigma)))[:, None, None]
 
     def _present(
         self, role: str, x: Tensor, is_here: Tensor, modulation: Tensor, kind: str

@@ -28,8 +28,8 @@ from streamchar_ref.train.state import STATE, TrainState
 
 WEIGHTS = "checkpoint"
 NEEDS = {
-    "orchestrator": ("prompt", "audio_vae"),
-    "teacher": ("prompt", "video_vae", "audio_vae", "orchestrator"),
+    "speech": ("prompt", "audio_vae"),
+    "teacher": ("prompt", "video_vae", "audio_vae", "speech"),
     "video_decoder": ("video_vae",),
     "audio_decoder": ("audio_vae",),
 }
@@ -94,7 +94,12 @@ class TrainRun:
             jobs=self.jobs,
             progress=self.progress,
         )
+        team = Team.of_this_process()
+        if not team.is_first:
+            team.agree(True)  # waits until the first process has made the data
         made = make_stage(stage, model, data).to(self.device)
+        if team.is_first:
+            team.agree(True)
         settings = replace(self.recipe.settings[stage], seed=self.seed, **changes or {})
         state = fit(
             made,
@@ -104,7 +109,7 @@ class TrainRun:
             resume=resume,
             progress=self.progress,
         )
-        if Team.of_this_process().is_first:
+        if team.is_first:
             if not state.is_done:
                 state.use_average(made)
                 made.finish()
@@ -112,6 +117,7 @@ class TrainRun:
             save_checkpoint(
                 folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
             )
+        team.agree(True)  # the next stage reads what the first process has written
         return state
 
     def model_before(self, stage: str) -> tuple[StreamChar, dict[str, Any]]:

@@ -7,7 +7,7 @@ import csv
 import struct
 import wave
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -116,25 +116,21 @@ def chunk_samples(folder: Path, model: StreamChar, window: Window) -> None:
 
 
 @torch.no_grad()
-def speech_samples(
-    folder: Path,
-    model: StreamChar,
-    window: Window,
-    flow_head: Callable[[Tensor, Tensor, Tensor], Tensor],
-) -> None:
-    """Lets hear what the orchestrator alone would say in each window.
+def speech_samples(folder: Path, model: StreamChar, window: Window) -> None:
+    """Lets hear what is said in each window without a picture.
 
     Args:
         folder: Gets ``mel.png``, ``truth.wav`` and ``sample.wav``.
-        model: Networks; the DiT may be untrained.
+        model: Networks, trained on speech.
         window: Of clips that the model has not learned from.
-        flow_head: From states, noisy latents and noise level to velocities.
     """
-    prefix = model.orchestrator.read(window.script)
+    prefix, once = model.orchestrator.read(window.script), model.config.orchestrator.mode == "once"
+    context = model.dit.encode_context(window.context, sound_only=True)
 
     def velocity(latents: Latents, sigma: Tensor) -> Latents:
-        states = model.orchestrator.plan(prefix, latents[0], sigma).states
-        return (flow_head(states, latents[0], sigma),)
+        told = (None, None) if once else (latents[0], sigma)
+        condition = model.orchestrator.plan(prefix, *told).condition
+        return (model.dit.speak(latents[0], sigma, condition, context)[0],)
 
     (said,) = flow.sample(velocity, _noise((window.audio,)), _levels(model))
     sounds = (_sound(model, window, latents) for latents in (window.audio, said))

@@ -1,6 +1,6 @@
-"""Stage of the orchestrator alone: a speech model with a small flow head on its states.
+"""Stage of speech: orchestrator and DiT learn to read and to speak, before they see anything.
 
-Shape letters: B batch, A audio latents of a chunk, Ca their channels, D width.
+Shape letters: B batch, A audio latents of a chunk, W width of the audio condition.
 """
 
 from collections.abc import Callable
@@ -12,93 +12,81 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from streamchar_ref import flow
-from streamchar_ref.model.layers import NoiseLevel, modulate
+from streamchar_ref.checkpoint import part_of
+from streamchar_ref.model.dit import JointDiT
 from streamchar_ref.orchestrator import Orchestrator, Plan
 from streamchar_ref.pointer import alignment_loss, pointer_loss
+from streamchar_ref.text import PHONES
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.windows import Window
 
 BLIND = 0.5
 """Share of windows in which the orchestrator plans without the noisy sound."""
-
-
-class FlowHead(nn.Module):
-    """Velocity of an audio latent from the orchestrator's state there; for training only.
-
-    Args:
-        width: D.
-        channels: Ca.
-    """
-
-    def __init__(self, width: int, channels: int) -> None:
-        super().__init__()
-        self.noisy_in = nn.Linear(channels, width)
-        self.state_in = nn.Linear(width, width)
-        self.level = NoiseLevel(width)
-        self.modulation = nn.Linear(width, 2 * width)
-        self.mix = nn.Conv1d(width, width, 5, padding=2)
-        self.layers = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU())
-        self.out = nn.Linear(3 * width, channels)
-
-    def forward(
-        self,
-        states: Float[Tensor, "B A D"],
-        noisy: Float[Tensor, "B A Ca"],
-        sigma: Float[Tensor, " B"],
-    ) -> Float[Tensor, "B A Ca"]:
-        """Returns velocities."""
-        x = self.noisy_in(noisy) + self.state_in(states)
-        x = x + self.mix(x.mT).mT
-        shift, scale = self.modulation(self.level(sigma))[:, None, None].chunk(2, dim=-1)
-        return self.out(self.layers(modulate(x[:, None], shift, scale)[:, 0]))
+CONDITION_DROP = 0.1
+"""Share of windows in which the DiT is not told what to say."""
+AID = 0.2
+"""Weight of what is read off the middle of the DiT."""
 
 
 class SpeechStage(Stage):
-    """Trains the orchestrator to place and to voice the transcript.
+    """Trains orchestrator and DiT to read and to say the transcript, as if there were no picture.
 
     Args:
         orchestrator: Network.
+        dit: Network; what it needs for pictures stays as it is.
         windows: Draws a batch.
-        audio_channels: Ca.
-        show: Writes samples of flow head and orchestrator into a folder.
+        shift: Of the noise levels, see `draw_sigma`.
+        show: Writes samples into a folder.
     """
 
-    name = "orchestrator"
+    name = "speech"
 
     def __init__(
         self,
         orchestrator: Orchestrator,
+        dit: JointDiT,
         windows: Callable[[Draw], Window],
         *,
-        audio_channels: int,
-        show: Callable[[Path, FlowHead], None] | None = None,
+        shift: float = 1.0,
+        show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
-        self.orchestrator = orchestrator
-        self.flow_head = FlowHead(orchestrator.config.width, audio_channels)
-        self._windows, self._show = windows, show
+        self.orchestrator, self.dit = orchestrator, dit
+        self.phones = nn.Linear(dit.config.width, 1 + len(PHONES))
+        self._windows, self._shift, self._show = windows, shift, show
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
         window, generator = self._windows(draw), draw.generator()
         noise = torch.randn(window.audio.shape, generator=generator).to(window.audio)
-        sigma = draw_sigma(len(noise), generator).to(window.audio)
+        sigma = draw_sigma(len(noise), generator, self._shift).to(window.audio)
         is_blind = (torch.rand(len(noise), generator=generator) < BLIND).to(noise.device)
         noisy = flow.add_noise(window.audio, noise, sigma)
         plan = self.orchestrator(window.script, noisy, sigma, is_blind)
-        velocity = self.flow_head(plan.states, noisy, sigma)
+        condition = dropped(plan.condition, self.dit.no_condition, generator)
+        context = self.dit.encode_context(window.context, sound_only=True)
+        velocity, middle = self.dit.speak(noisy, sigma, condition, context)
         parts = {"audio": F.mse_loss(velocity.float(), noise - window.audio)}
         parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
-        return weighted(parts), parts
+        aid = F.cross_entropy(self.phones(middle).flatten(0, 1).float(), window.phones.flatten())
+        return weighted(parts) + AID * aid, parts | {"aid": aid}
 
     def trained(self) -> dict[str, Tensor]:
-        """Returns the orchestrator's weights; the head is not kept."""
-        return {n: t for n, t in self.state_dict().items() if n.startswith("orchestrator.")}
+        """Returns the weights of both networks."""
+        return part_of(self.state_dict(), "orchestrator.", "dit.")
 
     def picture(self, folder: Path) -> None:
         """Writes samples, if it was told how."""
         if self._show:
-            self._show(folder, self.flow_head)
+            self._show(folder)
+
+
+def dropped(
+    condition: Float[Tensor, "B A W"], nothing: Float[Tensor, " W"], generator: torch.Generator
+) -> Float[Tensor, "B A W"]:
+    """Takes the audio condition away from some windows, for guidance."""
+    keep = torch.rand(len(condition), generator=generator) >= CONDITION_DROP
+    return torch.where(keep.to(condition.device)[:, None, None], condition, nothing)
 
 
 WEIGHTS = {"alignment": 0.5, "pointer": 0.1, "phones": 0.3, "over": 0.1}

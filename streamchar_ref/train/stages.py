@@ -23,7 +23,7 @@ from streamchar_ref.train.samples import (
     speech_samples,
     video_samples,
 )
-from streamchar_ref.train.speech import FlowHead, SpeechStage
+from streamchar_ref.train.speech import SpeechStage
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
 from streamchar_ref.train.windows import Spoiling, Window, draw_window
@@ -77,14 +77,14 @@ def _audio_vae(model: StreamChar, data: TrainingData, *, frozen: bool = False) -
     return AudioVaeStage(model.audio_vae, data.sound_pool(), frozen=frozen, show=show)
 
 
-def _orchestrator(model: StreamChar, data: TrainingData) -> Stage:
-    def show(folder: Path, flow_head: FlowHead) -> None:
+def _speech(model: StreamChar, data: TrainingData) -> Stage:
+    def show(folder: Path) -> None:
         if clips := _clips(model, data, *SOUND, held_out=True):
-            speech_samples(folder, model, _shown(model, clips), flow_head)
+            speech_samples(folder, model, _shown(model, clips))
 
-    channels = model.config.geometry.audio_channels
     windows = _windows(model, _clips(model, data, *SOUND), Spoiling())
-    return SpeechStage(model.orchestrator, windows, audio_channels=channels, show=show)
+    shift = model.config.stream.sigma_shift
+    return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
 
 
 def _teacher(model: StreamChar, data: TrainingData) -> Stage:
@@ -144,7 +144,7 @@ _STAGES: dict[str, Callable[[StreamChar, TrainingData], Stage]] = {
     "prompt": _prompt,
     "video_vae": _video_vae,
     "audio_vae": _audio_vae,
-    "orchestrator": _orchestrator,
+    "speech": _speech,
     "teacher": _teacher,
     "video_decoder": partial(_video_vae, frozen=True),
     "audio_decoder": partial(_audio_vae, frozen=True),

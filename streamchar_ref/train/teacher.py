@@ -16,15 +16,12 @@ from streamchar_ref.model.dit import JointDiT, Velocities
 from streamchar_ref.orchestrator import Orchestrator
 from streamchar_ref.text import PHONES
 from streamchar_ref.train.loop import Draw, Stage
-from streamchar_ref.train.speech import draw_sigma, reading_losses, weighted
+from streamchar_ref.train.speech import AID, draw_sigma, dropped, reading_losses, weighted
 from streamchar_ref.train.windows import Window
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
 BLIND = 0.1
-CONDITION_DROP = 0.1
-AID = 0.2
-"""Weight of what is read off the middle of the DiT; it falls to 0 over the first half."""
 
 
 class Aids(nn.Module):
@@ -57,10 +54,9 @@ class TeacherStage(Stage):
 
     Args:
         orchestrator: Network, trained on speech already.
-        dit: Network.
+        dit: Network, trained on speech already.
         config: Geometry and the sampler's shift.
         windows: Draws a batch.
-        num_steps: Over whose first half the aids fade; 0 keeps them.
         show: Writes samples into a folder.
     """
 
@@ -73,13 +69,12 @@ class TeacherStage(Stage):
         config: Config,
         windows: Callable[[Draw], Window],
         *,
-        num_steps: int = 0,
         show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.orchestrator, self.dit = orchestrator, dit
         self.aids = Aids(config.dit.width)
-        self._config, self._windows, self._num_steps = config, windows, num_steps
+        self._config, self._windows = config, windows
         self._show = show
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
@@ -94,7 +89,7 @@ class TeacherStage(Stage):
         found = self.dit(
             *noisy,
             *sigmas,
-            self._dropped(plan.condition, generator),
+            dropped(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
         parts = {
@@ -103,7 +98,7 @@ class TeacherStage(Stage):
         }
         parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
         aid = self.aids(found, window)
-        loss = weighted(parts) + self._aid_weight(draw.step) * aid
+        loss = weighted(parts) + AID * aid
         with torch.no_grad():
             errors = [
                 (each.float() - (n - x)).square().flatten(1).mean(dim=1)
@@ -127,17 +122,6 @@ class TeacherStage(Stage):
         video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
         is_apart = torch.rand(batch, generator=generator) < APART
         return [video.to(like), torch.where(is_apart, audio, video).to(like)]
-
-    def _dropped(self, condition: Tensor, generator: torch.Generator) -> Tensor:
-        keep = torch.rand(len(condition), generator=generator) >= CONDITION_DROP
-        return torch.where(
-            keep.to(condition.device)[:, None, None], condition, self.dit.no_condition
-        )
-
-    def _aid_weight(self, step: int) -> float:
-        if not self._num_steps:
-            return AID
-        return AID * max(0.0, 1 - 2 * step / self._num_steps)
 
 
 def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tensor]:

@@ -189,3 +189,22 @@ def test_other_windows_work(assignments: tuple[str, ...]) -> None:
     found = velocities(dit, context(dit))
     assert found.video.shape[1] == dit.geometry.chunk_latents
     assert bool(found.video.isfinite().all())
+
+
+@torch.no_grad()
+def test_speaking_alone_hears_prompt_and_sound_and_sees_nothing() -> None:
+    dit = awake(fresh())
+    _, audio, _, sigma, condition = noisy(dit)
+    whole = context(dit)
+
+    def said(seen: Context) -> Tensor:
+        heard = dit.encode_context(seen, sound_only=True)
+        return dit.speak(audio, sigma, condition, heard)[0]
+
+    assert said(whole).shape == audio.shape
+    unseen = {name: 1 + getattr(whole, name) for name in ("reference", "sink", "motion_video")}
+    assert torch.equal(said(replace(whole, **unseen)), said(whole))
+    for name in ("prompt", "motion_audio"):
+        assert not torch.equal(
+            said(replace(whole, **{name: 1 + getattr(whole, name)})), said(whole)
+        )

@@ -18,11 +18,11 @@ from streamchar_ref.world.corpus import open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 TEXT = "Seven geese cross the road."
-STEPS = {"prompt": 2, "video_vae": 120, "audio_vae": 100, "orchestrator": 150, "teacher": 240}
+STEPS = {"prompt": 2, "video_vae": 120, "audio_vae": 100, "speech": 150, "teacher": 240}
 FALLS = {
     "video_vae": {"pixels": 0.4},
     "audio_vae": {"mel": 0.6},
-    "orchestrator": {"alignment": 0.6, "pointer": 0.3, "phones": 0.5},
+    "speech": {"alignment": 0.6, "pointer": 0.3, "phones": 0.5},
     "teacher": {"video": 0.1, "audio": 0.5},
 }
 """To which share of its first value each loss falls."""

@@ -22,7 +22,6 @@ from streamchar_ref.train.samples import (
     video_samples,
     write_png,
 )
-from streamchar_ref.train.speech import FlowHead
 from streamchar_ref.train.video_vae import VideoVaeStage
 from streamchar_ref.vae.mel import LogMel
 from streamchar_ref.world.clips import make_clip
@@ -188,6 +187,5 @@ def test_chunks_and_speech_are_sampled_beside_the_truth(model: StreamChar, tmp_p
         with wave.open(str(tmp_path / "sample.wav")) as file:
             assert file.getnframes() == 2 * model.config.chunk_samples
             samples[made] = file.readframes(10_000)
-        sizes = model.config.orchestrator.width, model.config.geometry.audio_channels
-        speech_samples(tmp_path, model, shown, FlowHead(*sizes))
+        speech_samples(tmp_path, model, shown)
     assert samples["chunk"] != samples["speech"]
