@@ -1,4 +1,4 @@
-# make env | make weights | make demo | make test
+# make env | make weights | make demo | make test | make bundle
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ STREAMCHAR := $(BIN)/streamchar
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env weights demo test lint clean
+.PHONY: env weights demo test lint bundle clean
 
 env: $(VENV)/.done
 
@@ -23,7 +23,7 @@ weights: env
 	$(STREAMCHAR) weights pull --profile default
 
 demo: weights
-	$(STREAMCHAR) run smoke --systems ground_truth,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait --reference ground_truth --out runs/demo
+	$(STREAMCHAR) run smoke --systems ground_truth,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait,streamchar_ref --reference ground_truth --out runs/demo
 
 lint: env
 	$(BIN)/ruff format --check .
@@ -35,5 +35,10 @@ lint: env
 test: lint weights
 	$(BIN)/pytest
 
+# Pure Python that training needs beside torch, transformers and numpy, for a machine that installs nothing:
+# PYTHONPATH=.bundle python -m streamchar_ref.commands.train all --preset base --out runs/base
+bundle: env
+	$(BIN)/pip install --quiet --upgrade --target .bundle --no-deps annotated-doc click jaxtyping markdown-it-py mdurl pygments rich shellingham typer typing-extensions wadler-lindig
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .bundle runs

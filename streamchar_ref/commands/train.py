@@ -142,3 +142,7 @@ def _run(
 def _stop(message: str) -> None:
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(code=2)
+
+
+if __name__ == "__main__":  # where nothing can be installed, see `make bundle`
+    app()
