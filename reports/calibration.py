@@ -7,8 +7,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from evals.calibration import Calibration, as_json, response_csv
 from evals.content import write_atomically
@@ -17,7 +15,7 @@ from evals.response import FEW_CLIPS, Response
 from evals.results import dump_json
 from reports.axes import AXES, OTHER, axis_of
 from reports.figures.response import (
-    FLOOR_COLOUR,
+    curve_legend,
     dose_text,
     metric_label,
     ordered_metrics,
@@ -27,7 +25,7 @@ from reports.figures.response import (
     short_unit,
 )
 from reports.figures.save import save_figure
-from reports.figures.style import BAD, COLOURS, GREY, WIDTHS_IN, styled
+from reports.figures.style import GREY, WIDTHS_IN, styled
 from reports.gallery import Drawn
 from reports.html import Html, el, join
 from reports.page import document, plot
@@ -190,7 +188,7 @@ def _grid(calibration: Calibration, panels: Sequence[Response], width_in: float)
         ax.set_axis_off()
     kinds = {response.expectation for response in panels}
     figure.legend(
-        handles=_curve_legend("leaves" in kinds), loc="lower left", ncols=5, fontsize=6.5,
+        handles=curve_legend("leaves" in kinds), loc="lower left", ncols=5, fontsize=6.5,
         bbox_to_anchor=(0.3 / width_in, 0.0),
     )  # fmt: skip
     figure.text(
@@ -198,19 +196,6 @@ def _grid(calibration: Calibration, panels: Sequence[Response], width_in: float)
         ha="right", fontsize=6.5, color=GREY,
     )  # fmt: skip
     return figure
-
-
-def _curve_legend(has_violations: bool) -> list[Line2D | Patch]:
-    def mark(colour: str, face: str, label: str) -> Line2D:
-        return Line2D([], [], color=colour, marker="o", ms=4, mfc=face, mec=colour, label=label)
-
-    blue = COLOURS[0]
-    handles: list[Line2D | Patch] = [
-        mark(blue, blue, "detected"),
-        mark(blue, "white", "not detected"),
-        Patch(color=FLOOR_COLOUR, label="clean clips on their own"),
-    ]
-    return [*handles, mark(BAD, BAD, "must not react")] if has_violations else handles
 
 
 def cell_text(response: Response | None) -> str:

@@ -59,7 +59,7 @@ class Pointer(nn.Module):
         nn.init.constant_(self.advance.bias, math.log(math.expm1(0.4)))  # 10 phonemes a second
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.silence = nn.Parameter(torch.zeros(width))
-        self.reach = nn.Parameter(torch.tensor(math.log(2.0)))  # phonemes, as a logarithm
+        self.reach = nn.Parameter(torch.full((1,), math.log(2.0)))  # phonemes, as a logarithm
 
     def forward(
         self,

@@ -29,7 +29,7 @@ def use_pretrained(
     if prompt is not None:
         encoder = PretrainedPrompt(_folder(prompt), config.prompt.num_tokens)
         _check_width(prompt, int(encoder.encoder.config.d_model), config.prompt.width)
-        model.prompt = encoder.to(model.device)
+        model.prompt = encoder.to(model.device)  # type: ignore[assignment]
     if language_model is not None:
         from transformers import AutoModel
 

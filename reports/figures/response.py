@@ -263,3 +263,18 @@ def response_data(responses: Sequence[Response]) -> pd.DataFrame:
             for cell in response.cells
         ]
     )
+
+
+def curve_legend(has_violations: bool) -> list[Line2D | Patch]:
+    """Returns the marks of response curves for a legend."""
+
+    def mark(colour: str, face: str, label: str) -> Line2D:
+        return Line2D([], [], color=colour, marker="o", ms=4, mfc=face, mec=colour, label=label)
+
+    blue = COLOURS[0]
+    handles: list[Line2D | Patch] = [
+        mark(blue, blue, "detected"),
+        mark(blue, "white", "not detected"),
+        Patch(color=FLOOR_COLOUR, label="clean clips on their own"),
+    ]
+    return [*handles, mark(BAD, BAD, "must not react")] if has_violations else handles
