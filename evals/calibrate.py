@@ -43,7 +43,8 @@ from evals.system import Prompt
 from evals.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.workers import Progress, executor
 from streamchar_ref.media import MediaError
-from streamchar_ref.media.encode import write_lossless, write_wav
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.wav import write_wav
 
 _NATIVE = False
 _SOURCES = ("streamchar_ref/world", "evals/faults")

@@ -26,7 +26,8 @@ from evals.provenance import device
 from evals.run_folder import read_json, recording_folder
 from evals.system import Prompt, System
 from streamchar_ref.media import AVChunk, MediaError
-from streamchar_ref.media.encode import write_lossless, write_wav
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.wav import write_wav
 
 WARM_UP_CHUNKS = 2
 SPOOL_BATCH = 32

@@ -28,7 +28,8 @@ from evals.recording import Recording
 from evals.run_folder import read_json
 from evals.system import Prompt
 from streamchar_ref.media.decode import audio, frames, probe, video_start_s
-from streamchar_ref.media.encode import write_lossless, write_wav
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.wav import write_wav
 
 SIZE = 256
 MAX_SIDE = 512

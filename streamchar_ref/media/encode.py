@@ -4,7 +4,6 @@ Shape letters: T frames, H and W pixels, S audio samples.
 """
 
 import os
-import wave
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -147,26 +146,6 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
         raise MediaError(f"{path.name}: cannot be encoded ({error.strerror})") from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
-    """Writes 16-bit PCM; samples outside [-1, 1] are an error, not clipped.
-
-    Args:
-        path: A WAV file; written over if there is one.
-        samples: Mono, in [-1, 1].
-        sample_rate: Samples per second.
-
-    Raises:
-        MediaError: If a sample is NaN, infinite or outside [-1, 1].
-    """
-    if not np.isfinite(samples).all() or np.abs(samples).max(initial=0) > 1:
-        raise MediaError(f"{path.name}: samples must be finite and in [-1, 1]")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
 
 
 def _video_frames(batches: Iterable[np.ndarray], path: Path) -> Iterable[av.VideoFrame]:

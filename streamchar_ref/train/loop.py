@@ -97,7 +97,7 @@ class Stage(nn.Module):
         """
 
     def finish(self) -> None:
-        """Runs once on the averaged weights when training is over, e.g. to measure statistics."""
+        """Runs on the averaged weights when a run ends, e.g. to measure statistics."""
 
     def trained(self) -> Mapping[str, Tensor]:
         """Returns what of the state goes into a checkpoint, by name in `StreamChar`."""
@@ -155,7 +155,7 @@ def fit(
     own, all stop at the same step, and the first writes the files, in a folder that all see.
 
     Args:
-        stage: With its networks; they hold the averaged weights when all steps are done.
+        stage: With its networks; they hold the averaged weights afterwards.
         settings: How.
         folder: For state, log and samples.
         max_minutes: Time limit of this call.
@@ -213,13 +213,12 @@ def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool) -> _Run
 
 
 def _end(run: _Run, stage: Stage, team: Team, folder: Path) -> None:
-    """Makes the stage whole, finished if it is done, and its state safe."""
+    """Makes the stage whole, its state safe, and leaves it with its averaged weights."""
     team.unwrap(stage)
     run.state.mean = whole(run.state.mean)
-    if run.state.is_done:
-        run.state.use_average(stage)
-        stage.finish()
     save_state(folder, run.state, stage, run.optimizer)
+    run.state.use_average(stage)
+    stage.finish()
     team.agree(True)  # so that none reads the folder before the first has written
 
 

@@ -110,10 +110,7 @@ class TrainRun:
             progress=self.progress,
         )
         if team.is_first:
-            if not state.is_done:
-                state.use_average(made)
-                made.finish()
-            origin = known | {stage: self._origin(state, settings, data)}
+            origin = known | {stage: self._origin(state, settings)}
             save_checkpoint(
                 folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
             )
@@ -147,7 +144,7 @@ class TrainRun:
                 origin |= found.origin
         return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
 
-    def _origin(self, state: TrainState, settings: Settings, data: TrainingData) -> dict[str, Any]:
+    def _origin(self, state: TrainState, settings: Settings) -> dict[str, Any]:
         return {
             "steps": state.step,
             "of_steps": state.num_steps,

@@ -5,7 +5,6 @@ Shape letters: T frames, H and W pixels, S samples, N clips or windows.
 
 import csv
 import struct
-import wave
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from streamchar_ref import flow
 from streamchar_ref.flow import Latents
 from streamchar_ref.generate import to_uint8, to_wave
+from streamchar_ref.media.wav import write_wav
 from streamchar_ref.streamchar import StreamChar
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.quality import audio_quality, heard_again, seen_again, video_quality
@@ -177,15 +177,6 @@ def write_png(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
     path.write_bytes(content)
 
 
-def write_sound(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
-    """Writes a WAV of 16 bits; without PyAV, which `media.encode` needs."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes((samples.clip(-1, 1) * 32_767).round().astype("<i2").tobytes())
-
-
 def write_row(path: Path, figures: Mapping[str, float]) -> None:
     """Writes figures as a CSV of one row."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -232,6 +223,6 @@ def _write_sounds(
     said: Float32[np.ndarray, " _"],
 ) -> None:
     rate = vae.config.sample_rate
-    write_sound(folder / "truth.wav", true, sample_rate=rate)
-    write_sound(folder / "sample.wav", said, sample_rate=rate)
+    write_wav(folder / "truth.wav", true.clip(-1, 1), sample_rate=rate)
+    write_wav(folder / "sample.wav", said.clip(-1, 1), sample_rate=rate)
     write_png(folder / "mel.png", mel_picture(vae.encoder.mel, [true, said]))

@@ -21,7 +21,8 @@ from evals.response import Response, Value, cell_of, floor_of, is_monotone, set_
 from evals.results import dump_json
 from evals.set_metric import SetMetric
 from evals.units import Unit, read_units
-from streamchar_ref.media.encode import write_mp4, write_wav
+from streamchar_ref.media.encode import write_mp4
+from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import ALL, RAN, toy_extractors
 
 __all__ = ["toy_extractors"]

@@ -15,7 +15,7 @@ from evals.results import read_scores
 from evals.run_folder import read_run
 from evals.run_scores import score_run
 from evals.score import Options, score
-from streamchar_ref.media.encode import write_wav
+from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import ALL, RAN, SPECS, First, by_metric, recording, toy_extractors, video
 
 __all__ = ["toy_extractors"]

@@ -22,7 +22,7 @@ from evals.score import Options, score
 from evals.set_metric import SetMetric
 from streamchar_ref.cli import main
 from streamchar_ref.media.decode import frames
-from streamchar_ref.media.encode import write_wav
+from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import ALL, RAN, recording, toy_extractors, video
 
 __all__ = ["toy_extractors"]

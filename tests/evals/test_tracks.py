@@ -11,7 +11,8 @@ from evals.features import extract, load, load_kept, track_keys
 from evals.recording import Recording
 from evals.score import Options, score
 from streamchar_ref.media.decode import audio, frames, video_start_s
-from streamchar_ref.media.encode import write_lossless, write_wav
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import ALL, RAN, recording, toy_extractors
 
 __all__ = ["toy_extractors"]

@@ -20,7 +20,8 @@ from streamchar_ref.media.decode import (
     scaled_size,
     video_start_s,
 )
-from streamchar_ref.media.encode import write_lossless, write_mp4, write_wav
+from streamchar_ref.media.encode import write_lossless, write_mp4
+from streamchar_ref.media.wav import write_wav
 
 RATE = 16_000
 
