@@ -91,7 +91,7 @@ class JointBlock(nn.Module):
         key, value = own
         if context is not None:
             key, value = (torch.cat(pair, dim=2) for pair in zip(context, own, strict=True))
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        attended = attention(query, key, value).transpose(1, 2).flatten(2)
         parts = self.out(attended).split([s.num_tokens for s in segments], dim=1)
         done = []
         for segment, mod, part in zip(segments, mods, parts, strict=True):
@@ -108,6 +108,20 @@ class JointBlock(nn.Module):
         query, key = query * self.query_scale, key * self.key_scale
         query, key, value = (t.transpose(1, 2).to(x.dtype) for t in (query, key, value))
         return rotate(query, rotation), (rotate(key, rotation), value)
+
+
+def attention(
+    query: Float[Tensor, "B h L d"], key: Float[Tensor, "B h M d"], value: Float[Tensor, "B h M d"]
+) -> Float[Tensor, "B h L d"]:
+    """Attends to everything, by the quickest way there is.
+
+    In training on a CPU that is plain products: going back, the fused kernel takes several times
+    as long in half precision.
+    """
+    if query.device.type == "cpu" and torch.is_grad_enabled():
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+        return scores.softmax(dim=-1) @ value
+    return F.scaled_dot_product_attention(query, key, value)
 
 
 def feed_forward(width: int, expansion: int) -> nn.Sequential:
