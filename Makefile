@@ -23,7 +23,7 @@ weights: env
 	$(STREAMCHAR) weights pull --profile default
 
 demo: weights
-	$(STREAMCHAR) run smoke --systems ground_truth,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait,streamchar_ref --reference ground_truth --out runs/demo
+	$(STREAMCHAR) run smoke --systems ground_truth,streamchar_ref,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait --reference ground_truth --out runs/demo
 
 lint: env
 	$(BIN)/ruff format --check .

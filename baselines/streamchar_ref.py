@@ -41,7 +41,8 @@ class StreamCharRef:
             hears by the judge `align_world` how far the speech has got.
         phonemes_per_s: Of the fixed rate.
         num_steps: Of the sampler; 0 takes the checkpoint's.
-        guidance: Classifier-free guidance on the audio condition; 1 is off.
+        guidance: Classifier-free guidance on the audio condition; 0 takes the checkpoint's, 1 is
+            off.
         motion_sigma: Noise level put on the motion latents.
         precision: ``float32`` or ``bfloat16``.
         device: As torch names it.
@@ -60,7 +61,7 @@ class StreamCharRef:
         pointer: str = "own",
         phonemes_per_s: float = WORLD_RATE,
         num_steps: int = 0,
-        guidance: float = 1.0,
+        guidance: float = 0.0,
         motion_sigma: float = 0.0,
         precision: str = "float32",
         device: str = "cpu",

@@ -29,6 +29,8 @@ class StreamConfig:
         sink_latents: Latents of the first chunk that are seen to the end.
         num_steps: Steps of the sampler.
         sigma_shift: Moves the sampler's noise levels up, see `flow.shifted_sigmas`.
+        guidance: Scale of classifier-free guidance on the audio condition; 1 is off and costs
+            nothing, anything else a second pass through the DiT.
     """
 
     fps: int
@@ -39,6 +41,7 @@ class StreamConfig:
     sink_latents: int
     num_steps: int = 50
     sigma_shift: float = 1.0
+    guidance: float = 1.0
 
     @property
     def chunk_s(self) -> float:

@@ -42,7 +42,8 @@ class Denoiser:
         generator: torch.Generator,
         sampling: Sampling = PLAIN,
     ) -> None:
-        self.model, self._generator, self._guidance = model, generator, sampling.guidance
+        self.model, self._generator = model, generator
+        self._guidance = sampling.guidance or model.config.stream.guidance
         self.script = _shown(model.script(cast, memory, known), memory.num_chunks, sampling)
         self.prefix = model.orchestrator.read(self.script)
         seen = sampling.seen(model.context(cast, memory), memory.num_chunks, generator)

@@ -25,8 +25,7 @@ class Sampling:
 
     Attributes:
         num_steps: Steps of the sampler; 0 takes the config's.
-        guidance: Scale of classifier-free guidance on the audio condition; 1 is off and costs
-            nothing, anything else a second pass through the DiT.
+        guidance: Scale of classifier-free guidance on the audio condition; 0 takes the config's.
         motion_sigma: Noise level put on the motion latents, as in training.
         context: ``full``; ``no_sink`` hides the first chunk from the later ones; ``motion_only``
             shows prompt and reference to the first chunk only and the sink to none, so that what
@@ -41,7 +40,7 @@ class Sampling:
     """
 
     num_steps: int = 0
-    guidance: float = 1.0
+    guidance: float = 0.0
     motion_sigma: float = 0.0
     context: str = "full"
     precision: str = "float32"

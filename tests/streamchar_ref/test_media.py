@@ -202,7 +202,7 @@ def test_portrait_and_odd_sizes_scale_to_even_numbers() -> None:
 
 @pytest.mark.slow
 def test_ten_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> None:
-    second = np.random.default_rng(0).integers(0, 256, (25, 512, 512, 3), dtype=np.uint8)
+    second = np.random.default_rng(0).integers(0, 256, (25, 192, 192, 3), dtype=np.uint8)
     still = np.repeat(second[:1], 25, axis=0)
     path = tmp_path / "long.mp4"
     write_mp4(
@@ -221,4 +221,4 @@ def test_ten_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> N
         [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
     ).stdout.split()
     assert int(out[0]) == 15_000
-    assert float(out[2]) < 300, "MB above the start"
+    assert float(out[2]) < 300, "MB above the start, of 1,600 MB of pictures"

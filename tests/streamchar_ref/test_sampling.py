@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from streamchar_ref.config import override
 from streamchar_ref.denoise import Denoiser
 from streamchar_ref.memory import empty_memory
 from streamchar_ref.model.dit import Context
@@ -82,13 +83,13 @@ def test_guidance_of_one_is_no_guidance() -> None:
 
 
 @torch.no_grad()
-def test_guidance_goes_on_from_the_free_velocity_through_the_conditioned_one() -> None:
+def test_guidance_goes_on_in_a_straight_line_through_the_conditioned_velocity() -> None:
     model = talkative()
     model.dit.no_condition.copy_(random(32))
     memory = empty_memory(model.config, batch=1, device=torch.device("cpu"))
     cast = Cast(prompt=random(1, 4, 32), reference=random(1, 1, 4, 4, 4))
     known, sigma = Known(text=Transcript(SECOND).text, is_whole=True), torch.tensor([0.6])
-    free, plain, strong = (
+    plain, guided, strong = (
         Denoiser(
             model,
             cast,
@@ -97,12 +98,20 @@ def test_guidance_goes_on_from_the_free_velocity_through_the_conditioned_one() -
             torch.Generator().manual_seed(0),
             Sampling(guidance=scale),
         )
-        for scale in (0.0, 1.0, 3.0)
+        for scale in (1.0, 2.0, 3.0)
     )
     latents = plain.noise()
-    for a, b, c in zip(*(each(latents, sigma) for each in (free, plain, strong)), strict=True):
-        torch.testing.assert_close(c, a + 3 * (b - a))
-        assert not torch.equal(a, b)
+    each = (denoise(latents, sigma) for denoise in (plain, guided, strong))
+    for one, two, three in zip(*each, strict=True):
+        torch.testing.assert_close(three - one, 2 * (two - one))
+        assert not torch.equal(one, two)
+
+
+def test_without_a_choice_guidance_is_the_checkpoint_s() -> None:
+    model = talkative()
+    chosen = play(model, count=1, sampling=Sampling(guidance=2.0))[0]
+    model.config = override(model.config, ["stream.guidance=2.0"])
+    assert is_same(play(model, count=1)[0], chosen)
 
 
 def test_the_number_of_steps_may_be_chosen() -> None:
