@@ -102,6 +102,11 @@ class FaceDetector:
         return scores[keep], shapes * side + np.array([left, top])
 
 
+def count_faces(picture: UInt8[np.ndarray, "H W 3"]) -> int:
+    """Returns how many faces are seen in a picture."""
+    return len(FaceDetector().detect(picture))
+
+
 def anchor_centres() -> Float32[np.ndarray, "A 2"]:
     """Returns the centres of the anchors, as x and y in shares of the input's side.
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,8 @@ app = typer.Typer(add_completion=False, help=__doc__)
 REFERENCE_SIZE = 256
 USUAL_PER_S = 11.0
 """Phonemes a second, to say how long a text will take."""
+FACES = "streamchar.faces"
+"""Entry points that count the faces in a picture, [H, W, 3] as bytes."""
 _MOST_CHARACTERS_PER_S = 40
 _SAMPLING = "sampling."
 
@@ -73,6 +76,9 @@ def generate(
     character: Annotated[
         str, typer.Option(help="Number of a character of the world, or a picture.")
     ] = "0",
+    any_picture: Annotated[
+        bool, typer.Option("--any-picture", help="Take a picture in which no face is found.")
+    ] = False,
     voice: Annotated[str, typer.Option(help="Name of a voice; a character has its own.")] = "",
     caption: Annotated[str, typer.Option(help="What they look like, in words.")] = "",
     checkpoint: Annotated[Path | None, typer.Option(help="Folder; default: the shipped.")] = None,
@@ -100,7 +106,7 @@ def generate(
     try:
         _check_out(out)
         transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
-        reference, prompt = _who(character, voice, caption)
+        reference, prompt = _who(character, voice, caption, any_picture=any_picture)
         found, sampling = _configured(checkpoint, preset, steps, setting or [])
         chunks = stream(
             _on(found, device),
@@ -171,7 +177,9 @@ def _transcript(text: str, max_minutes: float) -> "Transcript":
     return transcript
 
 
-def _who(character: str, voice: str, caption: str) -> tuple[np.ndarray, str]:
+def _who(
+    character: str, voice: str, caption: str, *, any_picture: bool
+) -> tuple[np.ndarray, str]:
     """Returns reference picture and prompt."""
     from streamchar_ref.world.styles import STYLES
     from streamchar_ref.world.voices import prompt_of
@@ -180,12 +188,11 @@ def _who(character: str, voice: str, caption: str) -> tuple[np.ndarray, str]:
     if voice and voice not in style.voices:
         raise WrongUse(f"unknown voice {voice!r}; known: {', '.join(style.voices)}")
     if not character.isdecimal():
-        typer.echo(
-            f"note: the model knows drawn people of the world only; nobody has looked whether "
-            f"{character} shows a face",
-            err=True,
-        )
-        return _picture(character), prompt_of(caption, voice)
+        picture = _picture(character)
+        if not any_picture:
+            _look_for_face(picture, character)
+        typer.echo("note: the model knows drawn people of the world only", err=True)
+        return picture, prompt_of(caption, voice)
     from streamchar_ref.world.clips import own_voice
 
     number = int(character)
@@ -204,6 +211,23 @@ def _picture(path: str) -> np.ndarray:
         raise WrongUse(f"--character is a number or a picture; there is no {path}") from error
     except (OSError, Image.DecompressionBombError) as error:
         raise WrongUse(f"{path} cannot be read as a picture: {error}") from error
+
+
+def _look_for_face(picture: np.ndarray, name: str) -> None:
+    """Asks what is installed to find faces; without it, says that nobody has looked."""
+    from streamchar_ref.weights import WeightsMissing
+
+    for entry in entry_points(group=FACES):
+        try:
+            count = entry.load()(picture)
+        except (ImportError, WeightsMissing) as error:
+            typer.echo(f"note: nobody has looked for a face in {name}: {error}", err=True)
+            return
+        if not count:
+            raise WrongUse(
+                f"no face was found in {name}; give a picture of one person from the front, or "
+                "--any-picture to take it all the same"
+            )
 
 
 def _configured(

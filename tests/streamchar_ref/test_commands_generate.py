@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from streamchar_ref.checkpoint import save_checkpoint
 from streamchar_ref.commands.generate import app
 from streamchar_ref.media.decode import audio, probe
+from streamchar_ref.world.styles import STYLES
 from tests.streamchar_ref.test_generate import talkative
 
 TEXT = "Hello there."
@@ -70,12 +71,34 @@ def test_the_same_seed_gives_the_same_file_and_settings_change_it(
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
-def test_any_picture_is_taken_and_it_says_that_nobody_looked_for_a_face(
+def test_a_picture_without_a_face_is_refused_unless_it_is_asked_for(
     checkpoint: Path, tmp_path: Path, mode: str
 ) -> None:
     picture = tmp_path / "wide.png"
     pixels = np.random.default_rng(0).integers(0, 256, (37, 90, 4), dtype=np.uint8)
     Image.fromarray(pixels).convert(mode).save(picture)
+    out, who = tmp_path / "out" / "a.mp4", ("--character", str(picture))
+    out.parent.mkdir()
+    check_refused(run(checkpoint, out, *who), out, "no face", "wide.png", "--any-picture")
+    done = run(checkpoint, out, *who, "--any-picture")
+    assert done.exit_code == 0, done.output
+    assert "drawn people" in done.stderr
+
+
+def test_a_picture_with_a_face_is_taken(checkpoint: Path, tmp_path: Path) -> None:
+    style = STYLES["painted"]
+    portrait = style.portrait(style.draw_character(3), size=256, seed=0)
+    Image.fromarray(portrait).save(tmp_path / "face.png")
+    done = run(checkpoint, tmp_path / "a.mp4", "--character", str(tmp_path / "face.png"))
+    assert done.exit_code == 0, done.output
+
+
+def test_it_says_when_nothing_can_look_for_a_face(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tmp_path / "grey.png"
+    Image.new("RGB", (64, 64), (128, 128, 128)).save(picture)
+    monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(tmp_path / "nowhere"))
     done = run(checkpoint, tmp_path / "a.mp4", "--character", str(picture))
     assert done.exit_code == 0, done.output
     assert "nobody has looked" in done.stderr
