@@ -11,7 +11,7 @@ from torch import Tensor
 from streamchar_ref import flow
 from streamchar_ref.denoise import Denoiser
 from streamchar_ref.media import AVChunk
-from streamchar_ref.memory import StreamMemory, empty_memory
+from streamchar_ref.memory import StreamMemory
 from streamchar_ref.sampling import PLAIN, Heard, Pointer, Sampling, own_pointer
 from streamchar_ref.streamchar import StreamChar
 from streamchar_ref.transcript import Known, Transcript
@@ -54,7 +54,7 @@ def stream(
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
         cast = model.cast([prompt], [reference])
-    memory = empty_memory(config, batch=1, device=model.device)
+        memory = model.opening(cast)
     video_past, audio_past = None, None
     while memory.num_chunks * chunk_s < transcript.longest_s:
         known = _listen(transcript, memory, chunk_s, lambda: clock() - start)

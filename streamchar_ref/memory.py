@@ -21,8 +21,8 @@ class StreamMemory:
         num_chunks: Chunks so far.
         sink: First latents of the first chunk, zeros before it, [B, Fs, C, h, w].
         motion_video: Last latents of the previous chunk, [B, Fm, C, h, w].
-        history: Last audio latents, zeros where there were none, [B, R, Ca].
-        num_history: How many of them there were, [B].
+        history: Last audio latents, [B, R, Ca].
+        num_history: How many of them were heard, [B]; what is older is filling.
         position: Phonemes spoken, with the fraction of the one being said, [B].
     """
 
@@ -63,7 +63,7 @@ class StreamMemory:
 
 
 def empty_memory(config: Config, *, batch: int, device: torch.device) -> StreamMemory:
-    """Returns the memory of a stream that has not begun."""
+    """Returns a memory of nothing; see `StreamChar.opening` for what a stream begins with."""
     geometry = config.geometry
     video = (geometry.video_channels, *geometry.video_cells)
     heard = max(config.orchestrator.history_latents, geometry.motion_audio_latents)

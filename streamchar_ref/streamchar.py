@@ -4,7 +4,7 @@ Shape letters: B batch, P prompt vectors, E their width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from streamchar_ref.config import Config
-from streamchar_ref.memory import StreamMemory
+from streamchar_ref.memory import StreamMemory, empty_memory
 from streamchar_ref.model.dit import Context, JointDiT
 from streamchar_ref.orchestrator import Orchestrator, Script
 from streamchar_ref.prompt import PromptEncoder
@@ -74,6 +74,24 @@ class StreamChar(nn.Module):
         batch = torch.stack([to_square(picture, size) for picture in pictures]).to(self.device)
         return Cast(prompt=self.prompt(texts), reference=self.video_vae.encode_picture(batch))
 
+    def opening(self, cast: Cast) -> StreamMemory:
+        """Returns the memory of a stream that has not begun: its picture held still, in silence.
+
+        Args:
+            cast: Who will speak.
+
+        Returns:
+            The memory.
+        """
+        memory = empty_memory(self.config, batch=len(cast.reference), device=self.device)
+        samples = memory.history.shape[1] * self.config.audio_vae.latent_samples
+        silence = self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
+        return replace(
+            memory,
+            motion_video=cast.reference.expand_as(memory.motion_video),
+            history=silence.expand_as(memory.history),
+        )
+
     def script(self, cast: Cast, memory: StreamMemory, texts: Sequence[Known]) -> Script:
         """Cuts the transcript window of the next chunk, and adds what was heard."""
         config = self.config.orchestrator
@@ -111,7 +129,7 @@ class StreamChar(nn.Module):
             has_sink=later,
             motion_video=memory.motion_video,
             motion_audio=memory.history[:, memory.history.shape[1] - sound :],
-            has_motion=later,
+            has_motion=here,
             motion_sigma=torch.zeros_like(memory.position),
         )
 

@@ -214,6 +214,22 @@ def test_the_transcript_window_begins_at_the_pointer() -> None:
 
 
 @torch.no_grad()
+def test_a_stream_opens_with_its_picture_held_still_in_silence() -> None:
+    model = talkative()
+    cast = model.cast(["a person"], [PICTURE])
+    memory = model.opening(cast)
+    context = model.context(cast, memory)
+    assert context.has_motion.tolist() == [True]
+    assert context.has_sink.tolist() == [False]
+    for latent in range(context.motion_video.shape[1]):
+        assert torch.equal(context.motion_video[:, latent], cast.reference[:, 0])
+    samples = memory.history.shape[1] * model.config.audio_vae.latent_samples
+    silence = model.audio_vae.encode(torch.zeros(1, samples))
+    assert torch.equal(context.motion_audio, silence[:, -context.motion_audio.shape[1] :])
+    assert memory.num_history.tolist() == [0]
+
+
+@torch.no_grad()
 def test_a_chunk_does_not_depend_on_its_number() -> None:
     model = talkative()
     memory = empty_memory(model.config, batch=1, device=torch.device("cpu"))

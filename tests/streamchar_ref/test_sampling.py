@@ -50,7 +50,7 @@ def test_a_chunk_looks_back_at_no_more_than_it_may(
     assert [bool(context.has_prompt) for context in contexts] == prompt
     assert [bool(script.has_prompt) for script in scripts] == prompt
     assert [bool(context.has_sink) for context in contexts] == sink
-    assert [bool(context.has_motion) for context in contexts] == [False, True, True]
+    assert [bool(context.has_motion) for context in contexts] == [True, True, True]
 
 
 def test_contexts_differ_only_where_there_is_something_to_look_back_at() -> None:
