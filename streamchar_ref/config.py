@@ -141,7 +141,7 @@ def micro() -> Config:
             motion_audio_latents=8,
             sink_latents=2,
         ),
-        video_vae=VideoVaeConfig(channels=16, widths=(32, 64, 96)),
+        video_vae=VideoVaeConfig(channels=24, widths=(32, 64, 96)),
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
         prompt=PromptConfig(),
         orchestrator=OrchestratorConfig(),

@@ -41,10 +41,10 @@ class Spoiling:
         text_cut: Share whose text ends soon after what is said, as if still arriving.
     """
 
-    first_chunk: float = 0.25
+    first_chunk: float = 0.12
     motion_noise: float = 0.7
     motion_sigma: float = 0.4
-    motion_drop: float = 0.25
+    motion_drop: float = 0.1
     sink_drop: float = 0.35
     reference_drop: float = 0.05
     prompt_drop: float = 0.1
