@@ -20,7 +20,7 @@ from streamchar_ref.text import PHONES
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.windows import Window
 
-BLIND = 0.5
+BLIND = 0.2
 """Share of windows in which the orchestrator plans without the noisy sound."""
 CONDITION_DROP = 0.1
 """Share of windows in which the DiT is not told what to say."""
