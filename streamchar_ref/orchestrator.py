@@ -344,6 +344,5 @@ def _llama(config: OrchestratorConfig) -> LlamaModel:
             num_attention_heads=config.num_heads,
             intermediate_size=config.feed_forward,
             max_position_embeddings=4096,
-            attn_implementation="eager",
         )
     )

@@ -177,9 +177,7 @@ def _transcript(text: str, max_minutes: float) -> "Transcript":
     return transcript
 
 
-def _who(
-    character: str, voice: str, caption: str, *, any_picture: bool
-) -> tuple[np.ndarray, str]:
+def _who(character: str, voice: str, caption: str, *, any_picture: bool) -> tuple[np.ndarray, str]:
     """Returns reference picture and prompt."""
     from streamchar_ref.world.styles import STYLES
     from streamchar_ref.world.voices import prompt_of

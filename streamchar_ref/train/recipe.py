@@ -79,12 +79,12 @@ _MICRO = Recipe(
     pool_clips=640,
     minutes={
         "prompt": 1.5,
-        "video_vae": 25,
-        "audio_vae": 15,
-        "speech": 15,
+        "video_vae": 34,
+        "audio_vae": 12,
+        "speech": 38,
         "teacher": 40,
-        "video_decoder": 15,
-        "audio_decoder": 15,
+        "video_decoder": 8,
+        "audio_decoder": 8,
     },
     settings=_CPU,
 )

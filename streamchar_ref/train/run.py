@@ -129,6 +129,8 @@ class TrainRun:
                 "that first, or give a checkpoint to start from"
             )
         model.load_state_dict(model.state_dict() | found.tensors)
+        if self.device == "cpu":  # where the fused kernel is slow backwards, see `layers.attention`
+            model.orchestrator.backbone.set_attn_implementation("eager")
         return model.to(self.device), found.origin
 
     def weights_so_far(self, stages: Sequence[str] = STAGES) -> Checkpoint:

@@ -16,7 +16,6 @@ from streamchar_ref.train.audio_vae import noisy
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
 
-
 LARGE_ERRORS = 4.0
 """Weight of squared differences beside plain ones: eyes and lips are small and err most."""
 

@@ -97,10 +97,17 @@ def test_cached_context_equals_one_masked_pass(monkeypatch: pytest.MonkeyPatch) 
         scores[:, :, :6, 6:] = -math.inf
         return scores.softmax(dim=-1) @ value
 
-    monkeypatch.setattr(layers.F, "scaled_dot_product_attention", masked)
+    monkeypatch.setattr(layers, "attention", masked)
     together, _ = layer([*context, *noisy], rotation)
     for one, other in zip([*context_alone, *cached], together, strict=True):
         torch.testing.assert_close(one.x, other.x, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_is_the_same_in_training_and_out_of_it() -> None:
+    query, key, value = (random(2, 3, length, 8, seed=length) for length in (5, 9, 9))
+    trained = layers.attention(query, key, value)
+    with torch.no_grad():
+        torch.testing.assert_close(trained, layers.attention(query, key, value))
 
 
 def test_kinds_have_feed_forward_layers_of_their_own() -> None:
