@@ -191,7 +191,7 @@ def base() -> Config:
         small,
         preset="base",
         stream=replace(small.stream, size=96, sigma_shift=1.4),
-        video_vae=VideoVaeConfig(channels=16, widths=(40, 80, 160)),
+        video_vae=VideoVaeConfig(channels=32, widths=(40, 80, 160)),
         audio_vae=AudioVaeConfig(width=256, encoder_width=192),
         orchestrator=OrchestratorConfig(
             width=256, num_layers=8, num_heads=4, feed_forward=704, text_ahead=80
