@@ -141,6 +141,7 @@ def micro() -> Config:
             motion_audio_latents=8,
             sink_latents=2,
             sigma_shift=1.8,
+            guidance=3.0,
         ),
         video_vae=VideoVaeConfig(channels=24, widths=(32, 64, 96)),
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),

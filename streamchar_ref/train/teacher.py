@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from streamchar_ref import flow
@@ -92,8 +93,9 @@ class TeacherStage(Stage):
             dropped(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
+        error = (found.video.float() - (noise[0] - clean[0])).square()
         parts = {
-            "video": F.mse_loss(found.video.float(), noise[0] - clean[0]),
+            "video": (error * motion_weight(clean[0])).mean(),
             "audio": F.mse_loss(found.audio.float(), noise[1] - clean[1]),
         }
         parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
@@ -122,6 +124,17 @@ class TeacherStage(Stage):
         video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
         is_apart = torch.rand(batch, generator=generator) < APART
         return [video.to(like), torch.where(is_apart, audio, video).to(like)]
+
+
+STILL = 0.3
+"""Weight of a cell in which nothing changes; it grows with the change, to 1 on the average."""
+
+
+def motion_weight(video: Float[Tensor, "B F C h w"]) -> Float[Tensor, "B 1 1 h w"]:
+    """Says how much each cell counts: lips are few cells of many, and most of what changes."""
+    change = video.std(dim=1).mean(dim=1)
+    mean = change.mean(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    return (STILL + (1 - STILL) * change / mean)[:, None, None]
 
 
 def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tensor]:
