@@ -14,7 +14,7 @@ from reports.gallery import Drawn
 from reports.headline import headline_table
 from reports.html import Html, data_uri, el, join
 from reports.load import Runs
-from reports.tables import wide
+from reports.tables import place_of, wide
 
 Player = Callable[[Recording], bytes | None]
 """A small mp4 of a recording, or nothing."""
@@ -115,7 +115,7 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
 
 def _lede(content: Content) -> Html:
     rows = content.runs.rows
-    systems = sorted({row.system for row in rows})
+    systems = sorted({row.system for row in rows}, key=place_of)
     failed = sum("failure" in row.status for row in rows)
     gone = sum(row.status == "unavailable" for row in rows)
     computed = sum(row.status == "computed" for row in rows)
@@ -167,7 +167,8 @@ def plot(drawn: Drawn) -> Html:
 def _recordings(content: Content) -> Html | None:
     """Shows the first samples, the systems under each other so that they can be compared."""
     by_sample: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    for recording in sorted(content.recordings, key=lambda r: (r.suite, r.sample_id, r.system)):
+    known = sorted(content.recordings, key=lambda r: (r.suite, r.sample_id, place_of(r.system)))
+    for recording in known:
         by_sample[recording.suite, recording.sample_id].append(recording)
     groups = []
     for (suite, sample_id), recordings in list(by_sample.items())[:MAX_PLAYED]:

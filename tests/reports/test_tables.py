@@ -13,7 +13,7 @@ from evals.summary import SummaryRow
 from reports.axes import AXES, axis_of, in_order, names_in
 from reports.numbers import decimals_for, interval_text, number, value_text
 from reports.render import escape_latex, grid_of, latex, markdown, tables_csv
-from reports.tables import Table, wide
+from reports.tables import Table, place_of, wide
 
 COUNTS = dict.fromkeys(
     ("computed", "not_applicable", "generation_failure", "evaluator_failure", "unavailable"), 0
@@ -249,3 +249,14 @@ def test_an_axis_names_its_metrics_and_a_slip_is_explained() -> None:
     assert names_in("", known=known) is None
     with pytest.raises(ValueError, match="did you mean 'wer'"):
         names_in("werr", known=known)
+
+
+def test_systems_stand_between_the_ceiling_and_what_is_spoiled_on_purpose() -> None:
+    names = ["cascade_oracle", "mine", "static_portrait", "another", "ground_truth"]
+    assert sorted(names, key=place_of) == [
+        "ground_truth",
+        "another",
+        "mine",
+        "cascade_oracle",
+        "static_portrait",
+    ]
