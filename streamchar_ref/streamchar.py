@@ -1,6 +1,6 @@
 """The whole model: its five networks, and how a chunk's conditions are put together.
 
-Shape letters: B batch, P prompt vectors, E their width.
+Shape letters: B batch, P prompt vectors, E their width, Ca channels of an audio latent.
 """
 
 from collections.abc import Sequence
@@ -84,13 +84,16 @@ class StreamChar(nn.Module):
             The memory.
         """
         memory = empty_memory(self.config, batch=len(cast.reference), device=self.device)
-        samples = memory.history.shape[1] * self.config.audio_vae.latent_samples
-        silence = self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
         return replace(
             memory,
             motion_video=cast.reference.expand_as(memory.motion_video),
-            history=silence.expand_as(memory.history),
+            history=self.silence(memory.history.shape[1]).expand_as(memory.history),
         )
+
+    def silence(self, num_latents: int) -> Float[Tensor, "1 num_latents Ca"]:
+        """Returns the audio latents of silence."""
+        samples = num_latents * self.config.audio_vae.latent_samples
+        return self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
 
     def script(self, cast: Cast, memory: StreamMemory, texts: Sequence[Known]) -> Script:
         """Cuts the transcript window of the next chunk, and adds what was heard."""

@@ -109,6 +109,8 @@ def _windows(
 ) -> Callable[[Draw], Window]:
     """Draws windows from clips."""
     prompts = prompt_vectors(model, [clip.prompt for clip in clips])
+    with torch.no_grad():
+        silence = model.silence(model.config.geometry.motion_audio_latents)[0].cpu().numpy()
 
     def windows(draw: Draw) -> Window:
         return draw_window(
@@ -116,6 +118,7 @@ def _windows(
             prompts,
             model.config,
             spoiling,
+            silence=silence,
             batch=draw.batch,
             rng=np.random.default_rng([draw.seed, draw.step, draw.rank, 0x77]),
             device=model.device,

@@ -90,6 +90,7 @@ def draw_window(
     config: Config,
     spoiling: Spoiling,
     *,
+    silence: Float[np.ndarray, "Am Ca"],
     batch: int,
     rng: np.random.Generator,
     device: str | torch.device = "cpu",
@@ -101,6 +102,7 @@ def draw_window(
         prompts: Vectors of every clip's prompt, [P, E].
         config: Geometry.
         spoiling: How a stream's memory is spoiled.
+        silence: Latents of what is heard before a stream, Am of them as the DiT sees.
         batch: B.
         rng: Of the draw.
         device: Where the batch is wanted.
@@ -109,7 +111,8 @@ def draw_window(
         The batch.
     """
     rows = [
-        _draw_row(clips[int(rng.integers(len(clips)))], config, spoiling, rng) for _ in range(batch)
+        _draw_row(clips[int(rng.integers(len(clips)))], config, spoiling, silence, rng)
+        for _ in range(batch)
     ]
 
     def stacked(name: str) -> Tensor:
@@ -150,7 +153,11 @@ def draw_window(
 
 
 def _draw_row(
-    clip: LatentClip, config: Config, spoiling: Spoiling, rng: np.random.Generator
+    clip: LatentClip,
+    config: Config,
+    spoiling: Spoiling,
+    silence: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray | str]:
     geometry = config.geometry
     last = len(clip.video) - geometry.chunk_latents
@@ -168,7 +175,7 @@ def _draw_row(
         "phones": clip.phone[chunk].astype(np.int64),
         "is_over": (clip.position[chunk] >= len(clip.tokens)).astype(np.float32),
         "gap": clip.gap[chunk],
-        **_seen(clip, config, spoiling, rng, start, begin),
+        **_seen(clip, config, spoiling, silence, rng, start, begin),
         **_read(clip, config, spoiling, rng, begin, chunk),
     }
 
@@ -177,26 +184,30 @@ def _seen(
     clip: LatentClip,
     config: Config,
     spoiling: Spoiling,
+    silence: np.ndarray,
     rng: np.random.Generator,
     start: int,
     begin: int,
 ) -> dict[str, np.ndarray]:
-    """Reference, sink and motion."""
+    """Reference, sink and motion; a stream opens with its picture held still, in silence."""
     geometry = config.geometry
     latest = start - geometry.chunk_latents
     moment = int(rng.integers(latest + 1)) if latest >= 0 else 0
     has_sink = latest >= 0 and rng.random() >= spoiling.sink_drop
-    has_motion = start > 0 and rng.random() >= spoiling.motion_drop
+    has_motion = rng.random() >= spoiling.motion_drop
     is_noisy = rng.random() < spoiling.motion_noise
     sigma = rng.uniform(0, spoiling.motion_sigma) if is_noisy else 0.0
     reference = clip.reference[int(rng.integers(len(clip.reference)))]
+    held, heard = geometry.motion_latents, geometry.motion_audio_latents
     return {
         "reference": reference[None].astype(np.float32),
         "has_reference": np.array(rng.random() >= spoiling.reference_drop),
         "sink": clip.video[moment : moment + geometry.sink_latents].astype(np.float32),
         "has_sink": np.array(has_sink),
-        "motion_video": _before(clip.video, start, geometry.motion_latents),
-        "motion_audio": _before(clip.audio, begin, geometry.motion_audio_latents),
+        "motion_video": _before(clip.video, start, held)
+        if start
+        else reference[None].repeat(held, axis=0).astype(np.float32),
+        "motion_audio": _before(clip.audio, begin, heard) if start else silence,
         "has_motion": np.array(has_motion),
         "motion_sigma": np.array(sigma if has_motion else 0.0, np.float32),
     }

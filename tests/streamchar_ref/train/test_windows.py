@@ -67,7 +67,9 @@ def window(config: Config, spoiling: Spoiling = CLEAN, *, seed: int = 0, batch: 
     clips = [clip(config, seed=number) for number in range(3)]
     prompts = {c.prompt: torch.randn(config.prompt.num_tokens, config.prompt.width) for c in clips}
     rng = np.random.default_rng(seed)
-    return draw_window(clips, prompts, config, spoiling, batch=batch, rng=rng)
+    geometry = config.geometry
+    silence = np.full((geometry.motion_audio_latents, geometry.audio_channels), 7, np.float32)
+    return draw_window(clips, prompts, config, spoiling, silence=silence, batch=batch, rng=rng)
 
 
 def test_timing_counts_phonemes_with_the_fraction_that_is_said() -> None:
@@ -114,9 +116,12 @@ def test_the_same_draw_gives_the_same_window() -> None:
     assert torch.equal(one.context.motion_video, other.context.motion_video)
 
 
-def test_the_first_chunk_has_no_past() -> None:
+def test_the_first_chunk_has_its_picture_held_still_in_silence_for_a_past() -> None:
     found = window(preset("tiny"), replace(CLEAN, first_chunk=1.0))
-    assert not found.context.has_motion.any()
+    held = found.context.reference.expand_as(found.context.motion_video)
+    assert torch.equal(found.context.motion_video, held)
+    assert (found.context.motion_audio == 7).all()
+    assert found.context.has_motion.all()
     assert not found.context.has_sink.any()
     assert not found.script.num_history.any()
     assert not found.script.fraction.any()
