@@ -12,11 +12,11 @@ from reports.numbers import decimals_for
 
 MAX_METRICS_ACROSS = 8
 UNRANKED = frozenset({"ground_truth"})
+"""Systems that are shown as a ceiling and take no part in what is best."""
 SPOILED = frozenset(
     {"cascade_oracle", "frozen_picture", "shifted_sound", "shuffled_audio", "static_portrait"}
 )
 """Rows that are wrong on purpose; they come last."""
-"""Systems that are shown as a ceiling and take no part in what is best."""
 
 
 @dataclass(frozen=True, kw_only=True)
