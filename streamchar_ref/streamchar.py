@@ -91,9 +91,11 @@ class StreamChar(nn.Module):
         )
 
     def silence(self, num_latents: int) -> Float[Tensor, "1 num_latents Ca"]:
-        """Returns the audio latents of silence."""
-        samples = num_latents * self.config.audio_vae.latent_samples
-        return self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
+        """Returns the audio latents of a silence that has lasted for a chunk already."""
+        lasted = num_latents + self.config.geometry.chunk_audio_latents
+        samples = lasted * self.config.audio_vae.latent_samples
+        latents = self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
+        return latents[:, -num_latents:]
 
     def script(self, cast: Cast, memory: StreamMemory, texts: Sequence[Known]) -> Script:
         """Cuts the transcript window of the next chunk, and adds what was heard."""

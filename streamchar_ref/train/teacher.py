@@ -93,19 +93,17 @@ class TeacherStage(Stage):
             dropped(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
-        error = (found.video.float() - (noise[0] - clean[0])).square()
+        errors = [
+            (each.float() - (n - x)).square()
+            for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
+        ]
         parts = {
-            "video": (error * motion_weight(clean[0])).mean(),
-            "audio": F.mse_loss(found.audio.float(), noise[1] - clean[1]),
+            "video": (errors[0] * motion_weight(clean[0])).mean(),
+            "audio": errors[1].mean(),
         }
         parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
         aid = self.aids(found, window)
         loss = weighted(parts) + AID * aid
-        with torch.no_grad():
-            errors = [
-                (each.float() - (n - x)).square().flatten(1).mean(dim=1)
-                for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
-            ]
         by_level = by_noise_level("video", errors[0], sigmas[0])
         by_level |= by_noise_level("audio", errors[1], sigmas[1])
         return loss, parts | {"aid": aid} | by_level
@@ -140,4 +138,4 @@ def motion_weight(video: Float[Tensor, "B F C h w"]) -> Float[Tensor, "B 1 1 h w
 def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tensor]:
     """Averages errors in each quarter of the noise levels; NaN where none was drawn."""
     quarter = (4 * sigmas).long().clamp(max=3)
-    return {f"{name}_{q}": errors[quarter == q].mean() for q in range(4)}
+    return {f"{name}_{q}": errors.detach()[quarter == q].mean() for q in range(4)}

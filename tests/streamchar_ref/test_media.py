@@ -221,4 +221,4 @@ def test_ten_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> N
         [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
     ).stdout.split()
     assert int(out[0]) == 15_000
-    assert float(out[2]) < 300, "MB above the start, of 1,600 MB of pictures"
+    assert float(out[2]) < 100, "MB above the start, of 1,600 MB of pictures"
