@@ -33,7 +33,7 @@ lint: env
 	$(BIN)/lint-imports
 
 test: lint weights
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Pure Python that training needs beside torch, transformers and numpy, for a machine that installs nothing:
 # PYTHONPATH=.bundle python -m streamchar_ref.commands.train all --preset base --out runs/base

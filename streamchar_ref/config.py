@@ -143,7 +143,7 @@ def micro() -> Config:
             sigma_shift=1.8,
             guidance=3.0,
         ),
-        video_vae=VideoVaeConfig(channels=24, widths=(32, 64, 96)),
+        video_vae=VideoVaeConfig(channels=32, widths=(32, 64, 96)),
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
         prompt=PromptConfig(),
         orchestrator=OrchestratorConfig(),
@@ -202,7 +202,7 @@ def base() -> Config:
 
 
 def paper_faithful() -> Config:
-    """`micro` with choices of the paper: motion and sink of a whole chunk, a soft pointer.
+    """`micro` with the paper's motion and sink of a whole chunk, soft pointer, emergent timing.
 
     The transcript stays phonemes; the README's ledger says what else is not the paper's.
     """
@@ -217,7 +217,9 @@ def paper_faithful() -> Config:
             motion_audio_latents=geometry.chunk_audio_latents,
             sink_latents=geometry.chunk_latents,
         ),
-        orchestrator=replace(small.orchestrator, mode="in_loop", pointer="soft_position"),
+        orchestrator=replace(
+            small.orchestrator, mode="in_loop", pointer="soft_position", timing="emergent"
+        ),
     )
 
 
@@ -257,6 +259,7 @@ def paper() -> Config:
             prompt_width=4096,
             condition_width=1024,
             pointer="soft_position",
+            timing="emergent",
         ),
         dit=DitConfig(
             width=3072,

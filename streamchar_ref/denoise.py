@@ -81,7 +81,8 @@ class Denoiser:
             arrives later is not skipped; and whether the last third of a second says that all is
             said.
         """
-        plan = self.plan(audio, torch.zeros_like(self.script.fraction))
+        clean = torch.zeros_like(self.script.fraction)
+        plan = self.model.orchestrator.plan(self.prefix, audio, clean, listen=True)
         is_over = (plan.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
         return torch.minimum(plan.progress.position[:, -1], self._unsaid), is_over
 

@@ -18,8 +18,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedModel
 
+from streamchar_ref.durations import DurationPredictor, Layout, lay_out, times_of
 from streamchar_ref.model.layers import NoiseLevel
 from streamchar_ref.pointer import Pointer, Progress
+from streamchar_ref.prefix import PrefixCache, Reading
 from streamchar_ref.text import MARKS, NUM_TOKENS, PHONES, STRESSES
 
 
@@ -43,9 +45,11 @@ class OrchestratorConfig:
             is reported to do; ``once`` runs once a chunk and does not.
         pointer: ``progress`` adds up steps that are never negative, ``soft_position`` reads the
             position off the attention to the transcript.
+        timing: ``foretold`` decides when each phoneme is said before the chunk is made;
+            ``emergent`` leaves it to the noisy sound, as the paper is reported to do.
 
     Raises:
-        ValueError: If a mode or pointer is unknown, or the history is not whole tokens.
+        ValueError: If a mode, pointer or timing is unknown, or the history is not whole tokens.
     """
 
     width: int = 160
@@ -61,12 +65,15 @@ class OrchestratorConfig:
     condition_width: int = 128
     mode: Literal["in_loop", "once"] = "in_loop"
     pointer: Literal["progress", "soft_position"] = "progress"
+    timing: Literal["foretold", "emergent"] = "foretold"
 
     def __post_init__(self) -> None:
         if self.mode not in ("in_loop", "once"):
             raise ValueError(f"mode is in_loop or once, not {self.mode!r}")
         if self.pointer not in ("progress", "soft_position"):
             raise ValueError(f"pointer is progress or soft_position, not {self.pointer!r}")
+        if self.timing not in ("foretold", "emergent"):
+            raise ValueError(f"timing is foretold or emergent, not {self.timing!r}")
         if self.history_latents % self.history_pool:
             raise ValueError(
                 f"history_latents={self.history_latents} is not whole tokens of "
@@ -114,6 +121,7 @@ class Plan:
         progress: Where in the transcript each audio latent is.
         phones: Logits of the sound of each audio latent, silence first, [B, A, 40].
         is_over: Logits that all has been said, [B, A].
+        durations: Pause and length of each phoneme, see `DurationPredictor`, [B, W, 2].
         states: Of the language model, with what the transcript says there, [B, A, D].
     """
 
@@ -121,41 +129,8 @@ class Plan:
     progress: Progress
     phones: Float[Tensor, "B A phones"]
     is_over: Float[Tensor, "B A"]
+    durations: Float[Tensor, "B W 2"]
     states: Float[Tensor, "B A D"]
-
-
-class PrefixCache:
-    """Keys and values of the prefix, written once and then only read.
-
-    It has what a layer of ``transformers`` asks of a cache and no more, so it cannot grow.
-    """
-
-    is_compileable = False
-
-    def __init__(self) -> None:
-        self.layers: list[tuple[Tensor, Tensor]] = []
-        self.text: Tensor | None = None
-        self.fraction: Tensor | None = None
-        self._is_written = False
-
-    def update(
-        self, key: Tensor, value: Tensor, layer_idx: int, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Keeps a layer's prefix, or returns it with the chunk's own keys and values behind."""
-        if not self._is_written:
-            self.layers.append((key, value))
-            return key, value
-        old_key, old_value = self.layers[layer_idx]
-        return torch.cat([old_key, key], dim=2), torch.cat([old_value, value], dim=2)
-
-    def close(self, text: Float[Tensor, "B W D"], fraction: Float[Tensor, " B"]) -> "PrefixCache":
-        """Ends the writing; what is kept beside is for the heads, see `Pointer.forward`."""
-        self._is_written, self.text, self.fraction = True, text, fraction
-        return self
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Returns the length of the prefix."""
-        return self.layers[layer_idx][0].shape[2] if len(self.layers) > layer_idx else 0
 
 
 class Orchestrator(nn.Module):
@@ -201,6 +176,10 @@ class Orchestrator(nn.Module):
         self.noisy_in = nn.Linear(audio_channels, width)
         self.noise_level = NoiseLevel(width)
         self.no_noisy = nn.Parameter(torch.randn(width) * 0.02)
+        self.durations = DurationPredictor(width)
+        self.layout_in = nn.Linear(width + 2, width)
+        self.pause = nn.Parameter(torch.randn(width) * 0.02)
+        self.no_layout = nn.Parameter(torch.randn(width) * 0.02)
         self.condition_out = nn.Linear(width, config.condition_width)
         self.pointer = Pointer(width, kind=config.pointer, behind=config.text_behind)
         self.phones_out = nn.Linear(width, 1 + len(PHONES))
@@ -208,7 +187,7 @@ class Orchestrator(nn.Module):
 
     def read(self, script: Script) -> PrefixCache:
         """Reads prompt, transcript and history; holds for all steps of a chunk."""
-        cache, prefix = PrefixCache(), self._prefix(script)
+        cache, (prefix, rows) = PrefixCache(), self._prefix(script)
         states = self.backbone(
             inputs_embeds=prefix,
             attention_mask=_mask(prefix, num_prefix=prefix.shape[1]),
@@ -216,13 +195,16 @@ class Orchestrator(nn.Module):
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return cache.close(self._text_states(states), script.fraction)
+        reading = Reading(rows=rows, states=self._text_states(states), fraction=script.fraction)
+        return cache.close(reading, self._foretold(script, reading.states))
 
     def plan(
         self,
         prefix: PrefixCache,
         noisy: Float[Tensor, "B A C"] | None,
         sigma: Float[Tensor, " B"] | None,
+        *,
+        listen: bool = False,
     ) -> Plan:
         """Plans a chunk.
 
@@ -230,13 +212,13 @@ class Orchestrator(nn.Module):
             prefix: From `read`.
             noisy: Audio latents at this step of the sampler; ``None`` in the mode ``once``.
             sigma: Their noise level.
+            listen: Forget when things were to be said, and hear when they are.
 
         Returns:
             The plan.
         """
-        assert prefix.text is not None, "read() closes the prefix"
-        assert prefix.fraction is not None
-        queries = self._queries(len(prefix.text), noisy, sigma)
+        layout = None if listen else prefix.layout
+        queries = self._queries(prefix.reading.rows, noisy, sigma, layout)
         length = prefix.get_seq_length()
         count = queries.shape[1]
         places = torch.arange(length, length + count, device=queries.device)[None]
@@ -247,14 +229,17 @@ class Orchestrator(nn.Module):
             past_key_values=prefix,
             use_cache=True,
         ).last_hidden_state
-        return self._heads(states, prefix.text, prefix.fraction)
+        return self._heads(states, prefix.reading, layout)
 
     def forward(
         self,
         script: Script,
         noisy: Float[Tensor, "B A C"] | None,
         sigma: Float[Tensor, " B"] | None,
+        *,
         is_blind: Bool[Tensor, " B"] | None = None,
+        layout: Layout | None = None,
+        is_told: Bool[Tensor, " B"] | None = None,
     ) -> Plan:
         """Reads and plans in one pass, for training.
 
@@ -263,48 +248,70 @@ class Orchestrator(nn.Module):
             noisy: Noisy audio latents of the chunk.
             sigma: Their noise level.
             is_blind: Samples that plan without the noisy latents, as the mode ``once`` does.
+            layout: When everything is said, in truth.
+            is_told: Samples that may look at it; all by default.
 
         Returns:
             The plan.
         """
-        prefix = self._prefix(script)
-        queries = self._queries(len(prefix), noisy, sigma, is_blind)
+        prefix, rows = self._prefix(script)
+        queries = self._queries(rows, noisy, sigma, layout, is_blind=is_blind, is_told=is_told)
         x = torch.cat([prefix, queries], dim=1)
         length = prefix.shape[1]
         mask = _mask(x, num_prefix=length)
         states = self.backbone(inputs_embeds=x, attention_mask=mask).last_hidden_state
-        return self._heads(states[:, length:], self._text_states(states), script.fraction)
+        reading = Reading(rows=rows, states=self._text_states(states), fraction=script.fraction)
+        return self._heads(states[:, length:], reading, layout, is_told)
 
-    def _prefix(self, script: Script) -> Float[Tensor, "B L D"]:
+    def _foretold(self, script: Script, states: Float[Tensor, "B W D"]) -> Layout | None:
+        if self.config.timing == "emergent":
+            return None
+        times = times_of(
+            self.durations(states), script.window[..., 0], behind=self.config.text_behind
+        )
+        return lay_out(times, num_latents=len(self.query))
+
+    def _prefix(self, script: Script) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B W D"]]:
+        """Returns the whole prefix, and what the rows of the transcript say."""
         prompt = torch.where(
             script.has_prompt[:, None, None], self.prompt_in(script.prompt), self.no_prompt
         )
         columns = script.window.unbind(-1)
-        text = sum(embed(column) for embed, column in zip(self.text_in, columns, strict=True))
+        embedded = [embed(column) for embed, column in zip(self.text_in, columns, strict=True)]
+        rows = torch.stack(embedded).sum(dim=0)
         here = F.one_hot(
             torch.full_like(script.num_history, self.config.text_behind), self.config.window
         )
-        text = text + here[..., None] * self.fraction_in(script.fraction[:, None, None])
+        text = rows + here[..., None] * self.fraction_in(script.fraction[:, None, None])
         pool = self.config.history_pool
         history = self.history_in(script.history.unflatten(1, (-1, pool)).flatten(2))
         age = torch.arange(history.shape[1], 0, -1, device=history.device) * pool
         has_sound = age[None] <= script.num_history[:, None]
         history = torch.where(has_sound[..., None], history, self.no_history)
         start = self.start.expand(len(prompt), 1, -1)
-        return torch.cat([start, prompt, text, history], dim=1) + self.place
+        return torch.cat([start, prompt, text, history], dim=1) + self.place, rows
 
     def _queries(
         self,
-        batch: int,
+        rows: Float[Tensor, "B W D"],
         noisy: Tensor | None,
         sigma: Tensor | None,
+        layout: Layout | None,
+        *,
         is_blind: Tensor | None = None,
+        is_told: Tensor | None = None,
     ) -> Float[Tensor, "B A D"]:
-        blind = (self.query + self.no_noisy).expand(batch, -1, -1)
-        if noisy is None or sigma is None:
-            return blind
-        seeing = self.query + self.noisy_in(noisy) + self.noise_level(sigma)[:, None]
-        return seeing if is_blind is None else torch.where(is_blind[:, None, None], blind, seeing)
+        x = self.no_noisy.expand(len(rows), 1, -1)
+        if noisy is not None and sigma is not None:
+            seeing = self.noisy_in(noisy) + self.noise_level(sigma)[:, None]
+            x = seeing if is_blind is None else torch.where(is_blind[:, None, None], x, seeing)
+        when = self.no_layout.expand(len(rows), 1, -1)
+        if layout is not None:
+            pause = self.pause.expand(len(rows), 1, -1)
+            said = layout.shares.to(rows.dtype) @ torch.cat([pause, rows], dim=1)
+            told = self.layout_in(torch.cat([said, layout.phase.to(said.dtype)], dim=-1))
+            when = told if is_told is None else torch.where(is_told[:, None, None], told, when)
+        return self.query + x + when
 
     def _text_states(self, states: Float[Tensor, "B L D"]) -> Float[Tensor, "B W D"]:
         start = 1 + self.config.prompt_tokens
@@ -313,26 +320,31 @@ class Orchestrator(nn.Module):
     def _heads(
         self,
         states: Float[Tensor, "B A D"],
-        text: Float[Tensor, "B W D"],
-        fraction: Float[Tensor, " B"],
+        reading: Reading,
+        layout: Layout | None,
+        is_told: Bool[Tensor, " B"] | None = None,
     ) -> Plan:
-        progress = self.pointer(states, text, fraction)
-        states = states + progress.text
+        progress = self.pointer(states, reading.states, reading.fraction)
+        said = progress.text
+        if layout is not None:
+            told = self.pointer.gather(layout.shares, reading.states)
+            said = told if is_told is None else torch.where(is_told[:, None, None], told, said)
+        states = states + said
         return Plan(
             condition=self.condition_out(states),
             progress=progress,
             phones=self.phones_out(states),
             is_over=self.over_out(states)[..., 0],
+            durations=self.durations(reading.states),
             states=states,
         )
 
 
 def _mask(x: Float[Tensor, "B L D"], *, num_prefix: int) -> Float[Tensor, "1 1 L L"]:
-    """The prefix looks back; what comes after it looks at everything."""
-    seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
-    seen[num_prefix:] = True
-    mask = torch.zeros(seen.shape, device=x.device, dtype=x.dtype)
-    return mask.masked_fill(~seen, torch.finfo(x.dtype).min)[None, None]
+    """The prefix sees all of itself; what comes after it looks at everything."""
+    mask = torch.zeros(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
+    mask[:num_prefix, num_prefix:] = torch.finfo(x.dtype).min
+    return mask[None, None]
 
 
 def _llama(config: OrchestratorConfig) -> LlamaModel:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 SILENCE = 0
@@ -77,7 +77,7 @@ class Pointer(nn.Module):
         Returns:
             Positions, alignment and what it gathers.
         """
-        rows = torch.cat([self.silence.expand(len(text), 1, -1), text], dim=1)
+        rows = self._rows(text)
         logits = (self.query(states) @ self.key(rows).mT / math.sqrt(states.shape[-1])).float()
         steps = F.softplus(self.advance(states).float())[..., 0]
         if self.kind == "progress":
@@ -88,8 +88,26 @@ class Pointer(nn.Module):
         else:
             places = torch.arange(text.shape[1], device=text.device) - self.behind + 1.0
             position = logits[..., 1:].softmax(dim=-1) @ places + steps - 0.4
-        gathered = logits.softmax(dim=-1).to(rows.dtype) @ self.value(rows)
+        gathered = self.gather(logits.softmax(dim=-1), text)
         return Progress(position=position, alignment=logits, text=gathered)
+
+    def gather(
+        self, shares: Float[Tensor, "B A W1"], text: Float[Tensor, "B W D"]
+    ) -> Float[Tensor, "B A D"]:
+        """Gathers what the transcript says.
+
+        Args:
+            shares: Of silence and of each row of the window, at each latent.
+            text: Of the transcript window.
+
+        Returns:
+            What is said at each latent.
+        """
+        values = self.value(self._rows(text))
+        return shares.to(values.dtype) @ values
+
+    def _rows(self, text: Float[Tensor, "B W D"]) -> Float[Tensor, "B W1 D"]:
+        return torch.cat([self.silence.expand(len(text), 1, -1), text], dim=1)
 
     def _nearness(self, position: Float[Tensor, "B A"], num_rows: int) -> Float[Tensor, "B A W1"]:
         """Scores rows by their distance from the pointer; silence, the first, has none."""
@@ -101,6 +119,7 @@ class Pointer(nn.Module):
 def pointer_loss(
     progress: Progress,
     position: Float[Tensor, "B A"],
+    counts: Bool[Tensor, " B"],
     *,
     kind: Literal["progress", "soft_position"] = "progress",
 ) -> Float[Tensor, ""]:
@@ -109,16 +128,16 @@ def pointer_loss(
     Args:
         progress: Predicted.
         position: True ones, in phonemes.
+        counts: Samples that do.
         kind: ``soft_position`` counts the end of the chunk only, as the paper is reported to do;
             ``progress`` all latents (a quarter) and the end.
 
     Returns:
-        Mean over the batch.
+        Mean over the samples that count; 0 if none does.
     """
-    end = F.smooth_l1_loss(progress.position[:, -1], position[:, -1])
-    if kind == "soft_position":
-        return end
-    return end + F.smooth_l1_loss(progress.position, position) / 4
+    error = F.smooth_l1_loss(progress.position, position, reduction="none")
+    error = error[:, -1] + (0 if kind == "soft_position" else error.mean(dim=1) / 4)
+    return (error * counts).sum() / counts.sum().clamp(min=1)
 
 
 def alignment_loss(progress: Progress, target: Int64[Tensor, "B A"]) -> Float[Tensor, ""]:
@@ -129,8 +148,8 @@ def alignment_loss(progress: Progress, target: Int64[Tensor, "B A"]) -> Float[Te
         target: `SILENCE`, or 1 + row of the window; -1 where the row lies outside.
 
     Returns:
-        Mean over latents inside.
+        Mean over latents inside; 0 if none is.
     """
-    return F.cross_entropy(
-        progress.alignment.flatten(0, 1).float(), target.flatten(), ignore_index=-1
-    )
+    logits = progress.alignment.flatten(0, 1).float()
+    total = F.cross_entropy(logits, target.flatten(), ignore_index=-1, reduction="sum")
+    return total / (target >= 0).sum().clamp(min=1)

@@ -16,7 +16,9 @@ from jaxtyping import Float16, Float32, Int16
 from streamchar_ref.text import PHONES
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
-_STACKED = ("tokens", "position", "row", "phone", "gap", "video", "audio", "reference")
+_STACKED = (
+    "tokens", "start", "end", "position", "row", "phone", "gap", "video", "audio", "reference",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class LatentClip:
         prompt: What the character looks and sounds like.
         identity: Number of the character.
         tokens: The transcript, see `text.PhonemeText.tokens`.
+        start: When each phoneme begins, in audio latents.
+        end: When it ends.
         position: Phonemes said by the end of each audio latent, with the fraction of the one
             that is being said.
         row: Phoneme that is being said in the middle of each audio latent; -1 in silence.
@@ -40,6 +44,8 @@ class LatentClip:
     prompt: str
     identity: int
     tokens: Int16[np.ndarray, "N 4"]
+    start: Float32[np.ndarray, " N"]
+    end: Float32[np.ndarray, " N"]
     position: Float32[np.ndarray, " A"]
     row: Int16[np.ndarray, " A"]
     phone: Int16[np.ndarray, " A"]
@@ -53,6 +59,8 @@ class LatentClip:
 class Timing:
     """Where the speech is at each audio latent, see `LatentClip`."""
 
+    start: Float32[np.ndarray, " N"]
+    end: Float32[np.ndarray, " N"]
     position: Float32[np.ndarray, " A"]
     row: Int16[np.ndarray, " A"]
     phone: Int16[np.ndarray, " A"]
@@ -67,7 +75,7 @@ def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: f
         latent_s: Seconds of an audio latent.
 
     Returns:
-        Position, row and class for each latent.
+        Times of each phoneme; position, row and class for each latent.
     """
     said = [p for p in phonemes if p.phone != SILENCE]
     starts, ends = (np.array([getattr(p, name) for p in said]) for name in ("t0_s", "t1_s"))
@@ -82,6 +90,8 @@ def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: f
     is_said = (row >= 0) & (middle_s < ends[row.clip(min=0)])
     row = np.where(is_said, row, -1)
     return Timing(
+        start=(starts / latent_s).astype(np.float32),
+        end=(ends / latent_s).astype(np.float32),
         position=position.astype(np.float32),
         row=row.astype(np.int16),
         phone=np.where(is_said, classes[row], 0).astype(np.int16),

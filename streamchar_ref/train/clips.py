@@ -121,6 +121,8 @@ def encode_clip(drawn: DrawnClip, video_vae: VideoVae | None, audio_vae: AudioVa
         prompt=drawn.prompt,
         identity=clip.character.seed,
         tokens=drawn.text.tokens.astype(np.int16),
+        start=timing.start,
+        end=timing.end,
         position=timing.position,
         row=timing.row,
         phone=timing.phone,

@@ -8,20 +8,24 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from streamchar_ref import flow
 from streamchar_ref.checkpoint import part_of
+from streamchar_ref.durations import duration_loss, lay_out
 from streamchar_ref.model.dit import JointDiT
-from streamchar_ref.orchestrator import Orchestrator, Plan
+from streamchar_ref.orchestrator import Orchestrator, OrchestratorConfig, Plan
 from streamchar_ref.pointer import alignment_loss, pointer_loss
 from streamchar_ref.text import PHONES
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.windows import Window
 
+TOLD = 0.75
+"""Share of windows in which the orchestrator is told when everything is said, where that is to be
+foretold; in the others it learns to hear it."""
 BLIND = 0.2
-"""Share of windows in which the orchestrator plans without the noisy sound."""
+"""Share of windows in which it plans without the noisy sound; of those where it is told, half."""
 CONDITION_DROP = 0.1
 """Share of windows in which the DiT is not told what to say."""
 AID = 0.2
@@ -60,14 +64,13 @@ class SpeechStage(Stage):
         window, generator = self._windows(draw), draw.generator()
         noise = torch.randn(window.audio.shape, generator=generator).to(window.audio)
         sigma = draw_sigma(len(noise), generator, self._shift).to(window.audio)
-        is_blind = (torch.rand(len(noise), generator=generator) < BLIND).to(noise.device)
         noisy = flow.add_noise(window.audio, noise, sigma)
-        plan = self.orchestrator(window.script, noisy, sigma, is_blind)
+        plan, is_told = planned(self.orchestrator, window, noisy, sigma, generator)
         condition = dropped(plan.condition, self.dit.no_condition, generator)
         context = self.dit.encode_context(window.context, sound_only=True)
         velocity, middle = self.dit.speak(noisy, sigma, condition, context)
         parts = {"audio": F.mse_loss(velocity.float(), noise - window.audio)}
-        parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
+        parts |= reading_losses(plan, window, self.orchestrator.config, is_told)
         aid = F.cross_entropy(self.phones(middle).flatten(0, 1).float(), window.phones.flatten())
         return weighted(parts) + AID * aid, parts | {"aid": aid}
 
@@ -89,28 +92,72 @@ def dropped(
     return torch.where(keep.to(condition.device)[:, None, None], condition, nothing)
 
 
-WEIGHTS = {"alignment": 0.5, "pointer": 0.1, "phones": 0.3, "over": 0.1}
+def planned(
+    orchestrator: Orchestrator,
+    window: Window,
+    noisy: Float[Tensor, "B A Ca"],
+    sigma: Float[Tensor, " B"],
+    generator: torch.Generator,
+) -> tuple[Plan, Bool[Tensor, " B"]]:
+    """Lets the orchestrator plan, with or without sound and the true times.
+
+    Args:
+        orchestrator: Network.
+        window: What it reads.
+        noisy: Noisy audio latents of the chunk.
+        sigma: Their noise level.
+        generator: Of the draw.
+
+    Returns:
+        Its plan, and in which windows it was told the times.
+    """
+    config = orchestrator.config
+    chance, other = torch.rand(2, len(noisy), generator=generator).to(noisy.device)
+    if config.timing == "emergent":
+        is_told = torch.zeros_like(chance, dtype=torch.bool)
+        return orchestrator(window.script, noisy, sigma, is_blind=other < BLIND), is_told
+    is_told = chance < TOLD
+    plan = orchestrator(
+        window.script,
+        noisy,
+        sigma,
+        is_blind=is_told & (other < 0.5),
+        layout=lay_out(window.times, num_latents=noisy.shape[1]),
+        is_told=is_told,
+    )
+    return plan, is_told
 
 
-def reading_losses(plan: Plan, window: Window, pointer: str) -> dict[str, Tensor]:
+WEIGHTS = {"alignment": 0.5, "pointer": 0.1, "durations": 0.5, "phones": 0.3, "over": 0.1}
+
+
+def reading_losses(
+    plan: Plan, window: Window, config: OrchestratorConfig, is_told: Bool[Tensor, " B"]
+) -> dict[str, Tensor]:
     """Computes how well the orchestrator knows its place.
 
     Args:
         plan: What it said.
         window: The truth.
-        pointer: Kind of pointer.
+        config: Kind of pointer and timing.
+        is_told: Windows in which it was told when everything is said; they do not count for the
+            place.
 
     Returns:
-        Losses by name: alignment, pointer, phones, over.
+        Losses by name: alignment, pointer, phones, over; durations where they are foretold.
     """
-    kind = "soft_position" if pointer == "soft_position" else "progress"
-    phones = F.cross_entropy(plan.phones.flatten(0, 1).float(), window.phones.flatten())
-    return {
-        "alignment": alignment_loss(plan.progress, window.alignment),
-        "pointer": pointer_loss(plan.progress, window.position, kind=kind),  # type: ignore[arg-type]
-        "phones": phones,
+    heard = ~is_told
+    alignment = torch.where(heard[:, None], window.alignment, -1)
+    parts = {
+        "alignment": alignment_loss(plan.progress, alignment),
+        "pointer": pointer_loss(plan.progress, window.position, heard, kind=config.pointer),
+        "phones": F.cross_entropy(plan.phones.flatten(0, 1).float(), window.phones.flatten()),
         "over": F.binary_cross_entropy_with_logits(plan.is_over.float(), window.is_over),
     }
+    if config.timing == "foretold":
+        behind = config.text_behind
+        parts["durations"] = duration_loss(plan.durations, window.times, behind=behind)
+    return parts
 
 
 def weighted(parts: dict[str, Tensor]) -> Tensor:

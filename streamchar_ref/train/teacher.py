@@ -17,12 +17,18 @@ from streamchar_ref.model.dit import JointDiT, Velocities
 from streamchar_ref.orchestrator import Orchestrator
 from streamchar_ref.text import PHONES
 from streamchar_ref.train.loop import Draw, Stage
-from streamchar_ref.train.speech import AID, draw_sigma, dropped, reading_losses, weighted
+from streamchar_ref.train.speech import (
+    AID,
+    draw_sigma,
+    dropped,
+    planned,
+    reading_losses,
+    weighted,
+)
 from streamchar_ref.train.windows import Window
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
-BLIND = 0.1
 
 
 class Aids(nn.Module):
@@ -85,8 +91,7 @@ class TeacherStage(Stage):
         noise = [torch.randn(x.shape, generator=generator).to(x) for x in clean]
         sigmas = self._levels(len(window.video), generator, window.video)
         noisy = [flow.add_noise(x, n, s) for x, n, s in zip(clean, noise, sigmas, strict=True)]
-        is_blind = torch.rand(len(window.video), generator=generator) < BLIND
-        plan = self.orchestrator(window.script, noisy[1], sigmas[1], is_blind.to(noisy[1].device))
+        plan, is_told = planned(self.orchestrator, window, noisy[1], sigmas[1], generator)
         found = self.dit(
             *noisy,
             *sigmas,
@@ -101,7 +106,7 @@ class TeacherStage(Stage):
             "video": (errors[0] * motion_weight(clean[0])).mean(),
             "audio": errors[1].mean(),
         }
-        parts |= reading_losses(plan, window, self.orchestrator.config.pointer)
+        parts |= reading_losses(plan, window, self.orchestrator.config, is_told)
         aid = self.aids(found, window)
         loss = weighted(parts) + AID * aid
         by_level = by_noise_level("video", errors[0], sigmas[0])

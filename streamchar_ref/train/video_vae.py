@@ -14,8 +14,11 @@ from torch import Tensor
 from streamchar_ref.checkpoint import part_of
 from streamchar_ref.train.audio_vae import noisy
 from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.train.pool import Stretches
 from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
 
+INTEREST = 2.0
+"""How much more a pixel counts in the face, and again at the lips."""
 LARGE_ERRORS = 4.0
 """Weight of squared differences beside plain ones: eyes and lips are small and err most."""
 
@@ -25,7 +28,7 @@ class VideoVaeStage(Stage):
 
     Args:
         vae: Networks.
-        stretches: Draws frames in [-1, 1] of the given number, [B, T, 3, H, W].
+        stretches: Draws stretches of the given number of frames.
         num_latents: Length of a stretch.
         motion_weight: How much more a pixel counts that changes by a tenth of its range.
         frozen: Train the decoder alone; latents stay what they are, and whatever was trained on
@@ -38,7 +41,7 @@ class VideoVaeStage(Stage):
     def __init__(
         self,
         vae: VideoVae,
-        stretches: Callable[[Draw, int], Tensor],
+        stretches: Callable[[Draw, int], Stretches],
         *,
         num_latents: int = 3,
         motion_weight: float = 4.0,
@@ -55,11 +58,12 @@ class VideoVaeStage(Stage):
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
-        true = self._drawn(draw, self._num_latents * TEMPORAL_STRIDE)
+        drawn = self._stretches(draw, self._num_latents * TEMPORAL_STRIDE)
+        true, interest = (x.to(self._device) for x in (drawn.frames, drawn.interest))
         latents = noisy(self.video_vae.encoder(true), self.video_vae.config.latent_noise, draw)
         seen, _ = self.video_vae.decoder(latents, None)
         seen = seen.float()
-        weight = 1 + self._motion_weight * motion_of(true)
+        weight = 1 + self._motion_weight * motion_of(true) + INTEREST * interest
         error = (seen - true).abs()
         pixels, squares = (error * weight).mean(), (error.square() * weight).mean()
         edges = edge_distance(seen.flatten(0, 1), true.flatten(0, 1))
@@ -75,8 +79,8 @@ class VideoVaeStage(Stage):
             return
         found = []
         for step in range(16):
-            frames = self._drawn(Draw(step=step, batch=32, seed=7), 2 * TEMPORAL_STRIDE)
-            latents = self.video_vae.encoder(frames).float()
+            drawn = self._stretches(Draw(step=step, batch=32, seed=7), 2 * TEMPORAL_STRIDE)
+            latents = self.video_vae.encoder(drawn.frames.to(self._device)).float()
             found.append(latents.movedim(2, -1).flatten(0, 3))
         self.video_vae.whitening.measure(torch.cat(found))
 
@@ -89,8 +93,9 @@ class VideoVaeStage(Stage):
         if self._show:
             self._show(folder)
 
-    def _drawn(self, draw: Draw, num_frames: int) -> Float[Tensor, "B T 3 H W"]:
-        return self._stretches(draw, num_frames).to(self.video_vae.whitening.mean.device)
+    @property
+    def _device(self) -> torch.device:
+        return self.video_vae.whitening.mean.device
 
 
 def motion_of(frames: Float[Tensor, "B T 3 H W"]) -> Float[Tensor, "B T 1 H W"]:

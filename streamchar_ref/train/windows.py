@@ -16,6 +16,7 @@ from torch import Tensor
 
 from streamchar_ref import flow
 from streamchar_ref.config import Config
+from streamchar_ref.durations import Times
 from streamchar_ref.model.dit import Context
 from streamchar_ref.orchestrator import Script
 from streamchar_ref.text import PhonemeText
@@ -64,6 +65,7 @@ class Window:
         context: What the DiT sees.
         video: Clean latents of the chunk.
         audio: Clean latents of the chunk.
+        times: When the phonemes of the transcript window are said.
         position: Phonemes said by the end of each audio latent, from the window's pointer.
         alignment: Row of the transcript window, see `pointer.alignment_loss`.
         phones: Class of the sound, 0 for silence.
@@ -76,6 +78,7 @@ class Window:
     context: Context
     video: Float[Tensor, "B F C h w"]
     audio: Float[Tensor, "B A Ca"]
+    times: Times
     position: Float[Tensor, "B A"]
     alignment: Int64[Tensor, "B A"]
     phones: Int64[Tensor, "B A"]
@@ -144,6 +147,7 @@ def draw_window(
             has_motion=stacked("has_motion"),
             motion_sigma=sigma,
         ),
+        times=Times(start=stacked("start"), end=stacked("end")),
         **{
             name: stacked(name)
             for name in ("video", "audio", "position", "alignment", "phones", "is_over", "gap",
@@ -243,19 +247,31 @@ def _read(
         ahead=sizes.text_ahead,
         is_whole=known == len(clip.tokens),
     )
-    row = clip.row[chunk].astype(np.int64) - (place - sizes.text_behind)
+    first = place - sizes.text_behind
+    row = clip.row[chunk].astype(np.int64) - first
     inside = (row >= 0) & (row < sizes.window)
     alignment = np.where(inside, row + 1, -1)
     has_history = rng.random() >= spoiling.history_drop
     return {
         "window": window,
         "fraction": np.array(fraction, np.float32),
+        "start": _rows(clip.start[:known] - begin, first, sizes.window),
+        "end": _rows(clip.end[:known] - begin, first, sizes.window),
         "position": np.maximum(clip.position[chunk] - (place + fraction), 0).astype(np.float32),
         "alignment": np.where(clip.row[chunk] < 0, 0, alignment),
         "history": _before(clip.audio, begin, sizes.history_latents),
         "num_history": np.array(min(begin, sizes.history_latents) * has_history),
         "history_sigma": np.array(rng.uniform(0, spoiling.history_sigma), np.float32),
     }
+
+
+def _rows(times: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Cuts the rows of a window out, infinite where there is no text."""
+    found = np.full(count, np.inf, np.float32)
+    inside = slice(max(first, 0), first + count)
+    some = times[inside]
+    found[inside.start - first : inside.start - first + len(some)] = some
+    return found
 
 
 def _before(track: np.ndarray, end: int, count: int) -> np.ndarray:

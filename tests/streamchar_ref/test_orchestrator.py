@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from streamchar_ref.durations import Times, lay_out
 from streamchar_ref.orchestrator import Orchestrator, OrchestratorConfig, Plan, Script
 from streamchar_ref.text import END, NUM_TOKENS, PAD
 from tests.streamchar_ref.tiny import awake, random, tiny_config
@@ -49,12 +50,45 @@ def assert_same(one: Plan, other: Plan) -> None:
 
 
 @pytest.mark.parametrize("mode", ["in_loop", "once"])
+@pytest.mark.parametrize("timing", ["foretold", "emergent"])
 @torch.no_grad()
-def test_one_pass_equals_prefix_and_chunk_pass(mode: str) -> None:
-    model = orchestrator(f"orchestrator.mode={mode}")
+def test_one_pass_equals_prefix_and_chunk_pass(mode: str, timing: str) -> None:
+    model = orchestrator(f"orchestrator.mode={mode}", f"orchestrator.timing={timing}")
     given = script(model.config)
     latents = noisy() if mode == "in_loop" else (None, None)
-    assert_same(model(given, *latents), model.plan(model.read(given), *latents))
+    prefix = model.read(given)
+    assert (prefix.layout is None) == (timing == "emergent")
+    assert_same(model(given, *latents, layout=prefix.layout), model.plan(prefix, *latents))
+    assert_same(model(given, *latents), model.plan(prefix, *latents, listen=True))
+
+
+@torch.no_grad()
+def test_times_that_are_told_change_the_plan_of_those_who_are_told() -> None:
+    model = orchestrator()
+    given = script(model.config)
+    one, other = (
+        lay_out(Times(start=x, end=x + 2), num_latents=LATENTS)
+        for x in (2.0 * torch.arange(model.config.window).expand(BATCH, -1) + d for d in (0, 1))
+    )
+    told = torch.tensor([True, False])
+    plain = model(given, *noisy()).condition
+    first, second = (
+        model(given, *noisy(), layout=each, is_told=told).condition for each in (one, other)
+    )
+    assert not torch.allclose(first[0], second[0], atol=1e-3)
+    torch.testing.assert_close(first[1], second[1])
+    torch.testing.assert_close(first[1], plain[1])
+
+
+@torch.no_grad()
+def test_the_times_foretold_are_those_of_the_transcript_and_history() -> None:
+    model = orchestrator()
+    given = script(model.config)
+    expected = model.read(given).reading.states
+    assert torch.equal(expected, model.read(given).reading.states)
+    changed = replace(given, history=given.history + 1)
+    found = model.durations(model.read(changed).reading.states)
+    assert not torch.allclose(found, model.durations(expected), atol=1e-4)
 
 
 @torch.no_grad()
@@ -114,14 +148,14 @@ def test_planning_once_does_not_see_the_noise() -> None:
     blind = torch.tensor([True, True])
     expected = model(given, None, None)
     for latents, sigma in (noisy(), (noisy()[0] + 9, noisy()[1] / 2)):
-        assert_same(model(given, latents, sigma, blind), expected)
+        assert_same(model(given, latents, sigma, is_blind=blind), expected)
 
 
 @torch.no_grad()
 def test_some_samples_of_a_batch_may_be_blind() -> None:
     model = orchestrator()
     given = script(model.config)
-    mixed = model(given, *noisy(), torch.tensor([True, False])).condition
+    mixed = model(given, *noisy(), is_blind=torch.tensor([True, False])).condition
     torch.testing.assert_close(mixed[0], model(given, None, None).condition[0])
     torch.testing.assert_close(mixed[1], model(given, *noisy()).condition[1])
 
@@ -170,8 +204,15 @@ def test_samples_of_a_batch_do_not_see_each_other() -> None:
 def test_every_parameter_gets_a_gradient_but_the_word_table_of_the_backbone() -> None:
     model = orchestrator()
     given = replace(script(model.config), window=script(model.config).window.clamp(min=PAD))
-    plan = model(given, *noisy(), torch.tensor([True, False]))
-    sum(value.square().mean() for value in values(plan)).backward()
+    times = torch.arange(model.config.window).expand(BATCH, -1)
+    plan = model(
+        given,
+        *noisy(),
+        is_blind=torch.tensor([True, False]),
+        layout=lay_out(Times(start=1.0 + times, end=2.0 + times), num_latents=LATENTS),
+        is_told=torch.tensor([True, False]),
+    )
+    sum(value.square().mean() for value in (*values(plan), plan.durations)).backward()
     still = [
         name
         for name, parameter in model.named_parameters()
@@ -189,7 +230,8 @@ def test_another_backbone_of_its_width_fits() -> None:
         config, audio_channels=CHANNELS, chunk_audio_latents=LATENTS, backbone=deeper
     )
     given = script(config)
-    assert_same(model(given, *noisy()), model.plan(model.read(given), *noisy()))
+    plan = model.plan(model.read(given), *noisy(), listen=True)
+    assert_same(model(given, *noisy()), plan)
     narrow = LlamaForCausalLM(LlamaConfig(hidden_size=32, num_hidden_layers=1, **shape)).model
     with pytest.raises(ValueError, match="backbone is 32 wide, the config says 48"):
         Orchestrator(config, audio_channels=CHANNELS, chunk_audio_latents=LATENTS, backbone=narrow)

@@ -9,6 +9,7 @@ from streamchar_ref.pointer import SILENCE, Pointer, Progress, alignment_loss, p
 from tests.streamchar_ref.tiny import random
 
 WIDTH, BEHIND, WINDOW = 16, 3, 10
+ALL = torch.tensor([True])
 
 
 def pointer(kind: str = "progress") -> Pointer:
@@ -110,12 +111,26 @@ def said(position: list[float]) -> Progress:
     ],
 )
 def test_pointer_loss_is_smooth_l1_to_the_true_positions(kind: str, expected: float) -> None:
-    loss = pointer_loss(said([1.5, 5.0]), torch.tensor([[1.0, 8.0]]), kind=kind)  # type: ignore[arg-type]
+    loss = pointer_loss(said([1.5, 5.0]), torch.tensor([[1.0, 8.0]]), ALL, kind=kind)  # type: ignore[arg-type]
     assert float(loss) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_true_pointer_costs_nothing() -> None:
-    assert float(pointer_loss(said([1.5, 5.0]), torch.tensor([[1.5, 5.0]]))) == 0
+    assert float(pointer_loss(said([1.5, 5.0]), torch.tensor([[1.5, 5.0]]), ALL)) == 0
+
+
+def test_samples_that_do_not_count_cost_nothing() -> None:
+    one, two = said([1.5, 5.0]), said([9.0, 9.0])
+    both = Progress(
+        **{name: torch.cat([getattr(one, name), getattr(two, name)]) for name in vars(one)}
+    )
+    true, counts = torch.tensor([[1.0, 8.0], [0.0, 0.0]]), torch.tensor([True, False])
+    torch.testing.assert_close(
+        pointer_loss(both, true, counts), pointer_loss(one, true[:1], counts[:1])
+    )
+    assert float(pointer_loss(both, true, counts & False)) == 0
+    nothing = torch.full((2, 2), -1)
+    assert float(alignment_loss(both, nothing)) == 0
 
 
 def test_alignment_loss_is_the_cross_entropy_of_latents_inside_the_window() -> None:

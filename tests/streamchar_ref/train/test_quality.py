@@ -13,6 +13,8 @@ from streamchar_ref.streamchar import StreamChar
 from streamchar_ref.text import read_phonemes
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.clips import DrawnClip
+from streamchar_ref.train.loop import Draw
+from streamchar_ref.train.pool import Stretches
 from streamchar_ref.train.quality import audio_quality, pitch_of, psnr_db, regions, video_quality
 from streamchar_ref.train.samples import (
     audio_samples,
@@ -143,11 +145,15 @@ def test_a_mel_picture_has_low_tones_at_the_bottom() -> None:
     assert picture.shape[0] == 2 * 160 + 6
 
 
+def nothing(draw: Draw, count: int) -> Stretches:
+    raise AssertionError("samples are drawn of what is held out")
+
+
 def test_the_video_stage_shows_truth_above_what_comes_back(
     drawn: DrawnClip, model: StreamChar, tmp_path: Path
 ) -> None:
     show = partial(video_samples, vae=model.video_vae, drawn=[drawn, drawn])
-    VideoVaeStage(model.video_vae, lambda draw, count: random(1), show=show).picture(tmp_path)
+    VideoVaeStage(model.video_vae, nothing, show=show).picture(tmp_path)
     assert size_of(tmp_path / "samples.png") == (4 * 3 * 64, 4 * 3 * 64)  # 4 of 6 frames are whole
     found = read_row(tmp_path / "quality.csv")
     assert set(found) == {f"{name}_psnr_db" for name in ("picture", "face", "mouth", "lips")}
@@ -174,7 +180,7 @@ def test_a_stage_without_anything_held_out_writes_nothing(
 ) -> None:
     video_samples(tmp_path, model.video_vae, [])
     audio_samples(tmp_path, model.audio_vae, [])
-    VideoVaeStage(model.video_vae, lambda draw, count: random(1)).picture(tmp_path)
+    VideoVaeStage(model.video_vae, nothing).picture(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -145,10 +145,13 @@ def test_pools_draw_the_same_for_the_same_step(trained: TrainRun) -> None:
     sound, video = data.sound_pool(), data.video_pool()
     draw = Draw(step=3, batch=4, seed=1)
     other = replace(draw, step=4)
-    for pool, length in ((sound, 3_200), (video, 8)):
-        assert torch.equal(pool(draw, length), pool(draw, length))
-        assert not torch.equal(pool(draw, length), pool(other, length))
-        assert pool(draw, length).abs().max() <= 1
+    for pool in (lambda each: sound(each, 3_200), lambda each: video(each, 8).frames):
+        assert torch.equal(pool(draw), pool(draw))
+        assert not torch.equal(pool(draw), pool(other))
+        assert pool(draw).abs().max() <= 1
+    interest = torch.cat([video(each, 8).interest for each in (draw, other)])
+    assert set(interest.unique().tolist()) == {0.0, 1.0, 2.0}
+    assert (interest == 2).float().mean() < (interest == 1).float().mean() < 0.8
     assert set(data.training).isdisjoint(data.held_out)
 
 

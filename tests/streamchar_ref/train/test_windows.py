@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from streamchar_ref.config import Config, preset
+from streamchar_ref.durations import lay_out
 from streamchar_ref.model.dit import JointDiT
 from streamchar_ref.orchestrator import Orchestrator
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.bank import LatentClip, load_bank, save_bank, timing_of
 from streamchar_ref.train.loop import Draw, Stage
+from streamchar_ref.train.pool import Stretches
 from streamchar_ref.train.speech import SpeechStage, draw_sigma
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
@@ -53,6 +55,8 @@ def clip(config: Config, *, seed: int = 0, num_latents: int = 12) -> LatentClip:
         prompt=f"person {seed}",
         identity=seed,
         tokens=rng.integers(2, 41, (said, 4)).astype(np.int16) * np.array([1, 0, 0, 0], np.int16),
+        start=2 * np.arange(said, dtype=np.float32),
+        end=2 * np.arange(said, dtype=np.float32) + 2,
         position=position,
         row=row.astype(np.int16),
         phone=(row + 1).clip(0, 39).astype(np.int16),
@@ -77,6 +81,8 @@ def test_timing_counts_phonemes_with_the_fraction_that_is_said() -> None:
     np.testing.assert_allclose(
         timing.position, [0, 0, 0.5, 1, 1.25, 1.5, 1.75, 2, 2, 2, 2.5, 3, 3], atol=1e-5
     )
+    np.testing.assert_allclose(timing.start, [2, 4, 10], atol=1e-5)
+    np.testing.assert_allclose(timing.end, [4, 8, 12], atol=1e-5)
     assert timing.row.tolist() == [-1, -1, 0, 0, 1, 1, 1, 1, -1, -1, 2, 2, -1]
     assert (timing.phone == 0).tolist() == (timing.row < 0).tolist()
 
@@ -89,7 +95,7 @@ def test_a_bank_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     found = load_bank([tmp_path / "a.npz", tmp_path / "b.npz"])
     for one, other in zip(clips, found, strict=True):
         assert (one.prompt, one.identity) == (other.prompt, other.identity)
-        for name in ("tokens", "position", "row", "video", "audio", "reference"):
+        for name in ("tokens", "start", "end", "position", "row", "video", "audio", "reference"):
             assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
@@ -104,6 +110,16 @@ def test_a_window_knows_the_truth_about_its_chunk() -> None:
         assert (place.diff() >= 0).all()
     moved = found.position.diff(dim=1)
     assert ((moved >= 0) & (moved <= 0.5 + 1e-4)).all()
+
+
+@pytest.mark.parametrize("pointer_off", [0.0, 1.0])
+def test_times_and_alignment_agree(pointer_off: float) -> None:
+    config = preset("tiny")
+    found = window(config, replace(CLEAN, pointer_off=pointer_off, pointer_phonemes=3))
+    shares = lay_out(found.times, num_latents=found.audio.shape[1]).shares
+    inside = found.alignment >= 0
+    assert bool(inside.any(dim=1).all())
+    assert torch.equal(shares.argmax(dim=-1)[inside], found.alignment[inside])
 
 
 def test_the_same_draw_gives_the_same_window() -> None:
@@ -150,8 +166,9 @@ def stages(config: Config) -> list[Stage]:
     def sounds(draw: Draw, num_samples: int) -> torch.Tensor:
         return 0.1 * torch.randn(draw.batch, num_samples, generator=draw.generator())
 
-    def frames(draw: Draw, num_frames: int) -> torch.Tensor:
-        return torch.rand(draw.batch, num_frames, 3, 32, 32, generator=draw.generator()) * 2 - 1
+    def frames(draw: Draw, num_frames: int) -> Stretches:
+        rgbi = torch.rand(draw.batch, num_frames, 4, 32, 32, generator=draw.generator())
+        return Stretches(frames=rgbi[:, :, :3] * 2 - 1, interest=rgbi[:, :, 3:])
 
     return [
         AudioVaeStage(AudioVae(config.audio_vae), sounds),
