@@ -41,8 +41,9 @@ class StreamCharRef:
             hears by the judge `align_world` how far the speech has got.
         phonemes_per_s: Of the fixed rate.
         num_steps: Of the sampler; 0 takes the checkpoint's.
-        guidance: Classifier-free guidance on the audio condition; 0 takes the checkpoint's, 1 is
-            off.
+        guidance: Classifier-free guidance of the sound by the audio condition; 0 takes the
+            checkpoint's, 1 is off.
+        picture_guidance: The same of the picture.
         motion_sigma: Noise level put on the motion latents.
         precision: ``float32`` or ``bfloat16``.
         device: As torch names it.
@@ -62,6 +63,7 @@ class StreamCharRef:
         phonemes_per_s: float = WORLD_RATE,
         num_steps: int = 0,
         guidance: float = 0.0,
+        picture_guidance: float = 0.0,
         motion_sigma: float = 0.0,
         precision: str = "float32",
         device: str = "cpu",
@@ -70,6 +72,7 @@ class StreamCharRef:
         chosen: dict[str, Any] = {
             "num_steps": num_steps,
             "guidance": float(guidance),
+            "picture_guidance": float(picture_guidance),
             "motion_sigma": float(motion_sigma),
             "context": context,
             "precision": precision,

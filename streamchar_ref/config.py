@@ -29,8 +29,9 @@ class StreamConfig:
         sink_latents: Latents of the first chunk that are seen to the end.
         num_steps: Steps of the sampler.
         sigma_shift: Moves the sampler's noise levels up, see `flow.shifted_sigmas`.
-        guidance: Scale of classifier-free guidance on the audio condition; 1 is off and costs
-            nothing, anything else a second pass through the DiT.
+        guidance: Scale of classifier-free guidance of the sound by the audio condition. If this
+            and the next are 1, it costs nothing, else a second pass through the DiT.
+        picture_guidance: The same of the picture.
     """
 
     fps: int
@@ -42,6 +43,7 @@ class StreamConfig:
     num_steps: int = 50
     sigma_shift: float = 1.0
     guidance: float = 1.0
+    picture_guidance: float = 1.0
 
     @property
     def chunk_s(self) -> float:

@@ -43,7 +43,11 @@ class Denoiser:
         sampling: Sampling = PLAIN,
     ) -> None:
         self.model, self._generator = model, generator
-        self._guidance = sampling.guidance or model.config.stream.guidance
+        stream = model.config.stream
+        self._guidance = (  # of picture and sound
+            sampling.picture_guidance or stream.picture_guidance,
+            sampling.guidance or stream.guidance,
+        )
         self.script = _shown(model.script(cast, memory, known), memory.num_chunks, sampling)
         self.prefix = model.orchestrator.read(self.script)
         seen = sampling.seen(model.context(cast, memory), memory.num_chunks, generator)
@@ -56,11 +60,13 @@ class Denoiser:
         """Returns the velocities of picture and sound."""
         condition = self.plan(latents[1], sigma).condition
         guided = self._velocities(latents, sigma, condition)
-        if self._guidance == 1:
+        if self._guidance == (1, 1):
             return guided
         nothing = self.model.dit.no_condition.expand_as(condition)
         free = self._velocities(latents, sigma, nothing)
-        return tuple(a + self._guidance * (b - a) for a, b in zip(free, guided, strict=True))
+        return tuple(
+            a + scale * (b - a) for scale, a, b in zip(self._guidance, free, guided, strict=True)
+        )
 
     def plan(self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]) -> Plan:
         """Asks the orchestrator, at every step or only once."""

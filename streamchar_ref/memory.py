@@ -19,7 +19,8 @@ class StreamMemory:
 
     Attributes:
         num_chunks: Chunks so far.
-        sink: First latents of the first chunk, zeros before it, [B, Fs, C, h, w].
+        sink: First latents of the first chunk; before it, what the stream opens with,
+            [B, Fs, C, h, w].
         motion_video: Last latents of the previous chunk, [B, Fm, C, h, w].
         history: Last audio latents, [B, R, Ca].
         num_history: How many of them were heard, [B]; what is older is filling.

@@ -25,9 +25,11 @@ class Sampling:
 
     Attributes:
         num_steps: Steps of the sampler; 0 takes the config's.
-        guidance: Scale of classifier-free guidance on the audio condition; 0 takes the config's.
+        guidance: Scale of classifier-free guidance of the sound by the audio condition; 0 takes
+            the config's.
+        picture_guidance: The same of the picture.
         motion_sigma: Noise level put on the motion latents, as in training.
-        context: ``full``; ``no_sink`` hides the first chunk from the later ones; ``motion_only``
+        context: ``full``; ``no_sink`` hides the sink from all chunks; ``motion_only``
             shows prompt and reference to the first chunk only and the sink to none, so that what
             the character is must be handed from chunk to chunk. The sound of the last seconds is
             heard in all. No network is trained for this alone: its roles are dropped one by one
@@ -41,6 +43,7 @@ class Sampling:
 
     num_steps: int = 0
     guidance: float = 0.0
+    picture_guidance: float = 0.0
     motion_sigma: float = 0.0
     context: str = "full"
     precision: str = "float32"
@@ -48,8 +51,9 @@ class Sampling:
     def __post_init__(self) -> None:
         if not isinstance(self.num_steps, int) or self.num_steps < 0:
             raise ValueError(f"num_steps is a whole number from 0 on, not {self.num_steps!r}")
-        if not self.guidance >= 0:
-            raise ValueError(f"guidance must not be negative, it is {self.guidance}")
+        for name in ("guidance", "picture_guidance"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, it is {getattr(self, name)}")
         if not 0 <= self.motion_sigma <= 1:
             raise ValueError(f"motion_sigma lies between 0 and 1, it is {self.motion_sigma}")
         for name, known in (("context", CONTEXTS), ("precision", PRECISIONS)):

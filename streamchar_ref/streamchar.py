@@ -77,6 +77,8 @@ class StreamChar(nn.Module):
     def opening(self, cast: Cast) -> StreamMemory:
         """Returns the memory of a stream that has not begun: its picture held still, in silence.
 
+        The picture is the sink, too, until there is a first chunk.
+
         Args:
             cast: Who will speak.
 
@@ -86,6 +88,7 @@ class StreamChar(nn.Module):
         memory = empty_memory(self.config, batch=len(cast.reference), device=self.device)
         return replace(
             memory,
+            sink=cast.reference.expand_as(memory.sink),
             motion_video=cast.reference.expand_as(memory.motion_video),
             history=self.silence(memory.history.shape[1]).expand_as(memory.history),
         )
@@ -123,7 +126,6 @@ class StreamChar(nn.Module):
     def context(self, cast: Cast, memory: StreamMemory) -> Context:
         """Gathers what the DiT sees beside the chunk."""
         here = torch.ones_like(memory.num_history, dtype=torch.bool)
-        later = here & (memory.num_chunks > 0)
         sound = self.config.geometry.motion_audio_latents
         return Context(
             prompt=cast.prompt,
@@ -131,7 +133,7 @@ class StreamChar(nn.Module):
             reference=cast.reference,
             has_reference=here,
             sink=memory.sink,
-            has_sink=later,
+            has_sink=here,
             motion_video=memory.motion_video,
             motion_audio=memory.history[:, memory.history.shape[1] - sound :],
             has_motion=here,

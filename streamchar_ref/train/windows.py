@@ -193,24 +193,32 @@ def _seen(
     start: int,
     begin: int,
 ) -> dict[str, np.ndarray]:
-    """Reference, sink and motion; a stream opens with its picture held still, in silence."""
+    """Reference, sink and motion; a stream opens with its picture held still, in silence.
+
+    There the first latent of the clip is that picture: what comes next goes on from it.
+    """
     geometry = config.geometry
     latest = start - geometry.chunk_latents
     moment = int(rng.integers(latest + 1)) if latest >= 0 else 0
-    has_sink = latest >= 0 and rng.random() >= spoiling.sink_drop
+    has_sink = (latest >= 0 or not start) and rng.random() >= spoiling.sink_drop
     has_motion = rng.random() >= spoiling.motion_drop
     is_noisy = rng.random() < spoiling.motion_noise
     sigma = rng.uniform(0, spoiling.motion_sigma) if is_noisy else 0.0
-    reference = clip.reference[int(rng.integers(len(clip.reference)))]
+    opening = clip.video[0]
+    reference = clip.reference[int(rng.integers(len(clip.reference)))] if start else opening
     held, heard = geometry.motion_latents, geometry.motion_audio_latents
     return {
         "reference": reference[None].astype(np.float32),
         "has_reference": np.array(rng.random() >= spoiling.reference_drop),
-        "sink": clip.video[moment : moment + geometry.sink_latents].astype(np.float32),
+        "sink": (
+            clip.video[moment : moment + geometry.sink_latents]
+            if start
+            else opening[None].repeat(geometry.sink_latents, axis=0)
+        ).astype(np.float32),
         "has_sink": np.array(has_sink),
         "motion_video": _before(clip.video, start, held)
         if start
-        else reference[None].repeat(held, axis=0).astype(np.float32),
+        else opening[None].repeat(held, axis=0).astype(np.float32),
         "motion_audio": _before(clip.audio, begin, heard) if start else silence,
         "has_motion": np.array(has_motion),
         "motion_sigma": np.array(sigma if has_motion else 0.0, np.float32),

@@ -220,9 +220,9 @@ def test_a_stream_opens_with_its_picture_held_still_in_silence() -> None:
     memory = model.opening(cast)
     context = model.context(cast, memory)
     assert context.has_motion.tolist() == [True]
-    assert context.has_sink.tolist() == [False]
-    for latent in range(context.motion_video.shape[1]):
-        assert torch.equal(context.motion_video[:, latent], cast.reference[:, 0])
+    assert context.has_sink.tolist() == [True]
+    for shown in (context.motion_video, context.sink):
+        assert torch.equal(shown, cast.reference.expand_as(shown))
     silence = model.silence(context.motion_audio.shape[1])  # as training windows have it
     torch.testing.assert_close(context.motion_audio, silence, atol=1e-4, rtol=1e-4)
     assert memory.num_history.tolist() == [0]

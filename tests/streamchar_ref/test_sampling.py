@@ -33,7 +33,7 @@ def shown(model: StreamChar) -> list[Context]:
 @pytest.mark.parametrize(
     ("look_back", "reference", "prompt", "sink"),
     [
-        ("full", [True, True, True], [True, True, True], [False, True, True]),
+        ("full", [True, True, True], [True, True, True], [True, True, True]),
         ("no_sink", [True, True, True], [True, True, True], [False, False, False]),
         ("motion_only", [True, False, False], [True, False, False], [False, False, False]),
     ],
@@ -96,7 +96,7 @@ def test_guidance_goes_on_in_a_straight_line_through_the_conditioned_velocity() 
             memory,
             [known],
             torch.Generator().manual_seed(0),
-            Sampling(guidance=scale),
+            Sampling(guidance=scale, picture_guidance=scale),
         )
         for scale in (1.0, 2.0, 3.0)
     )
@@ -105,6 +105,28 @@ def test_guidance_goes_on_in_a_straight_line_through_the_conditioned_velocity() 
     for one, two, three in zip(*each, strict=True):
         torch.testing.assert_close(three - one, 2 * (two - one))
         assert not torch.equal(one, two)
+
+
+@torch.no_grad()
+def test_sound_and_picture_are_guided_apart() -> None:
+    model = talkative()
+    model.dit.no_condition.copy_(random(32))
+    cast = Cast(prompt=random(1, 4, 32), reference=random(1, 1, 4, 4, 4))
+    memory = empty_memory(model.config, batch=1, device=torch.device("cpu"))
+    known, sigma = Known(text=Transcript(SECOND).text, is_whole=True), torch.tensor([0.6])
+
+    def velocities(**scales: float) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        denoise = Denoiser(model, cast, memory, [known], generator, Sampling(**scales))
+        video, audio = denoise(denoise.noise(), sigma)
+        return video, audio
+
+    plain, sound = velocities(), velocities(guidance=2.0)
+    picture = velocities(picture_guidance=2.0)
+    assert torch.equal(plain[0], sound[0])
+    assert not torch.equal(plain[1], sound[1])
+    assert not torch.equal(plain[0], picture[0])
+    assert torch.equal(plain[1], picture[1])
 
 
 def test_without_a_choice_guidance_is_the_checkpoint_s() -> None:
@@ -140,6 +162,7 @@ def test_half_precision_streams_nearly_the_same() -> None:
         {"num_steps": -1},
         {"guidance": -0.5},
         {"guidance": math.nan},
+        {"picture_guidance": -1.0},
         {"motion_sigma": 1.5},
         {"context": "half"},
         {"precision": "int8"},

@@ -134,11 +134,11 @@ def test_the_same_draw_gives_the_same_window() -> None:
 
 def test_the_first_chunk_has_its_picture_held_still_in_silence_for_a_past() -> None:
     found = window(preset("tiny"), replace(CLEAN, first_chunk=1.0))
-    held = found.context.reference.expand_as(found.context.motion_video)
-    assert torch.equal(found.context.motion_video, held)
+    for shown in (found.context.reference, found.context.motion_video, found.context.sink):
+        assert torch.equal(shown, found.video[:, :1].expand_as(shown))  # what comes goes on from it
     assert (found.context.motion_audio == 7).all()
     assert found.context.has_motion.all()
-    assert not found.context.has_sink.any()
+    assert found.context.has_sink.all()
     assert not found.script.num_history.any()
     assert not found.script.fraction.any()
 
