@@ -178,7 +178,7 @@ def _packed(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor
             rows = tensor.float().flatten(1)
             scale = rows.abs().amax(dim=1).clamp_min(1e-12) / 127
             packed[name] = (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape)
-            packed[name + _SCALE] = scale.half().float()
+            packed[name + _SCALE] = scale.half()
         elif tensor.is_floating_point() and storage != "float32" and tensor.ndim >= 2:
             packed[name] = tensor.bfloat16()
         else:

@@ -65,7 +65,8 @@ class Denoiser:
         nothing = self.model.dit.no_condition.expand_as(condition)
         free = self._velocities(latents, sigma, nothing)
         return tuple(
-            a + scale * (b - a) for scale, a, b in zip(self._guidance, free, guided, strict=True)
+            b + (scale - 1) * (b - a)
+            for scale, a, b in zip(self._guidance, free, guided, strict=True)
         )
 
     def plan(self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]) -> Plan:

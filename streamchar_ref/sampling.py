@@ -29,8 +29,8 @@ class Sampling:
             the config's.
         picture_guidance: The same of the picture.
         motion_sigma: Noise level put on the motion latents, as in training.
-        context: ``full``; ``no_sink`` hides the sink from all chunks; ``motion_only``
-            shows prompt and reference to the first chunk only and the sink to none, so that what
+        context: ``full``; ``no_sink`` hides the first chunk from the later ones; ``motion_only``
+            shows them neither prompt nor reference, nor the first chunk, so that what
             the character is must be handed from chunk to chunk. The sound of the last seconds is
             heard in all. No network is trained for this alone: its roles are dropped one by one
             in training, so a loss says what they are worth to this model, not how well a model
@@ -78,7 +78,7 @@ class Sampling:
             What the DiT is shown.
         """
         nothing = torch.zeros_like(context.has_sink)
-        if self.context != "full":
+        if self.context != "full" and num_chunks:
             context = replace(context, has_sink=nothing)
         if self.hides_everything_but_motion(num_chunks):
             context = replace(context, has_prompt=nothing, has_reference=nothing)

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -269,12 +270,13 @@ def test_all_is_said_only_if_a_third_of_a_second_says_so() -> None:
     model = talkative(is_over=True)
     memory = empty_memory(model.config, batch=1, device=torch.device("cpu"))
     denoise = bound(model, memory)
-    plan = denoise.plan(random(1, 16, 16), torch.zeros(1))
+    listen = partial(model.orchestrator.plan, denoise.prefix, listen=True)
+    plan = listen(random(1, 16, 16), torch.zeros(1))
     advance, is_over = denoise.progress(random(1, 16, 16))
     assert is_over.tolist() == [True]
     assert float(advance) == pytest.approx(float(plan.progress.position[0, -1]), abs=1e-6)
     plan.is_over[0, -8] = -1
-    denoise.plan = lambda audio, sigma: plan  # type: ignore[method-assign]
+    model.orchestrator.plan = lambda *args, **kwargs: plan  # type: ignore[method-assign]
     assert denoise.progress(random(1, 16, 16))[1].tolist() == [False]
     plan.is_over[0, -8:] = 1
     plan.is_over[0, :-8] = -1

@@ -34,8 +34,8 @@ def shown(model: StreamChar) -> list[Context]:
     ("look_back", "reference", "prompt", "sink"),
     [
         ("full", [True, True, True], [True, True, True], [True, True, True]),
-        ("no_sink", [True, True, True], [True, True, True], [False, False, False]),
-        ("motion_only", [True, False, False], [True, False, False], [False, False, False]),
+        ("no_sink", [True, True, True], [True, True, True], [True, False, False]),
+        ("motion_only", [True, False, False], [True, False, False], [True, False, False]),
     ],
 )
 def test_a_chunk_looks_back_at_no_more_than_it_may(
