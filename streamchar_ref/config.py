@@ -144,6 +144,7 @@ def micro() -> Config:
             sink_latents=2,
             sigma_shift=1.8,
             guidance=3.0,
+            picture_guidance=2.0,
         ),
         video_vae=VideoVaeConfig(channels=32, widths=(32, 64, 96)),
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
