@@ -46,7 +46,7 @@ class OrchestratorConfig:
         pointer: ``progress`` adds up steps that are never negative, ``soft_position`` reads the
             position off the attention to the transcript.
         timing: ``foretold`` decides when each phoneme is said before the chunk is made;
-            ``emergent`` leaves it to the noisy sound, as the paper is reported to do.
+            ``emergent`` leaves it to the noisy sound, as the paper seems to do.
 
     Raises:
         ValueError: If a mode, pointer or timing is unknown, or the history is not whole tokens.
@@ -195,8 +195,8 @@ class Orchestrator(nn.Module):
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        reading = Reading(rows=rows, states=self._text_states(states), fraction=script.fraction)
-        return cache.close(reading, self._foretold(script, reading.states))
+        reading = self._reading(script, rows, states)
+        return cache.close(reading, self._foretold(script, reading))
 
     def plan(
         self,
@@ -260,15 +260,23 @@ class Orchestrator(nn.Module):
         length = prefix.shape[1]
         mask = _mask(x, num_prefix=length)
         states = self.backbone(inputs_embeds=x, attention_mask=mask).last_hidden_state
-        reading = Reading(rows=rows, states=self._text_states(states), fraction=script.fraction)
+        reading = self._reading(script, rows, states)
         return self._heads(states[:, length:], reading, layout, is_told)
 
-    def _foretold(self, script: Script, states: Float[Tensor, "B W D"]) -> Layout | None:
+    def _reading(
+        self, script: Script, rows: Float[Tensor, "B W D"], states: Float[Tensor, "B L D"]
+    ) -> Reading:
+        start = 1 + self.config.prompt_tokens
+        text = states[:, start : start + self.config.window]
+        return Reading(
+            rows=rows, states=text, durations=self.durations(text), fraction=script.fraction
+        )
+
+    def _foretold(self, script: Script, reading: Reading) -> Layout | None:
         if self.config.timing == "emergent":
             return None
-        times = times_of(
-            self.durations(states), script.window[..., 0], behind=self.config.text_behind
-        )
+        tokens = script.window[..., 0]
+        times = times_of(reading.durations, tokens, behind=self.config.text_behind)
         return lay_out(times, num_latents=len(self.query))
 
     def _prefix(self, script: Script) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B W D"]]:
@@ -313,10 +321,6 @@ class Orchestrator(nn.Module):
             when = told if is_told is None else torch.where(is_told[:, None, None], told, when)
         return self.query + x + when
 
-    def _text_states(self, states: Float[Tensor, "B L D"]) -> Float[Tensor, "B W D"]:
-        start = 1 + self.config.prompt_tokens
-        return states[:, start : start + self.config.window]
-
     def _heads(
         self,
         states: Float[Tensor, "B A D"],
@@ -335,7 +339,7 @@ class Orchestrator(nn.Module):
             progress=progress,
             phones=self.phones_out(states),
             is_over=self.over_out(states)[..., 0],
-            durations=self.durations(reading.states),
+            durations=reading.durations,
             states=states,
         )
 

@@ -20,11 +20,13 @@ class Reading:
     Attributes:
         rows: What it says, before the language model, [B, W, D].
         states: The same after it, [B, W, D].
+        durations: Pause and length of each row, see `DurationPredictor`, [B, W, 2].
         fraction: See `Script`.
     """
 
     rows: Float[Tensor, "B W D"]
     states: Float[Tensor, "B W D"]
+    durations: Float[Tensor, "B W 2"]
     fraction: Float[Tensor, " B"]
 
 

@@ -204,21 +204,15 @@ def _seen(
     has_motion = rng.random() >= spoiling.motion_drop
     is_noisy = rng.random() < spoiling.motion_noise
     sigma = rng.uniform(0, spoiling.motion_sigma) if is_noisy else 0.0
-    opening = clip.video[0]
-    reference = clip.reference[int(rng.integers(len(clip.reference)))] if start else opening
     held, heard = geometry.motion_latents, geometry.motion_audio_latents
+    past = clip.video if start else clip.video[:1].repeat(geometry.chunk_latents, axis=0)
+    reference = clip.reference[int(rng.integers(len(clip.reference)))] if start else past[0]
     return {
         "reference": reference[None].astype(np.float32),
         "has_reference": np.array(rng.random() >= spoiling.reference_drop),
-        "sink": (
-            clip.video[moment : moment + geometry.sink_latents]
-            if start
-            else opening[None].repeat(geometry.sink_latents, axis=0)
-        ).astype(np.float32),
+        "sink": past[moment : moment + geometry.sink_latents].astype(np.float32),
         "has_sink": np.array(has_sink),
-        "motion_video": _before(clip.video, start, held)
-        if start
-        else opening[None].repeat(held, axis=0).astype(np.float32),
+        "motion_video": _before(past, start or held, held),
         "motion_audio": _before(clip.audio, begin, heard) if start else silence,
         "has_motion": np.array(has_motion),
         "motion_sigma": np.array(sigma if has_motion else 0.0, np.float32),
