@@ -16,9 +16,11 @@ from jaxtyping import Float16, Float32, Int16
 from streamchar_ref.text import PHONES
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
-_STACKED = (
-    "tokens", "start", "end", "position", "row", "phone", "gap", "video", "audio", "reference",
+STACKED = (
+    "tokens", "start", "end", "position", "row", "phone", "gap", "mouth", "video", "audio",
+    "reference",
 )  # fmt: skip
+"""Arrays of a clip in a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class LatentClip:
         row: Phoneme that is being said in the middle of each audio latent; -1 in silence.
         phone: Its class, 0 for silence.
         gap: True lip gap in the middle of each audio latent.
+        mouth: Share of each cell that the mouth takes.
         video: Whitened latents.
         audio: Whitened latents.
         reference: Latents of several reference pictures.
@@ -50,6 +53,7 @@ class LatentClip:
     row: Int16[np.ndarray, " A"]
     phone: Int16[np.ndarray, " A"]
     gap: Float32[np.ndarray, " A"]
+    mouth: Float16[np.ndarray, "F h w"]
     video: Float16[np.ndarray, "F C h w"]
     audio: Float16[np.ndarray, "A Ca"]
     reference: Float16[np.ndarray, "R C h w"]
@@ -101,7 +105,7 @@ def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: f
 def save_bank(path: Path, clips: Sequence[LatentClip]) -> None:
     """Writes clips into one file, which numpy reads without pickles."""
     arrays = {}
-    for name in _STACKED:
+    for name in STACKED:
         parts = [getattr(clip, name) for clip in clips]
         arrays[name] = np.concatenate(parts)
         arrays[f"{name}_length"] = np.array([len(part) for part in parts])
@@ -121,12 +125,12 @@ def load_bank(paths: Iterable[Path]) -> list[LatentClip]:
             told = json.loads(file["told"].tobytes())
             parts = {
                 name: np.split(file[name], np.cumsum(file[f"{name}_length"])[:-1])
-                for name in _STACKED
+                for name in STACKED
             }
         for index, about in enumerate(told):
-            arrays: dict[str, Any] = {name: parts[name][index] for name in _STACKED}
+            arrays: dict[str, Any] = {name: parts[name][index] for name in STACKED}
             clips.append(LatentClip(**about, **arrays))
     return clips
 
 
-assert {field.name for field in fields(LatentClip)} == {"prompt", "identity", *_STACKED}
+assert {field.name for field in fields(LatentClip)} == {"prompt", "identity", *STACKED}

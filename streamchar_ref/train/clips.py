@@ -1,12 +1,14 @@
 """Clips of the world for training: drawn once, kept as bytes, then turned into latents.
 
-Shape letters: T frames, S samples, H and W pixels, R reference pictures.
+Shape letters: T frames, S samples, H and W pixels, R reference pictures, F latents, h and w cells.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 
 from streamchar_ref.streamchar import to_square
@@ -14,8 +16,11 @@ from streamchar_ref.text import PhonemeText, read_phonemes
 from streamchar_ref.train.bank import LatentClip, timing_of
 from streamchar_ref.vae.audio import AudioVae
 from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.world.canvas import Canvas
 from streamchar_ref.world.clips import Clip, clip_of, own_scene
 from streamchar_ref.world.corpus import Corpus
+from streamchar_ref.world.mouth import mouth_area
+from streamchar_ref.world.pose import Pose
 from streamchar_ref.world.render import portrait
 from streamchar_ref.world.speech import Speech
 from streamchar_ref.world.voices import prompt_of
@@ -25,6 +30,7 @@ HELD_OUT_IDENTITIES = range(8_500, 9_000)
 """For looking at a stage while it is trained; judges are held out above, suites from 10,000."""
 NUM_REFERENCES = 3
 REFERENCE_SIZE = 256
+_MOUTH_PIXELS = 64
 TAIL_S = 2.6
 """Silence after the last word, so that the model learns to stop: two chunks."""
 
@@ -127,10 +133,27 @@ def encode_clip(drawn: DrawnClip, video_vae: VideoVae | None, audio_vae: AudioVa
         row=timing.row,
         phone=timing.phone,
         gap=np.interp(middle, np.arange(len(clip.motion)), clip.motion.gap).astype(np.float32),
+        mouth=mouth_cover(clip, video.shape[-2:]).astype(np.float16),
         video=video.numpy().astype(np.float16),
         audio=audio.numpy().astype(np.float16),
         reference=reference.numpy().astype(np.float16),
     )
+
+
+def mouth_cover(clip: Clip, cells: Sequence[int]) -> Float32[np.ndarray, "F h w"]:
+    """Says how much of each cell of a latent the mouth takes, as seen in its middle.
+
+    Args:
+        clip: Of the painted style.
+        cells: Of a latent: rows and columns.
+
+    Returns:
+        Shares.
+    """
+    motion = clip.motion[TEMPORAL_STRIDE // 2 : clip.num_frames : TEMPORAL_STRIDE]
+    canvas = Canvas.blank(len(motion), _MOUTH_PIXELS, torch.device("cpu"), clip.scene)
+    seen = mouth_area(Pose.of(motion, canvas.rgb.device), canvas)
+    return F.adaptive_avg_pool2d(seen[:, None], (cells[0], cells[1]))[:, 0].numpy()
 
 
 def to_tensor(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[torch.Tensor, "T 3 H W"]:

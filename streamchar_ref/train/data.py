@@ -11,7 +11,7 @@ from torch import Tensor
 
 from streamchar_ref.checkpoint import load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.config import Config
-from streamchar_ref.train.bank import LatentClip, load_bank, save_bank
+from streamchar_ref.train.bank import STACKED, LatentClip, load_bank, save_bank
 from streamchar_ref.train.clips import (
     HELD_OUT_IDENTITIES,
     TRAINING_IDENTITIES,
@@ -135,7 +135,7 @@ class TrainingData:
 
     def _digest(self, vaes: Mapping[str, Tensor]) -> str:
         stream = self.config.stream
-        digest = sha256(json.dumps([stream.fps, stream.size]).encode())
+        digest = sha256(json.dumps([stream.fps, stream.size, *STACKED]).encode())
         for name in sorted(vaes):
             if ".decoder." in name:
                 continue

@@ -71,6 +71,7 @@ class Window:
         phones: Class of the sound, 0 for silence.
         is_over: Whether all has been said.
         gap: True lip gap.
+        mouth: Share of each cell that the mouth takes.
         identity: Numbers of the characters.
     """
 
@@ -84,6 +85,7 @@ class Window:
     phones: Int64[Tensor, "B A"]
     is_over: Float[Tensor, "B A"]
     gap: Float[Tensor, "B A"]
+    mouth: Float[Tensor, "B F h w"]
     identity: Int64[Tensor, " B"]
 
 
@@ -151,7 +153,7 @@ def draw_window(
         **{
             name: stacked(name)
             for name in ("video", "audio", "position", "alignment", "phones", "is_over", "gap",
-                         "identity")
+                         "mouth", "identity")
         },
     )  # fmt: skip
 
@@ -179,6 +181,7 @@ def _draw_row(
         "phones": clip.phone[chunk].astype(np.int64),
         "is_over": (clip.position[chunk] >= len(clip.tokens)).astype(np.float32),
         "gap": clip.gap[chunk],
+        "mouth": clip.mouth[start : start + geometry.chunk_latents].astype(np.float32),
         **_seen(clip, config, spoiling, silence, rng, start, begin),
         **_read(clip, config, spoiling, rng, begin, chunk),
     }

@@ -1,6 +1,7 @@
 """Lips, teeth and tongue: where the true lip gap becomes a picture."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas, blob, ellipse, shade, tint
@@ -10,6 +11,12 @@ from streamchar_ref.world.pose import Pose
 MOUTH_Y = 0.262
 _DEPTH = 0.72
 _TEETH, _DARK, _TONGUE = (0.975, 0.955, 0.93), (0.22, 0.05, 0.06), (0.70, 0.29, 0.30)
+
+
+def mouth_area(pose: Pose, area: Canvas) -> Float[Tensor, "B H W"]:
+    """Says where the mouth may be seen, lips shut or wide open: 1 inside, 0 outside."""
+    head = pose.on_face(area, depth=_DEPTH)
+    return head.inside(ellipse(head.x, head.y - MOUTH_Y - 0.02, 0.17, 0.11))
 
 
 def paint_mouth(character: Character, pose: Pose, area: Canvas) -> None:

@@ -61,6 +61,7 @@ def clip(config: Config, *, seed: int = 0, num_latents: int = 12) -> LatentClip:
         row=row.astype(np.int16),
         phone=(row + 1).clip(0, 39).astype(np.int16),
         gap=rng.random(num_audio).astype(np.float32),
+        mouth=rng.random((num_latents, *geometry.video_cells)).astype(np.float16),
         video=rng.standard_normal((num_latents, *video)).astype(np.float16),
         audio=rng.standard_normal((num_audio, geometry.audio_channels)).astype(np.float16),
         reference=rng.standard_normal((2, *video)).astype(np.float16),
@@ -110,6 +111,7 @@ def test_a_window_knows_the_truth_about_its_chunk() -> None:
         assert (place.diff() >= 0).all()
     moved = found.position.diff(dim=1)
     assert ((moved >= 0) & (moved <= 0.5 + 1e-4)).all()
+    assert found.mouth.shape == (6, config.geometry.chunk_latents, *config.geometry.video_cells)
 
 
 @pytest.mark.parametrize("pointer_off", [0.0, 1.0])
