@@ -216,13 +216,14 @@ class IdRank1(_Identity):
         names = sorted(references)
         anchors = np.array([references[name] for name in names], float)
         gaps = np.linalg.norm(self.embeddings(features)[:, None] - anchors, axis=2)
-        nearest = gaps.argmin(axis=1)
-        hits = self.series(features, (nearest == names.index(recording.identity)).astype(float))
+        nearest, own = gaps.argmin(axis=1), names.index(recording.identity)
+        hits = self.series(features, (nearest == own).astype(float))
         return Score(
             value=float(hits.values.mean()),
             components={
                 "num_references": len(names),
                 "chance": 1 / len(names),
+                "distance_to_others": float(np.delete(gaps, own, axis=1).mean()),
                 "nearest": {name: int((nearest == row).sum()) for row, name in enumerate(names)},
             },
             windows=hits.windows(self.settings.window_s),

@@ -175,6 +175,7 @@ def test_id_rank1_counts_frames_nearest_to_the_own_reference() -> None:
     score = measure(ID_RANK1, found, context=context, groups={"identity": "anna"})
     assert score.value == pytest.approx(0.75)
     assert score.components["nearest"] == {"anna": 3, "ben": 1}
+    assert score.components["distance_to_others"] == pytest.approx(0.625)
     swapped = measure(ID_RANK1, found, context=context, groups={"identity": "ben"})
     assert swapped.value == pytest.approx(0.25)
 
