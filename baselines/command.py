@@ -3,8 +3,9 @@
 The program is given ``prompt.json`` (prompt_id, transcript, pieces, voice, caption, seed, and
 reference: path of a PNG) and an output folder. It either writes one ``out.mp4``, or, while it runs
 and the harness watches, ``chunk_00000.npz``, ``chunk_00001.npz`` ... with arrays ``frames`` (uint8
-[T, H, W, 3]) and ``samples`` (float32 [S], mono in [-1, 1]). A chunk must appear complete: write it
-under another name, then rename it. A chunk's arrival is when the harness has read it.
+[T, H, W, 3]) and ``samples`` (float32 [S], mono in [-1, 1]); a program that keeps account of the
+transcript adds ``spoken`` to each, one number, see `AVChunk`. A chunk must appear complete: write
+it under another name, then rename it. A chunk's arrival is when the harness has read it.
 """
 
 import json
@@ -146,13 +147,16 @@ class Command:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 pixels, samples = stored["frames"], stored["samples"]
+                spoken = float(stored["spoken"].item()) if "spoken" in stored else None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise self._failure(work, f"{path.name} cannot be read ({error})") from error
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
             raise self._failure(work, f"{path.name}: frames must be uint8 [T, H, W, 3]")
         if samples.ndim != 1:
             raise self._failure(work, f"{path.name}: samples must be float32 [S]")
-        return AVChunk(index=index, frames=pixels, samples=samples.astype(np.float32))
+        return AVChunk(
+            index=index, frames=pixels, samples=samples.astype(np.float32), spoken=spoken
+        )
 
     def _read_mp4(self, work: Path, out: Path) -> Iterator[AVChunk]:
         path = out / "out.mp4"

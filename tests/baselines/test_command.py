@@ -20,10 +20,10 @@ import json, sys, time, os
 from pathlib import Path
 import numpy as np
 request = json.loads(Path(sys.argv[1]).read_text()); out = Path(sys.argv[2])
-def chunk(i, frames=8):
+def chunk(i, frames=8, **account):
     part = out / f".{i}.npz"
     np.savez(part, frames=np.full((frames, 16, 16, 3), i, np.uint8),
-             samples=np.zeros(frames * 640, np.float32))
+             samples=np.zeros(frames * 640, np.float32), **account)
     part.rename(out / f"chunk_{i:05d}.npz")
 """
 
@@ -52,6 +52,12 @@ def test_the_contract_is_kept(tmp_path: Path) -> None:
     assert problems_with(command(tmp_path, body + "chunk(0); chunk(1)"), prompt()) == []
 
 
+def test_a_program_may_keep_account_of_what_it_has_spoken(tmp_path: Path) -> None:
+    system = command(tmp_path, "chunk(0, spoken=2); chunk(1, spoken=np.float32(4.5))")
+    assert [chunk.spoken for chunk in system.stream(prompt(), seed=0)] == [2, 4.5]
+    assert problems_with(system, prompt()) == []
+
+
 def test_an_mp4_at_the_end_is_taken_too(tmp_path: Path) -> None:
     video = tmp_path / "made.mp4"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
@@ -66,6 +72,7 @@ def test_an_mp4_at_the_end_is_taken_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
+        ("chunk(0, spoken=[1, 2])", "cannot be read"),
         ("print('bad weights'); sys.exit(3)", "bad weights\ncommand: exit status 3 after 0 chunks"),
         ("chunk(0); sys.exit(1)", "exit status 1 after 1 chunks"),
         ("time.sleep(60)", "nothing new for 1 s"),
