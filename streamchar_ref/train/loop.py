@@ -6,6 +6,7 @@ is cut anywhere and resumed gives the same weights as one that is not.
 
 import csv
 import math
+import re
 import signal
 import time
 from abc import abstractmethod
@@ -24,6 +25,7 @@ from streamchar_ref.train.parallel import Team, whole
 from streamchar_ref.train.state import TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
+_BLOCKS = re.compile(r"(^|\.)(blocks|layers)\.\d")
 
 
 class TrainingDiverged(RuntimeError):
@@ -36,8 +38,9 @@ class Settings:
 
     Attributes:
         learning_rate: Peak.
+        muon: Move the matrices inside transformer blocks by Muon, all else by AdamW.
         betas: Of AdamW.
-        weight_decay: Of AdamW, on matrices.
+        weight_decay: On matrices.
         warmup_steps: Linear rise to the peak.
         cooldown: Share of all steps in which it falls linearly to 0, at the end.
         clip: Largest norm of the gradient.
@@ -51,6 +54,7 @@ class Settings:
     """
 
     learning_rate: float = 5e-4
+    muon: bool = False
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.01
     warmup_steps: int = 100
@@ -134,7 +138,7 @@ class _Run:
     """What changes while a stage is trained."""
 
     state: TrainState
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     wanted: bool = True
     rows: list[dict[str, float]] = field(default_factory=list)
 
@@ -191,7 +195,7 @@ def fit(
             _plan_steps(run, team, max_minutes)
             _log(run, stage, settings, team, logs, folder, progress)
             if team.of_first(int(clock() - saved > settings.save_every_s)):
-                save_state(folder, run.state, stage, run.optimizer)
+                save_state(folder, run.state, stage, run.optimizers)
                 saved = clock()
         _end(run, stage, team, folder)
     if team.is_first:
@@ -201,32 +205,47 @@ def fit(
 
 def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool) -> _Run:
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(
-        _groups(stage, settings), lr=settings.learning_rate, betas=settings.betas, fused=True
-    )
+    optimizers = _optimizers(stage, settings)
     state = TrainState.fresh(stage, num_steps=settings.num_steps)
     if resume:
-        state = load_state(folder, stage, optimizer) or state
+        state = load_state(folder, stage, optimizers) or state
     else:
         (folder / "log.csv").unlink(missing_ok=True)
-    return _Run(state=state, optimizer=optimizer)
+    return _Run(state=state, optimizers=optimizers)
 
 
 def _end(run: _Run, stage: Stage, team: Team, folder: Path) -> None:
     """Makes the stage whole, its state safe, and leaves it with its averaged weights."""
     team.unwrap(stage)
     run.state.mean = whole(run.state.mean)
-    save_state(folder, run.state, stage, run.optimizer)
+    save_state(folder, run.state, stage, run.optimizers)
     run.state.use_average(stage)
     stage.finish()
     team.agree(True)  # so that none reads the folder before the first has written
 
 
-def _groups(stage: Stage, settings: Settings) -> list[dict[str, Any]]:
-    trained = [p for p in stage.parameters() if p.requires_grad]
+def _optimizers(stage: Stage, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Makes Muon, if it is wanted, for matrices inside blocks, and AdamW for the rest.
+
+    Source:
+        Jordan et al., Muon, https://kellerjordan.github.io/posts/muon/; steps as large as AdamW's
+        by Liu et al., Muon is Scalable for LLM Training, arXiv:2502.16982.
+    """
+    trained = [(name, p) for name, p in stage.named_parameters() if p.requires_grad]
+    inside = [p for name, p in trained if settings.muon and p.ndim == 2 and _BLOCKS.search(name)]
+    chosen = set(map(id, inside))
+    rest = [p for _, p in trained if id(p) not in chosen]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    adamw = torch.optim.AdamW(groups, lr=rate, betas=settings.betas, fused=True)
+    if not inside:
+        return [adamw]
     return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        torch.optim.Muon(inside, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+        adamw,
     ]
 
 
@@ -235,18 +254,19 @@ def _step(
 ) -> dict[str, float]:
     state = run.state
     rate = settings.rate(state.step, state.num_steps or 10 * _PROBE_STEPS)
-    for group in run.optimizer.param_groups:
+    for group in (group for each in run.optimizers for group in each.param_groups):
         group["lr"] = rate
     draw = Draw(step=state.step, batch=settings.batch, seed=settings.seed, rank=team.rank)
     device = next(stage.parameters()).device.type
-    run.optimizer.zero_grad(set_to_none=True)
+    stage.zero_grad(set_to_none=True)
     with _counted(state, stage, settings):
         with torch.autocast(device, torch.bfloat16, enabled=settings.bfloat16):
             loss, parts = wrapped(draw)
         loss.backward()
     norm = whole(nn.utils.clip_grad_norm_(stage.parameters(), settings.clip))
     if team.agree(bool(torch.isfinite(loss)) and bool(torch.isfinite(norm))):
-        run.optimizer.step()
+        for each in run.optimizers:
+            each.step()
         state.step += 1
         state.average(stage, settings.ema_decay)
     else:
@@ -331,7 +351,7 @@ def _means(rows: list[dict[str, float]], team: Team) -> dict[str, float]:
 
 
 def _last_good(folder: Path) -> int:
-    found = load_state(folder, None, None)
+    found = load_state(folder, None, ())
     return found.step if found else 0
 
 

@@ -100,7 +100,10 @@ class TrainRun:
         made = make_stage(stage, model, data).to(self.device)
         if team.is_first:
             team.agree(True)
-        settings = replace(self.recipe.settings[stage], seed=self.seed, **changes or {})
+        earlier = _earlier(known.get(stage, {}))
+        settings = replace(
+            self.recipe.settings[stage], seed=self.seed + earlier["steps"], **changes or {}
+        )  # what was seen before, with the weights it begins with, is not drawn again
         state = fit(
             made,
             settings,
@@ -110,7 +113,7 @@ class TrainRun:
             progress=self.progress,
         )
         if team.is_first:
-            origin = known | {stage: self._origin(state, settings)}
+            origin = known | {stage: self._origin(state, settings) | {"earlier": earlier}}
             save_checkpoint(
                 folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
             )
@@ -160,6 +163,15 @@ class TrainRun:
             "python": platform.python_version(),
             "streamchar": __version__,
         }
+
+
+def _earlier(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Sums up what a stage had been trained before, by what its weights say of themselves."""
+    before = origin.get("earlier", {})
+    return {
+        "steps": origin.get("steps", 0) + before.get("steps", 0),
+        "minutes": round(origin.get("minutes", 0) + before.get("minutes", 0), 2),
+    }
 
 
 def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:

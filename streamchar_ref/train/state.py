@@ -1,6 +1,7 @@
 """What must be kept to go on with training as if it had not stopped."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,10 @@ class TrainState:
 
 
 def save_state(
-    folder: Path, state: TrainState, stage: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path,
+    state: TrainState,
+    stage: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
 ) -> None:
     """Writes the state so that the old one stays until the new one is whole.
 
@@ -72,7 +76,7 @@ def save_state(
         folder: Where to.
         state: Progress and mean.
         stage: Weights and buffers.
-        optimizer: Its moments.
+        optimizers: Their moments.
 
     Raises:
         OSError: If the disk is full; the old state is then still there.
@@ -80,7 +84,7 @@ def save_state(
     content = {
         "state": copy.copy(state.__dict__),
         "stage": stage.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "optimizers": [each.state_dict() for each in optimizers],
     }
     is_first = Team.of_this_process().is_first
     content = whole(content, keep=is_first)
@@ -95,14 +99,14 @@ def save_state(
 
 
 def load_state(
-    folder: Path, stage: nn.Module | None, optimizer: torch.optim.Optimizer | None
+    folder: Path, stage: nn.Module | None, optimizers: Sequence[torch.optim.Optimizer]
 ) -> TrainState | None:
-    """Reads what `save_state` wrote, into stage and optimiser if given.
+    """Reads what `save_state` wrote, into stage and optimisers if given.
 
     Args:
         folder: Where from.
         stage: Gets weights and buffers.
-        optimizer: Gets its moments.
+        optimizers: Get their moments.
 
     Returns:
         The state; ``None`` if there is none.
@@ -115,12 +119,9 @@ def load_state(
     if stage is not None:
         stage.load_state_dict(_placed(content["stage"], stage.state_dict()))
         state.mean = _placed(state.mean, dict(stage.named_parameters()))
-    if optimizer is not None:
-        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        moments = content["optimizer"]["state"]
-        for number, kept in moments.items():
-            moments[number] = _moments_placed(kept, weights[number])
-        optimizer.load_state_dict(content["optimizer"])
+    if optimizers:
+        for optimizer, kept in zip(optimizers, content["optimizers"], strict=True):
+            _load_moments(optimizer, kept)
     return state
 
 
@@ -129,6 +130,14 @@ def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, 
         name: placed_like(tensor, models[name]) if name in models else tensor
         for name, tensor in tensors.items()
     }
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    moments = kept["state"]
+    for number, each in moments.items():
+        moments[number] = _moments_placed(each, weights[number])
+    optimizer.load_state_dict(kept)
 
 
 def _moments_placed(kept: dict[str, Any], weight: Tensor) -> dict[str, Any]:

@@ -3,6 +3,7 @@ import math
 import os
 import signal
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.streamchar_ref.train.test_windows import stages
 SETTINGS = Settings(
     learning_rate=0.3, batch=16, num_steps=30, warmup_steps=3, ema_decay=0.9, log_every=5
 )
+
+MUON = replace(SETTINGS, learning_rate=0.03, muon=True)
 
 
 class Line(Stage):
@@ -42,6 +45,21 @@ class Line(Stage):
         self.finished += 1
 
 
+class Deep(Line):
+    """Learns the same through a matrix in a block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Linear(4, 4, bias=False)])
+        self.enter, self.leave = nn.Linear(1, 4), nn.Linear(4, 1)
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        x = torch.randn(draw.batch, 1, generator=draw.generator())
+        found = self.leave(self.blocks[0](self.enter(x))).float()
+        loss = (found - 3 * x - 1).square().mean()
+        return loss, {"error": loss}
+
+
 def weights(stage: Stage) -> list[Tensor]:
     return [parameter.detach().clone() for parameter in stage.parameters()]
 
@@ -56,22 +74,41 @@ def test_a_stage_learns_and_ends_with_its_averaged_weights(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("cut", [1, 7, 29])
-def test_a_run_that_was_cut_gives_the_same_weights(tmp_path: Path, cut: int) -> None:
-    whole, again = Line(), Line()
-    fit(whole, SETTINGS, folder=tmp_path / "whole", max_minutes=1)
+@pytest.mark.parametrize(("kind", "settings"), [(Line, SETTINGS), (Deep, MUON)])
+def test_a_run_that_was_cut_gives_the_same_weights(
+    tmp_path: Path, kind: type[Line], settings: Settings, cut: int
+) -> None:
+    whole, again = kind(), kind()
+    fit(whole, settings, folder=tmp_path / "whole", max_minutes=1)
     ticks = count()  # begin and end of every step, and the look at the deadline, take a second
     fit(
         again,
-        SETTINGS,
+        settings,
         folder=tmp_path / "cut",
         max_minutes=(4 * cut) / 60,
         clock=lambda: float(next(ticks)),
     )
-    resumed = Line()
-    state = fit(resumed, SETTINGS, folder=tmp_path / "cut", max_minutes=1, resume=True)
+    resumed = kind()
+    state = fit(resumed, settings, folder=tmp_path / "cut", max_minutes=1, resume=True)
     assert state.step == SETTINGS.num_steps
     for one, other in zip(weights(whole), weights(resumed), strict=True):
         assert torch.equal(one, other)
+
+
+def test_muon_moves_the_matrices_in_blocks_as_far_as_adamw_would(tmp_path: Path) -> None:
+    settings = replace(MUON, num_steps=1, warmup_steps=0, cooldown=0.0, weight_decay=0.0)
+    moved = {}
+    for muon in (False, True):
+        stage = Deep()
+        before = {name: p.detach().clone() for name, p in stage.named_parameters()}
+        fit(stage, replace(settings, muon=muon), folder=tmp_path / str(muon), max_minutes=1)
+        state = load_state(tmp_path / str(muon), stage, ())
+        assert state is not None
+        moved[muon] = {name: p.detach() - before[name] for name, p in stage.named_parameters()}
+    plain, turned = moved[False].pop("blocks.0.weight"), moved[True].pop("blocks.0.weight")
+    torch.testing.assert_close(moved[True], moved[False])
+    assert not torch.allclose(turned, plain)
+    assert 0.05 < turned.norm() / plain.norm() < 1.5
 
 
 def test_a_run_stops_in_time_and_says_that_it_is_not_done(tmp_path: Path) -> None:
@@ -110,7 +147,7 @@ def test_a_loss_that_is_no_number_stops_with_step_and_last_good_state(tmp_path: 
             max_minutes=1,
             resume=True,
         )
-    found = load_state(tmp_path, None, None)
+    found = load_state(tmp_path, None, ())
     assert found is not None
     assert found.step == 5
 
@@ -149,7 +186,7 @@ def test_a_polite_request_to_end_saves_the_state(tmp_path: Path) -> None:
 
     state = fit(Interrupted(), SETTINGS, folder=tmp_path, max_minutes=1)
     assert state.step == 4
-    kept = load_state(tmp_path, None, None)
+    kept = load_state(tmp_path, None, ())
     assert kept is not None
     assert kept.step == 4
 
@@ -194,7 +231,7 @@ def test_operations_are_counted_in_the_first_step(tmp_path: Path) -> None:
     product = 2 * 2 * 4 * 4 * 8  # multiply and add, heads, tokens by tokens, width
     line = 2 + 2  # forward, and the gradient of the weight
     assert state.flops_per_sample == line + (2 + 5) * product  # backward redoes one product
-    kept = load_state(tmp_path, None, None)
+    kept = load_state(tmp_path, None, ())
     assert kept is not None
     assert kept.flops_per_sample == state.flops_per_sample
     row = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))[-1]
@@ -247,5 +284,5 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
 
 
 def test_no_state_is_none(tmp_path: Path) -> None:
-    assert load_state(tmp_path, None, None) is None
+    assert load_state(tmp_path, None, ()) is None
     assert not TrainState().is_done

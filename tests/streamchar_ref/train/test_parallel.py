@@ -123,7 +123,7 @@ def test_a_request_to_end_to_one_process_ends_both_at_the_same_step(
     found: tuple[Found, Found], folder: Path
 ) -> None:
     assert [each["interrupted"]["step"] for each in found] == [4, 4]
-    state = load_state(folder / "interrupted", None, None)
+    state = load_state(folder / "interrupted", None, ())
     assert state is not None
     assert state.step == 4
 

@@ -115,6 +115,18 @@ def test_weights_of_another_preset_are_refused(trained: TrainRun, tmp_path: Path
         other.model_before("video_vae")
 
 
+def test_a_stage_that_goes_on_from_weights_sees_other_data_and_adds_up_its_steps(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    run = replace(trained, folder=tmp_path, start=trained.folder / "prompt" / "checkpoint")
+    for steps, earlier in ((2, 3), (1, 5)):
+        train(run, "prompt", steps=steps)
+        origin = run.weights_so_far().origin["prompt"]
+        assert origin["steps"] == steps
+        assert origin["earlier"]["steps"] == origin["settings"]["seed"] == earlier
+        run = replace(run, folder=tmp_path / "again", start=tmp_path / "prompt" / "checkpoint")
+
+
 def test_a_cut_teacher_goes_on_bit_for_bit(trained: TrainRun, tmp_path: Path) -> None:
     settings = replace(SMALL.settings["teacher"], num_steps=4)
     data = TrainingData(folder=trained.folder, config=trained.config, recipe=SMALL)
