@@ -23,12 +23,15 @@ from streamchar_ref.train.samples import (
     speech_samples,
     video_samples,
 )
+from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.speech import SpeechStage
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
 from streamchar_ref.train.windows import Spoiling, Window, draw_window
 
 SOUND, BOTH = ("audio_vae.",), ("video_vae.", "audio_vae.")
+UNSEEN = 0.1
+"""Weight of latents' directions that do not show, in the teacher's loss."""
 _PROMPTS_AT_ONCE = 64
 _SHOWN_CLIPS, _SHOWN_FRAMES, _SHOWN_CHUNKS = 8, 32, 4
 
@@ -92,8 +95,17 @@ def _teacher(model: StreamChar, data: TrainingData) -> Stage:
         if clips := _clips(model, data, *BOTH, held_out=True):
             chunk_samples(folder, model, _shown(model, clips))
 
-    windows = _windows(model, _clips(model, data, *BOTH), Spoiling())
-    return TeacherStage(model.orchestrator, model.dit, model.config, windows, show=show)
+    clips = _clips(model, data, *BOTH)
+    some = np.stack([clip.video[: model.config.geometry.chunk_latents] for clip in clips[:8]])
+    latents = torch.from_numpy(some.astype(np.float32)).to(model.device)
+    return TeacherStage(
+        model.orchestrator,
+        model.dit,
+        model.config,
+        _windows(model, clips, Spoiling()),
+        sensitivity=pixel_sensitivity(model.video_vae, latents, floor=UNSEEN),
+        show=show,
+    )
 
 
 def _clips(

@@ -64,10 +64,12 @@ class TeacherStage(Stage):
         dit: Network, trained on speech already.
         config: Geometry and the sampler's shift.
         windows: Draws a batch.
+        sensitivity: Of pixels to latents, see `pixel_sensitivity`.
         show: Writes samples into a folder.
     """
 
     name = "teacher"
+    sensitivity: Tensor
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class TeacherStage(Stage):
         config: Config,
         windows: Callable[[Draw], Window],
         *,
+        sensitivity: Float[Tensor, "C C"],
         show: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
@@ -83,6 +86,7 @@ class TeacherStage(Stage):
         self.aids = Aids(config.dit.width)
         self._config, self._windows = config, windows
         self._show = show
+        self.register_buffer("sensitivity", sensitivity, persistent=False)
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
@@ -98,10 +102,12 @@ class TeacherStage(Stage):
             dropped(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
-        errors = [
-            (each.float() - (n - x)).square()
+        misses = [
+            each.float() - (n - x)
             for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
         ]
+        misses[0] = torch.einsum("bfchw,cd->bfdhw", misses[0], self.sensitivity)
+        errors = [miss.square() for miss in misses]
         parts = {
             "video": (errors[0] * video_weight(clean[0], window.mouth)).mean(),
             "audio": errors[1].mean(),

@@ -176,7 +176,13 @@ def stages(config: Config) -> list[Stage]:
         AudioVaeStage(AudioVae(config.audio_vae), sounds),
         VideoVaeStage(VideoVae(config.video_vae), frames),
         SpeechStage(orchestrator, JointDiT(config.dit, geometry), windows),
-        TeacherStage(orchestrator, JointDiT(config.dit, geometry), config, windows),
+        TeacherStage(
+            orchestrator,
+            JointDiT(config.dit, geometry),
+            config,
+            windows,
+            sensitivity=torch.eye(geometry.video_channels),
+        ),
     ]
 
 
