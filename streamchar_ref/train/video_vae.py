@@ -18,7 +18,7 @@ from streamchar_ref.train.pool import Stretches
 from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
 
 INTEREST = 2.0
-"""How much more a pixel counts in the face, and again at the lips."""
+"""How much more a pixel counts for each unit of its interest, see `Stretches`."""
 LARGE_ERRORS = 4.0
 """Weight of squared differences beside plain ones: eyes and lips are small and err most."""
 
