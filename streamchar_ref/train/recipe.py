@@ -60,7 +60,7 @@ _CPU = {
     "video_vae": Settings(learning_rate=1.5e-3, batch=8, warmup_steps=50, ema_decay=0.998),
     "audio_vae": Settings(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
     "speech": Settings(learning_rate=1e-3, muon=True, batch=64, cooldown=0.5, ema_decay=0.998),
-    "teacher": Settings(learning_rate=1e-3, muon=True, batch=32, ema_decay=0.998),
+    "teacher": Settings(learning_rate=8e-4, muon=True, batch=32, ema_decay=0.998),
     "video_decoder": Settings(learning_rate=5e-4, batch=8, warmup_steps=50, ema_decay=0.998),
     "audio_decoder": Settings(learning_rate=5e-4, batch=16, warmup_steps=50, ema_decay=0.998),
 }
