@@ -110,6 +110,9 @@ def load_state(
 
     Returns:
         The state; ``None`` if there is none.
+
+    Raises:
+        ValueError: If it is of a run with other optimisers.
     """
     path = folder / STATE
     if not path.is_file():
@@ -119,9 +122,14 @@ def load_state(
     if stage is not None:
         stage.load_state_dict(_placed(content["stage"], stage.state_dict()))
         state.mean = _placed(state.mean, dict(stage.named_parameters()))
-    if optimizers:
-        for optimizer, kept in zip(optimizers, content["optimizers"], strict=True):
-            _load_moments(optimizer, kept)
+    moments = content.get("optimizers", [])
+    if optimizers and len(moments) != len(optimizers):
+        raise ValueError(
+            f"{path} was written with other optimisers; go on from the weights beside it, with "
+            "--from, in another folder"
+        )
+    for optimizer, kept in zip(optimizers, moments, strict=False):
+        _load_moments(optimizer, kept)
     return state
 
 

@@ -111,6 +111,12 @@ def test_muon_moves_the_matrices_in_blocks_as_far_as_adamw_would(tmp_path: Path)
     assert 0.05 < turned.norm() / plain.norm() < 1.5
 
 
+def test_a_state_of_other_optimisers_is_not_taken(tmp_path: Path) -> None:
+    fit(Deep(), replace(MUON, muon=False), folder=tmp_path, max_minutes=1)
+    with pytest.raises(ValueError, match="with other optimisers; go on from the weights"):
+        fit(Deep(), MUON, folder=tmp_path, max_minutes=1, resume=True)
+
+
 def test_a_run_stops_in_time_and_says_that_it_is_not_done(tmp_path: Path) -> None:
     ticks = count()
     state = fit(
