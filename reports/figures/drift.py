@@ -115,7 +115,7 @@ def plot_drift(
         ax.fill_between(curve.times_s, mean - band, mean + band, color=colour, alpha=0.16, lw=0)
     if curves:
         ax.set_ylabel(axis_label(curves[0].metric, unit, higher_is_better))
-        ax.legend()
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
     ax.set_xlabel("playing time [s]")
     return ax
 
