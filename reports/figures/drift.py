@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from scipy.stats import t as student_t
 
 from reports.axes import label_of, scale_of, unit_of
-from reports.figures.style import colours_of
+from reports.figures.style import ABOVE, colours_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def plot_drift(
         ax.fill_between(curve.times_s, mean - band, mean + band, color=colour, alpha=0.16, lw=0)
     if curves:
         ax.set_ylabel(axis_label(curves[0].metric, unit, higher_is_better))
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
+        ax.legend(ncols=2, **ABOVE)
     ax.set_xlabel("playing time [s]")
     return ax
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from evals.playback import lateness_s, zero_stall_startup_s
 from evals.recording import Trace
-from reports.figures.style import BAD, colours_of
+from reports.figures.style import ABOVE, BAD, colours_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def plot_latency(traces: Sequence[LabelledTrace], *, ax: Axes | None = None) -> 
     )
     ax.set(xlabel="playing time at which the chunk is due [s]", ylabel="chunk arrives ahead by [s]")
     if traces:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
+        ax.legend(ncols=2, **ABOVE)
     return ax
 
 

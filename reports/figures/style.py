@@ -58,6 +58,9 @@ STYLE: dict[str, Any] = {
 }
 """Matplotlib settings; see `styled`."""
 
+ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
+"""Places a legend over the axis, where it hides nothing."""
+
 
 def styled() -> AbstractContextManager[None]:
     """Draws and saves in this style inside a ``with`` block; other figures keep theirs."""

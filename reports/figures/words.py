@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from evals.results import ScoreRow
-from reports.figures.style import BAD, COLOURS, WARN
+from reports.figures.style import ABOVE, BAD, COLOURS, WARN
 
 # equal, sub, del, ins are the edit operations that turn the script into what was heard.
 OPERATIONS = {
@@ -82,10 +82,8 @@ def plot_word_strips(strips: Sequence[WordStrip], *, ax: Axes | None = None) -> 
     ax.grid(False, axis="y")
     ax.legend(
         handles=[Patch(color=colour, label=name) for name, colour in OPERATIONS.values()],
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
         ncols=4,
-        borderaxespad=0.2,
+        **ABOVE,
     )
     return ax
 

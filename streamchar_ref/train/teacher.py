@@ -102,12 +102,11 @@ class TeacherStage(Stage):
             dropped(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
-        misses = [
+        seen, heard = (
             each.float() - (n - x)
             for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
-        ]
-        misses[0] = torch.einsum("bfchw,cd->bfdhw", misses[0], self.sensitivity)
-        errors = [miss.square() for miss in misses]
+        )
+        errors = as_it_shows(seen, self.sensitivity).square(), heard.square()
         parts = {
             "video": (errors[0] * video_weight(clean[0], window.mouth)).mean(),
             "audio": errors[1].mean(),
@@ -150,6 +149,14 @@ def video_weight(
     change = video.std(dim=1).mean(dim=1)
     mean = change.mean(dim=(1, 2), keepdim=True).clamp(min=1e-6)
     return (STILL + (1 - STILL) * change / mean)[:, None, None] + MOUTH * mouth[:, :, None]
+
+
+def as_it_shows(
+    miss: Float[Tensor, "B F C h w"], sensitivity: Float[Tensor, "C C"]
+) -> Float[Tensor, "B F C h w"]:
+    """Weighs each direction of the latents by what pixels answer to it, in full precision."""
+    with torch.autocast(miss.device.type, enabled=False):
+        return torch.einsum("bfchw,cd->bfdhw", miss, sensitivity)
 
 
 def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tensor]:
