@@ -77,6 +77,10 @@ PERCENT = frozenset(
     }
 )
 """Ratios that readers know as per cent."""
+OF_THIS_PROJECT = frozenset(
+    {"sync_c_world", "sync_d_world", "fid_lite0", "fvd_world", "dynamic_degree"}
+)
+"""Measures whose names are like published ones, and whose numbers are not."""
 
 _LABELS = {
     "wer": "WER",

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from evals.summary import SummaryRow
 from reports.html import Html, el, join
-from reports.numbers import NOT_APPLICABLE, coverage_text, interval_text, value_text
+from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, value_text
 from reports.render import remarks, sample_sizes
 from reports.tables import Line, Table
 
@@ -74,13 +74,13 @@ def _cell(line: Line, system: str, ends: tuple[float, float] | None) -> Html:
     if row.value is None:
         return el("td", no_value(row, line.decimals))
     text = value_text(row, line.decimals)
-    interval = interval_text(row, line.decimals)
+    aside = aside_text(row, line.decimals)
     return el(
         "td",
         _gap(row),
         el("span", text, class_="best") if line.best == system else text,
-        el("span", interval, class_="interval") if interval else None,
-        _whisker(row, ends) if interval and ends else None,
+        el("span", aside, class_="interval") if aside else None,
+        _whisker(row, ends) if row.has_interval and ends else None,
     )
 
 

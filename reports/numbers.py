@@ -69,6 +69,16 @@ def interval_text(row: SummaryRow, decimals: int) -> str:
     return f"[{number(row.ci_low * scale, decimals)}, {number(row.ci_high * scale, decimals)}]"
 
 
+def aside_text(row: SummaryRow, decimals: int) -> str:
+    """Prints what stands small beside a number.
+
+    That is its interval, and the samples behind it where the metric does not apply to all.
+    """
+    few = row.value is not None and row.counts["not_applicable"]
+    texts = (interval_text(row, decimals), f"n = {row.n}" if few else "")
+    return " ".join(filter(None, texts))
+
+
 def coverage_text(row: SummaryRow) -> str:
     """Prints the coverage in whole per cent, never rounded up to 100."""
     if row.coverage is None:

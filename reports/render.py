@@ -8,7 +8,8 @@ from typing import Literal
 from evals.compare import DAGGER
 from evals.results import csv_text, guard_cell
 from evals.summary import SummaryRow
-from reports.numbers import MINUS, NOT_APPLICABLE, coverage_text, interval_text, value_text
+from reports.axes import OF_THIS_PROJECT
+from reports.numbers import MINUS, NOT_APPLICABLE, aside_text, coverage_text, value_text
 from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
 
 RowsOf = Literal["metrics", "systems"]
@@ -23,13 +24,13 @@ class Cell:
 
     Attributes:
         text: Name or value.
-        interval: Printed small beside it.
+        aside: Printed small beside it: interval, samples.
         is_best: Printed bold.
         footnote: Number of its footnote; 0 for none.
     """
 
     text: str
-    interval: str = ""
+    aside: str = ""
     is_best: bool = False
     footnote: int = 0
 
@@ -205,7 +206,7 @@ def _value_cell(system: str) -> Callable[[Line], Cell]:
             return Cell(text="n/s")
         return Cell(
             text=value_text(row, line.decimals),
-            interval=interval_text(row, line.decimals),
+            aside=aside_text(row, line.decimals),
             is_best=line.best == system,
         )
 
@@ -241,13 +242,26 @@ def remarks(table: Table) -> list[str]:
     cells = table.cells
     texts = []
     if any(cell.has_interval for cell in cells):
-        texts.append("In brackets: 95 % bootstrap interval over samples.")
+        texts.append(
+            "In brackets: 95 % interval over samples, by bootstrap; of distances between sets "
+            "by jackknife."
+        )
+    if any(cell.value is not None and cell.counts["not_applicable"] for cell in cells):
+        texts.append("n: samples behind a number, where the metric does not apply to all.")
     if any(line.best for line in table.lines):
         ceilings = sorted(UNRANKED.intersection(table.systems))
         aside = f" ({', '.join(ceilings)} is not ranked)" if ceilings else ""
         texts.append(f"Bold: best, and not tied with any other{aside}.")
     elif len(table.systems) > 1:
         texts.append("Nothing is bold: in no line is one system better than all others.")
+    names = [line.label for line in table.lines if line.metric in OF_THIS_PROJECT]
+    if names:
+        texts.append(
+            "Of this project, in no relation to published numbers of like name: "
+            f"{', '.join(names)}."
+        )
+    if any("rank1" in line.metric for line in table.lines):
+        texts.append("Rank-1 is among the people of the run: compare it over the same people.")
     if any(line.mark for line in table.lines):
         texts.append(f"{DAGGER} Same protocol with other parameters: not comparable across lines.")
     if any(coverage_gaps([cell]) for cell in cells):
@@ -267,7 +281,7 @@ def _markdown_cell(cell: Cell) -> str:
     text = escape_markdown(cell.text)
     text = f"**{text}**" if cell.is_best else text
     mark = f" ({cell.footnote})" if cell.footnote else ""
-    return text + mark + (f" {escape_markdown(cell.interval)}" if cell.interval else "")
+    return text + mark + (f" {escape_markdown(cell.aside)}" if cell.aside else "")
 
 
 def escape_markdown(text: str) -> str:
@@ -284,7 +298,7 @@ def _latex_cell(cell: Cell) -> str:
     text = escape_latex(cell.text)
     text = f"\\textbf{{{text}}}" if cell.is_best else text
     mark = f"\\textsuperscript{{{cell.footnote}}}" if cell.footnote else ""
-    small = f" {{\\scriptsize {escape_latex(cell.interval)}}}" if cell.interval else ""
+    small = f" {{\\scriptsize {escape_latex(cell.aside)}}}" if cell.aside else ""
     return text + mark + small
 
 

@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
+import reports
 from evals.results import ScoreRow, write_scores
 from reports.load import load_runs
 from tests.reports.factory import make_run, score_rows, window_rows
 
 
 def test_a_run_becomes_tidy_frames(tmp_path: Path) -> None:
-    runs = load_runs(make_run(tmp_path / "one"))
+    runs = reports.load_runs(make_run(tmp_path / "one"))
     assert len(runs.long) == len(score_rows())
     assert len(runs.windows) == len(window_rows())
     assert runs.long["value"].isna().sum() == (runs.long["status"] != "computed").sum()

@@ -100,6 +100,23 @@ def test_the_ceiling_is_not_ranked() -> None:
     assert "ground_truth is not ranked" in markdown(found).replace("\\", "")
 
 
+def test_a_number_on_fewer_samples_than_the_others_says_on_how_many() -> None:
+    all_six = summary("a", 0.1, 0.01)
+    four = summary("b", 0.2, 0.01, n=4, counts=COUNTS | {"computed": 4, "not_applicable": 2})
+    one = summary("c", 0.2, n=1, counts=COUNTS | {"computed": 1, "not_applicable": 5})
+    text = markdown(table(all_six, four, one))
+    assert "| 20.0 [19.0, 21.0] n = 4 |" in text
+    assert "| 20.0 n = 1 |" in text
+    assert "n: samples behind a number" in text
+    assert "n: samples" not in markdown(table(all_six))
+
+
+def test_names_like_published_ones_are_told_apart() -> None:
+    ours = summary("a", 2.0, metric="fvd_world", protocol="fvd_world/x@1")
+    assert "in no relation to published numbers of like name: FVD-world." in markdown(table(ours))
+    assert "in no relation" not in markdown(table(summary("a", 2.0)))
+
+
 @pytest.mark.parametrize(
     ("counts", "text"),
     [
