@@ -1,7 +1,7 @@
 """Weights with their config and origin: a folder of safetensors shards and one index.
 
 The index is written last and names every shard with its SHA-256, so a folder is whole or it is
-not a checkpoint; a new one takes the place of an old one in a single step.
+not a checkpoint; a new one takes the place of an old one once it is whole.
 """
 
 import json
@@ -87,21 +87,19 @@ def save_checkpoint(
     partial = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    shards = {}
-    for number, shard in enumerate(_shards(_packed(tensors, storage))):
-        name = f"weights-{number:02d}.safetensors"
-        content = save(shard)
-        (partial / name).write_bytes(content)
-        shards[name] = {"sha256": sha256(content).hexdigest(), "tensors": sorted(shard)}
-    index = {
-        "version": VERSION,
-        "config": to_json(config),
-        "origin": dict(origin),
-        "storage": storage,
-        "shards": shards,
-    }
-    (partial / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
-    _replace(partial, folder)
+    try:
+        shards = _write_shards(partial, _packed(tensors, storage))
+        index = {
+            "version": VERSION,
+            "config": to_json(config),
+            "origin": dict(origin),
+            "storage": storage,
+            "shards": shards,
+        }
+        (partial / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
+        _replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
@@ -195,6 +193,17 @@ def _unpacked(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             yield name, (tensor.flatten(1).float() * scale[:, None]).view(tensor.shape)
         else:
             yield name, tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _write_shards(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Writes shards; returns what the index tells of each."""
+    told = {}
+    for number, shard in enumerate(_shards(tensors)):
+        name = f"weights-{number:02d}.safetensors"
+        content = save(shard)
+        (folder / name).write_bytes(content)
+        told[name] = {"sha256": sha256(content).hexdigest(), "tensors": sorted(shard)}
+    return told
 
 
 def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:

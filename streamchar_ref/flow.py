@@ -11,11 +11,13 @@ sign; convert where their weights are loaded, nowhere else.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+LevelT = TypeVar("LevelT", float, Tensor)
 Latents = tuple[Tensor, ...]
 """Latents of several modalities at one noise level, video before audio."""
 
@@ -76,8 +78,12 @@ def shifted_sigmas(num_steps: int, shift: float = 1.0) -> tuple[float, ...]:
     """
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, not {num_steps}")
-    even = [1 - index / num_steps for index in range(num_steps + 1)]
-    return tuple(shift * u / (1 + (shift - 1) * u) for u in even)
+    return tuple(shifted(1 - index / num_steps, shift) for index in range(num_steps + 1))
+
+
+def shifted(level: LevelT, shift: float) -> LevelT:
+    """Moves a noise level, or many, towards 1, as `shifted_sigmas` does."""
+    return shift * level / (1 + (shift - 1) * level)
 
 
 def _trailing(sigma: Tensor, like: Tensor) -> Tensor:

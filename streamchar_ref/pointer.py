@@ -87,7 +87,7 @@ class Pointer(nn.Module):
             )
         else:
             places = torch.arange(text.shape[1], device=text.device) - self.behind + 1.0
-            position = logits[..., 1:].softmax(dim=-1) @ places + steps - 0.4
+            position = (logits[..., 1:].softmax(dim=-1) * places).sum(dim=-1) + steps - 0.4
         gathered = self.gather(logits.softmax(dim=-1), text)
         return Progress(position=position, alignment=logits, text=gathered)
 

@@ -15,25 +15,27 @@ def use_pretrained(
     Args:
         model: Its config must have the widths of what is loaded, as the preset ``paper`` has those
             of UMT5-XXL and Qwen2.5-3B.
-        prompt: Folder of a T5 encoder with its tokenizer.
+        prompt: Folder of a T5 or UMT5 encoder with its tokenizer.
         language_model: Folder of a causal language model, such as Qwen2.5 or Llama. The heads and
             inputs of the orchestrator start anew.
 
     Returns:
-        The same model.
+        The same model; what was loaded has its dtype, whatever the folder holds.
 
     Raises:
         ValueError: If a folder is missing or holds weights of another width.
     """
-    config = model.config
+    config, dtype = model.config, model.dit.video_in.weight.dtype
     if prompt is not None:
-        encoder = PretrainedPrompt(_folder(prompt), config.prompt.num_tokens)
+        encoder = PretrainedPrompt(_folder(prompt), config.prompt.num_tokens, dtype)
         _check_width(prompt, int(encoder.encoder.config.d_model), config.prompt.width)
         model.prompt = encoder.to(model.device)  # type: ignore[assignment]
     if language_model is not None:
         from transformers import AutoModel
 
-        backbone = AutoModel.from_pretrained(str(_folder(language_model)), local_files_only=True)
+        backbone = AutoModel.from_pretrained(
+            str(_folder(language_model)), local_files_only=True, dtype=dtype
+        )
         _check_width(language_model, int(backbone.config.hidden_size), config.orchestrator.width)
         model.orchestrator = Orchestrator(
             config.orchestrator,

@@ -81,19 +81,22 @@ class PromptEncoder(nn.Module):
 
 
 class PretrainedPrompt(nn.Module):
-    """A pretrained T5 encoder from a folder; the first P tokens of its output.
+    """A pretrained T5 or UMT5 encoder from a folder; the first P tokens of its output.
 
     Args:
         path: Folder with weights and tokenizer of ``transformers``.
         num_tokens: P.
+        dtype: Of its weights and vectors.
     """
 
-    def __init__(self, path: Path, num_tokens: int) -> None:
+    def __init__(self, path: Path, num_tokens: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        from transformers import AutoTokenizer, T5EncoderModel
+        from transformers import AutoConfig, AutoTokenizer, T5EncoderModel, UMT5EncoderModel
 
         self.tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
-        self.encoder = T5EncoderModel.from_pretrained(str(path), local_files_only=True)
+        kind = AutoConfig.from_pretrained(str(path), local_files_only=True).model_type
+        encoder = UMT5EncoderModel if kind == "umt5" else T5EncoderModel
+        self.encoder = encoder.from_pretrained(str(path), local_files_only=True, dtype=dtype)
         self.num_tokens = num_tokens
 
     @torch.inference_mode()

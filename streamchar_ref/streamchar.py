@@ -98,7 +98,7 @@ class StreamChar(nn.Module):
         lasted = num_latents + self.config.geometry.chunk_audio_latents
         samples = lasted * self.config.audio_vae.latent_samples
         latents = self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
-        return latents[:, -num_latents:]
+        return latents[:, latents.shape[1] - num_latents :]
 
     def script(self, cast: Cast, memory: StreamMemory, texts: Sequence[Known]) -> Script:
         """Cuts the transcript window of the next chunk, and adds what was heard."""

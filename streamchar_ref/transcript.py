@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from streamchar_ref.text import PhonemeText, empty_text, read_phonemes
 from streamchar_ref.world.lexicon import UnreadableText
@@ -40,10 +41,7 @@ class Transcript:
         self._times = [t_s for t_s, _ in arrivals]
         if self._times != sorted(self._times):
             raise ValueError(f"times of the transcript's pieces must rise, not {self._times}")
-        texts = [_read(text) for _, text in arrivals]
-        self._texts = [empty_text()]
-        for text in texts:
-            self._texts.append(self._texts[-1] + text)
+        self._texts = list(accumulate((_read(text) for _, text in arrivals), initial=empty_text()))
         if not len(self._texts[-1]):
             raise UnreadableText("the transcript has no words to say")
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
+from streamchar_ref.commands.common import WrongUse, check_out
+
 if TYPE_CHECKING:
     from streamchar_ref.checkpoint import Checkpoint
     from streamchar_ref.config import Config
@@ -27,10 +29,6 @@ FACES = "streamchar.faces"
 """Entry points that count the faces in a picture, [H, W, 3] as bytes."""
 _MOST_CHARACTERS_PER_S = 40
 _SAMPLING = "sampling."
-
-
-class WrongUse(ValueError):
-    """What was asked for cannot be done; says why in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +102,7 @@ def generate(
     from streamchar_ref.world.lexicon import UnreadableText
 
     try:
-        _check_out(out)
+        check_out(out, ".mp4")
         transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
         reference, prompt = _who(character, voice, caption, any_picture=any_picture)
         found, sampling = _configured(checkpoint, preset, steps, setting or [])
@@ -130,22 +128,12 @@ def generate(
     typer.echo(json.dumps(asdict(made)) if as_json else str(made))
 
 
-def _check_out(out: Path) -> None:
-    """Looks before minutes of work whether the video can be written."""
-    if out.suffix.lower() != ".mp4":
-        raise WrongUse(f"--out is an .mp4 file, not {out.name!r}")
-    if out.is_dir():
-        raise WrongUse(f"{out} is a folder")
-    if not out.parent.is_dir():
-        raise WrongUse(f"there is no folder {out.parent}")
-
-
 def _text(text: str, text_file: str, max_minutes: float) -> str:
     """Reads the text, of an endless file no more than could be said."""
     if bool(text) == bool(text_file):
         raise WrongUse("give either --text or --text-file, and some text in it")
     most = int(max_minutes * 60 * _MOST_CHARACTERS_PER_S)
-    content = _read(text_file, 4 * most + 1) if text_file else text.encode()
+    content = _read(text_file, 4 * most + 1) if text_file else text.encode(errors="surrogateescape")
     if len(content) > 4 * most or len(text) > most:
         raise WrongUse(
             f"the text has more than {most} characters, more than can be said in {max_minutes:g} "
@@ -154,7 +142,7 @@ def _text(text: str, text_file: str, max_minutes: float) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WrongUse(f"{text_file} is not UTF-8 text ({error.reason})") from error
+        raise WrongUse(f"{text_file or '--text'} is not UTF-8 text ({error.reason})") from error
 
 
 def _read(text_file: str, num_bytes: int) -> bytes:

@@ -1,13 +1,14 @@
 """Train the reference model, stage by stage or all of it in one go."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from streamchar_ref.commands.common import num_cores
 
 if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
@@ -74,7 +75,7 @@ def train(
         names = STAGES if stage == "all" else (stage,) if stage in STAGES else ()
         changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
         told = _train(run, names, max_minutes, changes, resume)
-        if stage in ("all", "export", STAGES[-1]) and all(each["done"] for each in told.values()):
+        if stage in ("all", "export") and all(each["done"] for each in told.values()):
             export(run, to or out / "checkpoint", storage=storage.value)
             typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
     except (
@@ -126,13 +127,12 @@ def _run(
     from streamchar_ref.train.recipe import recipe
     from streamchar_ref.train.run import TrainRun
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return TrainRun(
         folder=out,
         config=config.override(config.preset(preset), settings),
         recipe=recipe(preset),
         seed=seed,
-        jobs=jobs or cores or 1,
+        jobs=jobs or num_cores(),
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
         start=start,
         progress=lambda line: typer.echo(line, err=True),

@@ -1,11 +1,11 @@
 """Make the synthetic world's speech and pictures: world build, world sheet, world clip."""
 
-import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from streamchar_ref.commands.common import WrongUse, check_out, num_cores
 from streamchar_ref.world import MB_PER_HOUR
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -39,7 +39,6 @@ def build(
     def report(what: str, done: int, total: int) -> None:
         typer.echo(f"{what}: {done}/{total} shards", err=True)
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         own = utterance_texts(texts.read_text(encoding="utf-8")) if texts else ()
         if texts and not own:
@@ -49,7 +48,7 @@ def build(
             CorpusPlan(seed=seed, style=style, texts=own, rooms=rooms),
             hours=hours,
             max_mb=max_mb,
-            jobs=jobs or cores or 1,
+            jobs=jobs or num_cores(),
             progress=report,
         )
     except (CorpusError, EngineMissing, WeightsMissing, OSError, UnicodeDecodeError) as error:
@@ -78,12 +77,12 @@ def sheet(
     from streamchar_ref.world.sheet import contact_sheet
 
     _check_style(style)
-    _check_out(out, ".jpg", ".jpeg", ".png")
     numbers = range(first, first + identities)
-    picture = contact_sheet(numbers, size=size, style=style, references=references)
     try:
+        check_out(out, ".jpg", ".jpeg", ".png")
+        picture = contact_sheet(numbers, size=size, style=style, references=references)
         Image.fromarray(picture).save(out, quality=90)
-    except OSError as error:
+    except (WrongUse, OSError) as error:
         _refuse(str(error), error)
     typer.echo(f"{out}: {identities} characters")
 
@@ -109,8 +108,8 @@ def clip(
     from streamchar_ref.world.take import EngineMissing
 
     _check_style(style)
-    _check_out(out, ".mp4")
     try:
+        check_out(out, ".mp4")
         made = make_clip(text, identity=identity, voice=voice, seed=seed, style=style)
         write_mp4(out, made.frames(size=size), made.samples, fps=made.fps, sample_rate=16_000)
     except (EngineMissing, WeightsMissing, MediaError, ValueError, OSError) as error:
@@ -123,16 +122,6 @@ def _check_style(style: str) -> None:
 
     if style not in STYLES:
         _refuse(f"unknown style {style!r}; known: {', '.join(STYLES)}")
-
-
-def _check_out(out: Path, *suffixes: str) -> None:
-    """Drawing takes long: what cannot be written is refused before."""
-    if out.suffix.lower() not in suffixes:
-        _refuse(f"--out {out}: the name must end in {' or '.join(suffixes)}")
-    if out.is_dir():
-        _refuse(f"--out {out} is a folder")
-    if not out.parent.is_dir():
-        _refuse(f"--out {out}: there is no folder {out.parent}")
 
 
 def _refuse(why: str, cause: Exception | None = None) -> NoReturn:

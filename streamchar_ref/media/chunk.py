@@ -23,9 +23,9 @@ class AVChunk:
         samples: Mono waveform in [-1, 1].
         spoken: Phonemes of the transcript begun by the end of the chunk, by the system's own
             account, counted as `streamchar_ref.text.read_phonemes` counts: its place in the
-            transcript. What it skips counts as passed, what it repeats is not counted again, so
-            that it never falls within a stream; it need not be whole. ``None`` in all chunks of
-            a system that keeps no account.
+            transcript. The one that is being said may count by the share that has been said. What
+            it skips counts as passed, what it repeats is not counted again, so that it never
+            falls within a stream. ``None`` in all chunks of a system that keeps no account.
     """
 
     index: int

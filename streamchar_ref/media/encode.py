@@ -111,7 +111,7 @@ def _encode_mp4(
             "crf": str(crf), "preset": preset, "threads": "2", "flags": "+bitexact"
         }  # fmt: skip
         sound = None if samples is None else _aac_stream(container, sample_rate)
-        for frame in _video_frames(batches, path):
+        for frame in _video_frames(map(_even, batches), path):
             if count == 0:
                 video.width, video.height = frame.width & ~1, frame.height & ~1
             frame.pts, count = count, count + 1
@@ -156,6 +156,12 @@ def _video_frames(batches: Iterable[np.ndarray], path: Path) -> Iterable[av.Vide
             raise MediaError(f"{path.name}: frame size changes from {size} to {batch.shape[1:]}")
         for frame in batch:
             yield av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+
+
+def _even(batch: np.ndarray) -> np.ndarray:
+    """Cuts the last row and column off odd sizes, which 4:2:0 cannot have."""
+    height, width = batch.shape[1:3]
+    return batch[:, : height & ~1 or height, : width & ~1 or width]
 
 
 def _aac_stream(container: av.container.OutputContainer, sample_rate: int) -> av.AudioStream:

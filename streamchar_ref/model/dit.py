@@ -148,7 +148,8 @@ class JointDiT(nn.Module):
         segments, rotation = self._heard_segments(context), self.get_buffer("context_rotation")
         if sound_only:
             first, last = (segment.num_tokens for segment in segments)
-            rotation = torch.cat([rotation[:, :first], rotation[:, -last:]], dim=1)
+            after = rotation.shape[1] - last
+            rotation = torch.cat([rotation[:, :first], rotation[:, after:]], dim=1)
         else:
             segments[1:1] = self._seen_segments(context)
         found = []

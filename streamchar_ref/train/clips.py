@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 
+from streamchar_ref.generate import to_uint8
 from streamchar_ref.streamchar import to_square
 from streamchar_ref.text import PhonemeText, read_phonemes
 from streamchar_ref.train.bank import LatentClip, timing_of
@@ -22,7 +23,7 @@ from streamchar_ref.world.corpus import Corpus
 from streamchar_ref.world.mouth import mouth_area
 from streamchar_ref.world.pose import Pose
 from streamchar_ref.world.render import portrait
-from streamchar_ref.world.speech import Speech
+from streamchar_ref.world.speech import SAMPLE_RATE, Speech
 from streamchar_ref.world.voices import prompt_of
 
 TRAINING_IDENTITIES = range(8_500)
@@ -82,8 +83,9 @@ def draw_clip(
     rng = np.random.default_rng([seed, index, 0x7C])
     identity, take = identities[int(rng.integers(len(identities)))], int(rng.integers(2**31))
     speech = Speech(samples=said.samples, phonemes=said.phonemes, words=said.words)
-    frames = int(np.ceil(speech.length_s * fps)) + int(TAIL_S * fps * rng.random())
-    tail = -(-frames // TEMPORAL_STRIDE) * TEMPORAL_STRIDE - int(np.ceil(speech.length_s * fps))
+    own = -(-len(speech.samples) * fps // SAMPLE_RATE)
+    frames = own + int(TAIL_S * fps * rng.random())
+    tail = -(-frames // TEMPORAL_STRIDE) * TEMPORAL_STRIDE - own
     clip = clip_of(
         speech,
         transcript=said.transcript,
@@ -171,6 +173,4 @@ def _first_frames(clip: Clip, size: int, count: int) -> UInt8[np.ndarray, "T H W
 
 
 def _as_model_sees(picture: UInt8[np.ndarray, "_ _ 3"], size: int) -> UInt8[np.ndarray, "H W 3"]:
-    rgb = to_square(picture, size)
-    bytes_ = ((rgb.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return bytes_.permute(1, 2, 0).contiguous().numpy()
+    return to_uint8(to_square(picture, size)[None])[0]

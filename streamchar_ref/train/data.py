@@ -66,6 +66,13 @@ class TrainingData:
         )
 
     @property
+    def speech_hours(self) -> float:
+        """Length of the corpus; until it is made, what the recipe asks for."""
+        if not (self.folder / "corpus" / "index.json").is_file():
+            return self.recipe.hours
+        return round(self.corpus.duration_s / 3600, 3)
+
+    @property
     def training(self) -> range:
         """Numbers of the utterances for training; the last ones are held out."""
         return range(len(self.corpus) - min(HELD_OUT, len(self.corpus) // 5))

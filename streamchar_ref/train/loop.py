@@ -10,6 +10,7 @@ import re
 import signal
 import time
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from streamchar_ref.train.parallel import Team, whole
 from streamchar_ref.train.state import TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
-_BLOCKS = re.compile(r"(^|\.)(blocks|layers)\.\d")
+_BLOCKS = re.compile(r"(^|\.)(blocks|backbone\.layers)\.\d")
 
 
 class TrainingDiverged(RuntimeError):
@@ -141,6 +142,7 @@ class _Run:
     optimizers: list[torch.optim.Optimizer]
     wanted: bool = True
     rows: list[dict[str, float]] = field(default_factory=list)
+    step_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBE_STEPS))
 
 
 def fit(
@@ -172,7 +174,8 @@ def fit(
 
     Raises:
         TrainingDiverged: If the loss is not finite; says at which step.
-        ValueError: If there is neither a number of steps nor a time limit to reckon it from.
+        ValueError: If there is neither a number of steps nor a time limit to reckon it from, or
+            the state was begun with another number.
     """
     if not settings.num_steps and not math.isfinite(max_minutes):
         raise ValueError("give a number of steps or a time limit")
@@ -191,8 +194,10 @@ def fit(
                     f"{stage.name}: the loss is {logs['loss']} at step {run.state.step}; the last "
                     f"good state is step {_last_good(folder)} in {folder}"
                 )
-            run.state.seconds += clock() - began
-            _plan_steps(run, team, max_minutes)
+            run.step_s.append(clock() - began)
+            run.state.seconds += run.step_s[-1]
+            if not settings.num_steps:
+                _plan_steps(run, settings, team, deadline - clock(), max_minutes)
             _log(run, stage, settings, team, logs, folder, progress)
             if team.of_first(int(clock() - saved > settings.save_every_s)):
                 save_state(folder, run.state, stage, run.optimizers)
@@ -209,6 +214,11 @@ def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool) -> _Run
     state = TrainState.fresh(stage, num_steps=settings.num_steps)
     if resume:
         state = load_state(folder, stage, optimizers) or state
+        if settings.num_steps and state.num_steps not in (0, settings.num_steps):
+            raise ValueError(
+                f"{folder} was begun with {state.num_steps} steps, so {settings.num_steps} do not "
+                "go on from it"
+            )
     else:
         (folder / "log.csv").unlink(missing_ok=True)
     return _Run(state=state, optimizers=optimizers)
@@ -288,17 +298,24 @@ def _counted(state: TrainState, stage: Stage, settings: Settings) -> Iterator[No
     state.flops_per_sample = counter.total / settings.batch
 
 
-def _plan_steps(run: _Run, team: Team, max_minutes: float) -> None:
-    """Reckons all steps from the speed of the first, the very first left out."""
+def _plan_steps(
+    run: _Run, settings: Settings, team: Team, call_s: float, max_minutes: float
+) -> None:
+    """Reckons all steps from the speed of the last few.
+
+    That is done once the first step, which is slow, is forgotten, and again before the rate
+    falls, so that a machine that got slower does not cut the stage before it is done.
+    """
     state = run.state
-    if state.num_steps:
+    falls_at = int((1 - settings.cooldown) * state.num_steps)
+    if state.step != max(1 + _PROBE_STEPS, falls_at):
         return
-    if state.step == 1:
-        state.probe_s = state.seconds
-    if state.step == 1 + _PROBE_STEPS:
-        step_s = (state.seconds - state.probe_s) / _PROBE_STEPS
-        steps = max(2 * _PROBE_STEPS, int(0.97 * 60 * max_minutes / step_s))
-        state.num_steps = team.of_first(steps)
+    left_s = team.of_first(int(min(call_s, 60 * max_minutes - state.seconds)))
+    if state.num_steps and left_s <= 0:
+        return
+    step_s = sum(run.step_s) / len(run.step_s)
+    steps = state.step + max(_PROBE_STEPS, int(0.97 * left_s / step_s))
+    state.num_steps = team.of_first(steps)
 
 
 def _log(

@@ -6,6 +6,7 @@ Small models are copied to every process (DDP), large ones spread over them (FSD
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 SHARDED_ABOVE = 1_000_000_000
 """Parameters beyond which weights and moments are spread over the processes (FSDP)."""
+_PATIENCE = timedelta(hours=6)  # while the first process makes speech and latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +34,23 @@ class Team:
     size: int = 1
 
     @classmethod
-    def of_this_process(cls) -> "Team":
-        """Joins the group that ``torchrun`` names in the environment; alone without it."""
+    def of_this_process(cls, device: str = "cpu") -> "Team":
+        """Joins the group that ``torchrun`` names in the environment; alone without it.
+
+        Args:
+            device: ``cpu`` or ``cuda``, where training will be; the first call decides.
+
+        Returns:
+            The team.
+        """
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return cls()
         if not dist.is_initialized():
-            if torch.cuda.is_available():
+            on_gpu = device.startswith("cuda")
+            if on_gpu:
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
         return cls(rank=dist.get_rank(), size=size)
 
     @property

@@ -13,6 +13,7 @@ from streamchar_ref import __version__
 from streamchar_ref.checkpoint import (
     INDEX,
     Checkpoint,
+    CheckpointError,
     Storage,
     load_checkpoint,
     save_checkpoint,
@@ -24,7 +25,7 @@ from streamchar_ref.train.loop import Settings, fit
 from streamchar_ref.train.parallel import Team
 from streamchar_ref.train.recipe import STAGES, Recipe
 from streamchar_ref.train.stages import make_stage
-from streamchar_ref.train.state import STATE, TrainState
+from streamchar_ref.train.state import STATE, TrainState, load_state
 
 WEIGHTS = "checkpoint"
 NEEDS = {
@@ -34,6 +35,8 @@ NEEDS = {
     "audio_decoder": ("audio_vae",),
 }
 """Stages that a stage builds on."""
+FREE: dict[str, Any] = {"num_steps": 50, "guidance": 1.0, "picture_guidance": 1.0}
+"""What of `StreamConfig` may change between stages, since no training looks at it."""
 
 
 class StageMissing(ValueError):
@@ -81,10 +84,15 @@ class TrainRun:
         Raises:
             StageMissing: If a stage before it has not been trained.
             FileExistsError: If it has begun and is not to be resumed.
+            CheckpointError: If a stage before it was trained with another config.
         """
         folder = self.folder / stage
         if not resume and (folder / STATE).is_file():
             raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
+        team = Team.of_this_process(self.device)
+        done = load_state(folder, None, ())
+        if done and done.is_done and (folder / WEIGHTS / INDEX).is_file():
+            return done
         model, known = self.model_before(stage)
         data = TrainingData(
             folder=self.folder,
@@ -94,7 +102,6 @@ class TrainRun:
             jobs=self.jobs,
             progress=self.progress,
         )
-        team = Team.of_this_process()
         if not team.is_first:
             team.agree(True)  # waits until the first process has made the data
         made = make_stage(stage, model, data).to(self.device)
@@ -113,7 +120,8 @@ class TrainRun:
             progress=self.progress,
         )
         if team.is_first:
-            origin = known | {stage: self._origin(state, settings) | {"earlier": earlier}}
+            own = {"earlier": earlier, "speech_hours": data.speech_hours}
+            origin = known | {stage: self._origin(state, settings) | own}
             save_checkpoint(
                 folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
             )
@@ -137,7 +145,18 @@ class TrainRun:
         return model.to(self.device), found.origin
 
     def weights_so_far(self, stages: Sequence[str] = STAGES) -> Checkpoint:
-        """Joins the weights of stages; a later one replaces those of an earlier one."""
+        """Joins the weights of stages; a later one replaces those of an earlier one.
+
+        Args:
+            stages: Which.
+
+        Returns:
+            The weights under this run's config.
+
+        Raises:
+            CheckpointError: If a stage was trained with another config; how a stream is sampled
+                may differ.
+        """
         tensors: dict[str, Tensor] = {}
         origin: dict[str, Any] = {}
         folders = [self.start] if self.start else []
@@ -145,9 +164,21 @@ class TrainRun:
         for folder in folders:
             if (folder / INDEX).is_file():
                 found = load_checkpoint(folder, preset=self.config.preset)
+                if folder != self.start:
+                    self._check_config(folder, found.config)
                 tensors |= found.tensors
                 origin |= found.origin
         return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
+
+    def _check_config(self, folder: Path, config: Config) -> None:
+        ours, theirs = (
+            replace(each, stream=replace(each.stream, **FREE)) for each in (self.config, config)
+        )
+        if ours != theirs:
+            raise CheckpointError(
+                f"{folder} was trained with another config: give the same --set values, or another "
+                "--out folder"
+            )
 
     def _origin(self, state: TrainState, settings: Settings) -> dict[str, Any]:
         return {
@@ -155,7 +186,6 @@ class TrainRun:
             "of_steps": state.num_steps,
             "minutes": round(state.seconds / 60, 2),
             "settings": asdict(settings),
-            "speech_hours": self.recipe.hours,
             "processes": Team.of_this_process().size,
             "threads": torch.get_num_threads(),
             "device": self.device if self.device == "cpu" else torch.cuda.get_device_name(),
@@ -184,9 +214,13 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
 
     Raises:
         StageMissing: If a stage has not been trained; says which.
+        CheckpointError: If a stage was trained with another config.
     """
+    team = Team.of_this_process(run.device)
     found = run.weights_so_far()
     missing = [name for name in (*NEEDS["teacher"], "teacher") if name not in found.origin]
     if missing:
         raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
-    save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
+    if team.is_first:
+        save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
+    team.agree(True)

@@ -6,7 +6,7 @@ Shape letters: T frames, H and W pixels, S samples, N clips or windows.
 import csv
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from streamchar_ref import flow
 from streamchar_ref.flow import Latents
 from streamchar_ref.generate import to_uint8, to_wave
 from streamchar_ref.media.wav import write_wav
+from streamchar_ref.orchestrator import Script
 from streamchar_ref.streamchar import StreamChar
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.quality import audio_quality, heard_again, seen_again, video_quality
@@ -95,13 +96,11 @@ def chunk_samples(folder: Path, model: StreamChar, window: Window) -> None:
         model: Networks.
         window: Of clips that the model has not learned from.
     """
-    prefix, once = model.orchestrator.read(window.script), model.config.orchestrator.mode == "once"
+    condition = _condition(model, window.script)
     context = model.dit.encode_context(window.context)
 
     def velocity(latents: Latents, sigma: Tensor) -> Latents:
-        told = (None, None) if once else (latents[1], sigma)
-        condition = model.orchestrator.plan(prefix, *told).condition
-        found = model.dit(*latents, sigma, sigma, condition, context)
+        found = model.dit(*latents, sigma, sigma, condition(latents[1], sigma), context)
         return found.video, found.audio
 
     true = (window.video, window.audio)
@@ -124,13 +123,12 @@ def speech_samples(folder: Path, model: StreamChar, window: Window) -> None:
         model: Networks, trained on speech.
         window: Of clips that the model has not learned from.
     """
-    prefix, once = model.orchestrator.read(window.script), model.config.orchestrator.mode == "once"
+    condition = _condition(model, window.script)
     context = model.dit.encode_context(window.context, sound_only=True)
 
     def velocity(latents: Latents, sigma: Tensor) -> Latents:
-        told = (None, None) if once else (latents[0], sigma)
-        condition = model.orchestrator.plan(prefix, *told).condition
-        return (model.dit.speak(latents[0], sigma, condition, context)[0],)
+        (audio,) = latents
+        return (model.dit.speak(audio, sigma, condition(audio, sigma), context)[0],)
 
     (said,) = flow.sample(velocity, _noise((window.audio,)), _levels(model))
     sounds = (_sound(model, window, latents) for latents in (window.audio, said))
@@ -189,6 +187,15 @@ def _chosen(frames: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "_ H W 3"
     """Some of the frames, evenly spaced."""
     at = np.linspace(0, len(frames) - 1, min(_COLUMNS, len(frames)))
     return frames[at.round().astype(int)]
+
+
+def _condition(model: StreamChar, script: Script) -> Callable[[Tensor, Tensor], Tensor]:
+    """Returns what asks for the audio condition, at every step or only once."""
+    orchestrator, prefix = model.orchestrator, model.orchestrator.read(script)
+    if orchestrator.config.mode == "once":
+        plan = orchestrator.plan(prefix, None, None)
+        return lambda audio, sigma: plan.condition
+    return lambda audio, sigma: orchestrator.plan(prefix, audio, sigma).condition
 
 
 def _noise(like: Latents) -> Latents:

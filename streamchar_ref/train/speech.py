@@ -181,5 +181,4 @@ def draw_sigma(
     Source:
         Esser et al., arXiv:2403.03206: logit-normal levels.
     """
-    u = torch.randn(count, generator=generator).sigmoid()
-    return shift * u / (1 + (shift - 1) * u)
+    return flow.shifted(torch.randn(count, generator=generator).sigmoid(), shift)

@@ -23,7 +23,6 @@ class TrainState:
         step: Steps done.
         num_steps: All steps; 0 until it is known.
         seconds: Spent in steps.
-        probe_s: Spent in the first one.
         flops_per_sample: Of a forward and a backward pass; ``None`` until it is measured.
         mean: Running mean of the trained weights, by name.
     """
@@ -31,7 +30,6 @@ class TrainState:
     step: int = 0
     num_steps: int = 0
     seconds: float = 0.0
-    probe_s: float = 0.0
     flops_per_sample: float | None = None
     mean: dict[str, Tensor] = field(default_factory=dict)
 
@@ -92,7 +90,8 @@ def save_state(
         return
     partial = folder / f"{STATE}.part"
     try:
-        torch.save(content, partial)
+        with partial.open("wb") as file:  # torch's own writer has no OSError for a full disk
+            torch.save(content, file)
         partial.replace(folder / STATE)
     finally:
         partial.unlink(missing_ok=True)

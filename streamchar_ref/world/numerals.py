@@ -44,9 +44,10 @@ def spoken_number(token: str) -> list[str]:
 
 
 def _whole(digits: str, *, is_plain: bool) -> list[str]:
-    number = int(digits.replace(",", ""))
-    if "," not in digits and (len(digits) > 12 or (digits[0] == "0" and len(digits) > 1)):
-        return _digits(digits)
+    plain = digits.replace(",", "")
+    if len(plain) > 12 or (digits[0] == "0" and len(digits) > 1 and plain == digits):
+        return _digits(plain)
+    number = int(plain)
     if is_plain and len(digits) == 4 and (1100 <= number <= 1999 or 2010 <= number <= 2099):
         return _year(number)
     return _amount(number)
@@ -64,8 +65,6 @@ def _year(number: int) -> list[str]:
 
 
 def _amount(number: int) -> list[str]:
-    if number >= 10**12:
-        return _digits(str(number))
     for size, name in _SCALES:
         if number >= size:
             many, rest = divmod(number, size)

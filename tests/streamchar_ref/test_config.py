@@ -82,6 +82,10 @@ def test_a_wrong_choice_is_named(assignment: str) -> None:
 @pytest.mark.parametrize(
     ("assignment", "complaint"),
     [
+        ("stream.fps=0", "stream.fps must be above 0, not 0"),
+        ("stream.num_steps=0", "stream.num_steps must be above 0, not 0"),
+        ("stream.sigma_shift=-1", "stream.sigma_shift must be above 0, not -1"),
+        ("stream.sink_latents=-1", "stream.sink_latents cannot be -1"),
         ("stream.chunk_frames=15", "15 frames are not 4 plus a multiple of 4"),
         ("stream.fps=24", "16 frames at 24 fps is not whole audio latents of 640 samples"),
         ("stream.size=40", "40 pixels are not whole tokens of 16 pixels"),

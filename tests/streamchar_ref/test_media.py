@@ -200,6 +200,15 @@ def test_portrait_and_odd_sizes_scale_to_even_numbers() -> None:
     assert scaled_size(33, 33, 512) == (512, 512)
 
 
+def test_odd_sizes_lose_their_last_row_and_column_and_are_not_rescaled(tmp_path: Path) -> None:
+    tall = np.zeros((5, 65, 33, 3), np.uint8)
+    tall[:, 30:32] = 255
+    write_mp4(tmp_path / "a.mp4", [tall], None, fps=25, sample_rate=RATE)
+    (seen,) = frames(tmp_path / "a.mp4")
+    assert seen.shape == (5, 64, 32, 3)
+    np.testing.assert_allclose(seen[0, :, 5, 0], tall[0, :64, 0, 0], atol=20)
+
+
 @pytest.mark.slow
 def test_ten_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> None:
     second = np.random.default_rng(0).integers(0, 256, (25, 192, 192, 3), dtype=np.uint8)

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -126,16 +127,22 @@ def test_a_run_stops_in_time_and_says_that_it_is_not_done(tmp_path: Path) -> Non
     assert not state.is_done
 
 
-def test_steps_are_reckoned_from_the_time_limit(tmp_path: Path) -> None:
-    ticks = count()
-    state = fit(
-        Line(),
-        Settings(num_steps=0, batch=4, log_every=10),
-        folder=tmp_path,
-        max_minutes=5,
-        clock=lambda: float(next(ticks)),
-    )
-    assert state.num_steps == pytest.approx(0.97 * 300 / 1, abs=1)
+@pytest.mark.parametrize("later_s", [1.0, 0.5, 1.5])
+def test_steps_are_reckoned_from_the_time_limit_and_again_before_the_rate_falls(
+    tmp_path: Path, later_s: float
+) -> None:
+    now_s = [0.0]
+
+    class Timed(Line):
+        def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+            now_s[0] += 1.0 if draw.step < 60 else later_s
+            return super().forward(draw)
+
+    settings = Settings(num_steps=0, batch=4, log_every=10)
+    state = fit(Timed(), settings, folder=tmp_path, max_minutes=5, clock=lambda: now_s[0])
+    assert state.is_done
+    assert 270 < now_s[0] <= 300
+    assert state.num_steps == pytest.approx({1.0: 291, 0.5: 520, 1.5: 213}[later_s], rel=0.1)
 
 
 def test_without_steps_or_time_there_is_nothing_to_reckon_from(tmp_path: Path) -> None:
@@ -172,9 +179,12 @@ def test_a_full_disk_leaves_the_last_state_whole(
     fit(Line(), settings, folder=tmp_path, max_minutes=1)
     before = (tmp_path / STATE).read_bytes()
 
-    def full(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError("No space left on device")
+    save = torch.save
+
+    def full(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
+        with Path("/dev/full").open("wb") as disk:
+            save(content, disk)
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space left"):

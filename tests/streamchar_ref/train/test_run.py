@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from streamchar_ref.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.commands.train import app
-from streamchar_ref.config import preset
+from streamchar_ref.config import override, preset
 from streamchar_ref.generate import stream
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.loop import Draw, fit
@@ -113,6 +113,23 @@ def test_weights_of_another_preset_are_refused(trained: TrainRun, tmp_path: Path
     )
     with pytest.raises(CheckpointError, match="tiny"):
         other.model_before("video_vae")
+
+
+def test_stages_of_another_config_are_refused(trained: TrainRun, tmp_path: Path) -> None:
+    once = override(trained.config, ["orchestrator.mode=once"])
+    with pytest.raises(CheckpointError, match="another config"):
+        export(replace(trained, config=once), tmp_path / "whole", storage="int8")
+    steps = override(trained.config, ["stream.num_steps=7"])
+    export(replace(trained, config=steps), tmp_path / "whole", storage="int8")
+    assert load_checkpoint(tmp_path / "whole").config.stream.num_steps == 7
+
+
+def test_a_finished_stage_is_not_made_again(
+    trained: TrainRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainRun, "model_before", None)
+    state = trained.train("teacher", minutes=1, resume=True)
+    assert (state.step, state.is_done) == (3, True)
 
 
 def test_a_stage_that_goes_on_from_weights_sees_other_data_and_adds_up_its_steps(

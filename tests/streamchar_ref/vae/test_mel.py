@@ -30,6 +30,13 @@ def test_a_frame_is_the_spectrum_of_its_own_samples() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_half_precision_around_it_changes_nothing() -> None:
+    samples = 0.1 * random(1, 4000)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = LogMel()(samples)
+    assert torch.equal(found, LogMel()(samples))
+
+
 def test_frames_lie_wholly_inside() -> None:
     assert LogMel()(random(2, 640)).shape == (2, 80, 1)
     assert LogMel()(random(2, 640 + 159)).shape == (2, 80, 1)

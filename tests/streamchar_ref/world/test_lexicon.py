@@ -43,6 +43,8 @@ def ipa(text: str) -> str:
         ("9th", "ninth"),
         ("1234567890123", "one two three four five six seven eight nine zero one two three"),
         ("5,000,000", "five million"),
+        ("0,123", "one hundred twenty three"),
+        ("9" * 5000, " ".join(["nine"] * 5000)),
     ],
 )
 def test_numbers_follow_the_written_rule(digits: str, expected: str) -> None:

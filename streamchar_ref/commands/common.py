@@ -1,0 +1,31 @@
+"""What several commands check and ask."""
+
+import os
+from pathlib import Path
+
+
+class WrongUse(ValueError):
+    """What was asked for cannot be done; says why in one line."""
+
+
+def check_out(out: Path, *suffixes: str) -> None:
+    """Looks before minutes of work whether a file can be written.
+
+    Args:
+        out: The file.
+        suffixes: What its name may end in.
+
+    Raises:
+        WrongUse: If it cannot.
+    """
+    if out.suffix.lower() not in suffixes:
+        raise WrongUse(f"--out {out}: the name must end in {' or '.join(suffixes)}")
+    if out.is_dir():
+        raise WrongUse(f"--out {out} is a folder")
+    if not out.parent.is_dir():
+        raise WrongUse(f"--out {out}: there is no folder {out.parent}")
+
+
+def num_cores() -> int:
+    """Returns on how many cores this process may run."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
