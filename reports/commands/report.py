@@ -1,5 +1,6 @@
 """Write one HTML page with tables, figures, film strips, players and protocols."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     out: Annotated[Path, typer.Option(help="The HTML file.")],
     title: Annotated[str, typer.Option(help="Of the page.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print its place as JSON.")] = False,
 ) -> None:
     """Write a page that holds everything itself and asks nothing of the network.
 
@@ -23,4 +25,4 @@ def report(
     """
     with usage_errors():
         page = build_report(runs, out, title=title)
-    typer.echo(f"report: {page}")
+    typer.echo(json.dumps({"report": str(page)}) if as_json else f"report: {page}")

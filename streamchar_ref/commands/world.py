@@ -1,5 +1,6 @@
 """Make the synthetic world's speech and pictures: world build, world sheet, world clip."""
 
+import json
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -9,6 +10,7 @@ from streamchar_ref.commands.common import WrongUse, check_out, num_cores
 from streamchar_ref.world import MB_PER_HOUR
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+AsJson = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 
 
 @app.callback()
@@ -26,6 +28,7 @@ def build(
     style: Annotated[str, typer.Option(help="painted (Piper) or flat (eSpeak NG).")] = "painted",
     texts: Annotated[Path | None, typer.Option(help="Your own text, one utterance a line.")] = None,
     rooms: Annotated[float, typer.Option(min=0, max=1, help="Share with echo and noise.")] = 0.5,
+    as_json: AsJson = False,
 ) -> None:
     """Build a corpus of speech with exact phoneme and word times.
 
@@ -54,9 +57,10 @@ def build(
     except (CorpusError, EngineMissing, WeightsMissing, OSError, UnicodeDecodeError) as error:
         _refuse(str(error), error)
     megabytes = sum(path.stat().st_size for path in out.glob("*")) / 1e6
-    typer.echo(
-        f"{out}: {len(corpus)} utterances, {corpus.duration_s / 3600:.2f} hours, {megabytes:.1f} MB"
-    )
+    hours = corpus.duration_s / 3600
+    told = {"out": str(out), "utterances": len(corpus), "hours": hours, "megabytes": megabytes}
+    line = f"{out}: {len(corpus)} utterances, {hours:.2f} hours, {megabytes:.1f} MB"
+    typer.echo(json.dumps(told) if as_json else line)
 
 
 @app.command()
@@ -67,6 +71,7 @@ def sheet(
     size: Annotated[int, typer.Option(min=16, help="Width of one picture in pixels.")] = 192,
     style: Annotated[str, typer.Option(help="painted or flat.")] = "painted",
     references: Annotated[bool, typer.Option(help="Reference pictures, not streams.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a contact sheet of characters as they are seen in their streams.
 
@@ -84,7 +89,8 @@ def sheet(
         Image.fromarray(picture).save(out, quality=90)
     except (WrongUse, OSError) as error:
         _refuse(str(error), error)
-    typer.echo(f"{out}: {identities} characters")
+    told = {"out": str(out), "identities": list(numbers)}
+    typer.echo(json.dumps(told) if as_json else f"{out}: {identities} characters")
 
 
 @app.command()
@@ -96,6 +102,7 @@ def clip(
     voice: Annotated[str, typer.Option(help="Name of a voice; empty for their own.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of take and scene.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Width and height in pixels.")] = 512,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a character that says a text, with sound.
 
@@ -114,7 +121,10 @@ def clip(
         write_mp4(out, made.frames(size=size), made.samples, fps=made.fps, sample_rate=16_000)
     except (EngineMissing, WeightsMissing, MediaError, ValueError, OSError) as error:
         _refuse(str(error), error)
-    typer.echo(f"{out}: {made.caption} {made.num_frames / made.fps:.1f} s, voice {made.voice}")
+    length_s = made.num_frames / made.fps
+    told = {"out": str(out), "caption": made.caption, "length_s": length_s, "voice": made.voice}
+    line = f"{out}: {made.caption} {length_s:.1f} s, voice {made.voice}"
+    typer.echo(json.dumps(told) if as_json else line)
 
 
 def _check_style(style: str) -> None:

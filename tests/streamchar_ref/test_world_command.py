@@ -1,5 +1,6 @@
 """`streamchar world` says in one line what is wrong, before it draws."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ COMMANDS = {
 SUFFIX = {"sheet": ".png", "clip": ".mp4"}
 
 
-def run(verb: str, out: Path) -> int:
+def run(verb: str, out: Path, *more: str) -> int:
     with pytest.raises(SystemExit) as stopped:
-        cli.main(("world", verb, *COMMANDS[verb], "--out", str(out)))
+        cli.main(("world", verb, *COMMANDS[verb], "--out", str(out), *more))
     return int(stopped.value.code or 0)
 
 
@@ -52,8 +53,9 @@ def test_what_fails_while_writing_is_one_line_too(
     assert capsys.readouterr().err == "error: No space left on device\n"
 
 
-def test_a_sheet_is_written(tmp_path: Path) -> None:
-    assert run("sheet", tmp_path / "picture.PNG") == 0
+def test_a_sheet_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("sheet", tmp_path / "picture.PNG", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["identities"] == [0]
     with Image.open(tmp_path / "picture.PNG") as picture:
         assert picture.size == (16, 16)
 
