@@ -90,9 +90,10 @@ class TrainRun:
         if not resume and (folder / STATE).is_file():
             raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
         team = Team.of_this_process(self.device)
-        done = load_state(folder, None, ())
-        if done and done.is_done and (folder / WEIGHTS / INDEX).is_file():
-            return done
+        before, steps = load_state(folder, None, ()), (changes or {}).get("num_steps")
+        is_kept = (folder / WEIGHTS / INDEX).is_file()
+        if before and before.is_done and is_kept and steps in (None, before.num_steps):
+            return before
         model, known = self.model_before(stage)
         data = TrainingData(
             folder=self.folder,
