@@ -26,6 +26,7 @@ from streamchar_ref.train.parallel import Team, whole
 from streamchar_ref.train.state import TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
+_SPARE = 0.03  # of the time limit, for saving and for steps that take longer
 _BLOCKS = re.compile(r"(^|\.)(blocks|backbone\.layers)\.\d")
 
 
@@ -197,7 +198,7 @@ def fit(
             run.step_s.append(clock() - began)
             run.state.seconds += run.step_s[-1]
             if not settings.num_steps:
-                _plan_steps(run, settings, team, deadline - clock(), max_minutes)
+                _plan_steps(run, team, deadline - clock(), max_minutes)
             _log(run, stage, settings, team, logs, folder, progress)
             if team.of_first(int(clock() - saved > settings.save_every_s)):
                 save_state(folder, run.state, stage, run.optimizers)
@@ -298,24 +299,20 @@ def _counted(state: TrainState, stage: Stage, settings: Settings) -> Iterator[No
     state.flops_per_sample = counter.total / settings.batch
 
 
-def _plan_steps(
-    run: _Run, settings: Settings, team: Team, call_s: float, max_minutes: float
-) -> None:
-    """Reckons all steps from the speed of the last few.
+def _plan_steps(run: _Run, team: Team, call_s: float, max_minutes: float) -> None:
+    """Reckons all steps from the speed of the last few, again and again until the last few.
 
-    That is done once the first step, which is slow, is forgotten, and again before the rate
-    falls, so that a machine that got slower does not cut the stage before it is done.
+    So a machine that gets slower or faster still ends in time, with the rate at 0; the first
+    step, which is slow, is not counted.
     """
     state = run.state
-    falls_at = int((1 - settings.cooldown) * state.num_steps)
-    if state.step != max(1 + _PROBE_STEPS, falls_at):
+    if state.step % _PROBE_STEPS != 1 or state.step == 1:
         return
-    left_s = team.of_first(int(min(call_s, 60 * max_minutes - state.seconds)))
-    if state.num_steps and left_s <= 0:
-        return
-    step_s = sum(run.step_s) / len(run.step_s)
-    steps = state.step + max(_PROBE_STEPS, int(0.97 * left_s / step_s))
-    state.num_steps = team.of_first(steps)
+    left_s = min(call_s, 60 * max_minutes - state.seconds) - _SPARE * 60 * max_minutes
+    steps = max(_PROBE_STEPS, int(left_s / (sum(run.step_s) / len(run.step_s))))
+    is_last = 0 < state.num_steps <= state.step + _PROBE_STEPS
+    if team.of_first(int(not is_last and (left_s > 0 or not state.num_steps))):
+        state.num_steps = team.of_first(state.step + steps)
 
 
 def _log(

@@ -128,7 +128,7 @@ def test_a_run_stops_in_time_and_says_that_it_is_not_done(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("later_s", [1.0, 0.5, 1.5])
-def test_steps_are_reckoned_from_the_time_limit_and_again_before_the_rate_falls(
+def test_steps_are_reckoned_from_the_time_limit_on_machines_that_change_their_speed(
     tmp_path: Path, later_s: float
 ) -> None:
     now_s = [0.0]
@@ -142,7 +142,7 @@ def test_steps_are_reckoned_from_the_time_limit_and_again_before_the_rate_falls(
     state = fit(Timed(), settings, folder=tmp_path, max_minutes=5, clock=lambda: now_s[0])
     assert state.is_done
     assert 270 < now_s[0] <= 300
-    assert state.num_steps == pytest.approx({1.0: 291, 0.5: 520, 1.5: 213}[later_s], rel=0.1)
+    assert state.num_steps == pytest.approx({1.0: 291, 0.5: 520, 1.5: 213}[later_s], rel=0.02)
 
 
 def test_without_steps_or_time_there_is_nothing_to_reckon_from(tmp_path: Path) -> None:
