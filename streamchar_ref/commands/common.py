@@ -13,7 +13,7 @@ def check_out(out: Path, *suffixes: str) -> None:
 
     Args:
         out: The file.
-        suffixes: What its name may end in.
+        *suffixes: What its name may end in.
 
     Raises:
         WrongUse: If it cannot.
