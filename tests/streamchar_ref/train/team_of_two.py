@@ -133,7 +133,7 @@ def main(out: Path) -> None:
         found["broken"] = {"message": str(error)}
     planned = replace(SETTINGS, num_steps=0)
     clock = ticks(1.0 if rank == 0 else 0.1)
-    found["planned"] = fitted(Net(), out / "planned", planned, max_minutes=2, clock=clock)
+    found["planned"] = fitted(Net(), out / "planned", planned, max_minutes=10, clock=clock)
     found["teacher_copied"] = fitted(teacher(), out / "teacher_copied", SHORT)
 
     parallel.SHARDED_ABOVE = 10

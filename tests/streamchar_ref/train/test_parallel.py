@@ -136,7 +136,9 @@ def test_the_time_limit_of_one_process_ends_both_at_the_same_step(
 
 
 def test_the_first_process_reckons_the_steps_of_both(found: tuple[Found, Found]) -> None:
-    assert [each["planned"]["num_steps"] for each in found] == [116, 116]
+    first, second = (each["planned"]["num_steps"] for each in found)
+    assert first == second
+    assert 100 < first < 600, "the clock of the second process would give ten times as many"
 
 
 def test_a_broken_loss_in_one_process_stops_both(found: tuple[Found, Found]) -> None:
