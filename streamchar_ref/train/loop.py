@@ -310,9 +310,9 @@ def _plan_steps(run: _Run, team: Team, call_s: float, max_minutes: float) -> Non
         return
     left_s = min(call_s, 60 * max_minutes - state.seconds) - _SPARE * 60 * max_minutes
     steps = max(_PROBE_STEPS, int(left_s / (sum(run.step_s) / len(run.step_s))))
-    is_last = 0 < state.num_steps <= state.step + _PROBE_STEPS
-    if team.of_first(int(not is_last and (left_s > 0 or not state.num_steps))):
-        state.num_steps = team.of_first(state.step + steps)
+    is_last = state.num_steps <= state.step + _PROBE_STEPS
+    stays = state.num_steps > 0 and (is_last or left_s <= 0)
+    state.num_steps = team.of_first(state.num_steps if stays else state.step + steps)
 
 
 def _log(
