@@ -91,8 +91,10 @@ def crop_squares(box: Real[np.ndarray, "N 4"], *, crop_scale: float) -> Integer[
     x = medfilt((box[:, 0] + box[:, 2]) / 2, 13)
     y = medfilt((box[:, 1] + box[:, 3]) / 2, 13)
     side = half * (1 + crop_scale)
+    pad = np.floor(half * (1 + 2 * crop_scale))  # as published, so that it rounds alike
+    x, y = x + pad, y + pad
     edges = [x - side, y - half, x + side, y + half * (1 + 2 * crop_scale)]
-    return np.floor(np.stack(edges, axis=1)).astype(np.int64)
+    return (np.floor(np.stack(edges, axis=1)) - pad[:, None]).astype(np.int64)
 
 
 def cut_square(
