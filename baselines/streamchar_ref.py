@@ -44,6 +44,8 @@ class StreamCharRef:
         guidance: Classifier-free guidance of the sound by the audio condition; 0 takes the
             checkpoint's, 1 is off.
         picture_guidance: The same of the picture.
+        temperature: Deviation of the noise from which the sound is made; 0 takes the checkpoint's.
+        picture_temperature: The same of the picture.
         motion_sigma: Noise level put on the motion latents.
         precision: ``float32`` or ``bfloat16``.
         device: As torch names it.
@@ -64,6 +66,8 @@ class StreamCharRef:
         num_steps: int = 0,
         guidance: float = 0.0,
         picture_guidance: float = 0.0,
+        temperature: float = 0.0,
+        picture_temperature: float = 0.0,
         motion_sigma: float = 0.0,
         precision: str = "float32",
         device: str = "cpu",
@@ -73,6 +77,8 @@ class StreamCharRef:
             "num_steps": num_steps,
             "guidance": float(guidance),
             "picture_guidance": float(picture_guidance),
+            "temperature": float(temperature),
+            "picture_temperature": float(picture_temperature),
             "motion_sigma": float(motion_sigma),
             "context": context,
             "precision": precision,

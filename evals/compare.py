@@ -11,7 +11,7 @@ import numpy as np
 from evals.jsonl import InputError
 from evals.results import SET_ID, ScoreRow
 from evals.statistics import PairedDifference, holm, paired_difference
-from evals.summary import UNKNOWN, MetricInfo
+from evals.summary import UNKNOWN, MetricInfo, drawn_together
 
 ALPHA = 0.05
 DAGGER = "\N{DAGGER}"
@@ -70,17 +70,17 @@ def compare(
     infos: Mapping[str, MetricInfo],
     *,
     against: str | None = None,
-    clusters: Mapping[str, str] | None = None,
+    identities: Mapping[str, str] | None = None,
     draws: int = 10_000,
     seed: int = 0,
 ) -> list[Comparison]:
-    """Compares systems pair by pair, suite by suite, metric by metric.
+    """Compares systems pair by pair, suite by suite, metric by metric, identities drawn whole.
 
     Args:
         rows: Scores of all systems.
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
-        clusters: sample_id -> identity or speaker: samples that are drawn together.
+        identities: See `evals.summary.drawn_together`.
         draws: Resamples of the bootstrap.
         seed: Of the resampling.
 
@@ -102,7 +102,7 @@ def compare(
     # Enough sign patterns that the smallest p there can be survives Holm.
     resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
     found = [
-        _compare(place, pair, groups[place], infos, clusters or {}, resampling)
+        _compare(place, pair, groups[place], infos, identities or {}, resampling)
         for place, pair in tasks
     ]
     return _judged(found, infos)
@@ -132,7 +132,7 @@ def _compare(
     pair: tuple[str, str],
     by_system: Mapping[str, list[ScoreRow]],
     infos: Mapping[str, MetricInfo],
-    clusters: Mapping[str, str],
+    identities: Mapping[str, str],
     resampling: _Resampling,
 ) -> Comparison:
     suite, metric, protocol = place
@@ -147,7 +147,7 @@ def _compare(
     result = replace(result, n_pairs=len(shared), n_unpaired=len(ours.keys() ^ theirs.keys()))
     if not shared:
         return replace(result, reason="no sample has a score of both")
-    difference = _difference(ours, theirs, shared, clusters, resampling)
+    difference = _difference(ours, theirs, shared, identities, resampling)
     result = replace(
         result,
         delta=_known(difference.delta),
@@ -191,17 +191,14 @@ def _difference(
     ours: Mapping[_Sample, ScoreRow],
     theirs: Mapping[_Sample, ScoreRow],
     shared: Sequence[_Sample],
-    clusters: Mapping[str, str],
+    identities: Mapping[str, str],
     resampling: _Resampling,
 ) -> PairedDifference:
-    # A sample without a cluster of its own is one: its seeds share the prompt.
-    names = [clusters.get(sample_id, f"\0{sample_id}") for sample_id, _ in shared]
-    _, numbers = np.unique(names, return_inverse=True)
     return paired_difference(
         _values(ours, shared),
         _values(theirs, shared),
         weights=np.array([(ours[key].weight + theirs[key].weight) / 2 for key in shared]),
-        clusters=numbers,
+        clusters=drawn_together([ours[sample] for sample in shared], identities),
         draws=resampling.draws,
         flips=resampling.flips,
         seed=resampling.seed,

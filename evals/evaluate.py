@@ -12,7 +12,7 @@ from evals.choice import choose_metrics
 from evals.manifest import load_manifest
 from evals.results import ScoreRow, WindowRow, read_windows
 from evals.run_folder import recordings_of
-from evals.run_scores import score_run, summaries_of
+from evals.run_scores import identities_of, score_run, summaries_of
 from evals.score import Options, default_jobs
 from evals.summary import SummaryRow
 
@@ -24,15 +24,17 @@ class Results:
     Attributes:
         rows: One a sample, metric and protocol.
         windows: Metrics over playing time.
+        identities: See `evals.summary.drawn_together`.
     """
 
     rows: list[ScoreRow]
     windows: list[WindowRow]
+    identities: dict[str, str]
 
     @property
     def summary(self) -> list[SummaryRow]:
         """Means, intervals and counts of each system and metric."""
-        return summaries_of(self.rows)
+        return summaries_of(self.rows, self.identities)
 
     @property
     def long(self) -> pd.DataFrame:
@@ -91,4 +93,8 @@ def evaluate(
             options=options,
             progress=progress,
         )
-        return Results(rows=rows, windows=read_windows(folder / "windows.csv"))
+        return Results(
+            rows=rows,
+            windows=read_windows(folder / "windows.csv"),
+            identities=identities_of(recordings),
+        )

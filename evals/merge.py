@@ -49,22 +49,24 @@ def merge(runs: Sequence[Path], out: Path) -> int:
     if len(manifests) > 1:
         names = ", ".join(sorted(str(path) for path in manifests))
         raise InputError(f"the runs score different manifests: {names}")
+    rows = _rows(runs)
     out.mkdir(parents=True, exist_ok=True)
     for run in runs:
         _take_recordings(run, out)
-    rows = _rows(runs)
     entries: dict[str, Any] = {}
     for run in runs:
         entries |= read_run(run)
     protocols = {d: p for run in runs for d, p in read_run(run).get("protocols", {}).items()}
     notes = {r: n for run in runs for r, n in read_run(run).get("notes", {}).items()}
+    people = {s: p for run in runs for s, p in read_run(run).get("identities", {}).items()}
     if manifests:
         entries["manifest"] = relative_to_run(manifests.pop(), out)
-    update_run(out, **(entries | {"protocols": protocols, "notes": notes}))
+    joined = {"protocols": protocols, "notes": notes, "identities": people}
+    update_run(out, **(entries | joined))
     if rows:
         write_scores(out / "scores.jsonl", rows)
         write_windows(out / "windows.csv", _windows(runs))
-        write_summary(out / "summary.json", summaries_of(rows))
+        write_summary(out / "summary.json", summaries_of(rows, people))
     return len(rows)
 
 

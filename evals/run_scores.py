@@ -1,6 +1,6 @@
 """Scores in the run folder: new rows beside earlier ones, summary and provenance to match."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,8 @@ def score_run(
     rows, windows = _beside_earlier(run, whole or recordings, scored)
     write_scores(run / "scores.jsonl", rows)
     write_windows(run / "windows.csv", windows)
-    write_summary(run / "summary.json", summaries_of(rows))
+    identities = identities_of(whole or recordings)
+    write_summary(run / "summary.json", summaries_of(rows, identities))
     used = {row.protocol_hash for row in rows}
     known = read_run(run).get("protocols", {}) | scored.protocols
     update_run(
@@ -74,6 +75,7 @@ def score_run(
         **provenance(),
         **(config or {}),
         protocols={digest: params for digest, params in known.items() if digest in used},
+        identities=identities,
         notes=_notes_beside_earlier(run, recordings, whole),
     )
     log = run / "errors.txt"
@@ -83,10 +85,16 @@ def score_run(
     return scored.rows
 
 
-def summaries_of(rows: Sequence[ScoreRow]) -> list[SummaryRow]:
+def identities_of(recordings: Sequence[Recording]) -> dict[str, str]:
+    """Returns who is shown in each sample of which that is known, see `drawn_together`."""
+    named = [recording for recording in recordings if "identity" in recording.groups]
+    return {f"{recording.suite}/{recording.sample_id}": recording.identity for recording in named}
+
+
+def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> list[SummaryRow]:
     """Summarises rows with the units and directions of all known metrics."""
     infos = {m.name: MetricInfo(m.unit, m.higher_is_better) for m in (*METRICS, *SET_METRICS)}
-    return summarise(rows, infos)
+    return summarise(rows, infos, identities=identities)
 
 
 def _beside_earlier(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from evals.content import write_atomically
 from evals.jsonl import InputError
@@ -85,18 +86,23 @@ class SummaryRow:
 
 
 def summarise(
-    rows: Iterable[ScoreRow], infos: Mapping[str, MetricInfo], *, draws: int = 2_000, seed: int = 0
+    rows: Iterable[ScoreRow],
+    infos: Mapping[str, MetricInfo],
+    *,
+    identities: Mapping[str, str] | None = None,
+    draws: int = 2_000,
+    seed: int = 0,
 ) -> list[SummaryRow]:
     """Averages rows over samples, system by system.
 
     Rows of different protocol hashes or domains are never averaged: each hash has a line of its
-    own. Seeds of one sample are drawn together, because they share its prompt. A metric on a
-    whole set has one row, ``sample_id`` ``*``, and brings ``ci_low`` and ``ci_high`` in its
-    components if it knows them.
+    own. What `drawn_together` says is drawn together. A metric on a whole set has one row,
+    ``sample_id`` ``*``, and brings ``ci_low`` and ``ci_high`` in its components if it knows them.
 
     Args:
         rows: In any order.
         infos: Metric name -> unit and direction; a metric that is missing here has neither.
+        identities: See `drawn_together`.
         draws: Resamples of the percentile bootstrap.
         seed: Of the bootstrap.
 
@@ -105,9 +111,30 @@ def summarise(
     """
     ordered = sorted(rows, key=lambda row: (_group(row), row.key))
     return [
-        _summary(list(group), infos, draws=draws, seed=seed)
+        _summary(list(group), infos, identities or {}, draws=draws, seed=seed)
         for _, group in groupby(ordered, key=_group)
     ]
+
+
+def drawn_together(
+    rows: Sequence[ScoreRow], identities: Mapping[str, str]
+) -> Int[np.ndarray, " N"]:
+    """Numbers what a resampling draws as one: all samples and seeds of an identity.
+
+    Two prompts spoken by one face are no two independent witnesses. With one identity alone, all
+    that can be said is about it, and its samples are drawn; so are samples of nobody known.
+
+    Args:
+        rows: N, of one system and metric.
+        identities: ``suite/sample_id`` -> who is shown, as far as that is known.
+
+    Returns:
+        The same number for rows that are drawn together.
+    """
+    samples = [f"{row.suite}/{row.sample_id}" for row in rows]
+    people = [identities.get(sample, f"\0{sample}") for sample in samples]
+    _, numbers = np.unique(people if len(set(people)) > 1 else samples, return_inverse=True)
+    return numbers
 
 
 def write_summary(path: Path, summaries: Sequence[SummaryRow]) -> None:
@@ -144,14 +171,19 @@ def _group(row: ScoreRow) -> tuple[str, str, str, str, str, str]:
 
 
 def _summary(
-    rows: list[ScoreRow], infos: Mapping[str, MetricInfo], *, draws: int, seed: int
+    rows: list[ScoreRow],
+    infos: Mapping[str, MetricInfo],
+    identities: Mapping[str, str],
+    *,
+    draws: int,
+    seed: int,
 ) -> SummaryRow:
     first = rows[0]
     counts: Counter[str] = Counter(row.status for row in rows)
     applicable = len(rows) - counts["not_applicable"]
     info = infos.get(first.metric, UNKNOWN)
     value, low, high = _estimate(
-        [row for row in rows if row.status == "computed"], draws=draws, seed=seed
+        [row for row in rows if row.status == "computed"], identities, draws=draws, seed=seed
     )
     return SummaryRow(
         system=first.system,
@@ -173,18 +205,17 @@ def _summary(
 
 
 def _estimate(
-    computed: list[ScoreRow], *, draws: int, seed: int
+    computed: list[ScoreRow], identities: Mapping[str, str], *, draws: int, seed: int
 ) -> tuple[float | None, float | None, float | None]:
     if not computed:
         return None, None, None
     if len(computed) == 1 and computed[0].sample_id == SET_ID:
         made_of = computed[0].components
         return computed[0].value, made_of.get("ci_low"), made_of.get("ci_high")
-    samples = {row.sample_id: index for index, row in enumerate(computed)}
     estimate = bootstrap_mean(
         np.array([row.value for row in computed], dtype=np.float64),
         weights=np.array([row.weight for row in computed]),
-        clusters=np.array([samples[row.sample_id] for row in computed]),
+        clusters=drawn_together(computed, identities),
         draws=draws,
         seed=seed,
     )

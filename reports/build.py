@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evals.compare import Comparison, compare
+from evals.compare import Comparison
 from evals.content import write_atomically
 from evals.jsonl import InputError
 from evals.recording import Recording
@@ -44,7 +44,7 @@ def build_report(
     """
     runs = load_runs(folders)
     found = find_recordings(runs)
-    comparisons = compared(runs, found.recordings)
+    comparisons = runs.comparisons
     figures = draw(runs, recordings=found.recordings)
     names = ", ".join(path.resolve().name for path in runs.paths)
     content = Content(
@@ -68,25 +68,8 @@ def build_report(
 def headline(folders: Sequence[Path]) -> str:
     """Returns the tables of some runs as Markdown."""
     runs = load_runs(folders)
-    comparisons = compared(runs, find_recordings(runs).recordings)
-    return "\n".join(markdown(table) for table in wide(runs.summaries, comparisons=comparisons))
-
-
-def compared(
-    runs: Runs, recordings: Sequence[Recording], *, against: str | None = None
-) -> list[Comparison]:
-    """Compares systems, samples of one identity drawn together.
-
-    Args:
-        runs: Scores.
-        recordings: Where identities are known from.
-        against: One system; all pairs by default.
-
-    Returns:
-        One result a pair, suite, metric and protocol.
-    """
-    identities = {recording.sample_id: recording.identity for recording in recordings}
-    return compare(runs.rows, runs.infos, against=against, clusters=identities)
+    tables = wide(runs.summaries, comparisons=runs.comparisons)
+    return "\n".join(markdown(table) for table in tables)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +88,7 @@ class Found:
 def find_recordings(runs: Runs) -> Found:
     """Looks for the recordings behind ``runs``; scores are of use without them.
 
-    Without recordings there are no players and no arrivals, and comparisons take each sample for
-    an identity of its own.
+    Without recordings there are no players and no arrivals.
 
     Args:
         runs: Scores.

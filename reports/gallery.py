@@ -112,6 +112,7 @@ def _parts(runs: Runs, recordings: Sequence[Recording], width: str) -> Iterator[
                     if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
                 ),
                 infos=runs.infos,
+                identities=runs.identities,
             ),
             recordings=tuple(r for r in recordings if (r.suite, r.domain) == (suite, domain)),
             width_in=WIDTHS_IN[width],

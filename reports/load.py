@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from glob import glob
 from html import escape
@@ -13,6 +13,7 @@ import pandas as pd
 
 from evals.compare import Comparison, compare
 from evals.results import ScoreRow, WindowRow, read_scores, read_windows
+from evals.run_folder import read_run
 from evals.summary import MetricInfo, SummaryRow, infos_of, read_summary, summarise
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
@@ -30,12 +31,14 @@ class Runs:
         rows: Scores of all runs.
         window_rows: Curves of all runs.
         infos: Metric name -> unit and direction.
+        identities: See `evals.summary.drawn_together`.
     """
 
     paths: tuple[Path, ...]
     rows: tuple[ScoreRow, ...]
     window_rows: tuple[WindowRow, ...]
     infos: dict[str, MetricInfo]
+    identities: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -45,12 +48,16 @@ class Runs:
     @cached_property
     def summaries(self) -> list[SummaryRow]:
         """Means over all runs together."""
-        return summarise(self.rows, self.infos)
+        return summarise(self.rows, self.infos, identities=self.identities)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Every system against every other, paired."""
-        return compare(self.rows, self.infos)
+        return self.compared()
+
+    def compared(self, *, against: str | None = None) -> list[Comparison]:
+        """Compares every system with one of them, or with every other."""
+        return compare(self.rows, self.infos, against=against, identities=self.identities)
 
     @cached_property
     def long(self) -> pd.DataFrame:
@@ -100,6 +107,7 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
     for path in paths:
         summary = path / "summary.json"
         infos |= infos_of(read_summary(summary)) if summary.exists() else {}
+    people = [read_run(path).get("identities", {}) for path in paths]
     shared = _in_several(scores)
     labels = _labels(paths)
     return Runs(
@@ -115,6 +123,7 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
             for row in rows
         ),
         infos=infos,
+        identities={sample: person for each in people for sample, person in each.items()},
     )
 
 

@@ -243,8 +243,8 @@ def remarks(table: Table) -> list[str]:
     texts = []
     if any(cell.has_interval for cell in cells):
         texts.append(
-            "In brackets: 95 % interval over samples, by bootstrap; of distances between sets "
-            "by jackknife."
+            "In brackets: 95 % interval by bootstrap, samples of one identity drawn together; of "
+            "distances between sets by jackknife."
         )
     if any(cell.value is not None and cell.counts["not_applicable"] for cell in cells):
         texts.append("n: samples behind a number, where the metric does not apply to all.")

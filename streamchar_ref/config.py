@@ -32,6 +32,9 @@ class StreamConfig:
         guidance: Scale of classifier-free guidance of the sound by the audio condition. If this
             and the next are 1, it costs nothing, else a second pass through the DiT.
         picture_guidance: The same of the picture.
+        temperature: Deviation of the noise from which the sound is made; below 1 it is more
+            regular than what was seen in training.
+        picture_temperature: The same of the picture.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -47,9 +50,12 @@ class StreamConfig:
     sigma_shift: float = 1.0
     guidance: float = 1.0
     picture_guidance: float = 1.0
+    temperature: float = 1.0
+    picture_temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("fps", "size", "chunk_frames", "num_steps", "sigma_shift"):
+        positive = ("fps", "size", "chunk_frames", "num_steps", "sigma_shift", "temperature")
+        for name in (*positive, "picture_temperature"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"stream.{name} must be above 0, not {getattr(self, name)}")
         for name in ("motion_latents", "motion_audio_latents", "sink_latents"):

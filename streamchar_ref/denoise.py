@@ -48,6 +48,10 @@ class Denoiser:
             sampling.picture_guidance or stream.picture_guidance,
             sampling.guidance or stream.guidance,
         )
+        self._temperatures = (
+            sampling.picture_temperature or stream.picture_temperature,
+            sampling.temperature or stream.temperature,
+        )
         self.script = _shown(model.script(cast, memory, known), memory.num_chunks, sampling)
         self.prefix = model.orchestrator.read(self.script)
         seen = sampling.seen(model.context(cast, memory), memory.num_chunks, generator)
@@ -94,13 +98,13 @@ class Denoiser:
         return torch.minimum(plan.progress.position[:, -1], self._unsaid), is_over
 
     def noise(self) -> Latents:
-        """Draws a chunk of noise, the same on any device."""
+        """Draws a chunk of noise of the temperatures, the same on any device."""
         geometry, batch = self.model.config.geometry, len(self.script.fraction)
         video = (geometry.chunk_latents, geometry.video_channels, *geometry.video_cells)
         audio = (geometry.chunk_audio_latents, geometry.audio_channels)
         return tuple(
-            torch.randn(batch, *shape, generator=self._generator).to(self.model.device)
-            for shape in (video, audio)
+            scale * torch.randn(batch, *shape, generator=self._generator).to(self.model.device)
+            for scale, shape in zip(self._temperatures, (video, audio), strict=True)
         )
 
     def _velocities(

@@ -28,6 +28,8 @@ class Sampling:
         guidance: Scale of classifier-free guidance of the sound by the audio condition; 0 takes
             the config's.
         picture_guidance: The same of the picture.
+        temperature: Deviation of the noise from which the sound is made; 0 takes the config's.
+        picture_temperature: The same of the picture.
         motion_sigma: Noise level put on the motion latents, as in training.
         context: ``full``; ``no_sink`` hides the first chunk from the later ones; ``motion_only``
             shows them neither prompt nor reference, nor the first chunk, so that what
@@ -44,6 +46,8 @@ class Sampling:
     num_steps: int = 0
     guidance: float = 0.0
     picture_guidance: float = 0.0
+    temperature: float = 0.0
+    picture_temperature: float = 0.0
     motion_sigma: float = 0.0
     context: str = "full"
     precision: str = "float32"
@@ -51,7 +55,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if not isinstance(self.num_steps, int) or self.num_steps < 0:
             raise ValueError(f"num_steps is a whole number from 0 on, not {self.num_steps!r}")
-        for name in ("guidance", "picture_guidance"):
+        for name in ("guidance", "picture_guidance", "temperature", "picture_temperature"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, it is {getattr(self, name)}")
         if not 0 <= self.motion_sigma <= 1:

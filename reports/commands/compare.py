@@ -11,7 +11,6 @@ from evals.commands.terminal import usage_errors
 from evals.compare import DAGGER, Comparison
 from evals.content import write_atomically
 from evals.results import dump_json
-from reports.build import compared, find_recordings
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 
@@ -32,8 +31,7 @@ def compare(
     """
     with usage_errors():
         loaded = load_runs(runs)
-        files = find_recordings(loaded)
-        found = compared(loaded, files.recordings, against=against or None)
+        found = loaded.compared(against=against or None)
     content = {
         "compare.json": dump_json([asdict(one) for one in found], indent=1) + "\n",
         "compare.csv": pairs_csv(found),
@@ -43,7 +41,7 @@ def compare(
         for name, text in content.items():
             write_atomically(out / name, text.encode())
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
-    typer.echo("\n".join([*files.missing, _in_short(found)]), err=True)
+    typer.echo(_in_short(found), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)
 
 

@@ -10,7 +10,6 @@ from evals.commands.terminal import usage_errors
 from evals.jsonl import InputError
 from evals.results import dump_json
 from reports.axes import names_in
-from reports.build import compared, find_recordings
 from reports.load import load_runs
 from reports.render import RowsOf, latex, markdown, tables_csv
 from reports.tables import wide
@@ -56,14 +55,12 @@ def table(
     """
     with usage_errors():
         loaded = load_runs(runs)
-        found = find_recordings(loaded)
         tables = wide(
             loaded.summaries,
             metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
             systems=_known(systems, {row.system for row in loaded.rows}),
-            comparisons=compared(loaded, found.recordings),
+            comparisons=loaded.comparisons,
         )
-    typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
     if as_json:
         rows = [vars(cell) for one in tables for cell in one.cells]
         typer.echo(dump_json(rows, indent=1))

@@ -35,7 +35,9 @@ NEEDS = {
     "audio_decoder": ("audio_vae",),
 }
 """Stages that a stage builds on."""
-FREE: dict[str, Any] = {"num_steps": 50, "guidance": 1.0, "picture_guidance": 1.0}
+FREE: dict[str, Any] = {"num_steps": 50} | dict.fromkeys(
+    ("guidance", "picture_guidance", "temperature", "picture_temperature"), 1.0
+)
 """What of `StreamConfig` may change between stages, since no training looks at it."""
 
 

@@ -113,10 +113,15 @@ def test_a_value_of_a_whole_set_has_no_verdict() -> None:
 
 def test_samples_of_one_identity_are_one_witness() -> None:
     rows = scores("a", noisy(0.1)) + scores("b", noisy(0.2, seed=1))
-    clusters = {f"s{i:03d}": f"face{i % 3}" for i in range(40)}
     assert only(rows).verdict == "better"
-    found = only(rows, clusters=clusters)
+    found = only(rows, identities={f"smoke/s{i:03d}": f"face{i % 3}" for i in range(40)})
     assert (found.verdict, found.p, found.n_pairs) == ("tied", 0.25, 40)
+
+
+def test_among_samples_of_one_identity_alone_each_is_a_witness() -> None:
+    rows = scores("a", noisy(0.1)) + scores("b", noisy(0.2, seed=1))
+    anna = {f"smoke/s{i:03d}": "anna" for i in range(40)}
+    assert only(rows, identities=anna) == only(rows)
 
 
 def test_holm_counts_all_comparisons_of_the_call() -> None:

@@ -106,6 +106,26 @@ def test_the_interval_agrees_with_scipy_bootstrap() -> None:
     assert summary.ci_high == pytest.approx(theirs.high, abs=tolerance)
 
 
+def test_samples_of_one_identity_are_drawn_together() -> None:
+    values = [0.1, 0.2, 0.4, 0.9]
+    alone = [row(sample_id=f"s{i}", value=v) for i, v in enumerate(values)]
+    twins = [row(sample_id=f"t{i}", value=v) for i, v in enumerate(values)]
+    people = {f"smoke/{kind}{i}": f"person {i}" for kind in "st" for i in range(4)}
+    (once,) = summarise(alone, INFOS, identities=people)
+    (twice,) = summarise(alone + twins, INFOS, identities=people)
+    assert (once.value, once.ci_low, once.ci_high) == (twice.value, twice.ci_low, twice.ci_high)
+    (strangers,) = summarise(alone + twins, INFOS)
+    assert strangers.ci_high < once.ci_high
+
+
+def test_one_identity_alone_has_an_interval_over_its_samples() -> None:
+    rows = [row(sample_id=f"s{i}", value=i / 10) for i in range(8)]
+    (summary,) = summarise(rows, INFOS, identities={f"smoke/s{i}": "anna" for i in range(8)})
+    (unknown,) = summarise(rows, INFOS)
+    assert (summary.ci_low, summary.ci_high) == (unknown.ci_low, unknown.ci_high)
+    assert summary.ci_low < summary.value < summary.ci_high
+
+
 def test_seeds_of_one_sample_are_drawn_together() -> None:
     rows = [
         row(sample_id=f"s{i}", seed=seed, value=float(i % 2), weight=1.0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evals.results import ScoreRow
-from reports.build import build_report, compared, headline
+from reports.build import build_report, headline
 from reports.gallery import draw
 from reports.html import Html, el, join
 from reports.load import Runs, load_runs
@@ -56,7 +56,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
         title="A & B <run>",
         runs=runs,
         provenance={"run": run_json()},
-        comparisons=compared(runs, found),
+        comparisons=runs.comparisons,
         figures=draw(runs, recordings=found),
         recordings=found,
         player=player,

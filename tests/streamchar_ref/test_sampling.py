@@ -130,10 +130,28 @@ def test_sound_and_picture_are_guided_apart() -> None:
     assert torch.equal(plain[1], picture[1])
 
 
-def test_without_a_choice_guidance_is_the_checkpoint_s() -> None:
+@torch.no_grad()
+def test_temperatures_scale_the_noise_of_sound_and_picture() -> None:
     model = talkative()
-    chosen = play(model, count=1, sampling=Sampling(guidance=2.0))[0]
-    model.config = override(model.config, ["stream.guidance=2.0"])
+    cast = Cast(prompt=random(1, 4, 32), reference=random(1, 1, 4, 4, 4))
+    memory = empty_memory(model.config, batch=1, device=torch.device("cpu"))
+    known = Known(text=Transcript(SECOND).text, is_whole=True)
+
+    def noise(**scales: float) -> tuple[torch.Tensor, ...]:
+        generator = torch.Generator().manual_seed(0)
+        return Denoiser(model, cast, memory, [known], generator, Sampling(**scales)).noise()
+
+    whole, cooler = noise(), noise(temperature=0.5, picture_temperature=0.75)
+    assert torch.equal(cooler[0], 0.75 * whole[0])
+    assert torch.equal(cooler[1], 0.5 * whole[1])
+
+
+@pytest.mark.parametrize("name", ["guidance", "temperature", "picture_temperature"])
+def test_without_a_choice_the_checkpoint_s_settings_hold(name: str) -> None:
+    model = talkative()
+    chosen = play(model, count=1, sampling=Sampling(**{name: 2.0}))[0]
+    assert not is_same(play(model, count=1)[0], chosen)
+    model.config = override(model.config, [f"stream.{name}=2.0"])
     assert is_same(play(model, count=1)[0], chosen)
 
 
@@ -164,6 +182,7 @@ def test_half_precision_streams_nearly_the_same() -> None:
         {"guidance": -0.5},
         {"guidance": math.nan},
         {"picture_guidance": -1.0},
+        {"temperature": -0.1},
         {"motion_sigma": 1.5},
         {"context": "half"},
         {"precision": "int8"},
