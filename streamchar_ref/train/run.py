@@ -162,15 +162,16 @@ class TrainRun:
         """
         tensors: dict[str, Tensor] = {}
         origin: dict[str, Any] = {}
-        folders = [self.start] if self.start else []
-        folders += [self.folder / stage / WEIGHTS for stage in stages]
-        for folder in folders:
+        if self.start:
+            begun = load_checkpoint(self.start, preset=self.config.preset)
+            tensors, origin = dict(begun.tensors), dict(begun.origin)
+        for stage in stages:
+            folder = self.folder / stage / WEIGHTS
             if (folder / INDEX).is_file():
                 found = load_checkpoint(folder, preset=self.config.preset)
-                if folder != self.start:
-                    self._check_config(folder, found.config)
+                self._check_config(folder, found.config)
                 tensors |= found.tensors
-                origin |= found.origin
+                origin[stage] = found.origin[stage]  # not what it had known of the others
         return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
 
     def _check_config(self, folder: Path, config: Config) -> None:

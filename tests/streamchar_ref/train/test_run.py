@@ -132,6 +132,19 @@ def test_a_finished_stage_is_not_made_again(
     assert (state.step, state.is_done) == (3, True)
 
 
+def test_stages_trained_on_side_by_side_each_tell_their_own_steps(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    export(trained, tmp_path / "begun", storage="float32")
+    run = replace(trained, folder=tmp_path, start=tmp_path / "begun")
+    for stage in ("video_decoder", "audio_decoder"):
+        train(run, stage, steps=1)
+    origin = run.weights_so_far().origin
+    assert {name: told["steps"] for name, told in origin.items()} == dict.fromkeys(STAGES, 3) | {
+        "video_decoder": 1, "audio_decoder": 1,
+    }  # fmt: skip
+
+
 def test_a_stage_that_goes_on_from_weights_sees_other_data_and_adds_up_its_steps(
     trained: TrainRun, tmp_path: Path
 ) -> None:
