@@ -36,6 +36,9 @@ class StreamConfig:
             regular than what was seen in training.
         picture_temperature: The same of the picture.
 
+    Source:
+        Temperatures: as in Mehta et al., Matcha-TTS, arXiv:2309.03199, for speech.
+
     Raises:
         ValueError: If a number is out of its range.
     """
