@@ -21,6 +21,9 @@ from evals.run_folder import read_run, relative_to_run, update_run
 from evals.run_scores import summaries_of
 from evals.summary import write_summary
 
+_JOINED = ("protocols", "notes", "identities")
+"""Entries of ``run.json`` that each run has its own part of."""
+
 
 def merge(runs: Sequence[Path], out: Path) -> int:
     """Joins runs into a new one.
@@ -54,19 +57,16 @@ def merge(runs: Sequence[Path], out: Path) -> int:
     for run in runs:
         _take_recordings(run, out)
     entries: dict[str, Any] = {}
-    for run in runs:
-        entries |= read_run(run)
-    protocols = {d: p for run in runs for d, p in read_run(run).get("protocols", {}).items()}
-    notes = {r: n for run in runs for r, n in read_run(run).get("notes", {}).items()}
-    people = {s: p for run in runs for s, p in read_run(run).get("identities", {}).items()}
+    for told in map(read_run, runs):
+        joined = {name: entries.get(name, {}) | told.get(name, {}) for name in _JOINED}
+        entries |= told | joined
     if manifests:
         entries["manifest"] = relative_to_run(manifests.pop(), out)
-    joined = {"protocols": protocols, "notes": notes, "identities": people}
-    update_run(out, **(entries | joined))
+    update_run(out, **entries)
     if rows:
         write_scores(out / "scores.jsonl", rows)
         write_windows(out / "windows.csv", _windows(runs))
-        write_summary(out / "summary.json", summaries_of(rows, people))
+        write_summary(out / "summary.json", summaries_of(rows, entries["identities"]))
     return len(rows)
 
 

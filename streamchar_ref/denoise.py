@@ -43,15 +43,9 @@ class Denoiser:
         sampling: Sampling = PLAIN,
     ) -> None:
         self.model, self._generator = model, generator
-        stream = model.config.stream
-        self._guidance = (  # of picture and sound
-            sampling.picture_guidance or stream.picture_guidance,
-            sampling.guidance or stream.guidance,
-        )
-        self._temperatures = (
-            sampling.picture_temperature or stream.picture_temperature,
-            sampling.temperature or stream.temperature,
-        )
+        stream = sampling.over(model.config.stream)
+        self._guidance = (stream.picture_guidance, stream.guidance)
+        self._temperatures = (stream.picture_temperature, stream.temperature)
         self.script = _shown(model.script(cast, memory, known), memory.num_chunks, sampling)
         self.prefix = model.orchestrator.read(self.script)
         seen = sampling.seen(model.context(cast, memory), memory.num_chunks, generator)

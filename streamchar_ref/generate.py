@@ -47,10 +47,9 @@ def stream(
     Yields:
         Chunks in playing order, until all is said.
     """
-    start, config = clock(), model.config
-    chunk_s, is_half = config.stream.chunk_s, sampling.precision == "bfloat16"
-    num_steps = sampling.num_steps or config.stream.num_steps
-    sigmas = flow.shifted_sigmas(num_steps, config.stream.sigma_shift)
+    start, config = clock(), sampling.over(model.config.stream)
+    chunk_s, is_half = config.chunk_s, sampling.precision == "bfloat16"
+    sigmas = flow.shifted_sigmas(config.num_steps, config.sigma_shift)
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
         cast = model.cast([prompt], [reference])
@@ -74,7 +73,7 @@ def stream(
                 length_s=chunk_s,
             )
             memory = memory.append(video, audio, _moved(pointer, heard).to(advance))
-        frames = frames[0, -config.stream.chunk_frames :]  # a chunk's first latent may be 1 frame
+        frames = frames[0, -config.chunk_frames :]  # a chunk's first latent may be 1 frame
         yield AVChunk(
             index=memory.num_chunks - 1,
             frames=to_uint8(frames),

@@ -12,11 +12,14 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from streamchar_ref import flow
+from streamchar_ref.config import StreamConfig
 from streamchar_ref.model.dit import Context
 from streamchar_ref.text import PhonemeText
 
 CONTEXTS = ("full", "no_sink", "motion_only")
 PRECISIONS = ("float32", "bfloat16")
+CHOSEN = ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
+"""What a checkpoint's `StreamConfig` says of the sampler; no training looks at it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if not isinstance(self.num_steps, int) or self.num_steps < 0:
             raise ValueError(f"num_steps is a whole number from 0 on, not {self.num_steps!r}")
-        for name in ("guidance", "picture_guidance", "temperature", "picture_temperature"):
+        for name in CHOSEN:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, it is {getattr(self, name)}")
         if not 0 <= self.motion_sigma <= 1:
@@ -65,6 +68,12 @@ class Sampling:
                 raise ValueError(
                     f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
+
+    def over(self, stream: StreamConfig) -> StreamConfig:
+        """Returns a checkpoint's settings with what is chosen here in their place."""
+        return replace(
+            stream, **{name: getattr(self, name) or getattr(stream, name) for name in CHOSEN}
+        )
 
     def hides_everything_but_motion(self, num_chunks: int) -> bool:
         """Says whether a chunk after so many others does without prompt and reference."""

@@ -19,6 +19,7 @@ from streamchar_ref.checkpoint import (
     save_checkpoint,
 )
 from streamchar_ref.config import Config
+from streamchar_ref.sampling import CHOSEN
 from streamchar_ref.streamchar import StreamChar
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.loop import Settings, fit
@@ -35,10 +36,6 @@ NEEDS = {
     "audio_decoder": ("audio_vae",),
 }
 """Stages that a stage builds on."""
-FREE: dict[str, Any] = {"num_steps": 50} | dict.fromkeys(
-    ("guidance", "picture_guidance", "temperature", "picture_temperature"), 1.0
-)
-"""What of `StreamConfig` may change between stages, since no training looks at it."""
 
 
 class StageMissing(ValueError):
@@ -175,10 +172,8 @@ class TrainRun:
         return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
 
     def _check_config(self, folder: Path, config: Config) -> None:
-        ours, theirs = (
-            replace(each, stream=replace(each.stream, **FREE)) for each in (self.config, config)
-        )
-        if ours != theirs:
+        sampled = {name: getattr(self.config.stream, name) for name in CHOSEN}
+        if replace(config, stream=replace(config.stream, **sampled)) != self.config:
             raise CheckpointError(
                 f"{folder} was trained with another config: give the same --set values, or another "
                 "--out folder"
