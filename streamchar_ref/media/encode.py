@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.source import file_url
 
 # No dates, versions or random identifiers: the same frames give the same bytes.
 BIT_EXACT = {"fflags": "+bitexact"}
@@ -36,7 +37,7 @@ def write_lossless(
     """
     rate = Fraction(fps).limit_denominator(1001)
     count = 0
-    with av.open(str(path), "w", format="matroska", container_options=BIT_EXACT) as container:
+    with av.open(file_url(path), "w", format="matroska", container_options=BIT_EXACT) as container:
         stream = container.add_stream("ffv1", rate=rate)
         stream.pix_fmt = "bgr0"
         stream.codec_context.options = {"flags": "+bitexact", "level": "3", "slices": "4"}
@@ -103,7 +104,7 @@ def _encode_mp4(
     rate = Fraction(fps).limit_denominator(1001)
     options = BIT_EXACT | {"movflags": "+faststart"}
     count = 0
-    with av.open(str(path), "w", format="mp4", container_options=options) as container:
+    with av.open(file_url(path), "w", format="mp4", container_options=options) as container:
         video = container.add_stream("libx264", rate=rate)
         video.pix_fmt = "yuv420p"
         # A fixed thread count: x264's output depends on it.
@@ -138,7 +139,7 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with av.open(str(partial), "w", format="mp4", container_options=BIT_EXACT) as container:
+        with av.open(file_url(partial), "w", format="mp4", container_options=BIT_EXACT) as container:
             sound = _aac_stream(container, sample_rate)
             _encode_sound(container, sound, samples, sample_rate)
         partial.replace(path)

@@ -1,0 +1,134 @@
+"""How long picture and sound of a file really are: by its packets, never by headers alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from streamchar_ref.media.sound import LARGEST_DRIFT_S
+from streamchar_ref.media.source import opened, picture_tracks, seconds, sound_tracks
+from streamchar_ref.media.timeline import Clock, clock_of, last_duration
+
+_VP8_SHOWN = 0x10  # bit of a packet's first byte; other packets only help to decode (RFC 6386)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lengths:
+    """What a player gets out of a file.
+
+    Attributes:
+        picture_s: From the first frame that can be shown to the end of the last; 0 without.
+        sound_s: From time 0 to the end of the sound; 0 without.
+        num_frames: Frames shown.
+        num_holes: Places where the timestamps of the sound leave some out.
+        hole_s: Length of all of them.
+        longest_frame_s: How long the frame that stays longest is shown, the last one aside.
+        promised_sound_s: Length of the sound by the header of a file without picture; 0 if it
+            does not say.
+    """
+
+    picture_s: float
+    sound_s: float
+    num_frames: int
+    num_holes: int
+    hole_s: float
+    longest_frame_s: float
+    promised_sound_s: float
+
+    @property
+    def fps(self) -> float:
+        """Average frames per second; 0 without picture."""
+        return self.num_frames / self.picture_s if self.picture_s else 0.0
+
+
+def measure(path: Path) -> Lengths:
+    """Measures a file by the timestamps of its packets; the first frame alone is decoded.
+
+    Args:
+        path: Any file that FFmpeg's libraries read.
+
+    Returns:
+        Lengths on the clock of `decode.frames` and `sound.audio`; of sound, to a packet.
+
+    Raises:
+        MediaError: If the file is missing or unreadable.
+    """
+    with opened(path) as container:
+        video, sound = (
+            tracks[0] if tracks else None
+            for tracks in (picture_tracks(container), sound_tracks(container))
+        )
+        start_s, pictures, sounds, first = None, [], [], None
+        clock = clock_of(video) if video else Clock(Fraction(0))
+        for packet in container.demux([track for track in (video, sound) if track]):
+            if packet.stream is video:
+                if packet.size and not packet.is_discard and _is_shown(packet):
+                    pictures.append(_Span.of(packet))
+                if first is None:
+                    first = next(iter(packet.decode()), None)
+                    start_s = clock.time_of(first) if first else None  # type: ignore[arg-type]
+            elif packet.size and not packet.is_discard:
+                sounds.append(_Span.of(packet))
+        promised = seconds(sound.duration, sound.time_base) if sound and not video else Fraction(0)
+    return _lengths(start_s, _in_order(pictures), _in_order(sounds), clock.step_s, promised)
+
+
+@dataclass(frozen=True)
+class _Span:
+    start_s: Fraction | None
+    length_s: Fraction
+
+    @staticmethod
+    def of(packet: av.Packet) -> "_Span":
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        start_s = None if ticks is None else seconds(ticks, packet.time_base)
+        return _Span(start_s, seconds(packet.duration, packet.time_base))
+
+
+def _is_shown(packet: av.Packet) -> bool:
+    if packet.stream.codec_context.name != "vp8":
+        return True
+    return bool(bytes(packet)[0] & _VP8_SHOWN)
+
+
+def _in_order(spans: Iterable[_Span]) -> list[tuple[Fraction, Fraction]]:
+    """Starts and lengths as played; what has no time follows what came before."""
+    found: list[tuple[Fraction, Fraction]] = []
+    for span in spans:
+        after = found[-1][0] + found[-1][1] if found else Fraction(0)
+        found.append((after if span.start_s is None else span.start_s, span.length_s))
+    return sorted(found)
+
+
+def _lengths(
+    start_s: Fraction | None,
+    pictures: list[tuple[Fraction, Fraction]],
+    sounds: list[tuple[Fraction, Fraction]],
+    step_s: Fraction,
+    promised_s: Fraction,
+) -> Lengths:
+    shown = [span for span in pictures if start_s is not None and span[0] >= start_s]
+    starts = [start for start, _ in shown]
+    steps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    picture_s = Fraction(0)
+    if shown:
+        span_s = starts[-1] - starts[0]
+        picture_s = span_s + last_duration(shown[-1][1], len(shown), span_s, step_s)
+    ends = [start + length for start, length in sounds]
+    holes = [
+        start - end
+        for end, (start, _) in zip(ends, sounds[1:], strict=False)
+        if start - end > LARGEST_DRIFT_S
+    ]
+    zero_s = start_s if start_s is not None else (sounds[0][0] if sounds else Fraction(0))
+    return Lengths(
+        picture_s=float(picture_s),
+        sound_s=max(0.0, float(max(ends) - zero_s)) if ends else 0.0,
+        num_frames=len(shown),
+        num_holes=len(holes),
+        hole_s=float(sum(holes)),
+        longest_frame_s=float(max(steps, default=picture_s)),
+        promised_sound_s=float(promised_s),
+    )

@@ -1,0 +1,46 @@
+"""Reads a single picture as a viewer sees it.
+
+Shape letters: H and W pixels.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from streamchar_ref.media.chunk import MediaError
+
+BACKGROUND = (255, 255, 255)
+_DEEP = ("I;16", "I;16L", "I;16B", "I")
+
+
+def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads a picture upright: EXIF orientation is followed, transparency lies on white.
+
+    Args:
+        path: Any still that Pillow reads; of an animation, the first frame.
+
+    Returns:
+        RGB; 16-bit grey is brought to 8 bits.
+
+    Raises:
+        MediaError: If there is no such file, or it is no picture.
+    """
+    try:
+        with Image.open(path) as stored:
+            return np.asarray(_opaque(ImageOps.exif_transpose(stored)))
+    except FileNotFoundError as error:
+        raise MediaError(f"{path.name}: there is no such file ({path})") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MediaError(f"{path.name}: not a picture ({error})") from error
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    if picture.mode in _DEEP:  # Pillow would clip what is above 255
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    ground = Image.new("RGBA", layer.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(ground, layer).convert("RGB")

@@ -1,0 +1,194 @@
+"""Reads sound: mixed to mono, resampled, each sample at the time that its timestamp says.
+
+Shape letters: S audio samples.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import soxr
+from av.container import InputContainer
+from jaxtyping import Float32
+
+from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.source import check_step, opened, picture_tracks, seconds, sound_tracks
+from streamchar_ref.media.timeline import clock_of
+
+LARGEST_DRIFT_S = Fraction(15, 1000)
+"""Timestamps may be this far from the samples before silence is put in or samples are left out.
+
+Clocks of recorders jitter by a few milliseconds; the shortest lost packet in use is 20 ms long.
+"""
+LEAST_MIX = 0.01
+"""A mono mix with less than this share of the channels' mean power has cancelled itself out."""
+_NO_SOUND = np.zeros(0, np.float32)
+
+
+def audio(
+    path: Path, *, sample_rate: int, start_s: float | None = None
+) -> Float32[np.ndarray, " S"]:
+    """Decodes the sound, mixed to mono and resampled.
+
+    Samples lie where their timestamps say: a hole longer than 15 ms is silence, as in a player,
+    and what overlaps by more is left out. All channels are mixed (libswresample's matrix); where
+    that cancels them, as with one of two in opposite phase, the loudest channel is heard alone.
+
+    Args:
+        path: Any file that FFmpeg's libraries read.
+        sample_rate: Wanted samples per second.
+        start_s: Time in the file's own clock that becomes sample 0; by default that of its first
+            frame that can be shown or, without a picture, of its first sample.
+
+    Returns:
+        Samples in [-1, 1]; what is louder is clipped, as a player would.
+
+    Raises:
+        MediaError: If the file cannot be read, has no sound, holds NaN or infinite samples, or
+            timestamps that jump.
+    """
+    samples, first_s = _read(path, sample_rate)
+    if not np.isfinite(samples).all():
+        where = np.flatnonzero(~np.isfinite(samples))[0] / sample_rate
+        raise MediaError(f"{path.name}: sound has NaN or infinite samples from {where:.2f} s on")
+    zero_s = float(_zero_s(path, first_s)) if start_s is None else start_s
+    lead = round((float(first_s) - zero_s) * sample_rate)
+    shifted = np.pad(samples, (lead, 0)) if lead > 0 else samples[-lead:]
+    return np.clip(shifted, -1.0, 1.0).astype(np.float32)
+
+
+def first_sample_s(path: Path) -> Fraction:
+    """Time of the first sample that is heard, in the file's own clock; 0 without samples."""
+    with opened(path) as container:
+        stream = _track(path, container)
+        frame = next(container.decode(stream), None)
+        return seconds(frame.pts, frame.time_base) if frame else Fraction(0)
+
+
+def _zero_s(path: Path, first_s: Fraction) -> Fraction:
+    with opened(path) as container:
+        tracks = picture_tracks(container)
+        frame = next(container.decode(tracks[0]), None) if tracks else None
+        return clock_of(tracks[0]).time_of(frame) if frame else first_s
+
+
+def cancelled_for(path: Path) -> int | None:
+    """Finds sound whose mono mix cancels itself out; see `audio`.
+
+    Args:
+        path: With sound.
+
+    Returns:
+        The channel that is heard in its place; ``None`` if the mix is good.
+
+    Raises:
+        MediaError: If the file cannot be read or has no sound.
+    """
+    with opened(path) as container:
+        stream = _track(path, container)
+        if stream.channels < 2:
+            return None
+        mixer = _Mixer(stream.sample_rate)
+        for frame in container.decode(stream):
+            mixer.mono(frame)
+        return mixer.cancelled_for
+
+
+def _read(path: Path, sample_rate: int) -> tuple[np.ndarray, Fraction]:
+    """Returns samples and the time of the first in the file's own clock."""
+    samples, placed = _pass(path, sample_rate, None)
+    if placed.mixer.cancelled_for is not None:
+        samples, placed = _pass(path, sample_rate, placed.mixer.cancelled_for)
+    return samples, placed.first_s or Fraction(0)
+
+
+def _pass(path: Path, sample_rate: int, channel: int | None) -> "tuple[np.ndarray, _Placed]":
+    """Reads the mix of all channels, or one of them."""
+    parts: list[np.ndarray] = []
+    with opened(path) as container:
+        stream = _track(path, container)
+        placed = _Placed(path, stream.sample_rate)
+        to_rate = soxr.ResampleStream(stream.sample_rate, sample_rate, 1, dtype="float32")
+        for frame in container.decode(stream):
+            parts += [to_rate.resample_chunk(part) for part in placed.add(frame, channel)]
+        parts.append(to_rate.resample_chunk(_NO_SOUND, last=True))
+    return np.concatenate(parts), placed
+
+
+class _Placed:
+    """Puts samples where they belong."""
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self.first_s: Fraction | None = None
+        self.mixer = _Mixer(rate)
+        self._path, self._rate, self._written = path, rate, 0
+
+    def add(self, frame: av.AudioFrame, channel: int | None) -> Iterator[np.ndarray]:
+        """Yields silence for a hole before a frame, then what is new in it."""
+        samples = self.mixer.mono(frame) if channel is None else self.mixer.one(frame, channel)
+        drift = self._drift(frame)
+        if drift > 0:
+            yield np.zeros(drift, np.float32)
+        new = samples[-drift:] if drift < 0 else samples
+        yield new
+        self._written += max(0, drift) + len(new)
+
+    def _drift(self, frame: av.AudioFrame) -> int:
+        """Samples from where the sound has got to until where the frame belongs."""
+        if frame.pts is None:
+            return 0
+        due_s = seconds(frame.pts, frame.time_base)
+        self.first_s = due_s if self.first_s is None else self.first_s
+        reached_s = self.first_s + Fraction(self._written, self._rate)
+        check_step(self._path, reached_s, due_s)
+        drift_s = due_s - reached_s
+        return round(drift_s * self._rate) if abs(drift_s) > LARGEST_DRIFT_S else 0
+
+
+class _Mixer:
+    """Turns decoded frames into float samples at one rate; frames may change their layout."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._resamplers: dict[tuple[str, str, int, str], av.AudioResampler] = {}
+        self._power: dict[str, np.ndarray] = {}
+        self._mixed_power = 0.0
+
+    @property
+    def cancelled_for(self) -> int | None:
+        """Loudest channel if all were mixed and cancelled each other, else ``None``."""
+        if len(self._power) != 1:
+            return None  # mono, or a layout that changes: no one channel is there throughout
+        (power,) = self._power.values()
+        return int(power.argmax()) if self._mixed_power < LEAST_MIX * power.mean() else None
+
+    def mono(self, frame: av.AudioFrame) -> Float32[np.ndarray, " S"]:
+        """Mixes all channels."""
+        mixed: np.ndarray = self._convert(frame, "mono")[0]
+        layout = frame.layout.name
+        if layout != "mono":
+            power = np.square(self._convert(frame, layout), dtype=np.float64).sum(axis=1)
+            self._power[layout] = self._power.get(layout, 0.0) + power
+            self._mixed_power += float(np.square(mixed, dtype=np.float64).sum())
+        return mixed
+
+    def one(self, frame: av.AudioFrame, channel: int) -> Float32[np.ndarray, " S"]:
+        """Takes one channel alone."""
+        taken: np.ndarray = self._convert(frame, frame.layout.name)[channel]
+        return taken
+
+    def _convert(self, frame: av.AudioFrame, layout: str) -> np.ndarray:
+        key = (frame.format.name, frame.layout.name, frame.sample_rate, layout)
+        if key not in self._resamplers:
+            self._resamplers[key] = av.AudioResampler(format="fltp", layout=layout, rate=self._rate)
+        pieces = [piece.to_ndarray() for piece in self._resamplers[key].resample(frame)]
+        return np.concatenate(pieces, axis=1) if pieces else np.zeros((1, 0), np.float32)
+
+
+def _track(path: Path, container: InputContainer) -> av.AudioStream:
+    tracks = sound_tracks(container)
+    if not tracks:
+        raise MediaError(f"{path.name}: has no sound")
+    return tracks[0]

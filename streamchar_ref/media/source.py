@@ -1,0 +1,109 @@
+"""Opens files and chooses the tracks that a player would play."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from streamchar_ref.media.chunk import MediaError
+
+LONGEST_JUMP_BACK_S = 1
+LONGEST_GAP_S = 600
+_NOT_A_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
+_FOR_SOME = (
+    Disposition.comment
+    | Disposition.descriptions
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+)
+_STILLS = {"mjpeg", "png", "bmp", "webp", "tiff"}
+
+Track = TypeVar("Track", av.VideoStream, av.AudioStream)
+
+
+def file_url(path: Path) -> str:
+    """Names a file for FFmpeg, which takes what stands before a colon for a protocol."""
+    return f"file:{path}"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """Opens a file for reading.
+
+    Args:
+        path: Any name that the file system allows.
+
+    Yields:
+        The container; what PyAV raises on broken input inside the block becomes a `MediaError`.
+
+    Raises:
+        MediaError: If the file is missing or cannot be decoded.
+    """
+    if not path.is_file():
+        raise MediaError(f"{path.name}: there is no such file ({path})")
+    try:
+        # Titles and comments need not be UTF-8; nothing here reads them.
+        with av.open(file_url(path), metadata_errors="replace") as container:
+            yield container
+    except av.error.FFmpegError as error:
+        raise MediaError(
+            f"{path.name}: cannot be decoded; is it cut short or not a media file? "
+            f"({error.strerror or error})"
+        ) from error
+
+
+def picture_tracks(container: InputContainer) -> list[av.VideoStream]:
+    """Returns the tracks of moving pictures, the one to be played first.
+
+    Cover pictures are none, whether the file marks them as such or they are a single still beside
+    a video. The default track goes before others, then the order of the file decides.
+    """
+    tracks = [s for s in container.streams.video if not s.disposition & _NOT_A_PICTURE]
+    moving = [s for s in tracks if s.codec_context.name not in _STILLS]
+    return _default_first(moving or tracks)
+
+
+def sound_tracks(container: InputContainer) -> list[av.AudioStream]:
+    """Returns the tracks of sound, the one to be played first.
+
+    The default track goes before others, commentaries and descriptions go last.
+    """
+    return _default_first(container.streams.audio)
+
+
+def _default_first(tracks: Sequence[Track]) -> list[Track]:
+    def rank(track: Track) -> tuple[bool, bool]:
+        return not track.disposition & Disposition.default, bool(track.disposition & _FOR_SOME)
+
+    return sorted(tracks, key=rank)
+
+
+def seconds(ticks: int | None, time_base: Fraction | None) -> Fraction:
+    """Exact seconds; what is unknown counts as 0."""
+    return Fraction(ticks or 0) * (time_base or 0)
+
+
+def check_step(path: Path, last_s: Fraction, next_s: Fraction) -> None:
+    """Refuses timestamps that no player could follow.
+
+    Args:
+        path: For the message.
+        last_s: Where the track has got to.
+        next_s: Where it goes on.
+
+    Raises:
+        MediaError: If time jumps back by more than a second or ahead by more than ten minutes, as
+            where files were joined byte by byte.
+    """
+    step = next_s - last_s
+    if -LONGEST_JUMP_BACK_S <= step <= LONGEST_GAP_S:
+        return
+    raise MediaError(
+        f"{path.name}: timestamps jump from {float(last_s):.2f} s to {float(next_s):.2f} s; if "
+        "these are files that were joined, score them one by one or encode the whole anew"
+    )

@@ -1,0 +1,190 @@
+"""When each frame of a file is shown: from its timestamps, never from a rate in a header."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.source import check_step, seconds
+
+DEFAULT_FPS = 25
+_MOST_MISSING = 0.05
+_LENGTH_IN_HEADER = "matroska"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A decoded frame and when a player shows it.
+
+    Attributes:
+        frame: As decoded.
+        start_s: In the file's own clock.
+        end_s: When the next one is due; the start, if the frame comes too late to be shown.
+    """
+
+    frame: av.VideoFrame
+    start_s: Fraction
+    end_s: Fraction
+
+
+class Clock:
+    """Gives each decoded frame its time.
+
+    Presentation timestamps are used unless they run backwards more often than decoding timestamps
+    do (AVI has none); a frame without either follows the one before by its duration.
+
+    Source: ``guess_correct_pts`` in libavcodec/decode.c, what FFmpeg's programs and players use.
+    """
+
+    def __init__(self, step_s: Fraction) -> None:
+        self.step_s = step_s
+        self._faults = {"pts": 0, "dts": 0}
+        self._last: dict[str, int | None] = {"pts": None, "dts": None}
+        self._last_s: Fraction | None = None
+
+    def time_of(self, frame: av.VideoFrame) -> Fraction:
+        """Returns when the next frame is due, in seconds of the file's own clock."""
+        self._count("dts", frame.dts, frame.pts)
+        self._count("pts", frame.pts, frame.dts)
+        uses_pts = self._faults["pts"] <= self._faults["dts"] or frame.dts is None
+        ticks = frame.pts if uses_pts and frame.pts is not None else frame.dts
+        if ticks is not None:
+            self._last_s = seconds(ticks, frame.time_base)
+        elif self._last_s is None:
+            self._last_s = Fraction(0)
+        else:
+            self._last_s += seconds(frame.duration, frame.time_base) or self.step_s
+        return self._last_s
+
+    def _count(self, kind: str, ticks: int | None, other: int | None) -> None:
+        last = self._last[kind]
+        if ticks is not None:
+            self._faults[kind] += last is not None and ticks <= last
+        self._last[kind] = ticks if ticks is not None else (other if other is not None else last)
+
+
+def clock_of(stream: av.VideoStream) -> Clock:
+    """Returns the clock of a track, at its start."""
+    return Clock(1 / Fraction(stream.guessed_rate or DEFAULT_FPS))
+
+
+def last_duration(given_s: Fraction, num_frames: int, span_s: Fraction, step_s: Fraction) -> Fraction:
+    """How long the last frame is shown.
+
+    Args:
+        given_s: What the file says; 0 if it does not.
+        num_frames: Frames of the track.
+        span_s: From the start of the first to the start of the last.
+        step_s: By the frame rate of the header, if there is nothing else to go by.
+
+    Returns:
+        What the file says, unless that is less than half of the average step: recorders write a
+        tick of their clock there (``1000 fps``). Then the average step.
+    """
+    average_s = span_s / (num_frames - 1) if num_frames > 1 else Fraction(0)
+    if given_s and given_s >= average_s / 2:
+        return given_s
+    return average_s or step_s
+
+
+def shown_frames(
+    path: Path, container: InputContainer, stream: av.VideoStream
+) -> Iterator[Shown]:
+    """Decodes a track front to back.
+
+    What an edit list hides, and what cannot be decoded before the first key frame, is left out.
+
+    Args:
+        path: For messages.
+        container: Opened, at its start.
+        stream: One of its tracks.
+
+    Yields:
+        Every decoded frame once, in the order of decoding.
+
+    Raises:
+        MediaError: If there are no frames, their size changes, timestamps jump, or the file is cut
+            short or damaged.
+    """
+    clock, packets = clock_of(stream), _Packets(path, container, stream)
+    held: av.VideoFrame | None = None
+    first_s = held_s = Fraction(0)
+    decoded = 0
+    for frame in packets.decode():
+        due_s = clock.time_of(frame)
+        if held is None:
+            held, first_s, held_s = frame, due_s, due_s
+        else:
+            _check_size(path, held, frame)
+            check_step(path, held_s, due_s)
+            if due_s < held_s:
+                yield Shown(frame=frame, start_s=due_s, end_s=due_s)
+            else:
+                yield Shown(frame=held, start_s=held_s, end_s=due_s)
+                held, held_s = frame, due_s
+        decoded += 1
+    if held is None:
+        raise MediaError(f"{path.name}: has no video frames")
+    packets.check(decoded)
+    given_s = seconds(held.duration, held.time_base)
+    length_s = last_duration(given_s, decoded, held_s - first_s, clock.step_s)
+    yield Shown(frame=held, start_s=held_s, end_s=held_s + length_s)
+
+
+def _check_size(path: Path, held: av.VideoFrame, frame: av.VideoFrame) -> None:
+    if (held.width, held.height) != (frame.width, frame.height):
+        change = f"from {held.width}x{held.height} to {frame.width}x{frame.height}"
+        raise MediaError(f"{path.name}: frame size changes {change}")
+
+
+class _Packets:
+    """Reads the packets of a file, and knows at its end whether some are missing."""
+
+    def __init__(self, path: Path, container: InputContainer, stream: av.VideoStream) -> None:
+        self._path, self._container, self._stream = path, container, stream
+        self._read = self._hidden = 0
+        self._track_end_s = self._file_end_s = Fraction(0)
+
+    def decode(self) -> Iterator[av.VideoFrame]:
+        """Yields the frames of the track."""
+        for packet in self._container.demux():
+            end_s = seconds((packet.pts or 0) + (packet.duration or 0), packet.time_base)
+            self._file_end_s = max(self._file_end_s, end_s)
+            if packet.stream is not self._stream:
+                continue
+            if packet.size:
+                self._read += 1
+                self._hidden += packet.is_discard
+                self._track_end_s = max(self._track_end_s, end_s)
+            yield from packet.decode()  # type: ignore[misc]
+
+    def check(self, decoded: int) -> None:
+        """Refuses a file that holds less than its header promises.
+
+        The count in an mp4's header includes frames that an edit list leaves out, so a file is
+        whole if it has them all, or reaches the end that it announces.
+        """
+        least = 1 - _MOST_MISSING
+        promised = self._stream.frames
+        start_s = seconds(self._stream.start_time, self._stream.time_base)
+        length_s = seconds(self._stream.duration, self._stream.time_base)
+        reached_s = self._track_end_s - start_s
+        if self._read < least * promised and reached_s < least * length_s:
+            raise MediaError(
+                f"{self._path.name}: is cut short: {decoded} of {promised} frames can be decoded"
+            )
+        if promised and decoded < least * (self._read - self._hidden):
+            raise MediaError(
+                f"{self._path.name}: is damaged: {decoded} of {self._read - self._hidden} frames "
+                "can be decoded"
+            )
+        whole_s = Fraction(self._container.duration or 0, av.time_base)
+        if _LENGTH_IN_HEADER in self._container.format.name and self._file_end_s < least * whole_s:
+            raise MediaError(
+                f"{self._path.name}: is cut short: it ends at {float(self._file_end_s):.2f} s of "
+                f"the {float(whole_s):.2f} s that its header promises"
+            )
