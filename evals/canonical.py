@@ -15,22 +15,27 @@ from evals.content import content_hash
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
-from streamchar_ref.media import MediaError
-from streamchar_ref.media.decode import MediaInfo, audio, frames, probe, video_start_s
+from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
 from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
 WIDTH_GRID = 32
 CANONICAL: dict[str, Any] = {
-    "name": "canonical@1",
+    "name": "canonical@2",
     "fps": FPS,
+    "timeline": "by timestamps, as shown",
     "short_side": SHORT_SIDE,
     "width_grid": WIDTH_GRID,
     "video": "h264 crf 18 veryfast yuv420p",
     "audio": "aac 128k mono 16000 Hz",
 }
-NATIVE: dict[str, Any] = {"name": "native@1", "fps": FPS, "audio": "mono 16000 Hz"}
+NATIVE: dict[str, Any] = {
+    "name": "native@2",
+    "fps": FPS,
+    "timeline": "by timestamps, as shown",
+    "audio": "mono 16000 Hz",
+}
 
 
 def input_protocol(*, native: bool) -> dict[str, Any]:
@@ -198,8 +203,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
         raise NotMeasured("the file has no sound")
     if native or not probe(recording.video_path).video_codec:
         return samples
-    path = canonical_sound(recording)
-    return audio(path, sample_rate=SAMPLE_RATE, start_s=video_start_s(path))
+    return audio(canonical_sound(recording), sample_rate=SAMPLE_RATE)
 
 
 def _sound_or_none(recording: Recording) -> np.ndarray | None:
@@ -207,41 +211,4 @@ def _sound_or_none(recording: Recording) -> np.ndarray | None:
         return audio(recording.audio_path, sample_rate=SAMPLE_RATE)
     if not probe(recording.video_path).audio_codec:
         return None
-    start_s = video_start_s(recording.video_path)
-    return audio(recording.video_path, sample_rate=SAMPLE_RATE, start_s=start_s)
-
-
-def notes_on(recording: Recording) -> list[str]:
-    """Says what a reader of the scores should know about a file.
-
-    Args:
-        recording: The file as it came, not its canonical encode.
-
-    Returns:
-        Sentences: other frame rate, sound that starts apart from the picture or lasts otherwise.
-    """
-    try:
-        info = probe(recording.video_path)
-    except MediaError as error:
-        return [str(error)]
-    notes = []
-    if info.video_codec and abs(info.fps - FPS) > 0.01:
-        notes.append(f"{info.fps:g} fps, converted to {FPS} by nearest frame")
-    if recording.audio_path is None and abs(info.start_offset_s) > 0.02:
-        word = "after" if info.start_offset_s > 0 else "before"
-        notes.append(f"sound starts {abs(info.start_offset_s):.3f} s {word} the picture")
-    lengths = _lengths_s(recording, info)
-    if min(lengths) > 0 and abs(lengths[0] - lengths[1]) > 0.1:
-        notes.append(f"{lengths[0]:.2f} s of picture, {lengths[1]:.2f} s of sound")
-    if info.video_codec and min(info.width, info.height) < SHORT_SIDE:
-        notes.append(f"{info.width}x{info.height}, scaled up to shorter side {SHORT_SIDE}")
-    return notes
-
-
-def _lengths_s(recording: Recording, info: MediaInfo) -> tuple[float, float]:
-    """Length of picture and sound; 0 where it is not known without decoding."""
-    if recording.trace is not None:
-        trace = recording.trace
-        num_samples = sum(arrival.num_samples for arrival in trace.arrivals)
-        return float(trace.media_s.sum()), num_samples / trace.sample_rate
-    return info.video_s, info.audio_s if recording.audio_path is None else 0.0
+    return audio(recording.video_path, sample_rate=SAMPLE_RATE)

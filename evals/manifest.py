@@ -1,13 +1,14 @@
 """The manifest: one JSON object a line for each video to be scored, whatever made it."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
 from evals.recording import Arrival, Recording, Trace
+from evals.trace import trace_of_file
 from streamchar_ref.media import MediaError
-from streamchar_ref.media.decode import probe
 
 REQUIRED = {"sample_id": str, "system": str, "video_path": str, "transcript": str}
 OPTIONAL: dict[str, Any] = {
@@ -68,7 +69,7 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
     trace, trace_error = None, ""
     if "trace_path" in paths and not error:
         try:
-            trace = _manifest_trace(paths["trace_path"], paths["video_path"])
+            trace = _manifest_trace(paths)
         except InputError as damage:
             trace_error = str(damage)
     return Recording(
@@ -95,14 +96,14 @@ def path_name(folder: Path) -> str:
     return folder.resolve().name or "manifest"
 
 
-def _manifest_trace(path: Path, video_path: Path) -> Trace | None:
+def _manifest_trace(paths: Mapping[str, Path]) -> Trace | None:
+    arrivals = read_arrivals(paths["trace_path"])
     try:
-        info = probe(video_path)
+        return trace_of_file(
+            arrivals, video_path=paths["video_path"], audio_path=paths.get("audio_path")
+        )
     except MediaError:
         return None  # the recording's own rows say what is wrong with the file
-    return Trace(
-        arrivals=read_arrivals(path), fps=info.fps or 25, sample_rate=info.sample_rate or 16_000
-    )
 
 
 def read_arrivals(path: Path) -> tuple[Arrival, ...]:

@@ -1,6 +1,6 @@
 """What a viewer sees of a stream: a player's buffer fed by the arrival trace.
 
-Shape letters: K chunks.
+Shape letters: K chunks, each with something to play.
 """
 
 from dataclasses import dataclass

@@ -48,9 +48,35 @@ class Trace:
         return np.array([arrival.t_s for arrival in self.arrivals])
 
     @property
+    def t_playable_s(self) -> np.ndarray:
+        """Arrival of each chunk with which playing can go on, in seconds, shape [P]."""
+        return self.t_arrival_s[self._gains > 0]
+
+    @property
     def media_s(self) -> np.ndarray:
-        """Playing time of each chunk in seconds, shape [K]."""
-        return np.array([arrival.num_frames / self.fps for arrival in self.arrivals])
+        """How much longer each of the same chunks lets the stream play, in seconds, shape [P].
+
+        A frame can play once it is there and so is its sound, to within a frame; a stream without
+        frames is counted in samples. Chunks with nothing in them, or with one track ahead of the
+        other, are no chunks to a player.
+        """
+        gains = self._gains[self._gains > 0]
+        return gains / (self.fps if self._has_frames else self.sample_rate)
+
+    @property
+    def _has_frames(self) -> bool:
+        return any(arrival.num_frames for arrival in self.arrivals)
+
+    @property
+    def _gains(self) -> np.ndarray:
+        """Frames, or samples if there are no frames, that each chunk makes playable, shape [K]."""
+        frames = np.cumsum([arrival.num_frames for arrival in self.arrivals], dtype=int)
+        samples = np.cumsum([arrival.num_samples for arrival in self.arrivals], dtype=int)
+        if not self._has_frames:
+            return np.diff(samples, prepend=0)
+        heard = np.floor(samples / self.sample_rate * self.fps + 1 + 1e-6).astype(int)
+        heard[samples == samples[-1]] = frames[-1]  # no more sound will come
+        return np.diff(np.minimum(frames, heard), prepend=0)
 
     @property
     def sound_ends_s(self) -> np.ndarray:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.canonical import notes_on
 from evals.metrics import METRICS, SET_METRICS
 from evals.metrics.base import Metric
+from evals.notes import notes_on
 from evals.provenance import provenance
 from evals.recording import Recording
 from evals.results import (

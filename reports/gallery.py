@@ -186,7 +186,7 @@ def _same_share(strips: Sequence[WordStrip]) -> list[WordStrip]:
 
 
 def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    first = {r.system: r for r in reversed(part.recordings) if r.trace and r.trace.arrivals}
+    first = {r.system: r for r in reversed(part.recordings) if r.trace and len(r.trace.media_s)}
     traces = [
         LabelledTrace(system=r.system, label=f"{r.system} / {r.sample_id}", trace=r.trace)
         for _, r in sorted(first.items())

@@ -1,4 +1,7 @@
-"""Does the stream keep up with its own playback? Computed from arrival times alone."""
+"""Does the stream keep up with its own playback? Computed from arrival times alone.
+
+Chunks are those that let the stream play on; see `Trace.media_s`.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,7 +37,7 @@ class SpeedMetric(Metric):
     ) -> None:
         self.name = name
         self.unit = unit
-        self.protocol = f"{name}/arrivals@1"
+        self.protocol = f"{name}/arrivals@2"
         self.params = {"definition": (measure.__doc__ or "").split("\n")[0], **(settings or {})}
         self._measure = measure
 
@@ -46,14 +49,14 @@ class SpeedMetric(Metric):
         if not recording.trace.is_warm:
             raise NotMeasured("cold run: no warm-up request went before it")
         if not recording.trace.arrivals or recording.trace.media_s.sum() == 0:
-            raise NotMeasured("no frames arrived", "generation_failure")
+            raise NotMeasured("nothing arrived that could be played", "generation_failure")
         return self._measure(recording.trace)
 
 
 def rtf(trace: Trace) -> Score:
-    """Wall-clock seconds until the last chunk per second of media; below 1 keeps up."""
+    """Wall-clock seconds until the last playable chunk per second of media; below 1 keeps up."""
     media = trace.media_s
-    t = np.concatenate([[0.0], trace.t_arrival_s])
+    t = np.concatenate([[0.0], trace.t_playable_s])
     ends = np.cumsum(media)
     windows = []
     for end in np.arange(WINDOW_S, ends[-1] + 1e-9, WINDOW_S / 2):
@@ -71,36 +74,48 @@ def rtf(trace: Trace) -> Score:
 
 def rtf_steady(trace: Trace) -> Score:
     """As rtf, after the first chunk: seconds between first and last arrival per second of media."""
-    if len(trace.arrivals) < 2:
-        raise NotMeasured("only one chunk")
-    spent = trace.t_arrival_s[-1] - trace.t_arrival_s[0]
+    t_s = _several(trace)
+    spent = t_s[-1] - t_s[0]
     return Score(value=float(spent / trace.media_s[1:].sum()))
+
+
+def _several(trace: Trace) -> np.ndarray:
+    """Arrivals of at least two playable chunks."""
+    t_s = trace.t_playable_s
+    if len(t_s) < 2:
+        raise NotMeasured("only one chunk that could be played")
+    return t_s
 
 
 def first_chunk_s(trace: Trace) -> Score:
     """Seconds from the request to the first playable chunk."""
-    return Score(value=float(trace.t_arrival_s[0]))
+    frames = [arrival.t_s for arrival in trace.arrivals if arrival.num_frames]
+    sound = [arrival.t_s for arrival in trace.arrivals if arrival.num_samples]
+    return Score(
+        value=float(trace.t_playable_s[0]),
+        components={
+            "first_frame_s": frames[0] if frames else None,
+            "first_sound_s": sound[0] if sound else None,
+        },
+    )
 
 
 def _gap_percentile(percent: int) -> Measure:
     def measure(trace: Trace) -> Score:
-        if len(trace.arrivals) < 2:
-            raise NotMeasured("only one chunk")
-        gaps = np.diff(trace.t_arrival_s)
+        gaps = np.diff(_several(trace))
         return Score(
             value=float(np.percentile(gaps, percent)),
             components={"num_gaps": len(gaps), "max_s": float(gaps.max())},
         )
 
-    measure.__doc__ = f"{percent}th percentile of the time between chunk arrivals."
+    measure.__doc__ = f"{percent}th percentile of the time between arrivals of playable chunks."
     return measure
 
 
 def deadline_miss_rate(trace: Trace) -> Score:
     """Share of chunks after the first that come late if playing starts with the first chunk."""
-    if len(trace.arrivals) < 2:
-        raise NotMeasured("only one chunk")
-    late = lateness_s(trace.t_arrival_s, trace.media_s, startup_s=float(trace.t_arrival_s[0]))[1:]
+    t_s = _several(trace)
+    late = lateness_s(t_s, trace.media_s, startup_s=float(t_s[0]))[1:]
     return Score(
         value=float((late > 0).mean()),
         weight=float(len(late)),
@@ -110,7 +125,7 @@ def deadline_miss_rate(trace: Trace) -> Score:
 
 def stall_s(trace: Trace) -> Score:
     """Seconds a viewer sees a frozen picture if playing starts with the first chunk."""
-    played = playback(trace.t_arrival_s, trace.media_s)
+    played = playback(trace.t_playable_s, trace.media_s)
     return Score(
         value=played.stall_s,
         components={
@@ -123,7 +138,7 @@ def stall_s(trace: Trace) -> Score:
 
 def zero_stall_startup(trace: Trace) -> Score:
     """Smallest wait after the request with which nothing stalls: max(arrival - media start)."""
-    return Score(value=zero_stall_startup_s(trace.t_arrival_s, trace.media_s))
+    return Score(value=zero_stall_startup_s(trace.t_playable_s, trace.media_s))
 
 
 SPEED_METRICS: tuple[Metric, ...] = (

@@ -1,6 +1,6 @@
 """Whether chunks came in time.
 
-Shape letters: K chunks.
+Shape letters: K playable chunks.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class LabelledTrace:
     Attributes:
         system: Decides on the colour.
         label: For the legend.
-        trace: With at least one arrival.
+        trace: With at least one playable chunk.
     """
 
     system: str
@@ -41,14 +41,14 @@ class LabelledTrace:
     @property
     def ahead_s(self) -> Float[np.ndarray, " K"]:
         """How long before its deadline each chunk came, if playing starts with the first one."""
-        arrival_s = self.trace.t_arrival_s
+        arrival_s = self.trace.t_playable_s
         startup_s = float(arrival_s[0])
         return -lateness_s(arrival_s, self.trace.media_s, startup_s=startup_s)
 
     @property
     def zero_stall_s(self) -> float:
         """Smallest wait with which no chunk comes late."""
-        return zero_stall_startup_s(self.trace.t_arrival_s, self.trace.media_s)
+        return zero_stall_startup_s(self.trace.t_playable_s, self.trace.media_s)
 
 
 def plot_latency(traces: Sequence[LabelledTrace], *, ax: Axes | None = None) -> Axes:
@@ -106,9 +106,9 @@ def latency_data(traces: Sequence[LabelledTrace]) -> pd.DataFrame:
             {
                 "system": one.system,
                 "recording": one.label,
-                "chunk": np.arange(len(one.trace.arrivals)),
+                "chunk": np.arange(len(one.trace.media_s)),
                 "media_start_s": one.media_start_s,
-                "t_arrival_s": one.trace.t_arrival_s,
+                "t_arrival_s": one.trace.t_playable_s,
                 "ahead_s": one.ahead_s,
             }
         )

@@ -24,7 +24,7 @@ from streamchar_ref.media.timeline import Shown, clock_of, shown_frames
 __all__ = ["MediaInfo", "audio", "frames", "probe", "scaled_size", "video_start_s"]
 BATCH = 32
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
-_UNKNOWN_RANGE = 2
+_OPAQUE = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,8 @@ def probe(path: Path) -> MediaInfo:
         pictures, sounds = picture_tracks(container), sound_tracks(container)
         if not pictures and not sounds:
             raise MediaError(f"{path.name}: has neither picture nor sound")
-        video, audio_track = (tracks[0] if tracks else None for tracks in (pictures, sounds))
+        video = pictures[0] if pictures else None
+        sound = sounds[0] if sounds else None
         frame = next(container.decode(video), None) if video else None
         display = display_of(video, frame) if video and frame else Display()
         width, height = display.size(video.width, video.height) if video else (0, 0)
@@ -87,11 +88,11 @@ def probe(path: Path) -> MediaInfo:
             fps=float(video.average_rate or 0) if video else 0.0,
             width=width,
             height=height,
-            sample_rate=audio_track.sample_rate if audio_track else 0,
-            channels=audio_track.channels if audio_track else 0,
-            start_offset_s=_start_offset_s(path) if video and audio_track else 0.0,
+            sample_rate=sound.sample_rate if sound else 0,
+            channels=sound.channels if sound else 0,
+            start_offset_s=_start_offset_s(path) if video and sound else 0.0,
             video_codec=video.codec_context.name if video else "",
-            audio_codec=audio_track.codec_context.name if audio_track else "",
+            audio_codec=sound.codec_context.name if sound else "",
             video_tracks=len(pictures),
             audio_tracks=len(sounds),
             display=display,
@@ -109,7 +110,8 @@ def _oddities(frame: av.VideoFrame) -> tuple[str, ...]:
         found.append("interlaced: both fields are shown at once")
     if frame.color_trc in _HDR:
         found.append(f"high dynamic range ({_HDR[frame.color_trc]}): shown without tone mapping")
-    if any(component.is_alpha for component in frame.format.components):
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    if has_alpha and frame.to_ndarray(format="rgba")[..., 3].min() < _OPAQUE:
         found.append("transparent: what lies under the transparency is shown")
     return tuple(found)
 

@@ -76,11 +76,11 @@ def display_of(stream: av.VideoStream, frame: av.VideoFrame) -> Display:
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if not 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL:
         aspect = Fraction(1)
-    stored = frame.side_data.get(Type.DISPLAYMATRIX)
-    if stored is None:
+    if Type.DISPLAYMATRIX not in frame.side_data:
         return Display(pixel_aspect=aspect)
+    stored = bytes(frame.side_data[Type.DISPLAYMATRIX])  # type: ignore[typeddict-item]  # av's stub
     # libavutil/display.h: x' = a x + c y, y' = b x + d y, with y pointing down.
-    a, b, _, c, d = np.frombuffer(bytes(stored), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(stored, np.int32)[:5].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Display(
             is_swapped=True, is_flipped_x=c < 0, is_flipped_y=b < 0, pixel_aspect=aspect

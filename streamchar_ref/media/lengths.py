@@ -1,13 +1,13 @@
 """How long picture and sound of a file really are: by its packets, never by headers alone."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from streamchar_ref.media.sound import LARGEST_DRIFT_S
+from streamchar_ref.media.sound import LARGEST_DRIFT_S, cancelled_for
 from streamchar_ref.media.source import opened, picture_tracks, seconds, sound_tracks
 from streamchar_ref.media.timeline import Clock, clock_of, last_duration
 
@@ -27,6 +27,8 @@ class Lengths:
         longest_frame_s: How long the frame that stays longest is shown, the last one aside.
         promised_sound_s: Length of the sound by the header of a file without picture; 0 if it
             does not say.
+        heard_channel: Channel that is heard alone because a mix of all cancels itself out, from
+            0; ``None`` if all are mixed.
     """
 
     picture_s: float
@@ -36,6 +38,7 @@ class Lengths:
     hole_s: float
     longest_frame_s: float
     promised_sound_s: float
+    heard_channel: int | None = None
 
     @property
     def fps(self) -> float:
@@ -44,7 +47,7 @@ class Lengths:
 
 
 def measure(path: Path) -> Lengths:
-    """Measures a file by the timestamps of its packets; the first frame alone is decoded.
+    """Measures a file by the timestamps of its packets; decodes its first frame and sound channels.
 
     Args:
         path: Any file that FFmpeg's libraries read.
@@ -56,23 +59,23 @@ def measure(path: Path) -> Lengths:
         MediaError: If the file is missing or unreadable.
     """
     with opened(path) as container:
-        video, sound = (
-            tracks[0] if tracks else None
-            for tracks in (picture_tracks(container), sound_tracks(container))
-        )
-        start_s, pictures, sounds, first = None, [], [], None
+        video = next(iter(picture_tracks(container)), None)
+        sound = next(iter(sound_tracks(container)), None)
+        start_s: Fraction | None = None
+        pictures: list[_Span] = []
+        sounds: list[_Span] = []
         clock = clock_of(video) if video else Clock(Fraction(0))
         for packet in container.demux([track for track in (video, sound) if track]):
             if packet.stream is video:
                 if packet.size and not packet.is_discard and _is_shown(packet):
                     pictures.append(_Span.of(packet))
-                if first is None:
-                    first = next(iter(packet.decode()), None)
-                    start_s = clock.time_of(first) if first else None  # type: ignore[arg-type]
+                if start_s is None:
+                    start_s = next(map(clock.time_of, video.decode(packet)), None)
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
         promised = seconds(sound.duration, sound.time_base) if sound and not video else Fraction(0)
-    return _lengths(start_s, _in_order(pictures), _in_order(sounds), clock.step_s, promised)
+    found = _lengths(start_s, _in_order(pictures), _in_order(sounds), clock.step_s, promised)
+    return replace(found, heard_channel=cancelled_for(path)) if sounds else found
 
 
 @dataclass(frozen=True)

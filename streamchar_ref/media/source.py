@@ -23,7 +23,7 @@ _FOR_SOME = (
 )
 _STILLS = {"mjpeg", "png", "bmp", "webp", "tiff"}
 
-Track = TypeVar("Track", av.VideoStream, av.AudioStream)
+_Track = TypeVar("_Track", av.VideoStream, av.AudioStream)
 
 
 def file_url(path: Path) -> str:
@@ -76,8 +76,8 @@ def sound_tracks(container: InputContainer) -> list[av.AudioStream]:
     return _default_first(container.streams.audio)
 
 
-def _default_first(tracks: Sequence[Track]) -> list[Track]:
-    def rank(track: Track) -> tuple[bool, bool]:
+def _default_first(tracks: Sequence[_Track]) -> list[_Track]:
+    def rank(track: _Track) -> tuple[bool, bool]:
         return not track.disposition & Disposition.default, bool(track.disposition & _FOR_SOME)
 
     return sorted(tracks, key=rank)

@@ -1,0 +1,33 @@
+"""Measured lengths of files, remembered by content."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from evals.content import content_hash, write_atomically
+from streamchar_ref.media.lengths import Lengths, measure
+from streamchar_ref.weights import cache_folder
+
+_VERSION = 1
+"""Raised when `measure` finds other lengths."""
+
+
+def lengths_of(path: Path) -> Lengths:
+    """Measures a file, once for the same bytes.
+
+    Args:
+        path: Any file that FFmpeg's libraries read.
+
+    Returns:
+        What a player gets out of it.
+
+    Raises:
+        MediaError: If it is unreadable.
+    """
+    kept = cache_folder() / "lengths" / f"{content_hash(path)}-{_VERSION}.json"
+    try:
+        return Lengths(**json.loads(kept.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # not measured yet, or damaged
+        found = measure(path)
+    write_atomically(kept, json.dumps(asdict(found)).encode())
+    return found
