@@ -23,12 +23,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from baselines.file_chunks import file_chunks
+from evals.extractors import FPS
 from evals.system import Prompt
 from streamchar_ref.media import AVChunk, MediaError
-from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+from streamchar_ref.media.decode import audio, frames, probe
+from streamchar_ref.media.lengths import measure
 
 POLL_S = 0.005
 LOG_LINES = 60
+LARGEST_RATE_ERROR = 0.005  # 29.97 fps counts as 30
 
 
 class CommandFailed(RuntimeError):
@@ -42,7 +46,8 @@ class Command:
         command: What to run; ``{prompt}`` and ``{out}`` become the paths of ``prompt.json`` and of
             the output folder.
         name: Row label in tables.
-        fps: Frames per second of its chunk files; an mp4 says it itself.
+        fps: Frames per second of its chunk files; an mp4 says it itself: by its timestamps, and
+            one that varies or is no whole number is shown at 25.
         sample_rate: Samples per second of its chunk files; an mp4's sound is resampled to it.
         timeout_s: Longest time between two signs of life (start, a chunk, the end).
     """
@@ -70,7 +75,8 @@ class Command:
             seed: Goes into it.
 
         Yields:
-            Chunks as the program writes them, or its mp4 at the end, cut every 32 frames.
+            Chunks as the program writes them, or its mp4 at the end, cut every 32 frames. All of
+            its sound is kept, also what goes on after the picture.
 
         Raises:
             CommandFailed: If the program cannot be started, exits with an error, is silent for too
@@ -163,19 +169,13 @@ class Command:
         if not path.is_file():
             raise self._failure(work, "it left neither chunk files nor out.mp4")
         try:
-            info = probe(path)
-            self.fps = round(info.fps)
+            self.fps = _whole_fps(measure(path).fps)
             samples = np.zeros(0, np.float32)
-            if info.audio_codec:
-                start_s = video_start_s(path)
-                samples = audio(path, sample_rate=self.sample_rate, start_s=start_s)
-            shown = 0
-            for index, batch in enumerate(frames(path, fps=self.fps)):
-                cut = [round(n * self.sample_rate / self.fps) for n in (shown, shown + len(batch))]
-                heard = samples[cut[0] : cut[1]]
-                heard = np.pad(heard, (0, cut[1] - cut[0] - len(heard)))
-                yield AVChunk(index=index, frames=batch, samples=heard)
-                shown += len(batch)
+            if probe(path).audio_codec:
+                samples = audio(path, sample_rate=self.sample_rate)
+            yield from file_chunks(
+                frames(path, fps=self.fps), samples, fps=self.fps, sample_rate=self.sample_rate
+            )
         except MediaError as error:
             raise self._failure(work, str(error)) from error
 
@@ -183,3 +183,8 @@ class Command:
         log = (work / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
         tail = "\n".join(log[-LOG_LINES:]) or "(it printed nothing)"
         return CommandFailed(f"output of {self.command!r}:\n{tail}\n{self.name}: {reason}")
+
+
+def _whole_fps(fps: float) -> int:
+    whole = round(fps)
+    return whole if whole and abs(fps / whole - 1) <= LARGEST_RATE_ERROR else FPS

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.file_chunks import file_chunks
 from evals.jsonl import InputError
 from evals.manifest import load_manifest
 from evals.recording import Recording
 from evals.system import Prompt
 from streamchar_ref.media import AVChunk
-from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+from streamchar_ref.media.decode import audio, frames, probe
 
 
 class Replay:
@@ -42,14 +43,8 @@ class Replay:
             raise InputError(f"the manifest of replay has no sample {prompt.prompt_id!r}")
         sample = self._samples[prompt.prompt_id]
         samples = _sound(sample, self.sample_rate)
-        per_frame = self.sample_rate // self.fps
-        start = 0
         batches = frames(sample.video_path, fps=self.fps, batch=self.chunk_frames)
-        for index, batch in enumerate(batches):
-            heard = samples[start : start + len(batch) * per_frame]
-            heard = np.pad(heard, (0, len(batch) * per_frame - len(heard)))
-            yield AVChunk(index=index, frames=batch, samples=heard)
-            start += len(batch) * per_frame
+        yield from file_chunks(batches, samples, fps=self.fps, sample_rate=self.sample_rate)
 
 
 def _sound(sample: Recording, sample_rate: int) -> np.ndarray:
@@ -57,5 +52,4 @@ def _sound(sample: Recording, sample_rate: int) -> np.ndarray:
         return audio(sample.audio_path, sample_rate=sample_rate)
     if not probe(sample.video_path).audio_codec:
         return np.zeros(0, np.float32)
-    start_s = video_start_s(sample.video_path)
-    return audio(sample.video_path, sample_rate=sample_rate, start_s=start_s)
+    return audio(sample.video_path, sample_rate=sample_rate)

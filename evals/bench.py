@@ -16,7 +16,7 @@ from evals.metrics import METRICS, SET_METRICS
 from evals.recording import Recording
 from evals.score import Options, default_jobs, score
 from evals.workers import workers
-from streamchar_ref.media.decode import audio, frames, video_start_s
+from streamchar_ref.media.decode import audio, frames
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import cache_folder
 
@@ -58,7 +58,7 @@ def looped_clip(source: Path, seconds: float, folder: Path) -> Path:
         return path
     folder.mkdir(parents=True, exist_ok=True)
     num_frames = round(seconds * FPS)
-    heard = audio(source, sample_rate=SAMPLE_RATE, start_s=video_start_s(source))
+    heard = audio(source, sample_rate=SAMPLE_RATE)
     samples = np.resize(heard, round(seconds * SAMPLE_RATE))
     write_mp4(path, _endless(source, num_frames), samples, fps=FPS, sample_rate=SAMPLE_RATE)
     return path

@@ -18,11 +18,13 @@ from evals.judges import judge_path
 from evals.metrics.base import NotMeasured, Status, protocol_hash
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
+from streamchar_ref.media.picture import read_picture
 from streamchar_ref.weights import WeightsMissing, cache_folder, locate
 
 Arrays = Mapping[str, np.ndarray]
 TrackKeys = Mapping[str, str]
 """Track of an extractor -> what its features of one recording are kept under."""
+_PICTURE = "picture@2"  # how a reference picture is read
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 
@@ -150,23 +152,14 @@ def reference_features(path: Path, names: Sequence[str]) -> dict[str, Arrays | M
     if not path.is_file():
         reason = f"reference_path: there is no file {path.name}"
         return {s.name: Missing(reason=reason, status="generation_failure") for s in specs}
-    keys = {"frames": f"{content_hash(path)}-picture"}
+    keys = {"frames": f"{content_hash(path)}-{_PICTURE}"}
     found = {spec.name: _read(_cache_path(keys, spec)) for spec in specs}
     if all(arrays is not None for arrays in found.values()):
         return {name: arrays for name, arrays in found.items() if arrays is not None}
-    ran = _guarded(lambda: _run_frames([_read_picture(path)[None]], specs), specs)
+    ran = _guarded(lambda: _run_frames([read_picture(path)[None]], specs), specs)
     for spec in specs:
         _write(_cache_path(keys, spec), ran[spec.name])
     return ran
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return np.asarray(Image.open(path).convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise MediaError(f"{path.name}: not a picture ({error})") from error
 
 
 def _with_upstream(names: Sequence[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """The manifest: one JSON object a line for each video to be scored, whatever made it."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,9 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
     trace, trace_error = None, ""
     if "trace_path" in paths and not error:
         try:
-            trace = _manifest_trace(paths)
+            trace = _manifest_trace(
+                paths["trace_path"], paths["video_path"], paths.get("audio_path")
+            )
         except InputError as damage:
             trace_error = str(damage)
     return Recording(
@@ -96,12 +97,10 @@ def path_name(folder: Path) -> str:
     return folder.resolve().name or "manifest"
 
 
-def _manifest_trace(paths: Mapping[str, Path]) -> Trace | None:
-    arrivals = read_arrivals(paths["trace_path"])
+def _manifest_trace(path: Path, video_path: Path, audio_path: Path | None) -> Trace | None:
+    arrivals = read_arrivals(path)
     try:
-        return trace_of_file(
-            arrivals, video_path=paths["video_path"], audio_path=paths.get("audio_path")
-        )
+        return trace_of_file(arrivals, video_path=video_path, audio_path=audio_path)
     except MediaError:
         return None  # the recording's own rows say what is wrong with the file
 

@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from jaxtyping import UInt8
 
 from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
 from evals.system import Prompt, TextPiece
+from streamchar_ref.media import MediaError
+from streamchar_ref.media.picture import read_picture
 
 SUITES = Path(__file__).parent / "suites"
 REFERENCE_SIZE = 256
@@ -178,7 +179,6 @@ def _drawn(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
 
 def _picture(path: Path, place: str) -> UInt8[np.ndarray, "H W 3"]:
     try:
-        with av.open(str(path)) as container:
-            return next(container.decode(video=0)).to_ndarray(format="rgb24")
-    except (OSError, StopIteration, av.FFmpegError) as error:
-        raise InputError(f"{place}: cannot read the picture {path.name!r}: {error}") from error
+        return read_picture(path)
+    except MediaError as error:
+        raise InputError(f"{place}: cannot read the picture: {error}") from error

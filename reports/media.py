@@ -11,8 +11,10 @@ from PIL import Image
 from evals.canonical import canonical
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.recording import Recording
-from streamchar_ref.media.decode import audio, frames, probe, scaled_size, video_start_s
+from streamchar_ref.media.decode import audio, frames, probe, scaled_size
 from streamchar_ref.media.encode import write_mp4
+from streamchar_ref.media.lengths import measure
+from streamchar_ref.media.source import opened
 
 SHORT_SIDE = 256
 MAX_PLAYED_S = 30
@@ -44,10 +46,9 @@ def film_strip(recording: Recording) -> list[tuple[float, bytes]]:
     if recording.error or not probe(recording.video_path).video_codec:
         return []
     source = canonical(recording)
-    info = probe(source)
-    last = (info.num_frames or round(info.duration_s * FPS)) - 1
+    last = measure(source).num_frames - 1
     wanted = np.unique(np.linspace(0, max(0, last), STRIP_FRAMES).round().astype(int))
-    with av.open(str(source)) as container:
+    with opened(source) as container:
         return [(index / FPS, _picture(container, index / FPS)) for index in wanted.tolist()]
 
 
@@ -68,8 +69,7 @@ def _picture(container: av.container.InputContainer, t_s: float) -> bytes:
 def _sound(source: Path, num_frames: int) -> np.ndarray | None:
     if not probe(source).audio_codec:
         return None
-    samples = audio(source, sample_rate=SAMPLE_RATE, start_s=video_start_s(source))
-    return samples[: num_frames * SAMPLE_RATE // FPS]
+    return audio(source, sample_rate=SAMPLE_RATE)[: num_frames * SAMPLE_RATE // FPS]
 
 
 def _png(frame: np.ndarray) -> bytes:

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from evals.faults.base import BOTH, FPS, SAMPLE_RATE, Fault, Faulted, Inject, Take
-from streamchar_ref.media.decode import audio, frames, video_start_s
+from streamchar_ref.media.decode import audio, frames
 from streamchar_ref.media.encode import write_mp4
 
 CRF = 18
@@ -23,7 +23,7 @@ def plain_reencode(take: Take, dose: float, rng: np.random.Generator) -> Faulted
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "clip.mp4"
         write_mp4(path, take.open_frames(), take.samples, fps=FPS, sample_rate=SAMPLE_RATE, crf=CRF)
-        samples = audio(path, sample_rate=SAMPLE_RATE, start_s=video_start_s(path))
+        samples = audio(path, sample_rate=SAMPLE_RATE)
         batches = list(frames(path))
     return Faulted(dose=dose, frames=iter(batches), samples=samples[: len(take.samples)])
 

@@ -27,8 +27,9 @@ from evals.metrics.base import NotMeasured
 from evals.recording import Recording
 from evals.run_folder import read_json
 from evals.system import Prompt
-from streamchar_ref.media.decode import audio, frames, probe, video_start_s
+from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.picture import read_picture
 from streamchar_ref.media.wav import write_wav
 
 SIZE = 256
@@ -178,10 +179,7 @@ def write_file_take(
     """
     side = min(MAX_SIDE, *_sides(recording.video_path))
     batches = frames(recording.video_path, fps=FPS, short_side=side // 2 * 2)
-    start_s = video_start_s(recording.video_path) if recording.audio_path is None else 0.0
-    samples = audio(
-        recording.audio_path or recording.video_path, sample_rate=SAMPLE_RATE, start_s=start_s
-    )
+    samples = audio(recording.audio_path or recording.video_path, sample_rate=SAMPLE_RATE)
     words, transcript = _heard(recording), recording.transcript
     if seconds is not None and len(samples) > seconds * SAMPLE_RATE:
         words = [word for word in words if word[2] <= seconds]
@@ -236,14 +234,10 @@ def _write(
     num_frames = write_lossless(folder / "video.mkv", batches, fps=FPS)
     write_wav(folder / "audio.wav", samples, sample_rate=SAMPLE_RATE)
     if reference is not None:
-        picture = reference if isinstance(reference, np.ndarray) else _picture(reference)
+        picture = reference if isinstance(reference, np.ndarray) else read_picture(reference)
         Image.fromarray(picture).save(folder / "reference.png")
     text = json.dumps({**meta, "num_frames": num_frames}, indent=1, sort_keys=True)
     write_atomically(folder / "take.json", text.encode())
-
-
-def _picture(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def open_take(folder: Path) -> Take:

@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from streamchar_ref.commands.common import WrongUse, check_out
+from streamchar_ref.media import MediaError
 
 if TYPE_CHECKING:
     from streamchar_ref.checkpoint import Checkpoint
@@ -188,14 +189,13 @@ def _who(character: str, voice: str, caption: str, *, any_picture: bool) -> tupl
 
 
 def _picture(path: str) -> np.ndarray:
-    from PIL import Image
+    from streamchar_ref.media.picture import read_picture
 
+    if not Path(path).is_file():
+        raise WrongUse(f"--character is a number or a picture; there is no {path}")
     try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except FileNotFoundError as error:
-        raise WrongUse(f"--character is a number or a picture; there is no {path}") from error
-    except (OSError, Image.DecompressionBombError) as error:
+        return read_picture(Path(path))
+    except MediaError as error:
         raise WrongUse(f"{path} cannot be read as a picture: {error}") from error
 
 

@@ -139,7 +139,9 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with av.open(file_url(partial), "w", format="mp4", container_options=BIT_EXACT) as container:
+        with av.open(
+            file_url(partial), "w", format="mp4", container_options=BIT_EXACT
+        ) as container:
             sound = _aac_stream(container, sample_rate)
             _encode_sound(container, sound, samples, sample_rate)
         partial.replace(path)

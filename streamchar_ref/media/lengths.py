@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -114,7 +115,7 @@ def _lengths(
 ) -> Lengths:
     shown = [span for span in pictures if start_s is not None and span[0] >= start_s]
     starts = [start for start, _ in shown]
-    steps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(starts)]
     picture_s = Fraction(0)
     if shown:
         span_s = starts[-1] - starts[0]

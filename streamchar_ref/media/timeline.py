@@ -72,7 +72,9 @@ def clock_of(stream: av.VideoStream) -> Clock:
     return Clock(1 / Fraction(stream.guessed_rate or DEFAULT_FPS))
 
 
-def last_duration(given_s: Fraction, num_frames: int, span_s: Fraction, step_s: Fraction) -> Fraction:
+def last_duration(
+    given_s: Fraction, num_frames: int, span_s: Fraction, step_s: Fraction
+) -> Fraction:
     """How long the last frame is shown.
 
     Args:
@@ -91,9 +93,7 @@ def last_duration(given_s: Fraction, num_frames: int, span_s: Fraction, step_s: 
     return average_s or step_s
 
 
-def shown_frames(
-    path: Path, container: InputContainer, stream: av.VideoStream
-) -> Iterator[Shown]:
+def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[Shown]:
     """Decodes a track front to back.
 
     What an edit list hides, and what cannot be decoded before the first key frame, is left out.
