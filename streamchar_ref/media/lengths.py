@@ -1,10 +1,11 @@
 """How long picture and sound of a file really are: by its packets, never by headers alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import av
 
@@ -65,6 +66,7 @@ def measure(path: Path) -> Lengths:
         start_s: Fraction | None = None
         pictures: list[_Span] = []
         sounds: list[_Span] = []
+        packet_s = _packet_s(sound) if sound else Fraction(0)
         clock = clock_of(video) if video else Clock(Fraction(0))
         for packet in container.demux([track for track in (video, sound) if track]):
             if packet.stream is video:
@@ -75,7 +77,8 @@ def measure(path: Path) -> Lengths:
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
         promised = seconds(sound.duration, sound.time_base) if sound and not video else Fraction(0)
-    found = _lengths(start_s, _in_order(pictures), _in_order(sounds), clock.step_s, promised)
+    heard = _in_order(_without_holes(sounds, packet_s))
+    found = _lengths(start_s, _in_order(pictures), heard, clock.step_s, promised)
     return replace(found, heard_channel=cancelled_for(path)) if sounds else found
 
 
@@ -89,6 +92,19 @@ class _Span:
         ticks = packet.pts if packet.pts is not None else packet.dts
         start_s = None if ticks is None else seconds(ticks, packet.time_base)
         return _Span(start_s, seconds(packet.duration, packet.time_base))
+
+
+def _packet_s(sound: av.AudioStream) -> Fraction:
+    """Length of every packet, if the codec has one, else 0."""
+    return Fraction(sound.codec_context.frame_size, sound.sample_rate or 1)
+
+
+def _without_holes(spans: Sequence[_Span], packet_s: Fraction) -> list[_Span]:
+    """Takes off what an mp4 adds to the length of a packet before a hole."""
+    if not spans or not packet_s:
+        return list(spans)
+    longest_s = max(packet_s, median(span.length_s for span in spans))
+    return [replace(span, length_s=min(span.length_s, longest_s)) for span in spans]
 
 
 def _is_shown(packet: av.Packet) -> bool:
@@ -118,8 +134,7 @@ def _lengths(
     steps = [after - before for before, after in pairwise(starts)]
     picture_s = Fraction(0)
     if shown:
-        span_s = starts[-1] - starts[0]
-        picture_s = span_s + last_duration(shown[-1][1], len(shown), span_s, step_s)
+        picture_s = starts[-1] - starts[0] + last_duration(shown[-1][1], steps, step_s)
     ends = [start + length for start, length in sounds]
     holes = [
         start - end

@@ -5,6 +5,7 @@ Shape letters: S audio samples.
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -24,6 +25,7 @@ Clocks of recorders jitter by a few milliseconds; the shortest lost packet in us
 """
 LEAST_MIX = 0.01
 """A mono mix with less than this share of the channels' mean power has cancelled itself out."""
+_GAIN_RATE = 48_000  # any
 _NO_SOUND = np.zeros(0, np.float32)
 
 
@@ -33,8 +35,9 @@ def audio(
     """Decodes the sound, mixed to mono and resampled.
 
     Samples lie where their timestamps say: a hole longer than 15 ms is silence, as in a player,
-    and what overlaps by more is left out. All channels are mixed (libswresample's matrix); where
-    that cancels them, as with one of two in opposite phase, the loudest channel is heard alone.
+    and what overlaps by more is left out. All channels are mixed by libswresample's matrix, scaled
+    down so that equal channels stay as loud as one (stereo: the mean). Where that cancels them, as
+    with one of two in opposite phase, the loudest channel is heard alone.
 
     Args:
         path: Any file that FFmpeg's libraries read.
@@ -166,8 +169,8 @@ class _Mixer:
 
     def mono(self, frame: av.AudioFrame) -> Float32[np.ndarray, " S"]:
         """Mixes all channels."""
-        mixed: np.ndarray = self._convert(frame, "mono")[0]
         layout = frame.layout.name
+        mixed: np.ndarray = self._convert(frame, "mono")[0] / _gain(layout)
         if layout != "mono":
             power = np.square(self._convert(frame, layout), dtype=np.float64).sum(axis=1)
             self._power[layout] = self._power.get(layout, 0.0) + power
@@ -185,6 +188,18 @@ class _Mixer:
             self._resamplers[key] = av.AudioResampler(format="fltp", layout=layout, rate=self._rate)
         pieces = [piece.to_ndarray() for piece in self._resamplers[key].resample(frame)]
         return np.concatenate(pieces, axis=1) if pieces else np.zeros((1, 0), np.float32)
+
+
+@cache
+def _gain(layout: str) -> np.float32:
+    """What libswresample's mix of equal channels is louder by; it leaves that to be clipped."""
+    to_mono = av.AudioResampler(format="fltp", layout="mono", rate=_GAIN_RATE)
+    num_channels = av.AudioLayout(layout).nb_channels
+    frame = av.AudioFrame.from_ndarray(
+        np.ones((num_channels, 1), np.float32), format="fltp", layout=layout
+    )
+    frame.sample_rate = _GAIN_RATE
+    return np.maximum(to_mono.resample(frame)[0].to_ndarray()[0, 0], np.float32(1))
 
 
 def _track(path: Path, container: InputContainer) -> av.AudioStream:

@@ -1,9 +1,10 @@
 """When each frame of a file is shown: from its timestamps, never from a rate in a header."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 
 import av
 from av.container import InputContainer
@@ -72,25 +73,22 @@ def clock_of(stream: av.VideoStream) -> Clock:
     return Clock(1 / Fraction(stream.guessed_rate or DEFAULT_FPS))
 
 
-def last_duration(
-    given_s: Fraction, num_frames: int, span_s: Fraction, step_s: Fraction
-) -> Fraction:
+def last_duration(given_s: Fraction, steps_s: Sequence[Fraction], header_s: Fraction) -> Fraction:
     """How long the last frame is shown.
 
     Args:
         given_s: What the file says; 0 if it does not.
-        num_frames: Frames of the track.
-        span_s: From the start of the first to the start of the last.
-        step_s: By the frame rate of the header, if there is nothing else to go by.
+        steps_s: How long each frame before it was shown.
+        header_s: By the frame rate of the header, if there is nothing else to go by.
 
     Returns:
-        What the file says, unless that is less than half of the average step: recorders write a
-        tick of their clock there (``1000 fps``). Then the average step.
+        What the file says, unless that is less than half of the median step: recorders write a
+        tick of their clock there (``1000 fps``). Then the median step.
     """
-    average_s = span_s / (num_frames - 1) if num_frames > 1 else Fraction(0)
-    if given_s and given_s >= average_s / 2:
+    usual_s = median(steps_s) if steps_s else Fraction(0)
+    if given_s and given_s >= usual_s / 2:
         return given_s
-    return average_s or step_s
+    return usual_s or header_s
 
 
 def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[Shown]:
@@ -112,12 +110,13 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
     """
     clock, packets = clock_of(stream), _Packets(path, container, stream)
     held: av.VideoFrame | None = None
-    first_s = held_s = Fraction(0)
+    held_s = Fraction(0)
+    steps_s: list[Fraction] = []
     decoded = 0
     for frame in packets.decode():
         due_s = clock.time_of(frame)
         if held is None:
-            held, first_s, held_s = frame, due_s, due_s
+            held, held_s = frame, due_s
         else:
             _check_size(path, held, frame)
             check_step(path, held_s, due_s)
@@ -125,13 +124,14 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
                 yield Shown(frame=frame, start_s=due_s, end_s=due_s)
             else:
                 yield Shown(frame=held, start_s=held_s, end_s=due_s)
+                steps_s.append(due_s - held_s)
                 held, held_s = frame, due_s
         decoded += 1
     if held is None:
         raise MediaError(f"{path.name}: has no video frames")
     packets.check(decoded)
     given_s = seconds(held.duration, held.time_base)
-    length_s = last_duration(given_s, decoded, held_s - first_s, clock.step_s)
+    length_s = last_duration(given_s, steps_s, clock.step_s)
     yield Shown(frame=held, start_s=held_s, end_s=held_s + length_s)
 
 
