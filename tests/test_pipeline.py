@@ -59,7 +59,7 @@ def test_floor_and_ceiling_land_where_they_must(demo: Path) -> None:
     assert values(demo, "dynamic_degree/dis-128px@1")["frozen_picture"] == 0
     distance = values(demo, "id_distance/dlib@1")
     assert distance["static_portrait"] < distance["ground_truth"] < 0.45
-    assert values(demo, "rtf/arrivals@1")["static_portrait"] < 0.5
+    assert values(demo, "rtf/arrivals@2")["static_portrait"] < 0.5
 
 
 def test_run_refuses_an_unknown_system_before_it_records(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_workers_end_with_a_scorer_that_is_killed(tmp_path: Path) -> None:
     [
         (("--out", "RUN", "--reference", "nobody"), "--reference 'nobody' is none of: s"),
         (("--out", "RUN/a.mp4"), "File exists"),
-        (("--out", "RUN", "--metrics", "wer", "--protocol", "rtf/arrivals@1"), "none of wer"),
+        (("--out", "RUN", "--metrics", "wer", "--protocol", "rtf/arrivals@2"), "none of wer"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(

@@ -30,7 +30,7 @@ def invented(num_clips: int = 12, faults: Sequence[str] = tuple(FAULTS)) -> Cali
         floor="another clean take",
         responses=tuple(responses),
         units={metric.name: metric.unit for metric in everything},
-        unmeasured={"rtf/arrivals@1": "no trace"},
+        unmeasured={"rtf/arrivals@2": "no trace"},
     )
 
 

@@ -239,7 +239,7 @@ def run_json() -> dict[str, Any]:
             "metric": row.metric,
             "protocol": row.protocol,
             "params": {"window_s": 15, "pad_s": 0.5},
-            "input": {"name": "canonical@1", "fps": 25, "short_side": 512},
+            "input": {"name": "canonical@2", "fps": 25, "short_side": 512},
         }
     return {
         "schema_version": 1,
@@ -249,7 +249,7 @@ def run_json() -> dict[str, Any]:
         "record": {"suite": "long_horizon_dev", "seed": 0, "limit": 3},
         "protocols": protocols,
         "notes": {
-            "cascade_a/long_horizon_dev/dev_001/0": ["30 fps, converted to 25 by nearest frame"]
+            "cascade_a/long_horizon_dev/dev_001/0": ["30 fps, converted to 25"]
         },
     }
 

@@ -61,7 +61,7 @@ def test_the_table_has_a_row_for_each_metric_and_says_what_is_wrong(
     assert len(rows) == 1 + len(calibration.metrics)
     assert rows[0].count("|") == 2 + len(SOME)
     assert "n = 12 clips of 4.0 s" in text
-    assert "rtf/arrivals@1: no trace" in text
+    assert "rtf/arrivals@2: no trace" in text
     wrong = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
     assert wrong
     for response in wrong:
