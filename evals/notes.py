@@ -61,11 +61,9 @@ def _on_sound(recording: Recording, info: MediaInfo, lengths: Lengths) -> list[s
     if recording.audio_path is None and abs(info.start_offset_s) > LEAST_OFFSET_S:
         word = "after" if info.start_offset_s > 0 else "before"
         notes.append(f"sound starts {abs(info.start_offset_s):.3f} s {word} the picture")
-    if heard.num_holes:
-        notes.append(
-            f"the sound has {heard.num_holes} holes of {heard.hole_s:.2f} s in all, filled with "
-            "silence"
-        )
+    if heard.hole_s > LEAST_OFFSET_S:
+        count = "a hole" if heard.num_holes == 1 else f"{heard.num_holes} holes"
+        notes.append(f"the sound has {count} of {heard.hole_s:.2f} s in all, filled with silence")
     if heard.heard_channel is not None:
         notes.append(
             f"the sound channels cancel each other; channel {heard.heard_channel + 1} is heard "

@@ -101,7 +101,9 @@ def probe(path: Path) -> MediaInfo:
 
 
 def _start_offset_s(path: Path) -> float:
-    return float(first_sample_s(path) - _first_shown_s(path))
+    """Start of the sound after the picture's; 0 where a track has nothing in it."""
+    heard_s, shown_s = first_sample_s(path), _first_shown_s(path)
+    return 0.0 if heard_s is None or shown_s is None else float(heard_s - shown_s)
 
 
 def _oddities(frame: av.VideoFrame) -> tuple[str, ...]:
@@ -203,11 +205,11 @@ def video_start_s(path: Path) -> float:
     with opened(path) as container:
         if not picture_tracks(container):
             return 0.0
-    return float(_first_shown_s(path))
+    return float(_first_shown_s(path) or 0)
 
 
-def _first_shown_s(path: Path) -> Fraction:
+def _first_shown_s(path: Path) -> Fraction | None:
     with opened(path) as container:
         stream = _picture(path, container)
         frame = next(container.decode(stream), None)
-        return clock_of(stream).time_of(frame) if frame else Fraction(0)
+        return clock_of(stream).time_of(frame) if frame else None

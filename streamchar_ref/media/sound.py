@@ -62,12 +62,12 @@ def audio(
     return np.clip(shifted, -1.0, 1.0).astype(np.float32)
 
 
-def first_sample_s(path: Path) -> Fraction:
-    """Time of the first sample that is heard, in the file's own clock; 0 without samples."""
+def first_sample_s(path: Path) -> Fraction | None:
+    """Time of the first sample that is heard, in the file's own clock; ``None`` without samples."""
     with opened(path) as container:
         stream = _track(path, container)
         frame = next(container.decode(stream), None)
-        return seconds(frame.pts, frame.time_base) if frame else Fraction(0)
+        return seconds(frame.pts, frame.time_base) if frame else None
 
 
 def _zero_s(path: Path, first_s: Fraction) -> Fraction:

@@ -119,7 +119,7 @@ def test_what_a_player_changes_is_told(tmp_path: Path) -> None:
     two = write_tracks(tmp_path / "c.mkv", numbered(25), [tone(1.0)] * 2, default=1)
     assert notes(two) == ["2 sound tracks; the default one is scored"]
     hole = write(tmp_path / "d.mkv", numbered(50), tone(2.0), acodec="pcm_s16le", lost=[(0.6, 0.9)])
-    assert notes(hole) == ["the sound has 1 holes of 0.30 s in all, filled with silence"]
+    assert notes(hole) == ["the sound has a hole of 0.30 s in all, filled with silence"]
     phase = write(
         tmp_path / "e.mkv", numbered(25), np.stack([tone(1.0), -tone(1.0)]), acodec="pcm_s16le",
         layout="stereo",
@@ -166,5 +166,3 @@ def test_numbers_of_the_old_clock_are_not_mixed_with_those_of_this_one() -> None
 def test_an_unreadable_file_is_a_note_too(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("nothing")
     assert "cannot be decoded" in notes(tmp_path / "a.mp4")[0]
-
-

@@ -248,9 +248,7 @@ def run_json() -> dict[str, Any]:
         "device": "AMD EPYC 9R14, 2 cores, Linux",
         "record": {"suite": "long_horizon_dev", "seed": 0, "limit": 3},
         "protocols": protocols,
-        "notes": {
-            "cascade_a/long_horizon_dev/dev_001/0": ["30 fps, converted to 25"]
-        },
+        "notes": {"cascade_a/long_horizon_dev/dev_001/0": ["30 fps, converted to 25"]},
     }
 
 

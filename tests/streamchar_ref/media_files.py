@@ -65,12 +65,12 @@ def write(
     lost: Sequence[tuple[float, float]] = (),
     aspect: Fraction | None = None,
     options: dict[str, str] | None = None,
-    format: str | None = None,
+    container: str | None = None,
     pix_fmt: str = "yuv420p",
     layout: str = "mono",
 ) -> Path:
-    """Encodes frames [T, H, W, 3] and samples [C, S] or [S]; packets of ``lost`` spans are left out."""
-    with av.open(f"file:{path}", "w", format=format) as out:
+    """Encodes frames [T, H, W, 3] and samples [C, S] or [S], without packets of ``lost`` spans."""
+    with av.open(f"file:{path}", "w", format=container) as out:
         video = sound = None
         if pixels is not None:
             video = out.add_stream(vcodec, rate=Fraction(fps).limit_denominator(1001))
@@ -129,7 +129,7 @@ def audio_packets(
 
 def copy_packets(
     source: Path, target: Path, *, first_s: float, last_s: float = 1e9, shift_s: float = 0.0,
-    format: str | None = None,
+    container: str | None = None,
 ) -> Path:  # fmt: skip
     """Copies packets from a time on, or from the key frame before it if the clock is shifted.
 
@@ -140,9 +140,10 @@ def copy_packets(
     options = edits if shift_s else {}
     with (
         av.open(f"file:{source}") as given,
-        av.open(f"file:{target}", "w", format=format, container_options=options) as out,
+        av.open(f"file:{target}", "w", format=container, container_options=options) as out,
     ):
-        tracks = {s: out.add_stream_from_template(s) for s in (*given.streams.video, *given.streams.audio)}  # fmt: skip
+        read = (*given.streams.video, *given.streams.audio)
+        tracks = {stream: out.add_stream_from_template(stream) for stream in read}
         packets = [p for p in given.demux(*tracks) if p.dts is not None]
         start_s = min(float(p.pts * p.time_base) for p in packets)
         key_s = max(

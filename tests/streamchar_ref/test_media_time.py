@@ -85,9 +85,7 @@ def test_25_fps_files_give_every_frame_once_and_untouched(tmp_path: Path, suffix
         ])  # fmt: skip
     np.testing.assert_array_equal(np.concatenate(list(frames(path, fps=25))), plain)
     np.testing.assert_array_equal(np.concatenate(list(frames(path))), plain)
-    np.testing.assert_array_equal(
-        np.concatenate(list(frames(path, fps=25, short_side=24))), small
-    )
+    np.testing.assert_array_equal(np.concatenate(list(frames(path, fps=25, short_side=24))), small)
 
 
 def test_a_header_with_another_rate_does_not_matter(tmp_path: Path) -> None:
@@ -202,7 +200,7 @@ def frame_at(pts: int | None, dts: int | None = None, duration: int = 0) -> av.V
 
 
 def test_frames_without_timestamps_follow_each_other(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.h264", numbered(30), fps=25, format="h264")
+    path = write(tmp_path / "a.h264", numbered(30), fps=25, container="h264")
     assert numbers(frames(path, fps=25)) == list(range(30))
     clock = Clock(Fraction(1, 10))
     times = [clock.time_of(frame_at(None)) for _ in range(3)]
@@ -246,5 +244,5 @@ def test_the_last_frame_stays_as_long_as_it_says_or_as_the_others(
 
 def test_a_single_frame_is_one_frame(tmp_path: Path) -> None:
     assert numbers(frames(write(tmp_path / "a.mp4", numbered(1, start=5)), fps=25)) == [5]
-    path = write(tmp_path / "a.png", numbered(1, start=9), vcodec="png", pix_fmt="rgb24", format="image2")  # fmt: skip  # noqa: E501
+    path = write(tmp_path / "a.png", numbered(1, start=9), vcodec="png", pix_fmt="rgb24", container="image2")  # fmt: skip  # noqa: E501
     assert numbers(frames(path, fps=25)) == [9]
