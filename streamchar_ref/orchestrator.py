@@ -21,7 +21,7 @@ from transformers import LlamaConfig, LlamaModel, PreTrainedModel
 from streamchar_ref.durations import DurationPredictor, Layout, lay_out, times_of
 from streamchar_ref.model.layers import NoiseLevel
 from streamchar_ref.pointer import Pointer, Progress
-from streamchar_ref.prefix import PrefixCache, Reading
+from streamchar_ref.prefix import PrefixCache, Reading, cache_argument
 from streamchar_ref.text import MARKS, NUM_TOKENS, PHONES, STRESSES
 
 
@@ -162,6 +162,7 @@ class Orchestrator(nn.Module):
         if found != config.width:
             raise ValueError(f"the backbone is {found} wide, the config says {config.width}")
         width, pool = config.width, config.history_pool
+        self._cache_argument = cache_argument(self.backbone)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.no_prompt = nn.Parameter(torch.randn(width) * 0.02)
@@ -192,8 +193,8 @@ class Orchestrator(nn.Module):
             inputs_embeds=prefix,
             attention_mask=_mask(prefix, num_prefix=prefix.shape[1]),
             position_ids=torch.arange(prefix.shape[1], device=prefix.device)[None],
-            past_key_values=cache,
             use_cache=True,
+            **{self._cache_argument: cache},
         ).last_hidden_state
         reading = self._reading(script, rows, states)
         return cache.close(reading, self._foretold(script, reading))
@@ -226,8 +227,8 @@ class Orchestrator(nn.Module):
             inputs_embeds=queries,
             attention_mask=queries.new_zeros(1, 1, count, length + count),
             position_ids=places,
-            past_key_values=prefix,
             use_cache=True,
+            **{self._cache_argument: prefix},
         ).last_hidden_state
         return self._heads(states, prefix.reading, layout)
 
