@@ -162,7 +162,6 @@ class Orchestrator(nn.Module):
         if found != config.width:
             raise ValueError(f"the backbone is {found} wide, the config says {config.width}")
         width, pool = config.width, config.history_pool
-        self._cache_argument = cache_argument(self.backbone)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.no_prompt = nn.Parameter(torch.randn(width) * 0.02)
@@ -194,7 +193,7 @@ class Orchestrator(nn.Module):
             attention_mask=_mask(prefix, num_prefix=prefix.shape[1]),
             position_ids=torch.arange(prefix.shape[1], device=prefix.device)[None],
             use_cache=True,
-            **{self._cache_argument: cache},
+            **{cache_argument(self.backbone): cache},
         ).last_hidden_state
         reading = self._reading(script, rows, states)
         return cache.close(reading, self._foretold(script, reading))
@@ -228,7 +227,7 @@ class Orchestrator(nn.Module):
             attention_mask=queries.new_zeros(1, 1, count, length + count),
             position_ids=places,
             use_cache=True,
-            **{self._cache_argument: prefix},
+            **{cache_argument(self.backbone): prefix},
         ).last_hidden_state
         return self._heads(states, prefix.reading, layout)
 
