@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _quiet_libraries() -> None:
-    """Keeps what libraries tell programmers off the screen; ``-W`` and PYTHONWARNINGS bring it back.
+    """Keeps what libraries tell programmers off the screen; ``-W`` brings it back.
 
     Worker processes are started with the options of this one. Errors are still printed.
     """

@@ -23,7 +23,9 @@ def attributed(module: str, category: type[Warning], text: str) -> list[str]:
     return [str(warning.message) for warning in seen]
 
 
-@pytest.mark.parametrize("module", ["streamchar_ref.flow", "evals", "tests.evals.toys", "reports.x"])
+@pytest.mark.parametrize(
+    "module", ["streamchar_ref.flow", "evals", "tests.evals.toys", "reports.x"]
+)
 @pytest.mark.parametrize("category", [UserWarning, RuntimeWarning, ResourceWarning])
 def test_a_warning_in_our_modules_is_an_error(module: str, category: type[Warning]) -> None:
     with pytest.raises(category):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from streamchar_ref.weights import pull as pull_weights
 from streamchar_ref.weights import WeightSet, registry, weights_folder
+from streamchar_ref.weights import pull as pull_weights
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 

@@ -259,7 +259,9 @@ def test_what_the_index_no_longer_has_is_named_and_the_rest_is_fetched(
     assert "next try" not in done.output  # the answer was final
 
     (tmp_path / "model.bin").write_bytes(CONTENT)
-    with_folder = CliRunner().invoke(command.app, ["pull"], env={"STREAMCHAR_MIRROR": str(tmp_path)})
+    with_folder = CliRunner().invoke(
+        command.app, ["pull"], env={"STREAMCHAR_MIRROR": str(tmp_path)}
+    )
     assert with_folder.exit_code == 0, with_folder.output
     assert gone.is_present()
 
