@@ -8,6 +8,8 @@ STREAMCHAR := $(BIN)/streamchar
 PULL := $(STREAMCHAR) weights pull --profile default
 EXTRAS := metrics world torchmetrics dev
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+BUNDLE := annotated-doc|click|jaxtyping|markdown-it-py|mdurl|pygments|rich|shellingham|typer|typing-extensions|wadler-lindig
+entries = awk '/^[^ \#]/ {wanted = /^($(1))==/} wanted' requirements.lock
 LOCKED := --quiet --no-deps --require-hashes --no-build-isolation --use-pep517
 
 export OMP_NUM_THREADS ?= 1
@@ -22,7 +24,7 @@ env: $(VENV)/.done
 $(VENV)/.done: pyproject.toml requirements.lock torch-cpu.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	awk '/^[^ #]/ {wanted = /^setuptools==/} wanted' requirements.lock > $(VENV)/setuptools.lock
+	$(call entries,setuptools) > $(VENV)/setuptools.lock
 	$(BIN)/pip install $(LOCKED) --requirement $(VENV)/setuptools.lock
 	$(BIN)/pip show --quiet torch 2> /dev/null || $(BIN)/pip install $(LOCKED) --requirement torch-cpu.lock || echo 'The package index has no CPU build of torch for this Python: taking the build it has.'
 	$(BIN)/pip install $(LOCKED) --requirement requirements.lock
@@ -70,7 +72,8 @@ test-latest: env
 # Pure Python that training needs beside torch, transformers and numpy, for a machine that installs nothing:
 # PYTHONPATH=.bundle python -m streamchar_ref.commands.train all --preset base --out runs/base
 bundle: env
-	$(BIN)/pip install --quiet --upgrade --target .bundle --no-deps annotated-doc click jaxtyping markdown-it-py mdurl pygments rich shellingham typer typing-extensions wadler-lindig
+	$(call entries,$(BUNDLE)) > $(VENV)/bundle.lock
+	$(BIN)/pip install $(LOCKED) --upgrade --target .bundle --requirement $(VENV)/bundle.lock
 
 clean:
-	rm -rf $(VENV) .bundle runs
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-latest .bundle runs
