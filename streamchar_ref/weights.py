@@ -12,7 +12,7 @@ import os
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -154,7 +154,7 @@ def pull(
 
     Args:
         weights: What to fetch.
-        mirror: Folder to look in first, for the archives or the files themselves, see `_mirrored`.
+        mirror: Folder to look in first, for archives or the files themselves, by name or by sha256.
         progress: Told each step in one line.
 
     Raises:
@@ -168,8 +168,7 @@ def pull(
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        names = (f"{weights.name}/{file.name}", file.name, file.sha256)
-        here = _mirrored(mirror, names, file.sha256, progress)
+        here = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
         if here is None and file.url:
             here = _fetched(file.url, file.name, file.sha256, progress)
         if here is not None:
@@ -196,15 +195,16 @@ def _archive(file: WeightFile, mirror: Path | None, progress: Callable[[str], No
 
 
 def _mirrored(
-    mirror: Path | None, names: Iterable[str], sha256: str, progress: Callable[[str], None]
+    mirror: Path | None, names: Collection[str], sha256: str, progress: Callable[[str], None]
 ) -> Path | None:
-    """Finds a file in the user's folder by name or by sha256; its contents decide."""
-    for path in [mirror / name for name in names] if mirror else []:
+    """Finds a file in the user's folder or below, by name or sha256; its contents decide."""
+    paths = [path for path in mirror.rglob("*") if path.name in names] if mirror else []
+    for path in paths:
         if path.is_file() and _sha256(path) == sha256:
             progress(f"taking {path}")
             return path
-        if path.is_file():
-            progress(f"{path} is passed over: its sha256 is not the pinned {sha256}")
+    for path in paths:
+        progress(f"{path} is passed over: its sha256 is not the pinned {sha256}")
     return None
 
 

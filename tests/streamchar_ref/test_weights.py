@@ -241,6 +241,15 @@ def test_a_wrong_file_of_the_mirror_is_passed_over(
     assert any("passed over" in line for line in fetch(toy, tmp_path))
 
 
+def test_files_of_one_name_in_a_mirror_are_told_apart_by_sha256(
+    index: Index, toy: WeightSet, tmp_path: Path
+) -> None:
+    for folder, content in (("a", b"of another model"), ("b", CONTENT), ("c", b"of a third")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.bin").write_bytes(content)
+    assert fetch(toy, tmp_path) == [f"taking {tmp_path / 'b' / 'model.bin'}"]
+
+
 def test_what_the_index_no_longer_has_is_named_and_the_rest_is_fetched(
     index: Index, toy: WeightSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
