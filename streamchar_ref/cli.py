@@ -1,7 +1,10 @@
 """``streamchar``: finds the verbs that the packages register and imports a verb when it is used."""
 
 import ast
+import logging
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -17,11 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Hands the rest of the command line to the verb that it starts with.
 
     Args:
-        arguments: By default those of this process.
+        arguments: By default those of this process, which is then a user's: libraries are quiet.
 
     Raises:
         SystemExit: Always: 0 done, 1 measured with failures above policy, 2 used wrongly.
     """
+    if arguments is None:
+        _quiet_libraries()
     verb, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     verbs = {entry.name: entry for entry in entry_points(group=GROUP)}
     if verb in {"-h", "--help"}:
@@ -35,6 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"streamchar has no command {verb!r}.{near} See: streamchar --help\n")
         sys.exit(2)
     sys.exit(0)
+
+
+def _quiet_libraries() -> None:
+    """Keeps what libraries tell programmers off the screen; ``-W`` brings it back.
+
+    Worker processes are started with the options of this one. Errors are still printed.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not sys.warnoptions:
+        sys.warnoptions.append("ignore")
+        warnings.simplefilter("ignore")
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(logging.ERROR)
 
 
 def _help(verbs: dict[str, EntryPoint]) -> str:

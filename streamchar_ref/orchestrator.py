@@ -21,7 +21,7 @@ from transformers import LlamaConfig, LlamaModel, PreTrainedModel
 from streamchar_ref.durations import DurationPredictor, Layout, lay_out, times_of
 from streamchar_ref.model.layers import NoiseLevel
 from streamchar_ref.pointer import Pointer, Progress
-from streamchar_ref.prefix import PrefixCache, Reading
+from streamchar_ref.prefix import PrefixCache, Reading, cache_argument
 from streamchar_ref.text import MARKS, NUM_TOKENS, PHONES, STRESSES
 
 
@@ -192,8 +192,8 @@ class Orchestrator(nn.Module):
             inputs_embeds=prefix,
             attention_mask=_mask(prefix, num_prefix=prefix.shape[1]),
             position_ids=torch.arange(prefix.shape[1], device=prefix.device)[None],
-            past_key_values=cache,
             use_cache=True,
+            **{cache_argument(self.backbone): cache},
         ).last_hidden_state
         reading = self._reading(script, rows, states)
         return cache.close(reading, self._foretold(script, reading))
@@ -226,8 +226,8 @@ class Orchestrator(nn.Module):
             inputs_embeds=queries,
             attention_mask=queries.new_zeros(1, 1, count, length + count),
             position_ids=places,
-            past_key_values=prefix,
             use_cache=True,
+            **{cache_argument(self.backbone): prefix},
         ).last_hidden_state
         return self._heads(states, prefix.reading, layout)
 

@@ -4,11 +4,12 @@ Shape letters: B batch, W transcript window, D width.
 """
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from streamchar_ref.durations import Layout
 
@@ -66,3 +67,8 @@ class PrefixCache:
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Returns the length of the prefix."""
         return self.layers[layer_idx][0].shape[2] if len(self.layers) > layer_idx else 0
+
+
+def cache_argument(backbone: nn.Module) -> str:
+    """Returns what a language model calls its cache: transformers 5.24 renamed the argument."""
+    return "cache" if "cache" in signature(backbone.forward).parameters else "past_key_values"

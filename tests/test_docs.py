@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text()
 PROTOCOL = (ROOT / "evals" / "README.md").read_text()
 TOP_LEVEL = {
     "pyproject.toml", "streamchar_ref", "evals", "baselines", "reports", "tests", "README.md",
-    "Makefile", "LICENSE", "CITATION.cff",
+    "Makefile", "LICENSE", "CITATION.cff", "requirements.lock", "torch-cpu.lock",
 }  # fmt: skip
 
 

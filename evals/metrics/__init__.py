@@ -1,5 +1,6 @@
 """All metrics: adding one is a class in a file of its family and a line here."""
 
+from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
@@ -31,3 +32,19 @@ METRICS: tuple[Metric, ...] = (
     *SPEED_METRICS,
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
+
+
+def readers_of(weights: str) -> list[str]:
+    """Names the metrics that cannot be measured without the weights called ``weights``."""
+    return [
+        metric.name
+        for metric in (*METRICS, *SET_METRICS)
+        if any(_reads(extractor, weights) for extractor in metric.needs)
+    ]
+
+
+def _reads(extractor: str, weights: str) -> bool:
+    spec = EXTRACTORS.get(extractor)  # a voice or a picture of the reference is none
+    return spec is not None and (
+        weights in spec.weights or any(_reads(name, weights) for name in spec.after)
+    )

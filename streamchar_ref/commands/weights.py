@@ -1,12 +1,14 @@
 """List the models that metrics and the world use, and fetch them."""
 
 import json
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from streamchar_ref.weights import WeightSet, registry, weights_folder
 from streamchar_ref.weights import pull as pull_weights
-from streamchar_ref.weights import registry
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -45,8 +47,20 @@ def pull(
         list[str] | None, typer.Argument(help="Which; all of a profile if left out.")
     ] = None,
     profile: Annotated[str, typer.Option(help="default, published or all.")] = "default",
+    mirror: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="STREAMCHAR_MIRROR",
+            exists=True,
+            file_okay=False,
+            help="Folder to look in first: archives or files, by name or by sha256.",
+        ),
+    ] = None,
 ) -> None:
     """Fetch weights: each archive and each file is checked against its pinned sha256.
+
+    A stopped download goes on where it stopped. What cannot be had is named, the rest is fetched;
+    exits with 1 then.
 
     Example: streamchar weights pull --profile default
     """
@@ -56,16 +70,39 @@ def pull(
         raise typer.BadParameter(f"unknown weights {unknown[0]!r}; known: {', '.join(known)}")
     if profile not in {"default", "published", "all"}:
         raise typer.BadParameter(f"profile is default, published or all, not {profile!r}")
-    chosen = [known[name] for name in names] if names else list(known.values())
-    failures = 0
+    chosen = [
+        weights
+        for weights in known.values()
+        if (weights.name in names if names else profile in {weights.profile, "all"})
+    ]
+    missing = []
     for weights in chosen:
-        if not names and profile not in {weights.profile, "all"}:
-            continue
         try:
-            pull_weights(weights, progress=lambda line: typer.echo(line, err=True))
+            pull_weights(weights, mirror=mirror, progress=_say)
         except (OSError, ValueError) as error:
-            failures += 1
-            addresses = " ".join(file.url for file in weights.files)
-            typer.echo(f"{weights.name}: {error}", err=True)
-            typer.echo(f"  fetch it by hand {addresses} and put it into {weights.folder}", err=True)
-    raise typer.Exit(code=1 if failures else 0)
+            missing.append(weights.name)
+            _say(f"{weights.name}: {error}")
+            _say(_way_out(weights))
+    if missing:
+        _say(f"{len(missing)} of {len(chosen)} weights are missing: {', '.join(missing)}")
+        raise typer.Exit(code=1)
+    _say(f"{len(chosen)} of {len(chosen)} weights are here: {weights_folder()}")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _way_out(weights: WeightSet) -> str:
+    """Says what needs the weights, and how they come here by hand."""
+    users = [weights.used_for] if weights.used_for else []
+    for entry in entry_points(group="streamchar.readers"):
+        users += entry.load()(weights.name)
+    wanted = sorted({file.archive or file.name for file in weights.files})
+    pinned = ", ".join(file.name for file in weights.files)
+    return (
+        f"  not possible without: {', '.join(users) or 'nothing here'}; all else works\n"
+        f"  published at: {weights.origin}\n"
+        f"  put {' and '.join(wanted)}, or {pinned}, into a folder, then: "
+        f"streamchar weights pull {weights.name} --mirror FOLDER"
+    )

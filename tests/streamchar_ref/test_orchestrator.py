@@ -1,12 +1,15 @@
+import warnings
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 
 from streamchar_ref.durations import Times, lay_out
 from streamchar_ref.orchestrator import Orchestrator, OrchestratorConfig, Plan, Script
+from streamchar_ref.prefix import cache_argument
 from streamchar_ref.text import END, NUM_TOKENS, PAD
 from tests.streamchar_ref.tiny import awake, random, tiny_config
 
@@ -235,3 +238,39 @@ def test_another_backbone_of_its_width_fits() -> None:
     narrow = LlamaForCausalLM(LlamaConfig(hidden_size=32, num_hidden_layers=1, **shape)).model
     with pytest.raises(ValueError, match="backbone is 32 wide, the config says 48"):
         Orchestrator(config, audio_channels=CHANNELS, chunk_audio_latents=LATENTS, backbone=narrow)
+
+
+class OldName(LlamaModel):
+    """A language model before transformers 5.24."""
+
+    def forward(self, past_key_values: Any = None, **rest: Any) -> Any:
+        return super().forward(**{cache_argument(LlamaModel(self.config)): past_key_values}, **rest)
+
+
+class NewName(LlamaModel):
+    """A language model from transformers 5.24 on."""
+
+    def forward(self, cache: Any = None, **rest: Any) -> Any:
+        return super().forward(**{cache_argument(LlamaModel(self.config)): cache}, **rest)
+
+
+@pytest.mark.parametrize("kind", [OldName, NewName])
+@torch.no_grad()
+def test_the_cache_goes_by_the_name_that_the_language_model_has_for_it(
+    kind: type[LlamaModel],
+) -> None:
+    model = orchestrator()
+    given = script(model.config)
+    renamed = orchestrator()
+    renamed.backbone = kind(model.backbone.config)
+    renamed.backbone.load_state_dict(model.backbone.state_dict())
+    plan = renamed.plan(renamed.read(given), *noisy())
+    assert_same(model.plan(model.read(given), *noisy()), plan)
+
+
+@torch.no_grad()
+def test_no_argument_of_the_language_model_is_deprecated() -> None:
+    model = orchestrator()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.plan(model.read(script(model.config)), *noisy())
