@@ -10,7 +10,8 @@ quotes                  typographic and angle ones become ``"``
 hyphens, dashes         hyphens and minus become ``-``; dashes become ``-`` between digits and are
                         set off by spaces elsewhere
 invisible               soft hyphens, zero-width and direction marks are removed
-blanks                  non-breaking, thin and other blanks, tabs and controls become a space
+blanks                  non-breaking, thin and other blanks, tabs and controls become a space; the
+                        narrow ones between groups of three digits a comma
 compatibility           ligatures, full-width and styled letters, superscripts, fractions (NFKC)
 ======================  ==========================================================================
 """
@@ -35,6 +36,7 @@ _SINGLE = str.maketrans(
 _DASH = re.compile(rf"[{_DASHES}]")
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d)\s?[{_DASHES}]\s?(?=\d)")
 _FRACTION = re.compile("(\\d?)([\u00bc-\u00be\u2150-\u215e])")
+_THOUSANDS = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 _KEPT_CONTROLS = "\n"
 
 
@@ -63,7 +65,7 @@ def plain_characters(text: str) -> str:
         The same words; letters keep their marks.
     """
     text = _FRACTION.sub(_fraction, text.replace("\r\n", "\n").replace("\u2028", "\n"))
-    text = text.translate(_SINGLE).translate(_SUPERSCRIPTS)
+    text = _THOUSANDS.sub(",", text).translate(_SINGLE).translate(_SUPERSCRIPTS)
     text = _DASH.sub(" - ", _BETWEEN_DIGITS.sub("-", text))
     text = unicodedata.normalize("NFKC", text).translate(_SUPERSCRIPTS)
     return "".join(map(_visible, text)) if not text.isascii() or not text.isprintable() else text

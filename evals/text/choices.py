@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 _OPEN, _BAR, _CLOSE = "\ue000", "\ue001", "\ue002"
 _CHOICE = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
+_BOUNDARY = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})")
 MAX_PASSES = 2
 
 Pieces = tuple[tuple[str, ...], ...]
@@ -71,3 +72,9 @@ def best_reading(pieces: Pieces, errors_of: Callable[[str], int]) -> str:
 
 def _with(chosen: Sequence[str], index: int, reading: str) -> str:
     return "".join((*chosen[:index], reading, *chosen[index + 1 :]))
+
+
+def outside_choices(marked: str, change: Callable[[str], str]) -> str:
+    """Changes a text between its choices only."""
+    parts = _BOUNDARY.split(marked)
+    return "".join(part if i % 2 else change(part) for i, part in enumerate(parts))

@@ -1,0 +1,85 @@
+"""Both sides of a comparison, transcript and heard text, as words that are counted.
+
+All metrics of words go through `compare_texts`. Under a published normaliser each side is written
+by itself. Under ours, ``spoken-en``, each side is read as it is said (`evals.text.spoken`), the
+readings with the fewest errors are taken, Whisper's normaliser writes both, and a compound that
+one side writes as one word and the other as two is written as the transcript has it.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+from rapidfuzz.distance import Levenshtein
+
+from evals.text.choices import Pieces, best_reading, first_reading
+from evals.text.normalise import SPOKEN, normalise
+from evals.text.spoken import readings
+
+MIN_COMPOUND = 5
+"""Letters; shorter words next to each other are joined by chance ("a way")."""
+
+Words = tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def compare_texts(said: str, heard: str, normaliser: str) -> tuple[Words, Words]:
+    """Writes a transcript and what was heard as words to be counted.
+
+    Args:
+        said: The transcript.
+        heard: The recogniser's own text.
+        normaliser: A key of `evals.text.normalise.NORMALISERS`.
+
+    Returns:
+        Words of the transcript and words heard.
+    """
+    if normaliser != SPOKEN:
+        return _words(said, normaliser), _words(heard, normaliser)
+    wanted, found = readings(said), readings(heard)
+    target = _counted(first_reading(found))
+    reference = _counted(_nearest(wanted, target))
+    target = _counted(_nearest(found, reference))
+    reference = _counted(_nearest(wanted, target))
+    return reference, tuple(_same_compounds(reference, target))
+
+
+def _words(text: str, normaliser: str) -> Words:
+    return tuple(normalise(text, normaliser).split())
+
+
+def _counted(spoken: str) -> Words:
+    """Words as Whisper's normaliser writes them, without the full stops that it can leave."""
+    words = _words(spoken, "whisper-en")
+    return tuple(word for word in words if any(char.isalnum() for char in word))
+
+
+def _nearest(pieces: Pieces, target: Words) -> str:
+    """The reading with the fewest errors; those with words that ``target`` lacks are not tried."""
+    vocabulary = set(target)
+    likely = tuple(
+        (first, *(other for other in others if vocabulary.issuperset(_counted(other))))
+        for first, *others in pieces
+    )
+    return best_reading(likely, lambda text: Levenshtein.distance(_counted(text), target))
+
+
+def _same_compounds(reference: Words, heard: Words) -> Iterator[str]:
+    """Heard words, with compounds joined or parted where the transcript has them so."""
+    known, pairs = set(reference), set(pairwise(reference))
+    parted = {a + b: (a, b) for a, b in pairs if _is_compound(a, b)}
+    skips = False
+    for word, after in zip(heard, (*heard[1:], ""), strict=True):
+        if skips:
+            skips = False
+        elif word in parted and word not in known:
+            yield from parted[word]
+        elif word + after in known and (word, after) not in pairs and _is_compound(word, after):
+            yield word + after
+            skips = True
+        else:
+            yield word
+
+
+def _is_compound(first: str, second: str) -> bool:
+    return len(first + second) >= MIN_COMPOUND and first.isalpha() and second.isalpha()
