@@ -14,6 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def _character_edges_s(text: str, pieces: Sequence[Word]) -> Float[np.ndarray, "
         characters = "".join(piece.split())
         joined += characters
         cuts = np.linspace(start_s, end_s, len(characters) + 1)
-        edges += list(zip(cuts[:-1], cuts[1:], strict=True))
+        edges += list(pairwise(cuts))
     if joined == text:
         return np.array(edges)
     same = Levenshtein.opcodes(joined, text).as_matching_blocks()

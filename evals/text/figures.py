@@ -123,7 +123,9 @@ def _american_date(match: re.Match[str]) -> str:
     month, last = _month(match["month"]), match["last"]
     days = _month_day(month, match["day"])
     if last:
-        return f"{_several(days)} to {_several([plain_ordinal(int(last)), plain_amount(int(last))])} "
+        return (
+            f"{_several(days)} to {_several([plain_ordinal(int(last)), plain_amount(int(last))])} "
+        )
     return _several([*days, *_day_month(month, match["day"])], _year_readings(match["year"]))
 
 
@@ -143,7 +145,9 @@ def _date_in_figures(match: re.Match[str]) -> str:
             days += [_day_month(names[month - 1], str(day))[0]]
     if not days:
         return match[0]
-    return _several([*days, f"{plain_amount(first)} {plain_amount(second)}"], _year_readings(match["year"]))
+    return _several(
+        [*days, f"{plain_amount(first)} {plain_amount(second)}"], _year_readings(match["year"])
+    )
 
 
 def _iso_date(match: re.Match[str]) -> str:
@@ -201,7 +205,10 @@ def _with_unit(match: re.Match[str]) -> str:
 
 
 def _scaled(match: re.Match[str]) -> str:
-    return _several(_values(match), [TABLES["scales"][match["scale"]], f"{match['scale'].lower()}."]) + " "
+    return (
+        _several(_values(match), [TABLES["scales"][match["scale"]], f"{match['scale'].lower()}."])
+        + " "
+    )
 
 
 def _feet_inches(match: re.Match[str]) -> str:
@@ -258,7 +265,9 @@ def _dotted(match: re.Match[str]) -> str:
     groups = match[0].split(".")
     parts = [numbers(group)[0] for group in groups]
     singles = [digit_by_digit(group)[0] for group in groups]
-    return choice(*(f" {dot} ".join(words) for words in (parts, singles) for dot in ("point", "dot")))
+    return choice(
+        *(f" {dot} ".join(words) for words in (parts, singles) for dot in ("point", "dot"))
+    )
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -313,7 +322,8 @@ RULES: tuple[Rule, ...] = (
         _money,
     ),
     _rule(
-        rf"(?<![\d.,])(?:{_DECIMAL}\s?(?P<sign>\u00a2))|(?<![\d.,])(?P<pence>\d{{1,3}})p\b", _small_money
+        rf"(?<![\d.,])(?:{_DECIMAL}\s?(?P<sign>\u00a2))|(?<![\d.,])(?P<pence>\d{{1,3}})p\b",
+        _small_money,
     ),
     _rule(rf"(?<![\w.,]){_DECIMAL}(?P<scale>k|K|M|bn|B|mn|tn)\b", _scaled),
     _rule(r"(?<![\d'])(\d)'\s?(\d{1,2})(?:\"|'')?(?![\w'])", _feet_inches),
@@ -323,11 +333,15 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"(?<![\w.,$-]){_DECIMAL}\s?-\s?(?P<second>\d)", _range),
     _rule(r"(?<![\w.])-(?=\.?\d)", lambda _: choice("minus ", "negative ")),
     _rule(
-        rf"(?<![\w.,/]){_DECIMAL}[ -]?(?P<unit>{_UNITS})(?P<power>\^[23])?(?![\w/\u00b0])", _with_unit
+        rf"(?<![\w.,/]){_DECIMAL}[ -]?(?P<unit>{_UNITS})(?P<power>\^[23])?(?![\w/\u00b0])",
+        _with_unit,
     ),
     _rule(r"'?(?P<digits>\d{2}(?:\d\d)?)'?s\b", _decade),
     _rule(r"(?<![\w'])'(?P<digits>\d\d)\b", lambda m: _several(_year_readings(m["digits"]))),
-    _rule(r"(?<![\w./])(?:(?P<whole>\d+)[ -])?(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?![\w/])", _fraction),
+    _rule(
+        r"(?<![\w./])(?:(?P<whole>\d+)[ -])?(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?![\w/])",
+        _fraction,
+    ),
     _rule(r"(?<![\d.,])(?P<digits>[\d,]*\d)(?:st|nd|rd|th)\b", _ordinal),
     _rule(r"(?<=\d):(?=\d)", lambda _: choice(" to ", " ", " by ")),
     _rule(r"(?<=\d)\s?x\s?(?=\d)", lambda _: choice(" by ", " times ", " x. ")),

@@ -11,6 +11,9 @@ Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}
 _ROMAN_NUMBER = r"(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _NAMES = {name.lower(): said for name, said in TABLES["abbreviations"].items()}
+_HOUR_WORDS = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|thirty|forty[ -]five"
+)
 _DOMAINS = "com|org|net|edu|gov|io|ai|co|uk|de|fr|eu|info|tv|app|dev|ca|au"
 
 
@@ -35,7 +38,13 @@ def roman_value(numeral: str) -> int:
 
 def _address(match: re.Match[str]) -> str:
     text = re.sub(r"^https?://", "", match[0])
-    for sign, said in ((".", " dot "), ("@", " at "), ("/", " slash "), ("_", " underscore "), ("-", " dash ")):
+    for sign, said in (
+        (".", " dot "),
+        ("@", " at "),
+        ("/", " slash "),
+        ("_", " underscore "),
+        ("-", " dash "),
+    ):
         text = text.replace(sign, said)
     return re.sub(r"^www\b", "w. w. w.", text, flags=re.IGNORECASE)
 
@@ -111,17 +120,27 @@ BEFORE_FIGURES: tuple[Rule, ...] = (
     ),
     _rule(rf"\b(?P<short>{_one_of(TABLES['without_period'])})\b\.?", _abbreviation),
     _rule(
-        rf"\b(?P<short>{_one_of([*TABLES['with_period'], 'Ft', 'v', 'Messrs'])})\.(?!\w)", _abbreviation
+        rf"\b(?P<short>{_one_of([*TABLES['with_period'], 'Ft', 'v', 'Messrs'])})\.(?!\w)",
+        _abbreviation,
     ),
     _rule(
         r"\b(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.(?!\s?\d{1,2}\b)",
         lambda m: next(n for n, s in TABLES["months"].items() if re.fullmatch(s, m["month"])),
     ),
-    _rule(rf"\b(?P<before>[A-Za-z][a-z]+)\s(?P<roman>{_ROMAN_NUMBER})\b(?!['.]\w)", lambda m: _regnal(m) if _is_regnal(m) else m[0]),
+    _rule(
+        rf"\b(?P<before>[A-Za-z][a-z]+)\s(?P<roman>{_ROMAN_NUMBER})\b(?!['.]\w)",
+        lambda m: _regnal(m) if _is_regnal(m) else m[0],
+    ),
 )
 AFTER_FIGURES: tuple[Rule, ...] = (
-    _rule(r"\b(?P<half>[ap])\.\s?m\.?(?!\w)|\b(?P<word>[pP][mM])\b|\b(?<!\w)A\.?M\.?(?!\w)", lambda m: f"{'p' if (m['half'] or m[0][0]).lower() == 'p' else 'a'}. m."),
-    _rule(r"\b(?P<number>one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirty|fifteen|forty[ -]five) am\b(?! [a-z]+ing)", lambda m: f"{m['number']} a. m."),
+    _rule(
+        r"\b(?P<half>[ap])\.\s?m\.?(?!\w)|\b(?P<word>[pP][mM])\b|\b(?<!\w)A\.?M\.?(?!\w)",
+        lambda m: f"{'p' if (m['half'] or m[0][0]).lower() == 'p' else 'a'}. m.",
+    ),
+    _rule(
+        rf"\b(?P<number>{_HOUR_WORDS}) am\b(?! [a-z]+ing)",
+        lambda m: f"{m['number']} a. m.",
+    ),
     _rule(r"\b[A-Za-z](?:\.[A-Za-z])+(?:\.|\b)|(?<![\w.'])[A-Z](?: [A-Z]){2,}(?![\w'])", _dotted),
     _rule(r"(?<![\w'])(?:(?![AI])[A-Z])(?![\w'.])", lambda m: spelled(m[0])),
     _rule(r"(?<=\w)[ ]?&[ ]?(?=\w)", " and "),
@@ -129,10 +148,7 @@ AFTER_FIGURES: tuple[Rule, ...] = (
     _rule(r"\^2", " squared "),
     _rule(r"\^3", " cubed "),
     _rule(r"~\s?(?=[\w\ue000])", choice("about ", "approximately ", "")),
-    *(
-        _rule(re.escape(sign), f" {said} ")
-        for sign, said in TABLES["symbols"].items()
-    ),
+    *(_rule(re.escape(sign), f" {said} ") for sign, said in TABLES["symbols"].items()),
 )
 
 
@@ -140,7 +156,11 @@ def _is_regnal(match: re.Match[str]) -> bool:
     before, roman = match["before"], match["roman"]
     if not roman:
         return False
-    return len(roman) > 1 or before.title() in TABLES["numbered"] or (before in TABLES["regnal"] and roman != "I")
+    return (
+        len(roman) > 1
+        or before.title() in TABLES["numbered"]
+        or (before in TABLES["regnal"] and roman != "I")
+    )
 
 
 def read_short_forms(text: str) -> str:

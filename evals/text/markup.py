@@ -11,7 +11,8 @@ _BRACKETS = re.compile(r"\[[^\[\]]*\]")
 _DOUBLE = re.compile(r"\{\{?[^{}]*\}?\}")
 _ASIDE = re.compile(r"\(([^()]*)\)|\*+([^*\n]+)\*+")
 _TIMESTAMPS = re.compile(
-    r"^(?:\d+\n)?\d\d:\d\d(?::\d\d)?[.,]\d+ *--> *\d\d:\d\d(?::\d\d)?[.,]\d+.*$|^WEBVTT.*$", re.MULTILINE
+    r"^(?:\d+\n)?\d\d:\d\d(?::\d\d)?[.,]\d+ *--> *\d\d:\d\d(?::\d\d)?[.,]\d+.*$|^WEBVTT.*$",
+    re.MULTILINE,
 )
 _LABEL = re.compile(
     r"^[ \t]*(?:- ?|>> ?)?(?P<name>[^\W\d_][\w.' ]{0,24}?(?: ?#?\d{1,2})?)[ \t]*:(?=\s)[ \t]*",

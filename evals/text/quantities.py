@@ -36,7 +36,9 @@ def amounts(digits: str) -> list[str]:
         readings += [f"a{reading[3:]}" for reading in readings]
     hundreds, rest = divmod(value, 100)
     if 1100 <= value <= 9999 and hundreds % 10:
-        readings.append(f"{plain_amount(hundreds)} hundred {plain_amount(rest) * bool(rest)}".strip())
+        readings.append(
+            f"{plain_amount(hundreds)} hundred {plain_amount(rest) * bool(rest)}".strip()
+        )
     return readings
 
 
