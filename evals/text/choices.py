@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 _OPEN, _BAR, _CLOSE = "\ue000", "\ue001", "\ue002"
 _CHOICE = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 _BOUNDARY = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=[A-Z])")
 MAX_PASSES = 2
 
 Pieces = tuple[tuple[str, ...], ...]
@@ -72,6 +73,11 @@ def best_reading(pieces: Pieces, errors_of: Callable[[str], int]) -> str:
 
 def _with(chosen: Sequence[str], index: int, reading: str) -> str:
     return "".join((*chosen[:index], reading, *chosen[index + 1 :]))
+
+
+def sentences(text: str) -> list[str]:
+    """Cuts a text after its full stops."""
+    return _SENTENCE.split(text)
 
 
 def outside_choices(marked: str, change: Callable[[str], str]) -> str:

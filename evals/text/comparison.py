@@ -8,11 +8,11 @@ one side writes as one word and the other as two is written as the transcript ha
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from rapidfuzz.distance import Levenshtein
 
-from evals.text.choices import Pieces, best_reading, first_reading
+from evals.text.choices import Pieces, best_reading, first_reading, sentences
 from evals.text.normalise import SPOKEN, normalise
 from evals.text.spoken import readings
 
@@ -48,6 +48,7 @@ def _words(text: str, normaliser: str) -> Words:
     return tuple(normalise(text, normaliser).split())
 
 
+@lru_cache(maxsize=16_384)
 def _counted(spoken: str) -> Words:
     """Words as Whisper's normaliser writes them, without the full stops that it can leave."""
     words = _words(spoken, "whisper-en")
@@ -61,7 +62,12 @@ def _nearest(pieces: Pieces, target: Words) -> str:
         (first, *(other for other in others if vocabulary.issuperset(_counted(other))))
         for first, *others in pieces
     )
-    return best_reading(likely, lambda text: Levenshtein.distance(_counted(text), target))
+    return best_reading(likely, lambda text: Levenshtein.distance(_by_sentence(text), target))
+
+
+def _by_sentence(spoken: str) -> Words:
+    """About what `_counted` gives, and quick where one sentence has changed."""
+    return tuple(word for part in sentences(spoken) for word in _counted(part))
 
 
 def _same_compounds(reference: Words, heard: Words) -> Iterator[str]:
@@ -69,7 +75,7 @@ def _same_compounds(reference: Words, heard: Words) -> Iterator[str]:
     known, pairs = set(reference), set(pairwise(reference))
     parted = {a + b: (a, b) for a, b in pairs if _is_compound(a, b)}
     skips = False
-    for word, after in zip(heard, (*heard[1:], ""), strict=True):
+    for word, after in zip_longest(heard, heard[1:], fillvalue=""):
         if skips:
             skips = False
         elif word in parted and word not in known:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from rapidfuzz.distance import Levenshtein
 
 from evals.content import write_atomically
-from evals.text.choices import best_reading
+from evals.text.choices import best_reading, sentences
 from evals.text.spoken import readings, words_of
 from streamchar_ref.weights import cache_folder
 
@@ -32,8 +33,12 @@ def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     pieces = readings(transcript)
     sounds = _pronunciations({w for piece in pieces for text in piece for w in words_of(text)})
 
+    @cache
+    def sound_of(sentence: str) -> tuple[str, ...]:
+        return tuple(p for word in words_of(sentence) for p in sounds.get(word, ()))
+
     def sound(spoken: str) -> tuple[str, ...]:
-        return tuple(p for word in words_of(spoken) for p in sounds.get(word, ()))
+        return tuple(phoneme for part in sentences(spoken) for phoneme in sound_of(part))
 
     return sound(best_reading(pieces, lambda spoken: Levenshtein.distance(sound(spoken), heard)))
 
