@@ -19,6 +19,8 @@ from evals.text.spoken import readings
 MIN_COMPOUND = 5
 """Letters; shorter words next to each other are joined by chance ("a way")."""
 
+_SIGNS = "$\u00a3\u20ac\u00a2%+-"
+_ALWAYS_TRIED = frozenset({"minus", "negative"})  # the normaliser makes a sign of them
 Words = tuple[str, ...]
 
 
@@ -57,12 +59,17 @@ def _counted(spoken: str) -> Words:
 
 def _nearest(pieces: Pieces, target: Words) -> str:
     """The reading with the fewest errors; those with words that ``target`` lacks are not tried."""
-    vocabulary = set(target)
+    vocabulary = {word.strip(_SIGNS) for word in target} | _ALWAYS_TRIED
     likely = tuple(
-        (first, *(other for other in others if vocabulary.issuperset(_counted(other))))
+        (first, *(other for other in others if vocabulary.issuperset(_bare(other))))
         for first, *others in pieces
     )
     return best_reading(likely, lambda text: Levenshtein.distance(_by_sentence(text), target))
+
+
+def _bare(spoken: str) -> set[str]:
+    """Words without the signs that neighbours give to numbers."""
+    return {word.strip(_SIGNS) for word in _counted(spoken)}
 
 
 def _by_sentence(spoken: str) -> Words:
@@ -72,15 +79,23 @@ def _by_sentence(spoken: str) -> Words:
 
 def _same_compounds(reference: Words, heard: Words) -> Iterator[str]:
     """Heard words, with compounds joined or parted where the transcript has them so."""
-    known, pairs = set(reference), set(pairwise(reference))
-    parted = {a + b: (a, b) for a, b in pairs if _is_compound(a, b)}
+    from_said, from_heard = 0, 0
+    for block in Levenshtein.editops(reference, heard).as_matching_blocks():
+        yield from _joined_or_parted(reference[from_said : block.a], heard[from_heard : block.b])
+        from_said, from_heard = block.a + block.size, block.b + block.size
+        yield from heard[block.b : from_heard]
+
+
+def _joined_or_parted(reference: Words, heard: Words) -> Iterator[str]:
+    """Words that were heard between two that agree."""
+    parted = {a + b: (a, b) for a, b in pairwise(reference) if _is_compound(a, b)}
     skips = False
     for word, after in zip_longest(heard, heard[1:], fillvalue=""):
         if skips:
             skips = False
-        elif word in parted and word not in known:
+        elif word in parted:
             yield from parted[word]
-        elif word + after in known and (word, after) not in pairs and _is_compound(word, after):
+        elif after and word + after in reference and _is_compound(word, after):
             yield word + after
             skips = True
         else:

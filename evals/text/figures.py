@@ -217,7 +217,7 @@ def _feet_inches(match: re.Match[str]) -> str:
 
 
 def _range(match: re.Match[str]) -> str:
-    joint = choice(" to ", " ", " dash ")
+    joint = choice(" to ", " ", " dash ", " minus ")
     values = _values(match) if match["fraction"] else numbers(match["whole"].replace(",", ""))
     return f"{_several(values)}{joint}{match['second']}"
 
@@ -259,6 +259,11 @@ def _phone(match: re.Match[str]) -> str:
     plus = "plus " * match[0].startswith("+")
     first = [" ".join(digit_by_digit(group)[0] for group in groups)]
     return plus + _several([*first, first[0].replace("zero", "oh")])
+
+
+def _spaced_groups(match: re.Match[str]) -> str:
+    groups = match[0].split(" ")
+    return _several([*amounts("".join(groups)), " ".join(numbers(group)[0] for group in groups)])
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -326,7 +331,13 @@ RULES: tuple[Rule, ...] = (
         _small_money,
     ),
     _rule(rf"(?<![\w.,]){_DECIMAL}(?P<scale>k|K|M|bn|B|mn|tn)\b", _scaled),
-    _rule(r"(?<![\d'])(\d)'\s?(\d{1,2})(?:\"|'')?(?![\w'])", _feet_inches),
+    _rule(
+        r"(?<![\d'])(\d)(?:'|\s?ft\.?|\s?feet|\s?foot)\s?(\d{1,2})"
+        r"(?:\"|''|\s?in\b\.?|\s?inches)?(?![\w'])",
+        _feet_inches,
+    ),
+    _rule(r"(?<=\d)\"(?=[ -][a-z])", lambda _: choice("", " inch", " inches")),
+    _rule(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d.,:/-])", _spaced_groups),
     _rule(r"(?<![\w-])(?:\+\d{1,3}[ -])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])", _phone),
     _rule(r"(?<![\w.-])\d{3}-\d{4}(?![\w-])", _phone),
     _rule(r"(?<![\w.])\d+(?:\.\d+){2,}(?!\w)", _dotted),
@@ -344,7 +355,10 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(r"(?<![\d.,])(?P<digits>[\d,]*\d)(?:st|nd|rd|th)\b", _ordinal),
     _rule(r"(?<=\d):(?=\d)", lambda _: choice(" to ", " ", " by ")),
-    _rule(r"(?<=\d)\s?x\s?(?=\d)", lambda _: choice(" by ", " times ", " x. ")),
+    _rule(r"(?<=\d)\s?[x\u00d7*]\s?(?=\d)", lambda _: choice(" by ", " times ", " x. ")),
+    _rule(r"(?<=\d)\s/\s(?=\d)", lambda _: choice(" divided by ", " over ", " slash ", " ")),
+    _rule(r">\s?(?=\d)", lambda _: " greater than "),
+    _rule(r"<\s?(?=\d)", lambda _: " less than "),
     _rule(r"(?<=\d)x\b", lambda _: choice(" times", " x.")),
     _rule(_DECIMAL, lambda match: f" {_plain(match)} "),
 )

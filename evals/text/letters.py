@@ -105,7 +105,12 @@ BEFORE_FIGURES: tuple[Rule, ...] = (
     _rule(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b|https?://[^\s,;]+[\w/]", _address),
     _rule(rf"\b(?:www\.)?(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b(?:/[\w/.-]*\w)?", _address),
     _rule(r"\b(?:OK|Ok|ok|O\.K\.|o\.k\.)(?=\W|$)", "okay"),
-    _rule(r"\b(?:[oO]'[cC]lock)\b", "o'clock"),
+    _rule(r"\bPh\.?\s?D\b\.?", "p. h. d."),
+    _rule(r"(?<=\w)\s?'n'?\s(?=\w)", lambda _: choice(" and ", " n ")),
+    _rule(
+        rf"\b(?P<short>{_one_of(list(TABLES['before_numbers']))})\.\s?(?=\d)",
+        lambda m: f"{TABLES['before_numbers'][m['short']]} ",
+    ),
     _rule(r"\b(?:USD|US\$)\s?(?=\d)", "$"),
     _rule(r"\b(?P<no>[Nn]o)(?P<plural>s)?(?P<dot>\.)?\s?(?=\d)", _number_sign),
     _rule(r"#\s?(?=\d)", "number "),
@@ -134,7 +139,7 @@ BEFORE_FIGURES: tuple[Rule, ...] = (
 )
 AFTER_FIGURES: tuple[Rule, ...] = (
     _rule(
-        r"\b(?P<half>[ap])\.\s?m\.?(?!\w)|\b(?P<word>[pP][mM])\b|\b(?<!\w)A\.?M\.?(?!\w)",
+        r"\b(?P<half>[ap])(?:\.\s?|\s)m\b\.?(?!\w)|\b(?P<word>[pP][mM])\b|\b(?<!\w)A\.?M\.?(?!\w)",
         lambda m: f"{'p' if (m['half'] or m[0][0]).lower() == 'p' else 'a'}. m.",
     ),
     _rule(

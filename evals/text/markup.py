@@ -60,4 +60,5 @@ def _label(match: re.Match[str]) -> str:
         return ""
     if not all(word[0].isupper() or word.isdigit() for word in name.split()):
         return match[0]
-    return choice("", f"{name}, ") if any(c.isdigit() for c in name) is False else ""
+    is_numbered = any(char.isdigit() for char in name)
+    return "" if is_numbered else choice("", f"{name.lower()}, ")

@@ -34,6 +34,7 @@ def amounts(digits: str) -> list[str]:
     readings = _different(plain_amount(value), _with_and(plain_amount(value)))
     if value >= 100 and readings[0].startswith("one "):
         readings += [f"a{reading[3:]}" for reading in readings]
+        readings += [readings[0][4:]] if readings[0].count(" ") == 1 else []
     hundreds, rest = divmod(value, 100)
     if 1100 <= value <= 9999 and hundreds % 10:
         readings.append(

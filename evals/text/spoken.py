@@ -66,8 +66,13 @@ def words_of(spoken: str) -> tuple[str, ...]:
     found = []
     for match in _WORD.finditer(plain):
         is_letter = match["letter"] is not None or (len(match[0]) == 1 and match[0] not in "ai")
-        found.append(_letter_name(match[0]) if is_letter else american(match[0]))
+        found.append(_letter_name(match[0]) if is_letter else _american(match[0]))
     return tuple(found)
+
+
+def _american(word: str) -> str:
+    stem, apostrophe, ending = word.partition("'")
+    return f"{american(stem)}{apostrophe}{ending}"
 
 
 def _letter_name(letter: str) -> str:
