@@ -32,8 +32,6 @@ WHISPER_OPTIONS: dict[str, Any] = {
     "word_timestamps": True,
 }
 """Of both implementations of Whisper: no sampling, nothing carried over."""
-LANGUAGE_WINDOWS = 3
-"""Stretches of 30 s of speech in which the language is told, spread over the recording."""
 SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of 16-bit speech recordings
 
 Word = tuple[str, float, float]  # as written, start and end in seconds
@@ -210,8 +208,8 @@ class WhisperTranscriber:
     One thread and one temperature: fallback temperatures draw at random. No text is carried from
     one 30 s window to the next, so that an error cannot feed itself. Long stretches without any
     speech are left out before recognition, by a detector that is set to let pass whatever may be
-    speech, since Whisper fills silence with words. It is told that the speech is English, and is
-    asked apart which language it hears (`language_features`).
+    speech, since Whisper fills silence with words. It is told that the speech is English; which
+    language it would have heard is the mean over its windows (`language_features`).
 
     Args:
         beam_size: Of the search.
@@ -234,6 +232,9 @@ class WhisperTranscriber:
         )
         features = self._model.feature_extractor
         features.mel_filters = _OneThreadFilters(features.mel_filters)
+        self._encode_window = self._model.encode
+        self._model.encode = self._encode  # each window is encoded once, for words and language
+        self._windows: list[dict[str, float]] = []
         self._beam_size = beam_size
         self._vad = {
             "threshold": speech_threshold,
@@ -244,6 +245,7 @@ class WhisperTranscriber:
         """Returns text, words and times; none for silence."""
         if is_silent(samples):
             return features_of([], len(samples)) | language_features({})
+        self._windows = []
         segments, _ = self._model.transcribe(
             samples,
             beam_size=self._beam_size,
@@ -261,24 +263,18 @@ class WhisperTranscriber:
             for segment in segments
         )
         heard = features_of(lines, len(samples))
-        has_words = bool(len(heard["words"]))
-        return heard | language_features(self._languages(samples) if has_words else {})
+        windows = self._windows if len(heard["words"]) else []
+        total = Counter[str]()
+        for window in windows:
+            total.update({language: share / len(windows) for language, share in window.items()})
+        return heard | language_features(total)
 
-    def _languages(self, samples: Float32[np.ndarray, " S"]) -> dict[str, float]:
-        """Mean probability of each language over at most `LANGUAGE_WINDOWS` stretches of speech."""
-        from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
-
-        spans = get_speech_timestamps(samples, VadOptions(**self._vad))
-        chunks, _ = collect_chunks(samples, spans)
-        speech = np.concatenate(chunks) if chunks else samples
-        size = self._model.feature_extractor.n_samples
-        starts = np.arange(0, max(1, len(speech) - SAMPLE_RATE), size)
-        total: Counter[str] = Counter()
-        chosen = starts[np.unique(np.linspace(0, len(starts) - 1, LANGUAGE_WINDOWS).astype(int))]
-        for start in chosen:
-            _, _, found = self._model.detect_language(speech[start : start + size])
-            total.update({language: float(share) / len(chosen) for language, share in found})
-        return dict(total)
+    def _encode(self, features: np.ndarray) -> Any:
+        """Encodes a window, and asks the decoder's first step which language it holds."""
+        encoded = self._encode_window(features)
+        found = self._model.model.detect_language(encoded)[0]
+        self._windows.append({token.strip("<|>"): float(share) for token, share in found})
+        return encoded
 
 
 def language_features(probability: Mapping[str, float]) -> dict[str, np.ndarray]:

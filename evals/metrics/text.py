@@ -116,7 +116,8 @@ def require_english(recording: Recording) -> None:
     if written.by_script or (written.language and code == UNKNOWN):
         hint = "" if written.by_script else "; set language to 'en' if it is English"
         raise NotMeasured(
-            f"recognisers and normalisers are for English, the transcript is {written.language}{hint}"
+            f"recognisers and normalisers are for English, the transcript is {written.language}"
+            f"{hint}"
         )
 
 
