@@ -124,22 +124,22 @@ def _script_name(scripts: Counter[str]) -> str:
 
 
 def _candidates(transcript: str) -> list[str]:
-    """Words in lower case; an empty one in the place of each that may be part of a name."""
+    """Words in lower case, without those that may be part of a name or of a refrain."""
     if transcript == transcript.upper():
         transcript = transcript.lower()
-    matches = list(_WORD.finditer(transcript))
-    words = [match[0] for match in matches]
-    before = [transcript[max(0, match.start() - 9) : match.start()].rstrip() for match in matches]
-    is_name = [
-        word[0].isupper() and bool(text) and not text.endswith(_BEFORE_SENTENCE)
-        for word, text in zip(words, before, strict=True)
-    ]
-    is_capital = [False, *(word[0].isupper() for word in words), False]
-    between = [one and other for one, other in zip(is_capital, is_capital[2:], strict=False)]
-    return [
-        "" if name or (named and word in _PARTICLES) else word.lower()
-        for word, name, named in zip(words, is_name, between, strict=True)
-    ]
+    found = list(_WORD.finditer(transcript))
+    words = [match[0] for match in found]
+    kept = []
+    for match, before, word, after in zip(
+        found, ["", *words], words, [*words[1:], ""], strict=False
+    ):
+        lead = transcript[max(0, match.start() - 9) : match.start()].rstrip()
+        starts = not lead or lead.endswith(_BEFORE_SENTENCE) or word[:2] in {"I", "I'"}
+        is_name = word[0].isupper() and not starts
+        is_particle = word in _PARTICLES and before[:1].isupper() and after[:1].isupper()
+        is_refrain = word.lower() in {before.lower(), after.lower()}
+        kept.append("" if is_name or is_particle or is_refrain else word.lower())
+    return kept
 
 
 def _by_function_words(words: list[str]) -> WrittenIn:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchmetrics.text
 
-from evals.extractors.asr import features_of
+from evals.extractors.asr import Line, features_of
 from evals.metrics.base import Context, Metric, Score
 from evals.metrics.text import (
     TEXT_METRICS,
@@ -35,7 +35,9 @@ STORY = [f"w{i}" for i in range(60)]
 
 def measure(metric: Metric, said: str, heard: str, **changes: object) -> Score:
     words = [(word, 0.5 * i, 0.5 * i + 0.4) for i, word in enumerate(heard.split())]
-    features = {metric.needs[0]: features_of(words, 16_000 * 60)}
+    line = Line(text=heard, start_s=0.0, end_s=60.0, pieces=words)
+    nothing = {"phonemes": np.array([], dtype=np.str_), "start_s": np.array([])}
+    features = {metric.needs[0]: features_of([line], 16_000 * 60) | nothing}
     subject = recording(transcript=said, **changes)
     return metric.score(subject, features, Context())
 
@@ -110,7 +112,7 @@ def test_protocols_differ_and_two_recognisers_are_default_for_wer() -> None:
     protocols = [metric.protocol for metric in TEXT_METRICS]
     assert len(set(protocols)) == len(protocols)
     default = [m.protocol for m in TEXT_METRICS if m.is_default and m.name == "wer"]
-    assert default == ["wer/moonshine-tiny@1", "wer/whisper-base@1"]
+    assert default == ["wer/moonshine-tiny@2", "wer/whisper-base@2"]
 
 
 def test_same_errors_of_other_kinds_are_told_apart() -> None:
