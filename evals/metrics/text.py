@@ -122,7 +122,7 @@ def require_english(recording: Recording) -> None:
 
 
 def language_notes(recording: Recording, heard: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Says where the number may be about the language: in the text, or in the sound.
+    """Says where a number may be about the language: of the text, or of the sound.
 
     Args:
         recording: For its transcript and language.
@@ -133,11 +133,12 @@ def language_notes(recording: Recording, heard: Mapping[str, np.ndarray]) -> dic
     """
     notes = []
     written = written_in(without_markup(plain_characters(recording.transcript)))
+    language = str(heard["language"][0]) if "language" in heard else ""
+    sounds_english = not language or heard["english_probability"][0] >= 0.5
     if written.language:
         notes.append(f"the transcript is tagged English and looks {written.language}")
-    elif not written.is_certain and language_code(recording.language) == UNKNOWN:
+    elif not (written.is_certain or sounds_english):
         notes.append("nothing in the transcript shows that it is English")
-    language = str(heard["language"][0]) if "language" in heard else ""
     if language not in {"", "en"} and heard["language_probability"][0] >= CLEAR_LANGUAGE:
         share = float(heard["language_probability"][0])
         notes.append(f"the speech sounds {language_name(language)} ({share:.2f})")

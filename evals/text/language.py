@@ -69,8 +69,10 @@ def language_code(tag: str) -> str:
         return UNKNOWN
     code = _code_of().get(parts[0])
     if code is None:
-        near = difflib.get_close_matches(parts[0], _code_of(), n=1, cutoff=0.0)[0]
-        raise ValueError(f"no language is called {tag!r}; did you mean {near!r}?")
+        near = _code_of()[difflib.get_close_matches(parts[0], _code_of(), n=1, cutoff=0.0)[0]]
+        raise ValueError(
+            f"no language is called {tag!r}; did you mean {near!r} ({language_name(near)})?"
+        )
     return code
 
 
