@@ -6,7 +6,8 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
-from evals.metrics.text import READING, WINDOW_S, error_counts, error_windows, require_english
+from evals.metrics.english import require_english
+from evals.metrics.text import READING, WINDOW_S, error_counts, error_windows
 from evals.recording import Recording
 from evals.text.align import align
 from evals.text.spoken import spoken_form

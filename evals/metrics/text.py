@@ -9,20 +9,16 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.english import language_notes, require_english
 from evals.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
-from evals.text.characters import plain_characters
 from evals.text.comparison import compare_texts
 from evals.text.failures import Failures, find_failures, seconds_per_word
-from evals.text.language import UNKNOWN, language_code, language_name, written_in
-from evals.text.markup import without_markup
 from evals.text.normalise import SPOKEN
 from evals.text.pronunciation import nearest_phonemes
 from evals.text.spoken import STEPS
 
 WINDOW_S = 15.0
-CLEAR_LANGUAGE = 0.8
-"""Probability from which it is said that speech sounds like another language."""
 READING = {"steps": [*STEPS, "fewest errors"], "version": 1}
 """How a transcript is read, see `evals.text.spoken`: part of the hash of what rests on it."""
 NORMALISER_PARAMS: dict[str, dict[str, Any]] = {
@@ -92,57 +88,6 @@ def compare_speech(
         duration_s=float(heard["duration_s"][0]),
         alignment=align(reference, words),
     )
-
-
-def require_english(recording: Recording) -> None:
-    """Refuses a transcript that is tagged as another language, or written in one without a tag.
-
-    Args:
-        recording: For its transcript and language.
-
-    Raises:
-        NotMeasured: If it is not English, or its tag names no language.
-    """
-    try:
-        code = language_code(recording.language)
-    except ValueError as error:
-        raise NotMeasured(str(error)) from error
-    if code not in {"en", UNKNOWN}:
-        raise NotMeasured(
-            f"recognisers and normalisers are for English, this is {language_name(code)} "
-            f"({recording.language!r})"
-        )
-    written = written_in(without_markup(plain_characters(recording.transcript)))
-    if written.by_script or (written.language and code == UNKNOWN):
-        hint = "" if written.by_script else "; set language to 'en' if it is English"
-        raise NotMeasured(
-            f"recognisers and normalisers are for English, the transcript is {written.language}"
-            f"{hint}"
-        )
-
-
-def language_notes(recording: Recording, heard: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Says where a number may be about the language: of the text, or of the sound.
-
-    Args:
-        recording: For its transcript and language.
-        heard: Features of a recogniser; of those here only Whisper tells languages.
-
-    Returns:
-        ``language_note`` if there is something to say; the system is not excused by it.
-    """
-    notes = []
-    written = written_in(without_markup(plain_characters(recording.transcript)))
-    language = str(heard["language"][0]) if "language" in heard else ""
-    sounds_english = not language or heard["english_probability"][0] >= 0.5
-    if written.language:
-        notes.append(f"the transcript is tagged English and looks {written.language}")
-    elif not (written.is_certain or sounds_english):
-        notes.append("nothing in the transcript shows that it is English")
-    if language not in {"", "en"} and heard["language_probability"][0] >= CLEAR_LANGUAGE:
-        share = float(heard["language_probability"][0])
-        notes.append(f"the speech sounds {language_name(language)} ({share:.2f})")
-    return {"language_note": "; ".join(notes)} if notes else {}
 
 
 def error_counts(alignment: Alignment) -> dict[str, int]:
