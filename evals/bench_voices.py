@@ -9,7 +9,8 @@ from jaxtyping import Float32
 
 from evals.extractors import EXTRACTORS
 from evals.text.align import align
-from evals.text.normalise import normalise
+from evals.text.comparison import compare_texts
+from evals.text.normalise import SPOKEN
 from streamchar_ref.world.speech import SAMPLE_RATE, speak
 from streamchar_ref.world.voices import VOICES
 
@@ -126,8 +127,8 @@ def _word_errors(takes: list[np.ndarray], recogniser: str) -> dict[str, Any]:
     extractor = EXTRACTORS[recogniser].make()
     errors = num_words = 0
     for text, samples in zip(SENTENCES, takes, strict=True):
-        reference = normalise(text, "whisper-en").split()
-        heard = normalise(str(extractor.extract(samples)["text"][0]), "whisper-en").split()
-        errors += align(reference, heard).num_errors
+        heard = str(extractor.extract(samples)["text"][0])
+        reference, words = compare_texts(text, heard, SPOKEN)
+        errors += align(reference, words).num_errors
         num_words += len(reference)
     return {"wer": round(errors / num_words, 3), "words": num_words}

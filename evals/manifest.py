@@ -7,6 +7,7 @@ from typing import Any
 from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
 from evals.recording import Arrival, Recording, Trace
 from evals.trace import trace_of_file
+from evals.text.language import language_code
 from streamchar_ref.media import MediaError
 
 REQUIRED = {"sample_id": str, "system": str, "video_path": str, "transcript": str}
@@ -82,7 +83,7 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
         video_path=paths["video_path"],
         audio_path=paths.get("audio_path"),
         reference_path=paths.get("reference_path"),
-        language=value.get("language", "en"),
+        language=_language(place, value.get("language", "")),
         checkpoint=value.get("checkpoint", ""),
         chunk_frames=value.get("chunk_frames"),
         trace=trace,
@@ -90,6 +91,13 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
         groups=groups,
         error=error,
     )
+
+
+def _language(place: str, tag: str) -> str:
+    try:
+        return language_code(tag)
+    except ValueError as error:
+        raise InputError(f"{place}: language: {error}") from error
 
 
 def path_name(folder: Path) -> str:

@@ -238,7 +238,7 @@ def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str
         "transcript": prompt.transcript,
         "voice": prompt.voice,
         "caption": prompt.caption,
-        "language": prompt.groups.get("language", "en"),
+        "language": prompt.groups.get("language", ""),
         "groups": prompt.groups,
         "fps": system.fps,
         "sample_rate": system.sample_rate,

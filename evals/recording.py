@@ -97,7 +97,7 @@ class Recording:
         video_path: Picture, and the sound too unless ``audio_path`` is given.
         audio_path: Sound in a file of its own.
         reference_path: Picture of the character.
-        language: BCP 47 tag.
+        language: Of the transcript, see `evals.text.language.language_code`; empty if not said.
         checkpoint: Of the system, if it says.
         chunk_frames: Video frames in a chunk, if known.
         trace: Arrival times, if they were recorded.
@@ -114,7 +114,7 @@ class Recording:
     seed: int = 0
     audio_path: Path | None = None
     reference_path: Path | None = None
-    language: str = "en"
+    language: str = ""
     checkpoint: str = ""
     chunk_frames: int | None = None
     trace: Trace | None = None

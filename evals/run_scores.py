@@ -76,7 +76,7 @@ def score_run(
         **(config or {}),
         protocols={digest: params for digest, params in known.items() if digest in used},
         identities=identities,
-        notes=_notes_beside_earlier(run, recordings, whole),
+        notes=_with_language_notes(_notes_beside_earlier(run, recordings, whole), scored.rows),
     )
     log = run / "errors.txt"
     log.unlink(missing_ok=True)
@@ -123,6 +123,24 @@ def _notes_beside_earlier(
     return earlier | {
         r.recording_id: notes for r in recordings if not r.error and (notes := notes_on(r))
     }
+
+
+def _with_language_notes(
+    notes: dict[str, list[str]], rows: Sequence[ScoreRow]
+) -> dict[str, list[str]]:
+    """Adds what text metrics say of the language, once a recording."""
+    found = {
+        (
+            f"{row.system}/{row.suite}/{row.sample_id}/{row.seed}",
+            str(row.components["language_note"]),
+        )
+        for row in rows
+        if "language_note" in row.components
+    }
+    added = dict(notes)
+    for recording_id, note in sorted(found):
+        added[recording_id] = [*added.get(recording_id, []), note]
+    return added
 
 
 def _sample(row: ScoreRow | WindowRow) -> tuple[str, str, str, int]:

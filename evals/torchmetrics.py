@@ -6,7 +6,8 @@ import torch
 from torchmetrics import Metric
 
 from evals.text.align import align
-from evals.text.normalise import normalise
+from evals.text.comparison import compare_texts
+from evals.text.normalise import SPOKEN
 from evals.torchmetrics_video import FrechetDistance, SyncScores
 
 __all__ = ["FrechetDistance", "SyncScores", "WordErrors"]
@@ -25,7 +26,7 @@ class WordErrors(Metric):
     errors: torch.Tensor
     reference_words: torch.Tensor
 
-    def __init__(self, normaliser: str = "whisper-en") -> None:
+    def __init__(self, normaliser: str = SPOKEN) -> None:
         super().__init__()
         self.normaliser = normaliser
         for name in ("errors", "reference_words"):
@@ -42,8 +43,8 @@ class WordErrors(Metric):
             ValueError: If the two are not equally many.
         """
         for heard, said in zip(preds, target, strict=True):
-            reference = normalise(said, self.normaliser).split()
-            self.errors += align(reference, normalise(heard, self.normaliser).split()).num_errors
+            reference, words = compare_texts(said, heard, self.normaliser)
+            self.errors += align(reference, words).num_errors
             self.reference_words += len(reference)
 
     def compute(self) -> torch.Tensor:

@@ -49,7 +49,7 @@ def values(run: Path, protocol: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_floor_and_ceiling_land_where_they_must(demo: Path) -> None:
     for recogniser in ("moonshine-tiny", "whisper-base"):
-        wer = values(demo, f"wer/{recogniser}@1")
+        wer = values(demo, f"wer/{recogniser}@2")
         assert wer["ground_truth"] <= 0.2
         assert wer["static_portrait"] == 1.0
     offset = values(demo, "mesh_offset_ms/facemesh-hama@1")
@@ -97,6 +97,6 @@ def test_the_library_gives_what_the_command_gives(
     results = evals.evaluate(demo, metrics=["wer", "rtf"], jobs=1)
     long = results.long
     assert set(long["metric"]) == {"wer", "rtf"}
-    said = long[long["protocol"] == "wer/whisper-base@1"].set_index("system")["value"].to_dict()
-    assert said == values(demo, "wer/whisper-base@1")
+    said = long[long["protocol"] == "wer/whisper-base@2"].set_index("system")["value"].to_dict()
+    assert said == values(demo, "wer/whisper-base@2")
     assert "<table>" in results._repr_html_()

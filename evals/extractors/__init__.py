@@ -230,6 +230,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         track="audio",
         implementation="evals.extractors.asr:MoonshineTranscriber",
         params={"max_line_s": 15.0, "min_pause_s": 0.3, "margin_s": 0.2, "padding_s": 0.1},
+        version=2,
         package="moonshine-voice",
     ),
     ExtractorSpec(
@@ -243,6 +244,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
             "min_silence_s": 2.0,
         },
         weights=("whisper-base",),
+        version=2,
         package="faster-whisper",
     ),
     ExtractorSpec(
@@ -250,6 +252,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         track="audio",
         implementation="evals.extractors.asr:OpenAIWhisperTranscriber",
         params={"beam_size": 5},
+        version=2,
         package="openai-whisper",
     ),
     ExtractorSpec(

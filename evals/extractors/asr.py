@@ -1,20 +1,26 @@
 """Speech recognisers: what was said, word by word with times.
 
 Every recogniser here returns the same features: ``text`` [1], ``words`` [W], ``word_start_s`` and
-``word_end_s`` [W], ``duration_s`` [1]. All of the recording is read, however long it is, and a
-recording whose peak is below `SILENCE_PEAK` is not shown to any recogniser, as they make up words
-for silence (Whisper: "you", "thank you").
+``word_end_s`` [W], ``duration_s`` [1]. The text is the recogniser's own, and the words are what
+stands between its blanks: Whisper's timed pieces ("$25", ".50", "10", "%") say when, never what.
+All of the recording is read, however long it is, and a recording whose peak is below
+`SILENCE_PEAK` is not shown to any recogniser, as they make up words for silence (Whisper: "you",
+"thank you"). Whisper also says which language it hears, see `WhisperTranscriber`.
 
-Shape letters: S samples, W words.
+Shape letters: S samples, W words, C characters, P pieces.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
+from rapidfuzz.distance import Levenshtein
 
 from evals.extractors import SAMPLE_RATE
 from streamchar_ref.weights import WeightsMissing, locate
@@ -31,22 +37,72 @@ SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of 16-bit speech recordings
 Word = tuple[str, float, float]  # as written, start and end in seconds
 
 
-def features_of(words: Iterable[Word], num_samples: int) -> dict[str, np.ndarray]:
-    """Returns words with times as the arrays that every recogniser gives.
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A stretch of speech as a recogniser wrote it.
+
+    Attributes:
+        text: Its own text.
+        start_s: Start in seconds.
+        end_s: End in seconds.
+        pieces: Timed parts of the text, where the recogniser times them.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    pieces: Sequence[Word] = ()
+
+    def words(self) -> list[Word]:
+        """What stands between blanks, with times; without timed pieces by share of characters."""
+        words = self.text.split()
+        pieces = [piece for piece in self.pieces if piece[0].strip()]
+        if not pieces:
+            return spread_words(self.text, self.start_s, self.end_s)
+        edges = _character_edges_s("".join(words), pieces)
+        ends = np.cumsum([len(word) for word in words]).tolist()
+        return [
+            (word, float(edges[end - len(word), 0]), float(edges[end - 1, 1]))
+            for word, end in zip(words, ends, strict=True)
+        ]
+
+
+def _character_edges_s(text: str, pieces: Sequence[Word]) -> Float[np.ndarray, "C 2"]:
+    """Start and end of each character; those that no piece has lie between their neighbours."""
+    joined, edges = "", []
+    for piece, start_s, end_s in pieces:
+        characters = "".join(piece.split())
+        joined += characters
+        cuts = np.linspace(start_s, end_s, len(characters) + 1)
+        edges += list(pairwise(cuts))
+    if joined == text:
+        return np.array(edges)
+    same = Levenshtein.opcodes(joined, text).as_matching_blocks()
+    at = np.concatenate([np.arange(block.b, block.b + block.size) for block in same])
+    of = np.concatenate([np.arange(block.a, block.a + block.size) for block in same])
+    if not len(at):
+        at, of = np.array([0, len(text) - 1]), np.array([0, len(edges) - 1])
+    found = np.array(edges)[of.astype(int)]
+    return np.stack([np.interp(np.arange(len(text)), at, side) for side in found.T], axis=1)
+
+
+def features_of(lines: Iterable[Line], num_samples: int) -> dict[str, np.ndarray]:
+    """Returns what was heard as the arrays that every recogniser gives.
 
     Args:
-        words: In order; what holds no letter or digit is no word (Whisper hears noise as ".").
+        lines: In order; one without letter or digit holds no words (Whisper hears noise as ".").
         num_samples: Of the recording.
 
     Returns:
         ``text``, ``words``, ``word_start_s``, ``word_end_s`` and ``duration_s``.
     """
-    kept = [word for word in words if any(char.isalnum() for char in word[0])]
+    kept = [line for line in lines if any(char.isalnum() for char in line.text)]
+    words = [word for line in kept for word in line.words()]
     return {
-        "text": np.array([" ".join(word.strip() for word, _, _ in kept)], dtype=np.str_),
-        "words": np.array([word.strip() for word, _, _ in kept], dtype=np.str_),
-        "word_start_s": np.array([start for _, start, _ in kept], dtype=np.float64),
-        "word_end_s": np.array([end for _, _, end in kept], dtype=np.float64),
+        "text": np.array([" ".join(line.text.strip() for line in kept)], dtype=np.str_),
+        "words": np.array([word for word, _, _ in words], dtype=np.str_),
+        "word_start_s": np.array([start for _, start, _ in words], dtype=np.float64),
+        "word_end_s": np.array([end for _, _, end in words], dtype=np.float64),
         "duration_s": np.array([num_samples / SAMPLE_RATE]),
     }
 
@@ -109,11 +165,9 @@ class MoonshineTranscriber:
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns text, words and times; none for silence."""
-        lines = [] if is_silent(samples) else self._lines(samples)
-        words = [word for line, start, end in lines for word in spread_words(line, start, end)]
-        return features_of(words, len(samples))
+        return features_of([] if is_silent(samples) else self._lines(samples), len(samples))
 
-    def _lines(self, samples: Float32[np.ndarray, " S"]) -> list[Word]:
+    def _lines(self, samples: Float32[np.ndarray, " S"]) -> list[Line]:
         from faster_whisper.vad import get_speech_timestamps
 
         lines = []
@@ -124,7 +178,8 @@ class MoonshineTranscriber:
                 padded.tolist(), SAMPLE_RATE
             )
             text = " ".join(line.text for line in transcript.lines)
-            lines.append((text, *self._without_margin(start / SAMPLE_RATE, end / SAMPLE_RATE)))
+            start_s, end_s = self._without_margin(start / SAMPLE_RATE, end / SAMPLE_RATE)
+            lines.append(Line(text=text, start_s=start_s, end_s=end_s))
         return lines
 
     def _without_margin(self, start_s: float, end_s: float) -> tuple[float, float]:
@@ -153,7 +208,8 @@ class WhisperTranscriber:
     One thread and one temperature: fallback temperatures draw at random. No text is carried from
     one 30 s window to the next, so that an error cannot feed itself. Long stretches without any
     speech are left out before recognition, by a detector that is set to let pass whatever may be
-    speech, since Whisper fills silence with words.
+    speech, since Whisper fills silence with words. It is told that the speech is English; which
+    language it would have heard is the mean over its windows (`language_features`).
 
     Args:
         beam_size: Of the search.
@@ -176,6 +232,9 @@ class WhisperTranscriber:
         )
         features = self._model.feature_extractor
         features.mel_filters = _OneThreadFilters(features.mel_filters)
+        self._encode_window = self._model.encode
+        self._model.encode = self._encode  # each window is encoded once, for words and language
+        self._windows: list[dict[str, float]] = []
         self._beam_size = beam_size
         self._vad = {
             "threshold": speech_threshold,
@@ -185,7 +244,8 @@ class WhisperTranscriber:
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns text, words and times; none for silence."""
         if is_silent(samples):
-            return features_of([], len(samples))
+            return features_of([], len(samples)) | language_features({})
+        self._windows = []
         segments, _ = self._model.transcribe(
             samples,
             beam_size=self._beam_size,
@@ -193,10 +253,47 @@ class WhisperTranscriber:
             vad_filter=True,
             vad_parameters=self._vad,
         )
-        words = (word for segment in segments for word in segment.words or ())
-        return features_of(
-            ((word.word, float(word.start), float(word.end)) for word in words), len(samples)
+        lines = (
+            Line(
+                text=segment.text,
+                start_s=float(segment.start),
+                end_s=float(segment.end),
+                pieces=[(w.word, float(w.start), float(w.end)) for w in segment.words or ()],
+            )
+            for segment in segments
         )
+        heard = features_of(lines, len(samples))
+        windows = self._windows if len(heard["words"]) else []
+        total = Counter[str]()
+        for window in windows:
+            total.update({language: share / len(windows) for language, share in window.items()})
+        return heard | language_features(total)
+
+    def _encode(self, features: np.ndarray) -> Any:
+        """Encodes a window, and asks the decoder's first step which language it holds."""
+        encoded = self._encode_window(features)
+        found = self._model.model.detect_language(encoded)[0]
+        self._windows.append({token.strip("<|>"): float(share) for token, share in found})
+        return encoded
+
+
+def language_features(probability: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Returns the likeliest language as arrays.
+
+    Args:
+        probability: Of each language code; empty where no speech was heard.
+
+    Returns:
+        ``language`` [1], its ``language_probability`` [1] and ``english_probability`` [1]; an
+        empty language has NaN for both.
+    """
+    likeliest = max(probability, key=probability.__getitem__, default="")
+    values = [probability.get(code, np.nan) for code in (likeliest, "en")]
+    return {
+        "language": np.array([likeliest], dtype=np.str_),
+        "language_probability": np.array(values[:1], dtype=np.float64),
+        "english_probability": np.array(values[1:], dtype=np.float64),
+    }
 
 
 def whisper_files(folder: Path) -> dict[str, bytes]:
@@ -240,8 +337,13 @@ class OpenAIWhisperTranscriber:
             **WHISPER_OPTIONS,
             fp16=False,
         )
-        words = (word for segment in result["segments"] for word in segment["words"])
-        return features_of(
-            ((word["word"], float(word["start"]), float(word["end"])) for word in words),
-            len(samples),
+        lines = (
+            Line(
+                text=segment["text"],
+                start_s=float(segment["start"]),
+                end_s=float(segment["end"]),
+                pieces=[(w["word"], float(w["start"]), float(w["end"])) for w in segment["words"]],
+            )
+            for segment in result["segments"]
         )
+        return features_of(lines, len(samples))

@@ -1,4 +1,4 @@
-"""Phonemes with times from sound, and the phonemes that a transcript should have.
+"""Phonemes with times from sound, and the phonemes that a word should have.
 
 Both are by hama (one person's project, pinned): its recogniser and its letter-to-sound model were
 made for each other, so that their phoneme sets and habits agree (``the`` is always DH-IY).
@@ -14,7 +14,6 @@ from hama import ASRModel, ASRResult, G2PModel
 from jaxtyping import Float32
 
 from evals.extractors import SAMPLE_RATE
-from evals.text.spoken import spoken_words
 
 FRAME_SAMPLES = 320  # of one output of the recogniser
 FRAMES_PER_S = SAMPLE_RATE // FRAME_SAMPLES
@@ -82,9 +81,3 @@ def pronounce(word: str) -> tuple[str, ...]:
     """Phonemes of one lower-case word; cached, as it takes some 20 ms."""
     found = (a.phoneme for a in _g2p().predict(word, split_delimiter=None).alignments)
     return tuple(phoneme for phoneme in found if phoneme.strip())
-
-
-@lru_cache(maxsize=1024)
-def reference_phonemes(transcript: str) -> tuple[str, ...]:
-    """Phonemes that an English transcript should sound as; its own errors are part of any score."""
-    return tuple(phoneme for word in spoken_words(transcript) for phoneme in pronounce(word))

@@ -9,13 +9,24 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.english import language_notes, require_english
 from evals.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
+from evals.text.comparison import compare_texts
 from evals.text.failures import Failures, find_failures, seconds_per_word
-from evals.text.normalise import normalise
-from evals.text.pronunciation import cached_phonemes
+from evals.text.normalise import SPOKEN
+from evals.text.pronunciation import nearest_phonemes
+from evals.text.spoken import STEPS
 
 WINDOW_S = 15.0
+READING = {"steps": [*STEPS, "fewest errors"], "version": 1}
+"""How a transcript is read, see `evals.text.spoken`: part of the hash of what rests on it."""
+NORMALISER_PARAMS: dict[str, dict[str, Any]] = {
+    SPOKEN: {"reading": READING, "then": ["whisper-en 20250625", "compounds"]},
+    "whisper-en": {"source": "openai-whisper 20250625"},
+    "seed-tts-en": {},
+    "raw": {},
+}
 RECOGNISERS = {
     "moonshine-tiny": "asr_moonshine",
     "whisper-base": "asr_whisper",
@@ -64,12 +75,11 @@ def compare_speech(
     Raises:
         NotMeasured: If the transcript has no words or is not English.
     """
-    _require_english(recording)
-    reference = normalise(recording.transcript, normaliser).split()
-    # The normaliser can leave a lone full stop of text that is nothing but punctuation.
+    require_english(recording)
+    reference, words = compare_texts(recording.transcript, str(heard["text"][0]), normaliser)
+    # A normaliser can leave a lone full stop of text that is nothing but punctuation.
     if not any(sign.isalnum() for word in reference for sign in word):
         raise NotMeasured("the transcript has no words")
-    words = normalise(str(heard["text"][0]), normaliser).split()
     raw_s = np.stack([heard["word_start_s"], heard["word_end_s"]], axis=1).astype(np.float64)
     return Speech(
         reference=reference,
@@ -78,13 +88,6 @@ def compare_speech(
         duration_s=float(heard["duration_s"][0]),
         alignment=align(reference, words),
     )
-
-
-def _require_english(recording: Recording) -> None:
-    if recording.language.lower().split("-")[0] != "en":
-        raise NotMeasured(
-            f"recognisers and normalisers are for English, this is {recording.language!r}"
-        )
 
 
 def error_counts(alignment: Alignment) -> dict[str, int]:
@@ -111,22 +114,26 @@ class TranscriptMetric(Metric):
     Args:
         recogniser: A key of `RECOGNISERS`.
         normaliser: A key of `evals.text.normalise.NORMALISERS`; part of the protocol's name
-            unless it is ``whisper-en``.
+            unless it is ``spoken-en``.
         is_default: Whether it is measured when nothing else is asked for.
     """
 
-    version = 1
+    version = 2
     is_default: bool = True
 
     def __init__(
-        self, recogniser: str, normaliser: str = "whisper-en", *, is_default: bool = True
+        self, recogniser: str, normaliser: str = SPOKEN, *, is_default: bool = True
     ) -> None:
-        suffix = "" if normaliser == "whisper-en" else f"+{normaliser}"
+        suffix = "" if normaliser == SPOKEN else f"+{normaliser}"
         self.protocol = f"{self.name}/{recogniser}{suffix}@{self.version}"
         self.needs = (RECOGNISERS[recogniser],)
         self.normaliser = normaliser
         self.is_default = is_default
-        self.params: Mapping[str, Any] = {"normaliser": normaliser, **self.own_params()}
+        self.params: Mapping[str, Any] = {
+            "normaliser": normaliser,
+            **NORMALISER_PARAMS[normaliser],
+            **self.own_params(),
+        }
 
     def own_params(self) -> dict[str, Any]:
         """Further settings of the subclass."""
@@ -164,6 +171,7 @@ class WordErrorRate(TranscriptMetric):
                 "reference_words": len(speech.reference),
                 "misplaced_words": speech.failures().num_misplaced,
                 "heard": str(features[self.needs[0]]["text"][0]),
+                **language_notes(recording, features[self.needs[0]]),
                 "alignment": operations_s(alignment, speech.span_s, speech.duration_s),
             },
             windows=error_windows(alignment, speech.span_s, speech.duration_s),
@@ -293,16 +301,22 @@ class PhonemeErrorRate(Metric):
     is_default: bool = True
 
     def __init__(self) -> None:
-        self.protocol = "phoneme_error_rate/hama@1"
+        self.protocol = "phoneme_error_rate/hama@2"
         self.needs = ("phonemes_hama",)
-        self.params = {"reference": "hama 1.7.0 G2PModel", "window_s": WINDOW_S, "average": "micro"}
+        self.params = {
+            "reference": "hama 1.7.0 G2PModel",
+            "reading": READING,
+            "window_s": WINDOW_S,
+            "average": "micro",
+        }
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
-        _require_english(recording)
-        reference = _reference_phonemes(recording.transcript)
+        require_english(recording)
         found = features[self.needs[0]]
-        alignment = align(reference, [str(phoneme) for phoneme in found["phonemes"]])
+        heard = tuple(str(phoneme) for phoneme in found["phonemes"])
+        reference = _reference_phonemes(recording.transcript, heard)
+        alignment = align(reference, heard)
         # CTC emits a phoneme at its centre, which `start_s` is: a span of no length.
         span_s = np.stack([found["start_s"], found["start_s"]], axis=1).astype(np.float64)
         duration_s = float(found["duration_s"][0])
@@ -314,9 +328,9 @@ class PhonemeErrorRate(Metric):
         )
 
 
-def _reference_phonemes(transcript: str) -> Sequence[str]:
+def _reference_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     try:
-        reference = cached_phonemes(transcript)
+        reference = nearest_phonemes(transcript, heard)
     except ImportError as error:
         raise NotMeasured(f"the package {error.name} is not installed", "unavailable") from error
     if not reference:
@@ -327,6 +341,8 @@ def _reference_phonemes(transcript: str) -> Sequence[str]:
 TEXT_METRICS: tuple[Metric, ...] = (
     WordErrorRate("moonshine-tiny"),
     WordErrorRate("whisper-base"),
+    WordErrorRate("whisper-base", "whisper-en", is_default=False),
+    WordErrorRate("moonshine-tiny", "whisper-en", is_default=False),
     WordErrorRate("whisper-base", "seed-tts-en", is_default=False),
     WordErrorRate("whisper-base", "raw", is_default=False),
     WordErrorRate("openai-whisper", is_default=False),

@@ -1,9 +1,11 @@
 """OpenAI Whisper's English text normaliser.
 
-Source: ``EnglishTextNormalizer`` of OpenAI Whisper (github.com/openai/whisper,
+Source: ``EnglishTextNormalizer`` of OpenAI Whisper 20250625 (github.com/openai/whisper,
 whisper/normalizers), Copyright (c) 2022 OpenAI, MIT licence (``LICENSE-whisper``), with its tables
-``contractions.json`` and ``spelling.json`` as they are; byte-identical output to the package
-``whisper-normalizer`` 0.1.15 is checked in ``tests/evals/test_normalise.py``.
+``contractions.json`` and ``spelling.json`` as they are. Byte-identical output is checked in
+``tests/evals/test_normalise.py``, against that package where it is installed and against
+``whisper-normalizer`` 0.1.15 without the four rules that this one adds (cause, kinda, sorta,
+dunno).
 
 Quirks that a reader of a table should know: fillers (uh, um, hmm, mm, mhm) and all in brackets are
 dropped; ``O'Neil's`` becomes ``0 neil is``, as a lone o is a zero; a possessive ``'s`` becomes
@@ -61,6 +63,18 @@ def _plain(char: str) -> str:
     if category == "Mn":
         return ""
     return " " if category[0] in "MSP" else char
+
+
+def plain_letter(char: str) -> str:
+    """A character without marks in its place, as Whisper's normaliser writes it; others stay."""
+    if char in _LETTERS:
+        return _LETTERS[char]
+    return "" if unicodedata.category(char) == "Mn" else char
+
+
+def american(word: str) -> str:
+    """The American spelling of a lower-case word."""
+    return _table("spelling.json").get(word, word)
 
 
 def whisper_english(text: str) -> str:

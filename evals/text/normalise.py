@@ -1,6 +1,7 @@
 """How a transcript is written before it is compared; each way has a name in the protocol.
 
 ========================  ====================================================================
+``spoken-en``             ours: read as it is said, see `evals.text.spoken`, then ``whisper-en``
 ``whisper-en``            OpenAI Whisper's English normaliser, see `evals.text.english`
 ``seed-tts-en``           seed-tts-eval: punctuation but ``'`` removed, lower case
 ``raw``                   nothing changed; words are what stands between spaces
@@ -12,6 +13,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from evals.text.english import whisper_english
+from evals.text.spoken import spoken_form
+
+SPOKEN = "spoken-en"
 
 # What the package zhon 2 calls hanzi punctuation, as code points.
 _HANZI = (
@@ -53,7 +57,13 @@ def raw(text: str) -> str:
     return text
 
 
+def spoken_english(text: str) -> str:
+    """Returns the usual reading of a text as Whisper's normaliser writes it."""
+    return whisper_english(spoken_form(text))
+
+
 NORMALISERS: dict[str, Callable[[str], str]] = {
+    SPOKEN: spoken_english,
     "whisper-en": whisper_english,
     "seed-tts-en": seed_tts_english,
     "raw": raw,

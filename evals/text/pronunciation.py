@@ -2,18 +2,27 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from rapidfuzz.distance import Levenshtein
+
 from evals.content import write_atomically
+from evals.text.choices import best_reading, sentences
+from evals.text.spoken import readings, words_of
 from streamchar_ref.weights import cache_folder
 
 
-def cached_phonemes(transcript: str) -> Sequence[str]:
+def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     """Finds the phonemes that an English transcript should sound as.
+
+    Where it may be read in several ways, see `evals.text.choices`, the reading that is nearest to
+    what was heard counts.
 
     Args:
         transcript: As it was to be spoken.
+        heard: Phonemes of hama's set.
 
     Returns:
         Phonemes of hama's set, in spoken order.
@@ -21,16 +30,33 @@ def cached_phonemes(transcript: str) -> Sequence[str]:
     Raises:
         ImportError: If the package ``hama``, whose pronouncing model it is, is not installed.
     """
+    pieces = readings(transcript)
+    sounds = _pronunciations({w for piece in pieces for text in piece for w in words_of(text)})
+
+    @cache
+    def sound_of(sentence: str) -> tuple[str, ...]:
+        return tuple(p for word in words_of(sentence) for p in sounds.get(word, ()))
+
+    def sound(spoken: str) -> tuple[str, ...]:
+        return tuple(phoneme for part in sentences(spoken) for phoneme in sound_of(part))
+
+    return sound(best_reading(pieces, lambda spoken: Levenshtein.distance(sound(spoken), heard)))
+
+
+def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Phonemes of each word, from disk if the same words were asked for before."""
     try:
         model = version("hama")
     except PackageNotFoundError as error:
         raise ImportError("hama is not installed", name="hama") from error
-    key = hashlib.sha256(f"hama {model}\n{transcript}".encode()).hexdigest()[:24]
+    wanted = sorted(words)
+    key = hashlib.sha256("\n".join([f"hama {model} words", *wanted]).encode()).hexdigest()[:24]
     path = cache_folder() / "phonemes" / f"{key}.json"
     if path.is_file():
-        return tuple(json.loads(path.read_text(encoding="utf-8")))
-    from evals.extractors.phonemes import reference_phonemes
+        found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    from evals.extractors.phonemes import pronounce
 
-    found = reference_phonemes(transcript)
-    write_atomically(path, json.dumps(found).encode())
-    return found
+    sounds = {word: pronounce(word) for word in wanted}
+    write_atomically(path, json.dumps(sounds).encode())
+    return sounds

@@ -1,45 +1,84 @@
-"""Words as they are spoken, for a pronouncing model that knows letters only."""
+"""The one reading of a transcript: how the words sound that somebody wrote.
+
+`readings` takes a transcript, or what a recogniser wrote, in four steps; all metrics of text read
+through it unless their protocol names a published normaliser.
+
+==============  =================================================================================
+``characters``  Unicode variants become one form, see `evals.text.characters`
+``markup``      tags, stage directions and speakers' names are left out, see `evals.text.markup`
+``figures``     money, dates, times, units and numbers become words, see `evals.text.figures`
+``letters``     abbreviations, initials, addresses and symbols become words, see
+                `evals.text.letters`
+==============  =================================================================================
+"""
 
 import re
+import unicodedata
+from functools import lru_cache
 
-from evals.text.numbers import ONES, TENS
+from evals.text.characters import plain_characters
+from evals.text.choices import Pieces, first_reading, pieces_of
+from evals.text.english import american, plain_letter
+from evals.text.figures import TABLES, read_figures
+from evals.text.letters import read_letters_and_signs, read_short_forms
+from evals.text.markup import without_markup
 
-_UNITS = ("zero", *ONES)
-_TENS = ("", "ten", *TENS)
-_POWERS = ((10**9, "billion"), (10**6, "million"), (10**3, "thousand"), (100, "hundred"))
-
-
-def spell(number: int) -> list[str]:
-    """Returns the words of a whole number below a trillion: 1205 -> one thousand two hundred five.
-
-    Args:
-        number: Not negative; larger ones are read digit by digit.
-
-    Returns:
-        Lower-case words.
-    """
-    if number < 20:
-        return [_UNITS[number]]
-    if number < 100:
-        rest = spell(number % 10) if number % 10 else []
-        return [_TENS[number // 10], *rest]
-    if number >= 10**12:
-        return [_UNITS[int(digit)] for digit in str(number)]
-    size, name = next((size, name) for size, name in _POWERS if number >= size)
-    rest = spell(number % size) if number % size else []
-    return [*spell(number // size), name, *rest]
+STEPS = ("characters", "markup", "figures", "letters")
+_SPELLINGS = re.compile(
+    r"(?<![\w'])(?:" + "|".join(map(re.escape, TABLES["spellings"])) + r")(?![\w'])", re.IGNORECASE
+)
+_WORD = re.compile(r"(?P<letter>[a-z](?=\.))|[a-z]+(?:'[a-z]+)*")
+_QUOTE = re.compile(r"(?<![^\W_])'|'(?![^\W_])")
+_LETTERS = TABLES["letters"]
 
 
-def spoken_words(transcript: str) -> list[str]:
-    """Returns lower-case words of letters and apostrophes; digits are spelled out as numbers.
+@lru_cache(maxsize=4096)
+def readings(text: str) -> Pieces:
+    """Reads a text as it is said.
 
     Args:
-        transcript: English text; punctuation and symbols are dropped, hyphens part words.
+        text: English, in any usual spelling.
 
     Returns:
-        Words in order; a year such as 2026 is read as a number.
+        Pieces with all their usual readings, see `evals.text.choices`.
     """
-    text = transcript.lower().replace("\u2019", "'")
-    text = re.sub(r"(?<=\d),(?=\d)", "", text)
-    tokens = re.findall(r"[a-z]+(?:'[a-z]+)*|[0-9]+", text)
-    return [w for token in tokens for w in (spell(int(token)) if token.isdigit() else [token])]
+    text = without_markup(plain_characters(text))
+    text = read_letters_and_signs(read_figures(read_short_forms(text)))
+    text = _SPELLINGS.sub(lambda match: TABLES["spellings"][match[0].lower()], text)
+    return pieces_of(_QUOTE.sub(" ", text))
+
+
+def spoken_form(text: str) -> str:
+    """The usual reading of a text, punctuation kept."""
+    return " ".join(first_reading(readings(text)).split())
+
+
+def words_of(spoken: str) -> tuple[str, ...]:
+    """Cuts a reading into lower-case words of letters and apostrophes, American spelling.
+
+    Args:
+        spoken: From `spoken_form` or `evals.text.choices.best_reading`.
+
+    Returns:
+        Words in order; a letter that is said by its name is written so (``f.`` -> eff).
+    """
+    plain = "".join(map(plain_letter, unicodedata.normalize("NFKD", spoken.lower())))
+    found = []
+    for match in _WORD.finditer(plain):
+        is_letter = match["letter"] is not None or (len(match[0]) == 1 and match[0] not in "ai")
+        found.append(_letter_name(match[0]) if is_letter else _american(match[0]))
+    return tuple(found)
+
+
+def _american(word: str) -> str:
+    stem, apostrophe, ending = word.partition("'")
+    return f"{american(stem)}{apostrophe}{ending}"
+
+
+def _letter_name(letter: str) -> str:
+    return str(_LETTERS[letter])
+
+
+def spoken_words(transcript: str) -> tuple[str, ...]:
+    """Words of the usual reading, see `words_of`."""
+    return words_of(spoken_form(transcript))

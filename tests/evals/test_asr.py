@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evals.extractors import EXTRACTORS
-from evals.extractors.asr import features_of, is_silent, spread_words
+from evals.extractors.asr import Line, features_of, is_silent, language_features, spread_words
 from evals.metrics.base import Context
 from evals.metrics.text import PhonemeErrorRate, WordErrorRate
 from streamchar_ref.weights import WeightsMissing
@@ -137,6 +137,59 @@ def test_features_without_words_are_text_arrays() -> None:
     assert found["text"].tolist() == [""]
 
 
+def test_the_text_is_the_recognisers_own_and_its_words_have_the_times_of_their_pieces() -> None:
+    pieces = [
+        (" costs", 0.0, 0.4), (" $25", 0.5, 0.8), (".50,", 0.8, 1.2), (" about", 1.3, 1.5),
+        (" 10", 1.5, 1.7), ("%", 1.7, 2.0), (" a", 2.0, 2.1),
+        (" mother", 2.1, 2.4), ("-in-law", 2.4, 2.9),
+    ]  # fmt: skip
+    line = Line(text=" costs $25.50, about 10% a mother-in-law", start_s=0, end_s=3, pieces=pieces)
+    found = features_of([line], 48_000)
+    assert found["text"].tolist() == ["costs $25.50, about 10% a mother-in-law"]
+    spans = zip(found["words"], found["word_start_s"], found["word_end_s"], strict=True)
+    assert [(word, round(start, 6), round(end, 6)) for word, start, end in spans] == [
+        ("costs", 0.0, 0.4), ("$25.50,", 0.5, 1.2), ("about", 1.3, 1.5), ("10%", 1.5, 2.0),
+        ("a", 2.0, 2.1), ("mother-in-law", 2.1, 2.9),
+    ]  # fmt: skip
+
+
+def test_pieces_that_differ_from_the_text_still_give_times_in_order() -> None:
+    pieces = [(" one", 0.0, 1.0), (" tw", 1.0, 2.0), (" four", 3.0, 4.0)]
+    line = Line(text="One two three four", start_s=0.0, end_s=4.0, pieces=pieces)
+    found = features_of([line], 64_000)
+    assert found["words"].tolist() == ["One", "two", "three", "four"]
+    starts, ends = found["word_start_s"], found["word_end_s"]
+    assert (np.diff(starts) >= 0).all()
+    assert starts[1] == 1.0
+    assert (starts[3], ends[3]) == (3.0, 4.0)
+    assert 1.0 <= starts[2] <= ends[2] <= 3.0
+
+
+def test_a_line_of_signs_is_noise_and_signs_within_a_line_are_text() -> None:
+    lines = [
+        Line(text=" .", start_s=0.0, end_s=1.0, pieces=[(" .", 0.0, 1.0)]),
+        Line(text=" you & me", start_s=1.0, end_s=2.0),
+    ]
+    assert features_of(lines[:1], 16_000)["text"].tolist() == [""]
+    assert features_of(lines, 32_000)["text"].tolist() == ["you & me"]
+
+
+def test_the_likeliest_language_is_kept_with_that_of_english() -> None:
+    found = language_features({"en": 0.2, "pt": 0.7, "es": 0.1})
+    assert (found["language"][0], found["language_probability"][0]) == ("pt", 0.7)
+    assert found["english_probability"][0] == 0.2
+    assert language_features({})["language"].tolist() == [""]
+
+
+def test_whisper_hears_english_in_the_clip_and_no_language_in_silence() -> None:
+    found = hear_clip("asr_whisper")
+    assert found["language"].tolist() == ["en"]
+    assert found["language_probability"][0] > 0.9
+    silence = hear("asr_whisper", np.zeros(16_000, dtype=np.float32))
+    assert silence["language"].tolist() == [""]
+    assert np.isnan(silence["language_probability"][0])
+
+
 def test_silence_is_below_eighty_decibels() -> None:
     assert is_silent(np.full(100, 9e-5, dtype=np.float32))
     assert not is_silent(np.full(100, 2e-4, dtype=np.float32))
@@ -165,7 +218,8 @@ def test_openai_whisper_words_become_the_same_features(
         {"word": " Hello", "start": 0.1, "end": 0.5},
         {"word": " you.", "start": 0.6, "end": 1},
     ]
-    monkeypatch.setitem(sys.modules, "whisper", openai_whisper_stub(segments=[{"words": words}]))
+    segment = {"text": " Hello you.", "start": 0.0, "end": 1.0, "words": words}
+    monkeypatch.setitem(sys.modules, "whisper", openai_whisper_stub(segments=[segment]))
     weights = tmp_path / "base.pt"
     weights.write_bytes(b"")
     monkeypatch.setenv("STREAMCHAR_OPENAI_WHISPER", str(weights))

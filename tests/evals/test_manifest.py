@@ -145,3 +145,16 @@ def test_a_bad_trace_costs_the_speed_rows_only(tmp_path: Path) -> None:
     assert "no such file" in missing.trace_error
     (rtf,) = (metric for metric in SPEED_METRICS if metric.name == "rtf")
     assert "num_frames" in rtf.score(malformed, {}, Context()).reason
+
+
+def test_usual_names_of_a_language_are_understood_and_others_refused(tmp_path: Path) -> None:
+    line = {"sample_id": "a", "system": "s", "video_path": "a.mp4", "transcript": "b"}
+    path = tmp_path / "m.jsonl"
+    for tag, code in (("en_GB", "en"), ("English", "en"), ("zh-CN", "zh"), ("por", "pt")):
+        path.write_text(json.dumps(line | {"language": tag}))
+        assert load_manifest(path)[0].language == code
+    path.write_text(json.dumps(line))
+    assert load_manifest(path)[0].language == ""
+    path.write_text(json.dumps(line | {"language": "engl"}))
+    with pytest.raises(InputError, match=r"m\.jsonl:1: .*'engl'; did you mean 'en'"):
+        load_manifest(path)

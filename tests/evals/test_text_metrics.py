@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchmetrics.text
 
-from evals.extractors.asr import features_of
+from evals.extractors.asr import Line, features_of
 from evals.metrics.base import Context, Metric, Score
 from evals.metrics.text import (
     TEXT_METRICS,
@@ -35,7 +35,9 @@ STORY = [f"w{i}" for i in range(60)]
 
 def measure(metric: Metric, said: str, heard: str, **changes: object) -> Score:
     words = [(word, 0.5 * i, 0.5 * i + 0.4) for i, word in enumerate(heard.split())]
-    features = {metric.needs[0]: features_of(words, 16_000 * 60)}
+    line = Line(text=heard, start_s=0.0, end_s=60.0, pieces=words)
+    nothing = {"phonemes": np.array([], dtype=np.str_), "start_s": np.array([])}
+    features = {metric.needs[0]: features_of([line], 16_000 * 60) | nothing}
     subject = recording(transcript=said, **changes)
     return metric.score(subject, features, Context())
 
@@ -110,7 +112,7 @@ def test_protocols_differ_and_two_recognisers_are_default_for_wer() -> None:
     protocols = [metric.protocol for metric in TEXT_METRICS]
     assert len(set(protocols)) == len(protocols)
     default = [m.protocol for m in TEXT_METRICS if m.is_default and m.name == "wer"]
-    assert default == ["wer/moonshine-tiny@1", "wer/whisper-base@1"]
+    assert default == ["wer/moonshine-tiny@2", "wer/whisper-base@2"]
 
 
 def test_same_errors_of_other_kinds_are_told_apart() -> None:
@@ -168,3 +170,70 @@ def test_phoneme_error_rate_without_its_package_is_unavailable(
     monkeypatch.delitem(sys.modules, "evals.extractors.phonemes", raising=False)
     score = measure(PhonemeErrorRate(), "a b", "")
     assert (score.status, math.isnan(score.value)) == ("unavailable", True)
+
+
+SOUNDS_PORTUGUESE = {
+    "language": np.array(["pt"]),
+    "language_probability": np.array([0.95]),
+    "english_probability": np.array([0.01]),
+}
+
+
+def wer_of_sound(said: str, heard: str, **changes: object) -> Score:
+    metric = WordErrorRate("whisper-base")
+    line = Line(text=heard, start_s=0.0, end_s=5.0)
+    features = {metric.needs[0]: features_of([line], 16_000 * 5) | SOUNDS_PORTUGUESE}
+    return metric.score(recording(transcript=said, **changes), features, Context())
+
+
+def test_english_that_sounds_like_another_language_is_the_systems_failure() -> None:
+    score = wer_of_sound("The quick brown fox jumps over the dog.", "o que rapido")
+    assert (score.status, score.value) == ("computed", 1.0)
+    assert score.components["language_note"] == "the speech sounds Portuguese (0.95)"
+
+
+def test_a_transcript_in_another_language_has_no_english_word_error_rate() -> None:
+    said = "Hoje todos aqui est\u00e3o a lutar por um futuro melhor para o nosso pa\u00eds."
+    score = wer_of_sound(said, "o que")
+    assert (score.status, math.isnan(score.value)) == ("not_applicable", True)
+    assert "Portuguese" in score.reason
+    tagged = wer_of_sound(said, "o que", language="en")
+    assert tagged.status == "computed"
+    assert "looks Portuguese" in tagged.components["language_note"]
+
+
+def test_letters_of_another_script_are_not_english_whatever_the_tag_says() -> None:
+    for language in ("", "en"):
+        score = wer_of_sound("\u0421\u0435\u0433\u043e\u0434\u043d\u044f", "a", language=language)
+        assert score.status == "not_applicable"
+
+
+@pytest.mark.parametrize("tag", ["en_GB", "eng", "English", "EN-us", ""])
+def test_every_spelling_of_english_is_english(tag: str) -> None:
+    assert measure(WordErrorRate("whisper-base"), "go now", "go now", language=tag).value == 0
+
+
+def test_numbers_heard_as_figures_are_no_errors_and_keep_their_times() -> None:
+    pieces = [
+        (" It", 0.0, 0.4), (" costs", 1.0, 1.4), (" $25", 16.0, 17.0), (".50", 17.0, 18.0),
+        (" or", 31.0, 31.4), (" 10", 32.0, 33.0), ("%", 33.0, 34.0), (" more", 35.0, 36.0),
+    ]  # fmt: skip
+    line = Line(text=" It costs $25.50 or 10% more", start_s=0.0, end_s=36.0, pieces=pieces)
+    metric = WordErrorRate("whisper-base")
+    features = {metric.needs[0]: features_of([line], 16_000 * 45)}
+    said = "It costs twenty five dollars and fifty cents or ten percent more."
+    score = metric.score(recording(transcript=said), features, Context())
+    assert (score.value, score.weight) == (0.0, 6.0)
+    at = {operation for operation in score.components["alignment"] if 15 < operation[0] < 20}
+    assert at == {(17.0, "equal")}
+
+
+def test_the_published_normaliser_stays_a_protocol_of_its_own() -> None:
+    said, heard = "I don\u2019t pay \u00a33.20", "I don't pay three pounds twenty"
+    assert measure(WordErrorRate("whisper-base"), said, heard).value == 0
+    published = WordErrorRate("whisper-base", "whisper-en")
+    assert published.protocol == "wer/whisper-base+whisper-en@2"
+    score = measure(published, said, heard)
+    sides = [" ".join(normalise(text, "whisper-en").split()) for text in (said, heard)]
+    assert score.value == pytest.approx(jiwer.wer(*sides))
+    assert score.value > 0

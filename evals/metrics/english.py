@@ -1,0 +1,73 @@
+"""Which recordings a metric of English speech may measure, and what a reader should know.
+
+A transcript in another language has no number. English that is heard as something else has one:
+it is the system that failed, and a note says so.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from evals.metrics.base import NotMeasured
+from evals.recording import Recording
+from evals.text.characters import plain_characters
+from evals.text.language import UNKNOWN, WrittenIn, language_code, language_name, written_in
+from evals.text.markup import without_markup
+
+CLEAR_LANGUAGE = 0.8
+"""Probability from which it is said that speech sounds like another language."""
+
+
+def _written_in(recording: Recording) -> WrittenIn:
+    return written_in(without_markup(plain_characters(recording.transcript)))
+
+
+def require_english(recording: Recording) -> None:
+    """Refuses a transcript that is tagged as another language, or written in one without a tag.
+
+    Args:
+        recording: For its transcript and language.
+
+    Raises:
+        NotMeasured: If it is not English, or its tag names no language.
+    """
+    try:
+        code = language_code(recording.language)
+    except ValueError as error:
+        raise NotMeasured(str(error)) from error
+    if code not in {"en", UNKNOWN}:
+        raise NotMeasured(
+            f"recognisers and normalisers are for English, this is {language_name(code)} "
+            f"({recording.language!r})"
+        )
+    written = _written_in(recording)
+    if written.by_script or (written.language and code == UNKNOWN):
+        hint = "" if written.by_script else "; set language to 'en' if it is English"
+        raise NotMeasured(
+            f"recognisers and normalisers are for English, the transcript is {written.language}"
+            f"{hint}"
+        )
+
+
+def language_notes(recording: Recording, heard: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Says where a number may be about the language: of the text, or of the sound.
+
+    Args:
+        recording: For its transcript and language.
+        heard: Features of a recogniser; of those here only Whisper tells languages.
+
+    Returns:
+        ``language_note`` if there is something to say; the system is not excused by it.
+    """
+    notes = []
+    written = _written_in(recording)
+    language = str(heard["language"][0]) if "language" in heard else ""
+    sounds_english = not language or heard["english_probability"][0] >= 0.5
+    if written.language:
+        notes.append(f"the transcript is tagged English and looks {written.language}")
+    elif not (written.is_certain or sounds_english):
+        notes.append("nothing in the transcript shows that it is English")
+    if language not in {"", "en"} and heard["language_probability"][0] >= CLEAR_LANGUAGE:
+        share = float(heard["language_probability"][0])
+        notes.append(f"the speech sounds {language_name(language)} ({share:.2f})")
+    return {"language_note": "; ".join(notes)} if notes else {}

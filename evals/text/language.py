@@ -1,0 +1,170 @@
+"""Which language a tag names and a transcript is written in.
+
+Recognisers, normalisers and pronunciations here are English. A transcript in another language has
+no word error rate under them, whatever its tag says; English that is heard as something else has
+one, for that is the system's failure.
+"""
+
+import difflib
+import json
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+UNKNOWN = ""
+"""Of a recording that names no language: its transcript decides."""
+_SCRIPTS = {
+    "CJK": "Chinese", "HANGUL": "Korean",
+    "CYRILLIC": "Russian or another language in Cyrillic letters",
+    "ARABIC": "Arabic or another language in its letters",
+    "DEVANAGARI": "Hindi or another language in Devanagari letters",
+}  # fmt: skip
+MAX_FOREIGN_LETTERS = 0.3
+"""Share of letters of other scripts in an English text that names people or places."""
+MIN_FOREIGN_WORDS = 2
+MIN_FOREIGN_SHARE = 0.2
+MIN_FOREIGN_RATIO = 2.0
+"""Function words of another language that must be there: number, share of all words, and times
+the English ones; a word counts once."""
+LONG_TEXT = 40
+"""Words from which on that share no longer grows, as function words repeat."""
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_PARTICLES = frozenset("da das de del den der di do dos du el la las le los van von y".split())  # noqa: SIM905
+_BEFORE_SENTENCE = tuple('.!?:\u00bf\u00a1"-')
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    text = files("evals.text").joinpath("languages.json").read_text(encoding="utf-8")
+    tables: dict[str, Any] = json.loads(text)
+    return tables
+
+
+@cache
+def _code_of() -> dict[str, str]:
+    """Every name and code that is known, to its two letters."""
+    names: dict[str, str] = _tables()["names"]
+    others = {name: code for code, words in names.items() for name in words.split()}
+    return others | {code: code for code in names}
+
+
+def language_code(tag: str) -> str:
+    """Finds the language of a tag: ``en`` for ``en_GB``, ``eng``, ``EN-us``, ``English``.
+
+    Args:
+        tag: BCP 47, a locale, an ISO 639 code or an English name; empty or ``und`` says nothing.
+
+    Returns:
+        Two letters; `UNKNOWN` if the tag says nothing.
+
+    Raises:
+        ValueError: If it names no language; the message names the nearest.
+    """
+    parts = re.split(r"[-_.@\s(]+", tag.strip().lower())
+    if parts[0] in {"", "und", "unknown", "auto", "none"}:
+        return UNKNOWN
+    code = _code_of().get(parts[0])
+    if code is None:
+        near = _code_of()[difflib.get_close_matches(parts[0], _code_of(), n=1, cutoff=0.0)[0]]
+        raise ValueError(
+            f"no language is called {tag!r}; did you mean {near!r} ({language_name(near)})?"
+        )
+    return code
+
+
+def language_name(code: str) -> str:
+    """English name of a code of two letters."""
+    return str(_tables()["names"].get(code, code)).split()[0].capitalize()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenIn:
+    """What a transcript's letters and words say of its language.
+
+    Attributes:
+        language: Name of a language or script other than English; empty if none is evident.
+        is_certain: Whether English is evident where no other language is.
+        by_script: Whether its letters are not Latin, so that nothing English can be made of it.
+    """
+
+    language: str
+    is_certain: bool
+    by_script: bool = False
+
+
+@lru_cache(maxsize=4096)
+def written_in(transcript: str) -> WrittenIn:
+    """Tells a transcript that is not English by its script and its function words.
+
+    Nonsense, names and single words stay English: only evidence of another language counts.
+
+    Args:
+        transcript: Without markup.
+
+    Returns:
+        The language, or that it may be English.
+    """
+    scripts = Counter(
+        unicodedata.name(char, "").split(" ")[0] for char in transcript if char.isalpha()
+    )
+    num_foreign = scripts.total() - scripts["LATIN"] - scripts["FEMININE"] - scripts["MASCULINE"]
+    if num_foreign > MAX_FOREIGN_LETTERS * scripts.total():
+        del scripts["LATIN"]
+        return WrittenIn(language=_script_name(scripts), is_certain=True, by_script=True)
+    return _by_function_words(_candidates(transcript))
+
+
+def _script_name(scripts: Counter[str]) -> str:
+    if scripts["HIRAGANA"] + scripts["KATAKANA"]:
+        return "Japanese"
+    script = scripts.most_common(1)[0][0]
+    return _SCRIPTS.get(script, script.capitalize())
+
+
+def _candidates(transcript: str) -> list[str]:
+    """Words in lower case, without those that may be part of a name or of a refrain."""
+    if transcript == transcript.upper():
+        transcript = transcript.lower()
+    found = list(_WORD.finditer(transcript))
+    words = [match[0] for match in found]
+    kept = []
+    for match, before, word, after in zip(
+        found, ["", *words], words, [*words[1:], ""], strict=False
+    ):
+        lead = transcript[max(0, match.start() - 9) : match.start()].rstrip()
+        starts = not lead or lead.endswith(_BEFORE_SENTENCE) or word[:2] in {"I", "I'"}
+        is_name = word[0].isupper() and not starts
+        is_particle = word in _PARTICLES and before[:1].isupper() and after[:1].isupper()
+        is_refrain = word.lower() in {before.lower(), after.lower()}
+        kept.append("" if is_name or is_particle or is_refrain else word.lower())
+    return kept
+
+
+def _by_function_words(words: list[str]) -> WrittenIn:
+    tables = _tables()
+    english = _words("english")
+    found = {
+        code: len((_words(code) - english).intersection(words)) for code in tables["function_words"]
+    }
+    likeliest = max(found, key=lambda code: found[code])
+    most, num_english = found[likeliest], len((english - _words(likeliest)).intersection(words))
+    is_foreign = (
+        most >= MIN_FOREIGN_WORDS
+        and most >= MIN_FOREIGN_SHARE * min(len(words), LONG_TEXT)
+        and most >= MIN_FOREIGN_RATIO * num_english
+    )
+    if is_foreign:
+        return WrittenIn(language=language_name(likeliest), is_certain=True)
+    return WrittenIn(language="", is_certain=num_english > most or not words)
+
+
+@cache
+def _words(code: str) -> frozenset[str]:
+    tables = _tables()
+    return frozenset(
+        (tables["english"] if code == "english" else tables["function_words"][code]).split()
+    )

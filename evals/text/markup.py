@@ -1,0 +1,64 @@
+"""What is written in a transcript and not said: tags, stage directions, speakers' names."""
+
+import html
+import re
+
+from evals.text.choices import choice
+from evals.text.figures import TABLES
+
+_TAG = re.compile(r"<\|[^|<>]*\|>|<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+_BRACKETS = re.compile(r"\[[^\[\]]*\]")
+_DOUBLE = re.compile(r"\{\{?[^{}]*\}?\}")
+_ASIDE = re.compile(r"\(([^()]*)\)|\*+([^*\n]+)\*+")
+_TIMESTAMPS = re.compile(
+    r"^(?:\d+\n)?\d\d:\d\d(?::\d\d)?[.,]\d+ *--> *\d\d:\d\d(?::\d\d)?[.,]\d+.*$|^WEBVTT.*$",
+    re.MULTILINE,
+)
+_LABEL = re.compile(
+    r"^[ \t]*(?:- ?|>> ?)?(?P<name>[^\W\d_][\w.' ]{0,24}?(?: ?#?\d{1,2})?)[ \t]*:(?=\s)[ \t]*",
+    re.MULTILINE,
+)
+_DIRECTIONS = frozenset(TABLES["directions"])
+_MOST_DIRECTION_WORDS = 4
+
+
+def without_markup(text: str) -> str:
+    """Takes out what nobody says.
+
+    Args:
+        text: Plain characters, see `evals.text.characters`.
+
+    Returns:
+        Text; a name before a colon that may be a speaker's is left as a choice.
+    """
+    text = html.unescape(text) if "&" in text else text
+    text = _TIMESTAMPS.sub(" ", text)
+    for pattern in (_TAG, _BRACKETS, _DOUBLE):
+        text = pattern.sub(" ", text)
+    text = _ASIDE.sub(_aside, text)
+    return _LABEL.sub(_label, text)
+
+
+def _aside(match: re.Match[str]) -> str:
+    """Nothing for a stage direction; other words in parentheses or stars are said."""
+    words = re.findall(r"[a-z']+", (match[1] or match[2] or "").lower())
+    is_short = len(words) <= _MOST_DIRECTION_WORDS
+    is_manner = len(words) == 1 and words[0].endswith(("ing", "ly", "ghs"))
+    if not words or (is_short and (is_manner or _DIRECTIONS.intersection(words))):
+        return " "
+    inside = match[1] or match[2]
+    return f", {inside}, " if match[1] else inside
+
+
+def _label(match: re.Match[str]) -> str:
+    """Nothing for a speaker's name in capitals or a role; a choice for one that may be said."""
+    name = match["name"]
+    words = name.lower().split()
+    if words[0] in TABLES["spoken_labels"] or len(words) > 3:
+        return match[0]
+    if words[0] in TABLES["speakers"] or (name.isupper() and len(name) > 1):
+        return ""
+    if not all(word[0].isupper() or word.isdigit() for word in name.split()):
+        return match[0]
+    is_numbered = any(char.isdigit() for char in name)
+    return "" if is_numbered else choice("", f"{name.lower()}, ")
