@@ -279,7 +279,7 @@ def _pairs(clean: Mapping[str, Value], faulted: Mapping[str, Value]) -> list[tup
 def _interval(pairs: Sequence[tuple[Value, Value]]) -> tuple[float, float, float]:
     changes = np.array([after.value - before.value for before, after in pairs])
     weights = np.array([before.weight for before, _ in pairs])
-    found = bootstrap_mean(changes, weights=weights)
+    found = bootstrap_mean(changes, weights=weights, min_clusters=2)
     return found.value, found.low, found.high
 
 

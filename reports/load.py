@@ -1,7 +1,7 @@
 """Runs from disk as tidy data frames."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from glob import glob
@@ -55,9 +55,13 @@ class Runs:
         """Every system against every other, paired."""
         return self.compared()
 
-    def compared(self, *, against: str | None = None) -> list[Comparison]:
-        """Compares every system with one of them, or with every other."""
-        return compare(self.rows, self.infos, against=against, identities=self.identities)
+    def compared(
+        self, *, against: str | None = None, metrics: Collection[str] | None = None
+    ) -> list[Comparison]:
+        """Compares every system with one of them, or with every other; see `compare`."""
+        return compare(
+            self.rows, self.infos, against=against, metrics=metrics, identities=self.identities
+        )
 
     @cached_property
     def long(self) -> pd.DataFrame:

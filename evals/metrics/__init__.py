@@ -1,5 +1,6 @@
 """All metrics: adding one is a class in a file of its family and a line here."""
 
+from evals.metric_info import MetricInfo
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
@@ -31,3 +32,5 @@ METRICS: tuple[Metric, ...] = (
     *SPEED_METRICS,
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
+INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in (*METRICS, *SET_METRICS)}
+"""Metric name -> unit, direction and bounds."""

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
 from evals.metrics.text import WINDOW_S, error_counts, error_windows
 from evals.recording import Recording
@@ -22,6 +23,7 @@ class PhonemeErrorRateInWorld(Metric):
     name = "per_world"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     domain = "world"
     is_default: bool = False
 

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.per_world import reference_phones
 from evals.recording import Recording, Trace
@@ -25,6 +26,7 @@ class PointerError(Metric):
     name = "pointer_error"
     unit = "phonemes"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     domain = "world"
 
     def __init__(self) -> None:

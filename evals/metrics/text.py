@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from evals.metric_info import NON_NEGATIVE, SHARE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
@@ -147,6 +148,7 @@ class WordErrorRate(TranscriptMetric):
     name = "wer"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def own_params(self) -> dict[str, Any]:
         """The window of the curve and how recordings are averaged."""
@@ -176,6 +178,7 @@ class CharacterErrorRate(TranscriptMetric):
     name = "cer"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def own_params(self) -> dict[str, Any]:
         """How recordings are averaged."""
@@ -202,6 +205,7 @@ class Completion(TranscriptMetric):
     name = "completion"
     unit = "1"
     higher_is_better = True
+    bounds = SHARE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share, and what was left when the speech ended."""
@@ -225,6 +229,7 @@ class Loops(TranscriptMetric):
     name = "loops"
     unit = "1/min"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns loops per minute of the recording, with their number, times and words."""
@@ -258,6 +263,7 @@ class LongestSkip(TranscriptMetric):
     name = "longest_skip_words"
     unit = "words"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
@@ -290,6 +296,7 @@ class PhonemeErrorRate(Metric):
     name = "phoneme_error_rate"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     is_default: bool = True
 
     def __init__(self) -> None:

@@ -14,6 +14,9 @@ from reports.figures.style import WIDTHS_IN
 from reports.gallery import KINDS, draw
 from reports.load import load_runs
 
+_FIXED = {"wer": "the words of the transcript", "latency": "the arrival of chunks"}
+"""Kinds that draw one thing, and what."""
+
 app = typer.Typer(add_completion=False, help=__doc__)
 
 
@@ -39,6 +42,8 @@ def plot(
         for name, known in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
             if name not in known:
                 raise InputError(f"{name!r} is none of: {', '.join(known)}")
+        if metrics and kind in _FIXED:
+            raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
         loaded = load_runs(runs)
         found = find_recordings(loaded)
         drawn = draw(
