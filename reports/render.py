@@ -10,8 +10,9 @@ from evals.metric_info import Direction
 from evals.results import csv_text, guard_cell
 from evals.statistics import MIN_CLUSTERS
 from evals.summary import SummaryRow
+from evals.summary_table import escape_latex
 from reports.axes import OF_THIS_PROJECT
-from reports.numbers import MINUS, NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
+from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
 from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
 
 RowsOf = Literal["metrics", "systems"]
@@ -122,38 +123,6 @@ def tables_csv(tables: Iterable[Table]) -> str:
     head += [system + part for system in systems for part in parts]
     body = [_csv_row(table, line, systems) for table in tables for line in table.lines]
     return csv_text([map(guard_cell, head), *body])
-
-
-_LATEX = {
-    "\\": "\\textbackslash{}",
-    "{": "\\{",
-    "}": "\\}",
-    "&": "\\&",
-    "%": "\\%",
-    "$": "\\$",
-    "#": "\\#",
-    "_": "\\_",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "\\textless{}",
-    ">": "\\textgreater{}",
-    "|": "\\textbar{}",
-    '"': "\\textquotedbl{}",
-    "\N{UPWARDS ARROW}": "$\\uparrow$",
-    "\N{DOWNWARDS ARROW}": "$\\downarrow$",
-    "\N{RIGHTWARDS ARROW}": "$\\rightarrow$",
-    MINUS: "$-$",
-    NOT_APPLICABLE: "--",
-    DAGGER: "\\dag{}",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
-}
-
-
-def escape_latex(text: str) -> str:
-    """Makes any text print as itself; line ends become spaces."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
 
 
 def _metrics_down(table: Table) -> Grid:

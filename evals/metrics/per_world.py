@@ -6,7 +6,7 @@ import numpy as np
 
 from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
-from evals.metrics.text import WINDOW_S, error_counts, error_windows
+from evals.metrics.text import WINDOW_S, error_counts, error_windows, require_transcript
 from evals.recording import Recording
 from evals.text.align import align
 from streamchar_ref.weights import WeightsMissing
@@ -34,6 +34,7 @@ class PhonemeErrorRateInWorld(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
+        require_transcript(recording)
         reference = reference_phones(recording.transcript)
         found = features[self.needs[0]]
         alignment = align(reference, [str(phoneme) for phoneme in found["phonemes"]])

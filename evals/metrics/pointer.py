@@ -6,6 +6,7 @@ from jaxtyping import Float
 from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.per_world import reference_phones
+from evals.metrics.text import require_transcript
 from evals.recording import Recording, Trace
 from evals.text import progress
 
@@ -47,6 +48,7 @@ class PointerError(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the mean absolute error, its tail and sign, and its course chunk by chunk."""
+        require_transcript(recording)
         trace = _trace(recording)
         spoken = _account(trace)
         found = features[self.needs[0]]

@@ -81,6 +81,12 @@ def compare_speech(
     )
 
 
+def require_transcript(recording: Recording) -> None:
+    """Raises `NotMeasured` where it is not known what should be said."""
+    if not recording.transcript.strip():
+        raise NotMeasured("there is no transcript")
+
+
 def _require_english(recording: Recording) -> None:
     if recording.language.lower().split("-")[0] != "en":
         raise NotMeasured(
@@ -135,6 +141,7 @@ class TranscriptMetric(Metric):
 
     def compare(self, recording: Recording, features: Features) -> Speech:
         """Aligns this metric's recogniser with the transcript; see `compare_speech`."""
+        require_transcript(recording)
         return compare_speech(recording, features[self.needs[0]], self.normaliser)
 
 
@@ -306,6 +313,7 @@ class PhonemeErrorRate(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
+        require_transcript(recording)
         _require_english(recording)
         reference = _reference_phonemes(recording.transcript)
         found = features[self.needs[0]]
