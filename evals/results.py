@@ -194,8 +194,8 @@ def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:
 _OLD_QUANTITIES = {
     "id_drift": "id_distance",
     "id_world_drift": "id_world_distance",
-    "id_slope_per_min": "id distance, sharpness taken out",
-    "id_world_slope_per_min": "id distance, sharpness taken out",
+    "id_slope_per_min": "corrected id distance",
+    "id_world_slope_per_min": "corrected id distance",
 }
 _WINDOW_ORDER = ("system", "suite", "sample_id", "seed", "metric", "protocol", "t0_s", "t1_s")
 

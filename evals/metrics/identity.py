@@ -272,7 +272,7 @@ class IdSlope(_Identity):
 
     unit = "1/min"
     higher_is_better = False
-    curve = Curve(quantity="id distance, sharpness taken out", unit="1")
+    curve = Curve(quantity="corrected id distance", unit="1")
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the slope over windows.

@@ -108,8 +108,8 @@ def test_a_band_stays_inside_what_the_metric_can_be() -> None:
         ("id_drift", "id_distance", "id distance ↓"),
         (
             "id_slope_per_min",
-            "id distance, sharpness taken out",
-            "id distance, sharpness taken out",
+            "corrected id distance",
+            "corrected id distance",
         ),
     ],
 )
