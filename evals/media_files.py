@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.jsonl import InputError
+from evals.jsonl import InputError, check_folder_name
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
@@ -67,9 +67,11 @@ def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recor
         One a video, sorted by system and sample.
 
     Raises:
-        InputError: If a source is missing, holds nothing that can be scored, or a transcript is
-            not UTF-8 text.
+        InputError: If a source is missing, holds nothing that can be scored, a transcript is not
+            UTF-8 text, or ``system`` cannot name a folder.
     """
+    if system:
+        check_folder_name("the videos", "system", system)
     files = {file.path.resolve(): file for source in sources for file in _files_of(source, system)}
     kept = sorted(files.values(), key=lambda file: (file.system, file.place.as_posix(), file.path))
     sounds = _sounds_of_silent_videos([file.path for file in kept])

@@ -26,7 +26,13 @@ class Direction(StrEnum):
         return {Direction.NONE: "", Direction.ZERO: "zero is best"}.get(self, f"{self} is better")
 
     def cost(self, value: float) -> float:
-        """Returns a number that is smaller the better ``value`` is.
+        """Makes smaller numbers of better values.
+
+        Args:
+            value: Of the metric.
+
+        Returns:
+            A number that is smaller the better ``value`` is.
 
         Raises:
             ValueError: If no value is better than another.

@@ -70,7 +70,6 @@ def bootstrap_mean(
     weights: Float[np.ndarray, " N"] | None = None,
     clusters: Int[np.ndarray, " N"] | None = None,
     bounds: Bounds = UNBOUNDED,
-    min_clusters: int = MIN_CLUSTERS,
     draws: int = 2_000,
     seed: int = 0,
 ) -> Interval:
@@ -86,7 +85,6 @@ def bootstrap_mean(
         weights: Share of each recording; equal by default.
         clusters: Recordings with the same number are drawn together; each alone by default.
         bounds: Smallest and largest mean there can be; the interval is cut there.
-        min_clusters: With fewer of some weight there is no interval.
         draws: Resamples.
         seed: Of the resampling; the same seed and size resample the same positions.
 
@@ -100,7 +98,7 @@ def bootstrap_mean(
     weights = np.ones(len(values)) if weights is None else weights
     totals, shares = _cluster_sums(values * weights, weights, clusters)
     value, num = _ratio(totals.sum(), shares.sum()), len(totals)
-    if num < max(2, min_clusters) or np.isnan(value):
+    if num < MIN_CLUSTERS or np.isnan(value):
         return Interval(value=value, low=np.nan, high=np.nan, num_clusters=num)
     low, high = _studentised(totals, shares, draws=draws, seed=seed)
     low, high = max(low, min(bounds[0], value)), min(high, max(bounds[1], value))

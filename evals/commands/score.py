@@ -120,6 +120,8 @@ def _videos(
 
 def _not_of_others(out: Path, made_from: dict[str, Any]) -> dict[str, Any]:
     """Refuses a folder that holds scores of another manifest or of other files."""
+    if "files" in made_from and (out / "recordings").is_dir():
+        raise InputError(f"{out} holds recordings of its own; choose another --out")
     earlier = {key: told for key, told in read_run(out).items() if key in ("manifest", "files")}
     if earlier and earlier != made_from:
         what = earlier.get("manifest") or ", ".join(earlier["files"]["sources"])

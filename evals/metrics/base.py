@@ -179,6 +179,19 @@ class Metric(Described):
             return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
 
 
+def require_transcript(recording: Recording) -> None:
+    """Refuses a recording of which it is not known what should be said.
+
+    Args:
+        recording: For its transcript.
+
+    Raises:
+        NotMeasured: If there is none.
+    """
+    if not recording.transcript.strip():
+        raise NotMeasured("there is no transcript")
+
+
 def protocol_hash(params: Mapping[str, Any]) -> str:
     """Returns 12 hex digits of the SHA-256 of the parameters as sorted JSON."""
     text = json.dumps(params, sort_keys=True, allow_nan=False, default=_plain)

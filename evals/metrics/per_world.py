@@ -5,8 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from evals.metric_info import NON_NEGATIVE
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
-from evals.metrics.text import WINDOW_S, error_counts, error_windows, require_transcript
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, require_transcript
+from evals.metrics.text import WINDOW_S, error_counts, error_windows
 from evals.recording import Recording
 from evals.text.align import align
 from streamchar_ref.weights import WeightsMissing

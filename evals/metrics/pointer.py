@@ -4,9 +4,16 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metric_info import NON_NEGATIVE
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.base import (
+    Context,
+    Features,
+    Metric,
+    NotMeasured,
+    Score,
+    Window,
+    require_transcript,
+)  # fmt: skip
 from evals.metrics.per_world import reference_phones
-from evals.metrics.text import require_transcript
 from evals.recording import Recording, Trace
 from evals.text import progress
 

@@ -9,7 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metric_info import NON_NEGATIVE, SHARE
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.base import (
+    Context,
+    Features,
+    Metric,
+    NotMeasured,
+    Score,
+    Window,
+    require_transcript,
+)  # fmt: skip
 from evals.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
 from evals.text.failures import Failures, find_failures, seconds_per_word
@@ -79,12 +87,6 @@ def compare_speech(
         duration_s=float(heard["duration_s"][0]),
         alignment=align(reference, words),
     )
-
-
-def require_transcript(recording: Recording) -> None:
-    """Raises `NotMeasured` where it is not known what should be said."""
-    if not recording.transcript.strip():
-        raise NotMeasured("there is no transcript")
 
 
 def _require_english(recording: Recording) -> None:

@@ -103,11 +103,14 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
 
 
 def front(points: Sequence[tuple[SummaryRow, SummaryRow]]) -> set[str]:
-    """Returns the systems that no other one matches in both metrics and beats in one.
+    """Finds the systems that no other one matches in both metrics and beats in one.
 
     Args:
         points: Each with a value on x and y. Nothing beats anything in a metric of which no value
             is better than another.
+
+    Returns:
+        Their names.
     """
     if any(row.direction is Direction.NONE for pair in points for row in pair):
         return {x.system for x, _ in points}

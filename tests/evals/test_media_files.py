@@ -9,6 +9,7 @@ import pytest
 
 from evals.jsonl import InputError
 from evals.media_files import recordings_of_files
+from evals.results import read_windows
 from evals.run_folder import recordings_of
 from streamchar_ref.cli import main
 from streamchar_ref.media.encode import write_mp4
@@ -146,6 +147,8 @@ def test_videos_are_scored_without_a_manifest_and_again(
     status = {(row["sample_id"], row["metric"]): row["status"] for row in rows}
     assert status["a", "colour_drift"] == "computed"
     assert status["broken", "colour_drift"] == "generation_failure"
+    (curve,) = read_windows(run / "windows.csv")
+    assert (curve.metric, curve.quantity, curve.unit) == ("colour_drift", "colour_drift", "dE76")
     assert len(recordings_of(run)) == 2
     first = (run / "scores.jsonl").read_bytes()
     assert streamchar("score", run, *options) == 1
@@ -190,6 +193,8 @@ def test_a_run_is_scored_alone_and_as_it_is(
         ((run, "--out", tmp_path / "o"), "scores of a run are written into it"),
         ((run,), "holds no recordings"),
         ((), "give a run folder, videos"),
+        ((tmp_path / "x.mp4", "--out", run), "holds recordings of its own"),
+        ((tmp_path / "x.mp4", "--system", "a/b"), "system 'a/b' cannot name a folder"),
     ):
         assert streamchar("score", *arguments) == 2
         assert message in capsys.readouterr().err
