@@ -12,9 +12,11 @@ from typing import TypeVar
 import pandas as pd
 
 from evals.compare import Comparison, compare
+from evals.metric_info import MetricInfo
 from evals.results import ScoreRow, WindowRow, read_scores, read_windows
 from evals.run_folder import read_run
-from evals.summary import MetricInfo, SummaryRow, infos_of, read_summary, summarise
+from evals.summary import SummaryRow, infos_of, read_summary, summarise
+from evals.summary_table import summary_html
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -80,14 +82,8 @@ class Runs:
         return _frame(self.window_rows, WindowRow).astype({"value": "float64"})
 
     def _repr_html_(self) -> str:
-        table = self.summary.pivot_table(
-            index=["suite", "domain", "metric", "protocol"],
-            columns="system",
-            values="value",
-            sort=False,
-        )
         names = ", ".join(escape(path.name) for path in self.paths)
-        return f"<p>{len(self.rows)} scores from {names}</p>{table.to_html(na_rep='')}"
+        return f"<p>{len(self.rows)} scores from {names}</p>{summary_html(self.summaries)}"
 
 
 def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:

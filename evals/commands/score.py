@@ -109,11 +109,9 @@ def _videos(
         out = Path("runs") / "-".join(systems[:3])
         typer.echo(f"scores go to {out}; choose another folder with --out", err=True)
     paths = [relative_to_run(source, out) for source in sources]
-    with_text = sum(bool(recording.transcript) for recording in recordings)
-    typer.echo(
-        f"{len(recordings)} videos of {', '.join(systems)}; {with_text} have a transcript",
-        err=True,
-    )
+    texts = sum(bool(recording.transcript) for recording in recordings)
+    counts = f"{len(recordings)}; with a transcript (NAME.txt beside it): {texts}"
+    typer.echo(f"videos of {', '.join(systems)}: {counts}", err=True)
     files = {"files": {"sources": paths, "system": system}}
     return out, recordings, _not_of_others(out, files)
 
