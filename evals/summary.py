@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from evals.content import write_atomically
 from evals.jsonl import InputError
-from evals.metric_info import Direction, MetricInfo, direction_of
+from evals.metric_info import NON_NEGATIVE, Direction, MetricInfo, direction_of
 from evals.metrics import INFOS
 from evals.results import SET_ID, STATUSES, ScoreRow, dump_json
 from evals.statistics import Interval, bootstrap_mean
@@ -220,7 +220,9 @@ def _summary(
     absolute: dict[str, float | None] = {}
     if info.zero_is_best:
         sizes = [replace(row, value=abs(row.value or 0.0)) for row in computed]
-        found = _estimate(sizes, info, identities, draws=draws, seed=seed)
+        found = _estimate(
+            sizes, info._replace(bounds=NON_NEGATIVE), identities, draws=draws, seed=seed
+        )
         ends = (_known(found.value), _known(found.low), _known(found.high))
         absolute = dict(zip(("abs_value", "abs_ci_low", "abs_ci_high"), ends, strict=True))
     return SummaryRow(

@@ -153,6 +153,15 @@ def test_offsets_have_a_mean_and_a_mean_absolute_value() -> None:
     assert (ranked.value, ranked.direction) == (190.0, Direction.LOWER)
 
 
+def test_a_mean_absolute_value_has_no_interval_below_zero() -> None:
+    values = [0.0, 0.0, 0.0, 0.0, 1.0, -90.0]
+    rows = [row(sample_id=f"s{i}", value=v, weight=1.0) for i, v in enumerate(values)]
+    (summary,) = summarise(rows, {"wer": MetricInfo("ms", None, zero_is_best=True)})
+    assert summary.abs_ci_low == 0.0
+    assert summary.ci_high is not None
+    assert summary.ci_high > 0.0
+
+
 def test_published_summaries_know_that_zero_is_best() -> None:
     folders = Path(__file__).parents[2] / "reports" / "published"
     files = sorted(folders.glob("**/summary.json"))

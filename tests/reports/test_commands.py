@@ -71,6 +71,14 @@ def test_compare_of_chosen_metrics_adjusts_for_them_alone(
     assert "did you mean 'wer'" in capsys.readouterr().err
 
 
+def test_a_metric_that_was_asked_for_and_has_no_curve_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("plot", folder, "--kind", "drift", "--metrics", "wer,voice_drift")
+    assert run(*arguments, "--out", tmp_path / "figures") == 0
+    assert "voice_drift is not drawn" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["wer", "latency"])
 def test_figures_of_one_thing_take_no_metrics(
     folder: Path, kind: str, capsys: pytest.CaptureFixture[str]
