@@ -2,11 +2,17 @@
 
 from typing import Any
 
+__all__ = ["Results", "evaluate"]
+
 
 def __getattr__(name: str) -> Any:
-    """Imports `evals.evaluate` late, so that ``import evals`` stays quick."""
-    if name == "evaluate":
-        from evals.evaluate import evaluate
+    """Imports `evals.library` late, so that ``import evals`` stays quick."""
+    if name in __all__:
+        from evals import library
 
-        return evaluate
-    raise AttributeError(name)
+        return getattr(library, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,7 +1,7 @@
-"""Systems compared on the samples that both have: differences, intervals, and ties said as ties."""
+"""Systems compared on the samples that both have: differences, intervals, and what they decide."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 
 from evals.jsonl import InputError
+from evals.metric_info import Direction, MetricInfo
 from evals.results import SET_ID, ScoreRow
 from evals.statistics import PairedDifference, holm, paired_difference
-from evals.summary import UNKNOWN, MetricInfo, drawn_together
+from evals.summary import UNKNOWN, drawn_together
 
 ALPHA = 0.05
 DAGGER = "\N{DAGGER}"
-Verdict = Literal["better", "worse", "tied", "not comparable"]
+Verdict = Literal["better", "worse", "inconclusive", "not comparable"]
 _Sample = tuple[str, int]  # sample_id and seed, inside one suite
 
 
@@ -31,13 +32,20 @@ class Comparison:
         against: The other.
         n_pairs: Samples that both have scored; differences rest on these alone.
         n_unpaired: Samples that only one of the two has scored.
-        delta: Weighted mean of system minus against, in the metric's unit.
-        ci_low: Lower end of its 95 % bootstrap interval.
+        n_independent: Pairs that are drawn apart, see `evals.summary.drawn_together`.
+        unit: Of the difference.
+        delta: Weighted mean of system minus against, in the metric's unit; where zero is best, of
+            their absolute values.
+        is_absolute: Whether absolute values were compared.
+        ci_low: Lower end of its 95 % bootstrap interval; ``None`` with fewer than five
+            independent pairs.
         ci_high: Upper end.
         p: Two-sided, of the sign-flip test.
-        p_holm: The same after Holm, over all comparisons of one call.
-        verdict: ``better`` or ``worse`` if ``p_holm`` is below 0.05, else ``tied``.
-        reason: Why not comparable; else empty.
+        smallest_p: What ``p`` is at least with so many independent pairs.
+        p_holm: ``p`` after Holm, over all comparisons of one call.
+        verdict: ``better`` or ``worse`` if ``p_holm`` is below 0.05; else ``inconclusive``: no
+            difference is shown, which is not to say that there is none.
+        reason: Why not comparable, or why nothing could be shown; else empty.
         mark: A dagger where the two numbers must not stand side by side: other protocol or domain.
     """
 
@@ -48,10 +56,14 @@ class Comparison:
     against: str
     n_pairs: int = 0
     n_unpaired: int = 0
+    n_independent: int = 0
+    unit: str = ""
     delta: float | None = None
+    is_absolute: bool = False
     ci_low: float | None = None
     ci_high: float | None = None
     p: float | None = None
+    smallest_p: float | None = None
     p_holm: float | None = None
     verdict: Verdict = "not comparable"
     reason: str = ""
@@ -70,6 +82,7 @@ def compare(
     infos: Mapping[str, MetricInfo],
     *,
     against: str | None = None,
+    metrics: Collection[str] | None = None,
     identities: Mapping[str, str] | None = None,
     draws: int = 10_000,
     seed: int = 0,
@@ -80,6 +93,7 @@ def compare(
         rows: Scores of all systems.
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
+        metrics: Which; all by default. Holm's adjustment is over these alone.
         identities: See `evals.summary.drawn_together`.
         draws: Resamples of the bootstrap.
         seed: Of the resampling.
@@ -90,7 +104,7 @@ def compare(
     Raises:
         InputError: If no row is of the system ``against``.
     """
-    groups = _by_metric(rows)
+    groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
     systems = sorted({system for by_system in groups.values() for system in by_system})
     pairs = _pairs(systems, against)
     tasks = [
@@ -147,15 +161,21 @@ def _compare(
     result = replace(result, n_pairs=len(shared), n_unpaired=len(ours.keys() ^ theirs.keys()))
     if not shared:
         return replace(result, reason="no sample has a score of both")
-    difference = _difference(ours, theirs, shared, identities, resampling)
-    result = replace(
+    info = infos.get(metric, UNKNOWN)
+    is_absolute = info.direction is Direction.ZERO
+    difference = _difference(ours, theirs, shared, identities, resampling, is_absolute=is_absolute)
+    return replace(
         result,
+        n_independent=difference.num_clusters,
+        unit=info.unit,
         delta=_known(difference.delta),
+        is_absolute=is_absolute,
         ci_low=_known(difference.low),
         ci_high=_known(difference.high),
         p=_known(difference.p),
+        smallest_p=_known(difference.smallest_p),
+        reason=_doubt(difference, shared, info),
     )
-    return replace(result, reason=_doubt(result, shared, infos.get(metric, UNKNOWN)))
 
 
 def _obstacle(first: list[ScoreRow], second: list[ScoreRow]) -> str:
@@ -172,13 +192,13 @@ def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _doubt(result: Comparison, shared: Sequence[_Sample], info: MetricInfo) -> str:
+def _doubt(difference: PairedDifference, shared: Sequence[_Sample], info: MetricInfo) -> str:
     """Why a difference has no verdict; empty if it has one."""
     if shared[0][0] == SET_ID:
         return "one value for the whole set: there are no pairs"
-    if result.p is None:
+    if np.isnan(difference.p):
         return "fewer than two independent pairs"
-    if info.higher_is_better is None:
+    if info.direction is Direction.NONE:
         return "neither direction is better"
     return ""
 
@@ -193,10 +213,15 @@ def _difference(
     shared: Sequence[_Sample],
     identities: Mapping[str, str],
     resampling: _Resampling,
+    *,
+    is_absolute: bool,
 ) -> PairedDifference:
+    first, second = _values(ours, shared), _values(theirs, shared)
+    if is_absolute:
+        first, second = np.abs(first), np.abs(second)
     return paired_difference(
-        _values(ours, shared),
-        _values(theirs, shared),
+        first,
+        second,
         weights=np.array([(ours[key].weight + theirs[key].weight) / 2 for key in shared]),
         clusters=drawn_together([ours[sample] for sample in shared], identities),
         draws=resampling.draws,
@@ -215,14 +240,27 @@ def _judged(found: list[Comparison], infos: Mapping[str, MetricInfo]) -> list[Co
     judged = list(found)
     for index, p_holm in zip(judgeable, holm(p_values), strict=True):
         one = replace(found[index], p_holm=float(p_holm))
-        judged[index] = replace(one, verdict=_verdict(one, infos[one.metric]))
+        verdict = _verdict(one, infos[one.metric].direction)
+        reason = _why_nothing_shows(one, len(judgeable)) if verdict == "inconclusive" else ""
+        judged[index] = replace(one, verdict=verdict, reason=reason)
     return judged
 
 
-def _verdict(one: Comparison, info: MetricInfo) -> Verdict:
+def _verdict(one: Comparison, direction: Direction) -> Verdict:
     if one.p_holm is None or one.delta is None or one.p_holm >= ALPHA or one.delta == 0:
-        return "tied"
-    return "better" if (one.delta > 0) == info.higher_is_better else "worse"
+        return "inconclusive"
+    higher_wins = direction is Direction.HIGHER
+    return "better" if (one.delta > 0) == higher_wins else "worse"
+
+
+def _why_nothing_shows(one: Comparison, num_tests: int) -> str:
+    """Says it where so few pairs could not have shown any difference; empty where they could."""
+    if one.smallest_p is None or one.smallest_p * num_tests < ALPHA:
+        return ""
+    limit = f"with {one.n_independent} independent pairs p is at least {one.smallest_p:.2g}"
+    if one.smallest_p >= ALPHA:
+        return limit
+    return f"{limit}, and there are {num_tests} tests; choose fewer with --metrics"
 
 
 def _known(value: float) -> float | None:

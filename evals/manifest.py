@@ -1,6 +1,7 @@
 """The manifest: one JSON object a line for each video to be scored, whatever made it."""
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from evals.trace import trace_of_file
 from evals.text.language import language_code
 from streamchar_ref.media import MediaError
 
-REQUIRED = {"sample_id": str, "system": str, "video_path": str, "transcript": str}
+REQUIRED = {"sample_id": str, "system": str, "video_path": str}
 OPTIONAL: dict[str, Any] = {
+    "transcript": str,
     "checkpoint": str,
     "seed": int,
     "audio_path": str,
@@ -38,19 +40,52 @@ def load_manifest(path: Path) -> list[Recording]:
     Raises:
         InputError: If a line breaks the format; nothing is scored then.
     """
+    recordings = _recordings(read_objects(path), path.parent, suite=path_name(path.parent))
+    if not recordings:
+        raise InputError(f"{path}: holds no samples")
+    return recordings
+
+
+def recordings_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Recording]:
+    """Makes recordings of what would be the lines of a manifest.
+
+    Args:
+        rows: Fields of each sample; paths are relative to the working folder, or absolute.
+
+    Returns:
+        One recording a row, in order.
+
+    Raises:
+        InputError: If a row breaks the format.
+    """
+    places = ((f"row {number}", dict(row)) for number, row in enumerate(rows))
+    recordings = _recordings(places, None, suite="rows")
+    if not recordings:
+        raise InputError("there are no rows to score")
+    return recordings
+
+
+def _recordings(
+    lines: Iterable[tuple[str, dict[str, Any]]], folder: Path | None, *, suite: str
+) -> list[Recording]:
     recordings: dict[str, Recording] = {}
-    for place, value in read_objects(path):
+    for place, value in lines:
+        if value.get("transcript", "") is None:
+            del value["transcript"]
+        if not isinstance(value.get("transcript", ""), str):
+            raise InputError(
+                f"{place}: transcript is text, not {value['transcript']!r:.60}; leave it out where "
+                "there is none"
+            )
         check_fields(place, value, required=REQUIRED, optional=OPTIONAL)
-        recording = _recording(place, value, path.parent)
+        recording = _recording(place, value, folder, suite)
         if recording.recording_id in recordings:
             raise InputError(f"{place}: {recording.recording_id} is there twice")
         recordings[recording.recording_id] = recording
-    if not recordings:
-        raise InputError(f"{path}: holds no samples")
     return list(recordings.values())
 
 
-def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
+def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: str) -> Recording:
     for field in ("sample_id", "system"):
         check_folder_name(place, field, value[field])
     groups = value.get("groups", {})
@@ -59,7 +94,7 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
     if groups.get("domain", "real") not in DOMAINS:
         raise InputError(f"{place}: groups.domain is one of {', '.join(DOMAINS)}")
     paths = {
-        name: path_beside(place, name, value[name], folder)
+        name: Path(value[name]) if folder is None else path_beside(place, name, value[name], folder)
         for name in ("video_path", "audio_path", "reference_path", "trace_path")
         if name in value
     }
@@ -77,9 +112,9 @@ def _recording(place: str, value: dict[str, Any], folder: Path) -> Recording:
     return Recording(
         sample_id=value["sample_id"],
         system=value["system"],
-        suite=groups.get("suite", path_name(folder)),
+        suite=groups.get("suite", suite),
         seed=value.get("seed", 0),
-        transcript=value["transcript"],
+        transcript=value.get("transcript", ""),
         video_path=paths["video_path"],
         audio_path=paths.get("audio_path"),
         reference_path=paths.get("reference_path"),

@@ -12,12 +12,13 @@ from evals.results import (
     SET_ID,
     ScoreRow,
     WindowRow,
+    dump_json,
     read_scores,
     read_windows,
     write_scores,
     write_windows,
 )  # fmt: skip
-from evals.run_folder import read_run, relative_to_run, update_run
+from evals.run_folder import read_run, sources_from, update_run
 from evals.run_scores import summaries_of
 from evals.summary import write_summary
 
@@ -39,19 +40,18 @@ def merge(runs: Sequence[Path], out: Path) -> int:
 
     Raises:
         InputError: If a folder is no run, ``out`` is one, two runs hold the same recording, or
-            they score different manifests.
+            they score different manifests or files.
     """
     if (out / "run.json").is_file() or (out / "recordings").exists():
         raise InputError(f"{out} holds a run already; choose another --out")
     for run in runs:
         if not (run / "recordings").is_dir() and not (run / "run.json").is_file():
             raise InputError(f"{run} is no run folder")
-    manifests = {
-        (run / manifest).resolve() for run in runs if (manifest := read_run(run).get("manifest"))
-    }
-    if len(manifests) > 1:
-        names = ", ".join(sorted(str(path) for path in manifests))
-        raise InputError(f"the runs score different manifests: {names}")
+    moved = [sources_from(run, out) for run in runs]
+    scored = {dump_json(sources): sources for sources in moved if sources}
+    if len(scored) > 1:
+        names = ", ".join(sorted(scored))
+        raise InputError(f"the runs score different manifests or files: {names}")
     rows = _rows(runs)
     out.mkdir(parents=True, exist_ok=True)
     for run in runs:
@@ -60,8 +60,8 @@ def merge(runs: Sequence[Path], out: Path) -> int:
     for told in map(read_run, runs):
         joined = {name: entries.get(name, {}) | told.get(name, {}) for name in _JOINED}
         entries |= told | joined
-    if manifests:
-        entries["manifest"] = relative_to_run(manifests.pop(), out)
+    for sources in scored.values():
+        entries |= sources
     update_run(out, **entries)
     if rows:
         write_scores(out / "scores.jsonl", rows)

@@ -93,7 +93,7 @@ class Recording:
         system: What made it.
         suite: Which prompts it answers.
         seed: Of the generation.
-        transcript: What should be said.
+        transcript: What should be said; empty where that is not known.
         video_path: Picture, and the sound too unless ``audio_path`` is given.
         audio_path: Sound in a file of its own.
         reference_path: Picture of the character.

@@ -11,14 +11,15 @@ from typing import Literal
 
 import numpy as np
 
-from evals.statistics import bootstrap_mean
+from evals.statistics import MIN_CLUSTERS, bootstrap_mean
 
 SLACK = 0.1
 """Share of a curve's range by which it may run backwards and still be called monotone."""
 SET_RATIO = 2.0
 """A distance of sets is seen where it is this many times the one between clean sets."""
-FEW_CLIPS = 5
-"""Fewer clips than these make an interval that says little; what rests on it is told with its n."""
+FEW_CLIPS = MIN_CLUSTERS
+"""With fewer clips there is no interval: a change is seen where all clips change one way, and what
+rests on that is told with its n."""
 
 Expectation = Literal["moves", "leaves", "free", "untouched"]
 Verdict = Literal["detected", "missed", "quiet", "violation", "reacts", "silent", "untouched", "-"]
@@ -51,8 +52,9 @@ class Cell:
         reason: The most frequent reason for that.
         value: Weighted mean with the fault, over the clips that count.
         change: Mean paired change; for set metrics the distance beyond the clean floor.
-        low: Lower end of its 95 % interval; NaN with fewer than two clips.
-        high: Upper end.
+        low: Lower end of its 95 % interval, or the smallest change of a clip where they are too few
+            for one; NaN with fewer than two clips.
+        high: Upper end; the largest change of a clip where they are too few.
         effect: Change in standard deviations of the clean clips; for sets, in floors.
         is_detected: Whether the change is told from chance and from the clean floor; ``None`` if
             that cannot be said.
@@ -280,6 +282,8 @@ def _interval(pairs: Sequence[tuple[Value, Value]]) -> tuple[float, float, float
     changes = np.array([after.value - before.value for before, after in pairs])
     weights = np.array([before.weight for before, _ in pairs])
     found = bootstrap_mean(changes, weights=weights)
+    if 1 < found.num_clusters < MIN_CLUSTERS:
+        return found.value, float(changes.min()), float(changes.max())
     return found.value, found.low, found.high
 
 

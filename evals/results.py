@@ -109,7 +109,9 @@ class WindowRow:
         protocol: Name and version of its parameters.
         t0_s: Start in playing time.
         t1_s: End in playing time.
-        value: In the metric's unit; ``None`` if nothing could be measured there.
+        value: In ``unit``; ``None`` if nothing could be measured there.
+        quantity: What ``value`` is of: the metric's name, or see `evals.metrics.base.Curve`.
+        unit: Of ``value``; empty if the file does not say.
     """
 
     sample_id: str
@@ -121,6 +123,12 @@ class WindowRow:
     t0_s: float
     t1_s: float
     value: float | None
+    quantity: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.quantity:
+            object.__setattr__(self, "quantity", self.metric)
 
 
 def outcome(score: Score) -> dict[str, Any]:
@@ -183,11 +191,20 @@ def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:
     write_atomically(path, csv_text([names, *cells]).encode())
 
 
+_OLD_QUANTITIES = {
+    "id_drift": "id_distance",
+    "id_world_drift": "id_world_distance",
+    "id_slope_per_min": "corrected id distance",
+    "id_world_slope_per_min": "corrected id distance",
+}
 _WINDOW_ORDER = ("system", "suite", "sample_id", "seed", "metric", "protocol", "t0_s", "t1_s")
 
 
 def read_windows(path: Path) -> list[WindowRow]:
-    """Reads what `write_windows` wrote; an empty value is ``None``."""
+    """Reads what `write_windows` wrote; an empty value is ``None``.
+
+    Older files do not say of what their values are; those that are not of the metric are known.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         return [_window(cells) for cells in csv.DictReader(file)]
 
@@ -235,10 +252,10 @@ def _cell(value: Any) -> str:
 
 
 def _window(cells: Mapping[str, str]) -> WindowRow:
-    texts = {
-        name: unguard_cell(cells[name])
-        for name in ("sample_id", "system", "suite", "metric", "protocol")
-    }
+    names = ("sample_id", "system", "suite", "metric", "protocol", "quantity", "unit")
+    texts = {name: unguard_cell(cells.get(name) or "") for name in names}
+    if not texts["quantity"]:
+        texts["quantity"] = _OLD_QUANTITIES.get(texts["metric"], "")
     return WindowRow(
         **texts,
         seed=int(cells["seed"]),

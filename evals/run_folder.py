@@ -9,6 +9,7 @@ from typing import Any
 from evals.content import write_atomically
 from evals.jsonl import InputError
 from evals.manifest import load_manifest, read_arrivals
+from evals.media_files import recordings_of_files
 from evals.recording import Recording, Trace
 
 SCHEMA_VERSION = 1
@@ -16,13 +17,14 @@ _MEND = "delete the folder and record this sample again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
-    """Reads what a run holds: recorded streams, and the samples of its manifest if it has one.
+    """Reads what a run holds: recorded streams, and the samples that its scores were made from.
 
     Args:
         run: Run folder.
 
     Returns:
-        Recorded streams in the order of their folders, then the manifest's samples.
+        Recorded streams in the order of their folders, then the samples of the manifest or of the
+        files that were scored.
 
     Raises:
         InputError: If there is neither, or a ``meta.json`` is damaged.
@@ -32,6 +34,9 @@ def recordings_of(run: Path) -> list[Recording]:
     manifest = read_run(run).get("manifest")
     if manifest:
         found += load_manifest((run / manifest).resolve())
+    if files := read_run(run).get("files"):
+        sources = [(run / source).resolve() for source in files["sources"]]
+        found += recordings_of_files(sources, files["system"])
     if not found:
         raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
     return found
@@ -139,6 +144,18 @@ def update_run(run: Path, **entries: Any) -> None:
     content = {"schema_version": SCHEMA_VERSION} | read_run(run) | entries
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(run / "run.json", text.encode())
+
+
+def sources_from(run: Path, other: Path) -> dict[str, Any]:
+    """Returns what a run's scores were made from, as the ``run.json`` of another folder has it."""
+    told = read_run(run)
+    moved: dict[str, Any] = {}
+    if "manifest" in told:
+        moved["manifest"] = relative_to_run(run / told["manifest"], other)
+    if "files" in told:
+        paths = [relative_to_run(run / source, other) for source in told["files"]["sources"]]
+        moved["files"] = told["files"] | {"sources": paths}
+    return moved
 
 
 def relative_to_run(path: Path, run: Path) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.metrics import METRICS, SET_METRICS
+from evals.metrics import INFOS
 from evals.metrics.base import Metric
 from evals.notes import notes_on
 from evals.provenance import provenance
@@ -21,7 +21,7 @@ from evals.results import (
 from evals.run_folder import read_run, update_run
 from evals.score import Options, Progress, Scored, score
 from evals.set_metric import SetMetric
-from evals.summary import MetricInfo, SummaryRow, summarise, write_summary
+from evals.summary import SummaryRow, summarise, write_summary
 
 
 def score_run(
@@ -93,8 +93,7 @@ def identities_of(recordings: Sequence[Recording]) -> dict[str, str]:
 
 def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> list[SummaryRow]:
     """Summarises rows with the units and directions of all known metrics."""
-    infos = {m.name: MetricInfo(m.unit, m.higher_is_better) for m in (*METRICS, *SET_METRICS)}
-    return summarise(rows, infos, identities=identities)
+    return summarise(rows, INFOS, identities=identities)
 
 
 def _beside_earlier(

@@ -139,6 +139,7 @@ def _add(
 ) -> None:
     row = _row(recording, metric, score, digest, options)
     scored.rows.append(row)
+    quantity, unit = metric.curve or (metric.name, metric.unit)
     for window in score.windows:
         scored.windows.append(
             WindowRow(
@@ -151,6 +152,8 @@ def _add(
                 t0_s=window.t0_s,
                 t1_s=window.t1_s,
                 value=window.value,
+                quantity=quantity,
+                unit=unit,
             )
         )
 

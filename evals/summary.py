@@ -3,32 +3,22 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from evals.content import write_atomically
 from evals.jsonl import InputError
+from evals.metric_info import NON_NEGATIVE, Direction, MetricInfo, direction_of
+from evals.metrics import INFOS
 from evals.results import SET_ID, STATUSES, ScoreRow, dump_json
-from evals.statistics import bootstrap_mean
+from evals.statistics import Interval, bootstrap_mean
 
 SCHEMA_VERSION = 1
-
-
-class MetricInfo(NamedTuple):
-    """What a reader must know of a metric.
-
-    Attributes:
-        unit: ``1`` for ratios.
-        higher_is_better: ``None`` where neither is.
-    """
-
-    unit: str
-    higher_is_better: bool | None
 
 
 UNKNOWN = MetricInfo(unit="", higher_is_better=None)
@@ -47,10 +37,16 @@ class SummaryRow:
         domain: ``real`` or ``world``.
         unit: Of the value.
         higher_is_better: ``None`` where neither is.
+        zero_is_best: Whether values are signed and best at zero.
         value: Weighted mean of the computed rows; ``None`` if there are none.
-        ci_low: Lower end of the 95 % interval; ``None`` with fewer than two samples.
+        ci_low: Lower end of the 95 % interval; ``None`` with fewer than five that are independent.
         ci_high: Upper end.
         n: Computed rows.
+        n_independent: Computed rows that are drawn apart, see `drawn_together`; ``None`` for a
+            metric on a set, and in files that do not say.
+        abs_value: Mean of the absolute values where zero is best; else ``None``.
+        abs_ci_low: Lower end of its interval.
+        abs_ci_high: Upper end.
         coverage: Computed rows / rows that apply, where all rows apply but those that are
             ``not_applicable``: failures and what was unavailable lower it. ``None`` if no row
             applies.
@@ -73,6 +69,30 @@ class SummaryRow:
     coverage: float | None
     counts: Mapping[str, int]
     reasons: Mapping[str, int]
+    zero_is_best: bool = False
+    n_independent: int | None = None
+    abs_value: float | None = None
+    abs_ci_low: float | None = None
+    abs_ci_high: float | None = None
+
+    @property
+    def direction(self) -> Direction:
+        """Which values are better."""
+        return direction_of(self.higher_is_better, self.zero_is_best)
+
+    @property
+    def ranked(self) -> "SummaryRow":
+        """The summary that systems are ranked by.
+
+        That is itself but where zero is best: there it holds the mean of the absolute values, for
+        offsets of +200 and -200 ms have a mean of 0 and are not good.
+        """
+        if not self.zero_is_best:
+            return self
+        return replace(
+            self, value=self.abs_value, ci_low=self.abs_ci_low, ci_high=self.abs_ci_high,
+            zero_is_best=False, higher_is_better=False,
+        )  # fmt: skip
 
     @property
     def num_failed(self) -> int:
@@ -103,7 +123,7 @@ def summarise(
         rows: In any order.
         infos: Metric name -> unit and direction; a metric that is missing here has neither.
         identities: See `drawn_together`.
-        draws: Resamples of the percentile bootstrap.
+        draws: Resamples of the bootstrap.
         seed: Of the bootstrap.
 
     Returns:
@@ -158,12 +178,25 @@ def read_summary(path: Path) -> list[SummaryRow]:
     content = json.loads(path.read_text(encoding="utf-8"))
     if content["schema_version"] != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {content['schema_version']} is not known here")
-    return [SummaryRow(**row) for row in content["rows"]]
+    return [SummaryRow(**_with_direction(row)) for row in content["rows"]]
+
+
+def _with_direction(row: dict[str, Any]) -> dict[str, Any]:
+    """Adds what older files do not say: whether zero is best."""
+    return {"zero_is_best": INFOS.get(row["metric"], UNKNOWN).zero_is_best} | row
 
 
 def infos_of(summaries: Iterable[SummaryRow]) -> dict[str, MetricInfo]:
-    """Returns unit and direction of each metric that a summary knows."""
-    return {row.metric: MetricInfo(row.unit, row.higher_is_better) for row in summaries}
+    """Returns unit, direction and bounds of each metric that a summary knows."""
+    return {
+        row.metric: MetricInfo(
+            unit=row.unit,
+            higher_is_better=row.higher_is_better,
+            zero_is_best=row.zero_is_best,
+            bounds=INFOS.get(row.metric, UNKNOWN).bounds,
+        )
+        for row in summaries
+    }
 
 
 def _group(row: ScoreRow) -> tuple[str, str, str, str, str, str]:
@@ -182,9 +215,16 @@ def _summary(
     counts: Counter[str] = Counter(row.status for row in rows)
     applicable = len(rows) - counts["not_applicable"]
     info = infos.get(first.metric, UNKNOWN)
-    value, low, high = _estimate(
-        [row for row in rows if row.status == "computed"], identities, draws=draws, seed=seed
-    )
+    computed = [row for row in rows if row.status == "computed"]
+    mean = _estimate(computed, info, identities, draws=draws, seed=seed)
+    absolute: dict[str, float | None] = {}
+    if info.zero_is_best:
+        sizes = [replace(row, value=abs(row.value or 0.0)) for row in computed]
+        found = _estimate(
+            sizes, info._replace(bounds=NON_NEGATIVE), identities, draws=draws, seed=seed
+        )
+        ends = (_known(found.value), _known(found.low), _known(found.high))
+        absolute = dict(zip(("abs_value", "abs_ci_low", "abs_ci_high"), ends, strict=True))
     return SummaryRow(
         system=first.system,
         suite=first.suite,
@@ -194,9 +234,12 @@ def _summary(
         domain=first.domain,
         unit=info.unit,
         higher_is_better=info.higher_is_better,
-        value=value,
-        ci_low=low,
-        ci_high=high,
+        zero_is_best=info.zero_is_best,
+        value=_known(mean.value),
+        ci_low=_known(mean.low),
+        ci_high=_known(mean.high),
+        **absolute,
+        n_independent=mean.num_clusters if first.sample_id != SET_ID else None,
         n=counts["computed"],
         coverage=counts["computed"] / applicable if applicable else None,
         counts={status: counts[status] for status in STATUSES},
@@ -205,21 +248,27 @@ def _summary(
 
 
 def _estimate(
-    computed: list[ScoreRow], identities: Mapping[str, str], *, draws: int, seed: int
-) -> tuple[float | None, float | None, float | None]:
+    computed: list[ScoreRow],
+    info: MetricInfo,
+    identities: Mapping[str, str],
+    *,
+    draws: int,
+    seed: int,
+) -> Interval:
     if not computed:
-        return None, None, None
+        return Interval(value=np.nan, low=np.nan, high=np.nan)
     if len(computed) == 1 and computed[0].sample_id == SET_ID:
-        made_of = computed[0].components
-        return computed[0].value, made_of.get("ci_low"), made_of.get("ci_high")
-    estimate = bootstrap_mean(
+        ends = [computed[0].components.get(name) for name in ("ci_low", "ci_high")]
+        low, high = (np.nan if end is None else float(end) for end in ends)
+        return Interval(value=float(computed[0].value or 0.0), low=low, high=high)
+    return bootstrap_mean(
         np.array([row.value for row in computed], dtype=np.float64),
         weights=np.array([row.weight for row in computed]),
         clusters=drawn_together(computed, identities),
+        bounds=info.bounds,
         draws=draws,
         seed=seed,
     )
-    return _known(estimate.value), _known(estimate.low), _known(estimate.high)
 
 
 def _known(value: float) -> float | None:

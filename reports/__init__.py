@@ -9,4 +9,4 @@ def __getattr__(name: str) -> Any:
         from reports.load import load_runs
 
         return load_runs
-    raise AttributeError(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

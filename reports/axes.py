@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from evals.jsonl import InputError
+from evals.metric_info import Direction
 
 AXES: dict[str, tuple[str, ...]] = {
     "text": (
@@ -170,6 +171,19 @@ def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
 def label_of(metric: str) -> str:
     """Returns the name that a table prints."""
     return _LABELS.get(metric, metric.replace("_", " "))
+
+
+def absolute_label(metric: str) -> str:
+    """Returns the name of a metric's absolute value."""
+    return f"|{label_of(metric)}|"
+
+
+def axis_label(metric: str, unit: str, direction: Direction, *, is_absolute: bool = False) -> str:
+    """Name, unit and direction of a metric, as axes print them."""
+    shown = unit_of(metric, unit)
+    name = absolute_label(metric) if is_absolute else label_of(metric)
+    arrow = Direction.LOWER.arrow if is_absolute else direction.arrow
+    return f"{name} {arrow}".strip() + (f" [{shown}]" if shown else "")
 
 
 def unit_of(metric: str, unit: str) -> str:

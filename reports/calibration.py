@@ -34,10 +34,10 @@ _ACROSS = 5
 _PANEL_IN, _TOP_IN, _LEGEND_IN = 1.32, 0.36, 0.2
 _READING = (
     "Change of a metric against the same clips without the fault, with its 95 % bootstrap "
-    "interval. A dose counts as detected (filled) if the interval leaves out zero and the change "
-    "is larger than what clean clips show on their own (band: {floor}). Distances of sets are "
-    "detected from twice the distance between clean sets. Pixels (px) are "
-    "those of a picture 256 high."
+    "interval (with fewer than five clips, the range of their changes). A dose counts as detected "
+    "(filled) if the interval leaves out zero and the change is larger than what clean clips show "
+    "on their own (band: {floor}). Distances of sets are detected from twice the distance between "
+    "clean sets. Pixels (px) are those of a picture 256 high."
 )
 
 

@@ -8,11 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evals.metric_info import Direction, MetricInfo
+from evals.metrics import INFOS
 from evals.recording import Recording
-from evals.summary import SummaryRow
-from reports.axes import in_order, label_of
+from evals.statistics import MIN_CLUSTERS
+from evals.summary import UNKNOWN, SummaryRow
+from reports.axes import absolute_label, in_order, label_of
 from reports.figures.bars import plot_bars, plot_pareto, summary_data
-from reports.figures.drift import DriftCurve, drift_curves, drift_data, plot_drift
+from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.style import WIDTHS_IN, styled
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
@@ -128,19 +131,23 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         if _num_points(curves) >= (2 if metrics else MIN_POINTS):
             figure, ax = _one_axis(part, height_in=2.3, share=1 / part.across)
             _plot_metric(part, metric, ax)
+            shown = curves[0].quantity
+            behind = "" if shown == metric else f"What {label_of(metric)} is made from. "
             yield Drawn(
                 name=_name("drift", metric, part),
-                title=f"{label_of(metric)} over playing time",
-                caption="Mean over recordings, window by window, dotted where some are missing; "
-                f"band: 95 % interval of the mean. Protocol: {curves[0].protocol}.",
+                title=f"{label_of(shown)} over playing time",
+                caption=f"{behind}Mean over recordings, window by window, dotted where some are "
+                f"missing; {_SPREAD} Protocol: {curves[0].protocol}.",
                 figure=figure,
-                data=drift_data(curves),
+                data=drift_data(curves, _info_of(part, shown).bounds),
             )
 
 
-_CURVE_CAPTION = (
-    "Word error rate in windows, mean over recordings; band: 95 % interval of the mean."
+_SPREAD = (
+    "band: 95 % interval of the mean; thin lines: single recordings, where there are fewer than "
+    f"{MIN_FOR_BAND}."
 )
+_CURVE_CAPTION = f"Word error rate in windows, mean over recordings; {_SPREAD}"
 
 
 def _num_points(curves: Sequence[DriftCurve]) -> int:
@@ -153,6 +160,7 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     rows = [row for row in part.runs.rows if protocol in ("", row.protocol)]
     strips = _same_share(word_strips(rows))
     curves = curves if _num_points(curves) > 1 else []
+    bounds = _info_of(part, "wer").bounds
     if not curves and not strips:
         return
     heights = [2.0] * bool(curves) + [0.55 + 0.17 * len(strips)] * bool(strips)
@@ -172,7 +180,7 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
             + [f"What became of each word: {protocol}."] * bool(strips)
         ),
         figure=figure,
-        data=pd.concat([drift_data(curves), word_data(strips)], ignore_index=True),
+        data=pd.concat([drift_data(curves, bounds), word_data(strips)], ignore_index=True),
     )
 
 
@@ -226,7 +234,8 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     yield Drawn(
         name=_name("bars", "", part),
         title="Systems side by side",
-        caption="Mean over samples; line: 95 % bootstrap interval. Protocols: "
+        caption="Mean over samples, of absolute values between bars |...|; line: 95 % bootstrap "
+        f"interval, from {MIN_CLUSTERS} independent samples on. Protocols: "
         + ", ".join(rows[0].protocol for rows in chosen)
         + ".",
         figure=figure,
@@ -246,9 +255,9 @@ def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     plot_pareto(points, ax=ax)
     yield Drawn(
         name=_name("pareto", "-".join(names), part),
-        title=f"{label_of(names[1])} against {label_of(names[0])}",
-        caption="Grey: another system is at least as good in both, and better in one; ground "
-        f"truth is not ranked. Protocols: {points[0][0].protocol}, {points[0][1].protocol}.",
+        title=f"{_ranked_label(points[0][1])} against {_ranked_label(points[0][0])}",
+        caption=f"{_front_in_words(points[0])} Protocols: "
+        f"{points[0][0].protocol}, {points[0][1].protocol}.",
         figure=figure,
         data=summary_data([row for pair in points for row in pair]),
     )
@@ -261,6 +270,21 @@ KINDS: dict[str, Callable[[Part, Sequence[str] | None], Iterator[Drawn]]] = {
     "latency": _latency,
     "pareto": _pareto,
 }
+
+
+def _ranked_label(row: SummaryRow) -> str:
+    return absolute_label(row.metric) if row.zero_is_best else label_of(row.metric)
+
+
+def _front_in_words(point: tuple[SummaryRow, SummaryRow]) -> str:
+    for row in point:
+        if row.direction is Direction.NONE:
+            return f"No value of {label_of(row.metric)} is better: no system is ranked."
+    absolute = " Between bars |...|: means of absolute values, zero is best."
+    return (
+        "Grey: another system is at least as good in both, and better in one; ground truth is not "
+        "ranked." + (absolute if any(row.zero_is_best for row in point) else "")
+    )
 
 
 def _rows_of(part: Part, metric: str) -> list[SummaryRow]:
@@ -278,13 +302,14 @@ def _rows_of(part: Part, metric: str) -> list[SummaryRow]:
 
 
 def _plot_metric(part: Part, metric: str, ax: Axes) -> None:
-    info = part.runs.infos.get(metric)
-    plot_drift(
-        drift_curves(part.runs.windows, metric),
-        higher_is_better=info.higher_is_better if info else None,
-        unit=info.unit if info else "1",
-        ax=ax,
-    )
+    curves = drift_curves(part.runs.windows, metric)
+    info = _info_of(part, curves[0].quantity)
+    plot_drift(curves, direction=info.direction, unit=info.unit, bounds=info.bounds, ax=ax)
+
+
+def _info_of(part: Part, quantity: str) -> MetricInfo:
+    """What is known of a curve's quantity, which need not be a metric that was scored."""
+    return part.runs.infos.get(quantity) or INFOS.get(quantity, UNKNOWN)
 
 
 def _one_axis(part: Part, *, height_in: float, share: float = 1.0) -> tuple[Figure, Axes]:

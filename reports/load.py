@@ -1,7 +1,7 @@
 """Runs from disk as tidy data frames."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from glob import glob
@@ -12,9 +12,11 @@ from typing import TypeVar
 import pandas as pd
 
 from evals.compare import Comparison, compare
+from evals.metric_info import MetricInfo
 from evals.results import ScoreRow, WindowRow, read_scores, read_windows
 from evals.run_folder import read_run
-from evals.summary import MetricInfo, SummaryRow, infos_of, read_summary, summarise
+from evals.summary import SummaryRow, infos_of, read_summary, summarise
+from evals.summary_table import summary_html
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -55,9 +57,13 @@ class Runs:
         """Every system against every other, paired."""
         return self.compared()
 
-    def compared(self, *, against: str | None = None) -> list[Comparison]:
-        """Compares every system with one of them, or with every other."""
-        return compare(self.rows, self.infos, against=against, identities=self.identities)
+    def compared(
+        self, *, against: str | None = None, metrics: Collection[str] | None = None
+    ) -> list[Comparison]:
+        """Compares every system with one of them, or with every other; see `compare`."""
+        return compare(
+            self.rows, self.infos, against=against, metrics=metrics, identities=self.identities
+        )
 
     @cached_property
     def long(self) -> pd.DataFrame:
@@ -76,14 +82,8 @@ class Runs:
         return _frame(self.window_rows, WindowRow).astype({"value": "float64"})
 
     def _repr_html_(self) -> str:
-        table = self.summary.pivot_table(
-            index=["suite", "domain", "metric", "protocol"],
-            columns="system",
-            values="value",
-            sort=False,
-        )
         names = ", ".join(escape(path.name) for path in self.paths)
-        return f"<p>{len(self.rows)} scores from {names}</p>{table.to_html(na_rep='')}"
+        return f"<p>{len(self.rows)} scores from {names}</p>{summary_html(self.summaries)}"
 
 
 def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:

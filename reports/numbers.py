@@ -72,11 +72,25 @@ def interval_text(row: SummaryRow, decimals: int) -> str:
 def aside_text(row: SummaryRow, decimals: int) -> str:
     """Prints what stands small beside a number.
 
-    That is its interval, and the samples behind it where the metric does not apply to all.
+    That is its interval, and the samples behind it where they are too few for one or the metric
+    does not apply to all.
     """
-    few = row.value is not None and row.counts["not_applicable"]
-    texts = (interval_text(row, decimals), f"n = {row.n}" if few else "")
+    texts = (interval_text(row, decimals), samples_text(row) if is_few(row) else "")
     return " ".join(filter(None, texts))
+
+
+def is_few(row: SummaryRow) -> bool:
+    """Whether a number must not stand without its n: too few samples for an interval, or some."""
+    if row.value is None:
+        return False
+    too_few = not row.has_interval and row.n_independent is not None
+    return too_few or row.counts["not_applicable"] > 0
+
+
+def samples_text(row: SummaryRow) -> str:
+    """Prints the samples behind a number, and how many are independent if not all are."""
+    apart = row.n_independent
+    return f"n = {row.n}" + ("" if apart in {None, row.n} else f" ({apart} independent)")
 
 
 def coverage_text(row: SummaryRow) -> str:

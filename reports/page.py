@@ -177,7 +177,9 @@ def _recordings(content: Content) -> Html | None:
             groups.append(
                 join(
                     el("h3", f"{sample_id} ({suite})"),
-                    el("blockquote", recordings[0].transcript),
+                    el("blockquote", recordings[0].transcript)
+                    if recordings[0].transcript
+                    else None,
                     *shown,
                 )
             )

@@ -5,7 +5,8 @@ from dataclasses import fields
 
 from evals.compare import Comparison
 from evals.results import csv_text, guard_cell
-from reports.axes import in_order, label_of, scale_of, unit_of
+from evals.statistics import MIN_CLUSTERS
+from reports.axes import absolute_label, in_order, label_of, scale_of, unit_of
 from reports.numbers import NOT_APPLICABLE, number, rounded
 from reports.render import escape_markdown
 
@@ -20,8 +21,10 @@ def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
     lines = [" | ".join(_HEADS), " | ".join(["---"] * 5 + ["---:"] * 5 + ["---"])]
     lines += [" | ".join(map(escape_markdown, _cells(one))) for one in in_print_order(comparisons)]
     notes = [
-        "Difference: system minus against, weighted mean over pairs; interval: paired bootstrap; "
-        "p: sign-flip test; Holm over all lines."
+        "Difference: system minus against, weighted mean over pairs, of absolute values where it "
+        "says |...|; interval: paired bootstrap-t over independent pairs, from "
+        f"{MIN_CLUSTERS} on; p: sign-flip test; Holm over all lines. Inconclusive: no difference "
+        "is shown, which is not to say that there is none."
     ]
     return "\n".join([*(f"| {line} |" for line in lines), "", *notes]) + "\n"
 
@@ -29,7 +32,7 @@ def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
 def in_print_order(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Sorts by suite and pair, decided ones first, then by axis."""
     places = {metric: place for place, metric in enumerate(in_order(c.metric for c in comparisons))}
-    order = {"better": 0, "worse": 0, "tied": 1, "not comparable": 2}
+    order = {"better": 0, "worse": 0, "inconclusive": 1, "not comparable": 2}
     return sorted(
         comparisons,
         key=lambda c: (c.suite, c.against, c.system, order[c.verdict], places[c.metric]),
@@ -52,6 +55,11 @@ def difference_text(one: Comparison) -> tuple[str, str]:
     return delta, f"[{rounded(one.ci_low * scale)}, {rounded(one.ci_high * scale)}]"
 
 
+def compared_label(one: Comparison) -> str:
+    """Returns what was compared: the metric, between bars if its absolute values were."""
+    return absolute_label(one.metric) if one.is_absolute else label_of(one.metric)
+
+
 def pair_counts(one: Comparison) -> str:
     """Returns the number of pairs, and how many samples were left without a partner."""
     return f"{one.n_pairs}" + (f" (+{one.n_unpaired} alone)" if one.n_unpaired else "")
@@ -65,11 +73,11 @@ def p_text(p: float | None) -> str:
 
 
 def _cells(one: Comparison) -> list[str]:
-    unit = unit_of(one.metric, "1")
+    unit = unit_of(one.metric, one.unit)
     verdict = f"{one.verdict}: {one.reason}" if one.reason else one.verdict
     return [
         one.suite,
-        f"{label_of(one.metric)}{one.mark} {unit}".strip(),
+        f"{compared_label(one)}{one.mark} {unit}".strip(),
         one.protocol,
         one.system,
         one.against,

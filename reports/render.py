@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evals.compare import DAGGER
+from evals.metric_info import Direction
 from evals.results import csv_text, guard_cell
+from evals.statistics import MIN_CLUSTERS
 from evals.summary import SummaryRow
+from evals.summary_table import escape_latex
 from reports.axes import OF_THIS_PROJECT
-from reports.numbers import MINUS, NOT_APPLICABLE, aside_text, coverage_text, value_text
+from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
 from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
 
 RowsOf = Literal["metrics", "systems"]
@@ -122,37 +125,6 @@ def tables_csv(tables: Iterable[Table]) -> str:
     return csv_text([map(guard_cell, head), *body])
 
 
-_LATEX = {
-    "\\": "\\textbackslash{}",
-    "{": "\\{",
-    "}": "\\}",
-    "&": "\\&",
-    "%": "\\%",
-    "$": "\\$",
-    "#": "\\#",
-    "_": "\\_",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "\\textless{}",
-    ">": "\\textgreater{}",
-    "|": "\\textbar{}",
-    '"': "\\textquotedbl{}",
-    "\N{UPWARDS ARROW}": "$\\uparrow$",
-    "\N{DOWNWARDS ARROW}": "$\\downarrow$",
-    MINUS: "$-$",
-    NOT_APPLICABLE: "--",
-    DAGGER: "\\dag{}",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
-}
-
-
-def escape_latex(text: str) -> str:
-    """Makes any text print as itself; line ends become spaces."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
-
-
 def _metrics_down(table: Table) -> Grid:
     head, columns = [Cell(text="metric")], []
     for system in table.systems:
@@ -243,17 +215,25 @@ def remarks(table: Table) -> list[str]:
     texts = []
     if any(cell.has_interval for cell in cells):
         texts.append(
-            "In brackets: 95 % interval by bootstrap, samples of one identity drawn together; of "
+            "In brackets: 95 % interval by bootstrap-t, samples of one identity drawn together; of "
             "distances between sets by jackknife."
         )
-    if any(cell.value is not None and cell.counts["not_applicable"] for cell in cells):
-        texts.append("n: samples behind a number, where the metric does not apply to all.")
+    if any(is_few(cell) for cell in cells):
+        texts.append(
+            f"n: samples behind a number that is not from all, or from fewer than {MIN_CLUSTERS} "
+            "independent ones, which have no interval."
+        )
+    if any(line.direction is Direction.ZERO for line in table.lines):
+        texts.append(
+            f"{Direction.ZERO.arrow}: zero is best; printed is the mean with its sign, systems are "
+            "ranked by the mean of absolute values."
+        )
     if any(line.best for line in table.lines):
         ceilings = sorted(UNRANKED.intersection(table.systems))
         aside = f" ({', '.join(ceilings)} is not ranked)" if ceilings else ""
-        texts.append(f"Bold: best, and not tied with any other{aside}.")
+        texts.append(f"Bold: better than each other system{aside}.")
     elif len(table.systems) > 1:
-        texts.append("Nothing is bold: in no line is one system better than all others.")
+        texts.append("Nothing is bold: no system is shown to be better than all others in a line.")
     names = [line.label for line in table.lines if line.metric in OF_THIS_PROJECT]
     if names:
         texts.append(
@@ -303,7 +283,7 @@ def _latex_cell(cell: Cell) -> str:
 
 
 def _csv_row(table: Table, line: Line, systems: list[str]) -> list[str]:
-    direction = "" if line.higher_is_better is None else str(line.higher_is_better).lower()
+    direction = {Direction.HIGHER: "true", Direction.LOWER: "false"}.get(line.direction, "")
     texts = [table.suite, table.domain, line.metric, line.protocol, line.protocol_hash, line.unit]
     row = [guard_cell(text) for text in texts] + [direction]
     for system in systems:

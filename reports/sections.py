@@ -11,7 +11,7 @@ from reports.axes import in_order, label_of, scale_of, unit_of
 from reports.headline import anchor, scroll
 from reports.html import Html, el, join
 from reports.numbers import NOT_APPLICABLE, rounded
-from reports.pairs import difference_text, in_print_order, p_text, pair_counts
+from reports.pairs import compared_label, difference_text, in_print_order, p_text, pair_counts
 
 MAX_SAMPLES = 200
 MAX_NAMED = 6
@@ -114,8 +114,10 @@ def pairs(comparisons: Sequence[Comparison]) -> Html | None:
         el(
             "p",
             "Differences on the samples that both systems have, drawn together by identity. "
-            "Interval: paired bootstrap. p: sign-flip test, adjusted by Holm over all lines here; "
-            "with few samples it cannot be small, and a difference that is not decided is a tie.",
+            "Interval: paired bootstrap-t. p: sign-flip test, adjusted by Holm over all lines "
+            "here; with few samples it cannot be small. Inconclusive: no difference is shown, "
+            "which is not to say that there is none. Between bars: of absolute values, where zero "
+            "is best.",
         ),
         scroll(_table((*heads, "verdict"), [_pair_row(c) for c in in_print_order(comparisons)])),
     )
@@ -218,13 +220,13 @@ def _sample_cell(row: ScoreRow | None) -> Html:
 
 def _pair_row(one: Comparison) -> Html:
     kind = {"better": "good", "worse": "failed"}.get(one.verdict, "missing")
-    unit = unit_of(one.metric, "1")
+    unit = unit_of(one.metric, one.unit)
     delta, interval = difference_text(one)
     return el(
         "tr",
         el(
             "td",
-            label_of(one.metric) + one.mark,
+            compared_label(one) + one.mark,
             el("span", f" {unit}", class_="unit"),
             el("br"),
             el("span", one.protocol, class_="mono"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from evals.compare import DAGGER, Comparison
+from evals.metric_info import Direction
 from evals.summary import SummaryRow
 from reports.axes import axis_of, in_order, label_of, unit_of
 from reports.numbers import decimals_for
@@ -28,9 +29,9 @@ class Line:
         protocol: Name and version of its parameters.
         protocol_hash: Of all its parameters.
         unit: As stored.
-        higher_is_better: ``None`` where neither is.
+        direction: Which values are better.
         cells: System -> summary; systems without any row are missing.
-        best: The system to print bold, ceilings aside; empty if it is tied or stands alone.
+        best: The system to print bold, ceilings aside; empty if no one is shown to be best.
         mark: A dagger if the same protocol is there with another hash.
     """
 
@@ -38,7 +39,7 @@ class Line:
     protocol: str
     protocol_hash: str
     unit: str
-    higher_is_better: bool | None
+    direction: Direction
     cells: Mapping[str, SummaryRow]
     best: str = ""
     mark: str = ""
@@ -60,10 +61,8 @@ class Line:
 
     @property
     def arrow(self) -> str:
-        """Up or down, where one direction is better."""
-        return {True: "\N{UPWARDS ARROW}", False: "\N{DOWNWARDS ARROW}", None: ""}[
-            self.higher_is_better
-        ]
+        """Up, down or to zero, where some values are better."""
+        return self.direction.arrow
 
     @property
     def decimals(self) -> int:
@@ -106,8 +105,8 @@ def wide(
         summaries: In any order.
         metrics: Which, in this order; all by default, by axis.
         systems: Which, in this order; all by default, ceilings first, spoiled rows last.
-        comparisons: Paired results that decide on ties; without them, systems whose intervals
-            overlap are tied.
+        comparisons: Paired results that decide what is best; without them, intervals that lie
+            apart do.
 
     Returns:
         Tables by suite and domain; none is empty.
@@ -171,7 +170,7 @@ def _lines(
                 protocol=protocol,
                 protocol_hash=protocol_hash,
                 unit=first.unit,
-                higher_is_better=first.higher_is_better,
+                direction=first.direction,
                 cells=cells,
                 best=_best(cells, comparisons),
                 mark=DAGGER if len(by_hash) > 1 else "",
@@ -197,25 +196,23 @@ def _by_hash(rows: Sequence[SummaryRow]) -> dict[str, dict[str, SummaryRow]]:
 
 def _best(cells: Mapping[str, SummaryRow], comparisons: Sequence[Comparison] | None) -> str:
     """The one system that is better than each other ranked one; empty if there is none."""
-    scored = [row for row in cells.values() if row.value is not None]
-    scored = [row for row in scored if row.system not in UNRANKED]
-    if len(scored) < 2 or scored[0].higher_is_better is None:
+    scored = [row.ranked for row in cells.values() if row.system not in UNRANKED]
+    scored = [row for row in scored if row.value is not None]
+    if len(scored) < 2 or scored[0].direction is Direction.NONE:
         return ""
-    sign = 1 if scored[0].higher_is_better else -1
-    first, *others = sorted(scored, key=lambda row: -sign * (row.value or 0.0))
+    first, *others = sorted(scored, key=lambda row: row.direction.cost(row.value or 0.0))
     if comparisons is None:
-        wins = all(_apart(first, other, sign) for other in others)
+        wins = all(_apart(first, other) for other in others)
     else:
         beaten = _beaten_by(first, comparisons)
         wins = all(other.system in beaten for other in others)
     return first.system if wins else ""
 
 
-def _apart(first: SummaryRow, other: SummaryRow, sign: int) -> bool:
-    if not (first.has_interval and other.has_interval):
-        return False
-    near, far = (first.ci_low, other.ci_high) if sign > 0 else (other.ci_low, first.ci_high)
-    return near is not None and far is not None and near > far
+def _apart(first: SummaryRow, other: SummaryRow) -> bool:
+    ends = (first.ci_low, first.ci_high, other.ci_low, other.ci_high)
+    low, high, other_low, other_high = (float("nan") if end is None else end for end in ends)
+    return low > other_high if first.direction is Direction.HIGHER else high < other_low
 
 
 def _beaten_by(first: SummaryRow, comparisons: Sequence[Comparison]) -> set[str]:

@@ -55,9 +55,8 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             {"protocol": m.protocol, "default": "yes" if m.is_default else "no", "domain": m.domain}
             for m in metrics
         ]
-    arrows = {True: "higher is better", False: "lower is better", None: ""}
     return [
-        {"name": m.name, "unit": m.unit, "direction": arrows[m.higher_is_better]}
+        {"name": m.name, "unit": m.unit, "direction": m.direction.words}
         for m in {m.name: m for m in metrics}.values()
     ]
 

@@ -1,8 +1,8 @@
-"""Score the recordings of a run, or the videos of a manifest."""
+"""Score the recordings of a run, the videos of a manifest, or any videos."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from evals.choice import choose_metrics, take_shard
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.jsonl import InputError
 from evals.manifest import load_manifest
+from evals.media_files import is_run, recordings_of_files
 from evals.recording import Recording
 from evals.results import ScoreRow
 from evals.run_folder import read_run, recordings_of, relative_to_run
@@ -21,9 +22,16 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 @app.command()
 def score(
-    run: Annotated[Path | None, typer.Argument(help="A run folder.")] = None,
+    sources: Annotated[
+        list[Path] | None, typer.Argument(help="A run folder; or videos, and folders of videos.")
+    ] = None,
     manifest: Annotated[Path | None, typer.Option(help="JSONL file of videos.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder for the manifest's scores.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder for scores; of videos: runs/SYSTEM.")
+    ] = None,
+    system: Annotated[
+        str, typer.Option(help="What made the videos; the name of their folder by default.")
+    ] = "",
     metrics: Annotated[str, typer.Option(help="Comma-separated; all by default.")] = "",
     protocol: Annotated[str, typer.Option(help="default, all, or a protocol id.")] = "default",
     native: Annotated[bool, typer.Option(help="Score files as they are, too.")] = False,
@@ -37,14 +45,15 @@ def score(
     ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON.")] = False,
 ) -> None:
-    """Score the recordings of a run, or the videos of a manifest.
+    """Score the recordings of a run, the videos of a manifest, or any videos.
 
-    Nothing is measured twice; rows of other metrics in the run stay. Example:
-    streamchar score --manifest videos.jsonl --out runs/mine
+    The transcript of a video is the .txt of the same name beside it; without one, text metrics do
+    not apply. Nothing is measured twice; rows of other metrics in the run stay. Examples:
+    streamchar score --manifest videos.jsonl --out runs/mine; streamchar score videos/
     """
     progress = ProgressBar()
     with usage_errors():
-        folder, recordings, config = _input(run, manifest, out)
+        folder, recordings, config = _input(sources or [], manifest, out, system)
         chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
         known = sorted({recording.system for recording in recordings})
         if reference and reference not in known:
@@ -68,23 +77,54 @@ def score(
 
 
 def _input(
-    run: Path | None, manifest: Path | None, out: Path | None
-) -> tuple[Path, list[Recording], dict[str, str]]:
-    if (run is None) == (manifest is None):
-        raise InputError("give either a run folder or --manifest FILE with --out RUN")
-    if manifest is None:
-        assert run is not None, "checked above"
-        if out is not None and out != run:
-            raise InputError("--out goes with --manifest; scores of a run are written into it")
-        return run, recordings_of(run), {}
+    sources: list[Path], manifest: Path | None, out: Path | None, system: str
+) -> tuple[Path, list[Recording], dict[str, Any]]:
+    if bool(sources) == (manifest is not None):
+        raise InputError(
+            "give a run folder, videos or folders of videos, or --manifest FILE with --out RUN"
+        )
+    runs = [source for source in sources if is_run(source)]
+    if system and (manifest is not None or runs):
+        raise InputError("--system goes with videos; a manifest and a run say what made theirs")
+    if manifest is not None:
+        if out is None:
+            raise InputError("--manifest needs --out RUN")
+        recordings = load_manifest(manifest)
+        return out, recordings, _not_of_others(out, {"manifest": relative_to_run(manifest, out)})
+    if runs:
+        if len(sources) > 1:
+            raise InputError(f"{runs[0]} is a run folder; score it alone")
+        if out is not None and out != runs[0]:
+            raise InputError("--out goes with videos; scores of a run are written into it")
+        return runs[0], recordings_of(runs[0]), {}
+    return _videos(sources, out, system)
+
+
+def _videos(
+    sources: list[Path], out: Path | None, system: str
+) -> tuple[Path, list[Recording], dict[str, Any]]:
+    recordings = recordings_of_files(sources, system)
+    systems = sorted({recording.system for recording in recordings})
     if out is None:
-        raise InputError("--manifest needs --out RUN")
-    recordings = load_manifest(manifest)
-    earlier = read_run(out).get("manifest")
-    relative = relative_to_run(manifest, out)
-    if earlier is not None and earlier != relative:
-        raise InputError(f"{out} holds scores of another manifest, {earlier}; choose another --out")
-    return out, recordings, {"manifest": relative}
+        out = Path("runs") / "-".join(systems[:3])
+        typer.echo(f"scores go to {out}; choose another folder with --out", err=True)
+    paths = [relative_to_run(source, out) for source in sources]
+    texts = sum(bool(recording.transcript) for recording in recordings)
+    counts = f"{len(recordings)}; with a transcript (NAME.txt beside it): {texts}"
+    typer.echo(f"videos of {', '.join(systems)}: {counts}", err=True)
+    files = {"files": {"sources": paths, "system": system}}
+    return out, recordings, _not_of_others(out, files)
+
+
+def _not_of_others(out: Path, made_from: dict[str, Any]) -> dict[str, Any]:
+    """Refuses a folder that holds scores of another manifest or of other files."""
+    if "files" in made_from and (out / "recordings").is_dir():
+        raise InputError(f"{out} holds recordings of its own; choose another --out")
+    earlier = {key: told for key, told in read_run(out).items() if key in ("manifest", "files")}
+    if earlier and earlier != made_from:
+        what = earlier.get("manifest") or ", ".join(earlier["files"]["sources"])
+        raise InputError(f"{out} holds scores of {what}; choose another --out")
+    return made_from
 
 
 def count_statuses(rows: list[ScoreRow]) -> dict[str, int]:

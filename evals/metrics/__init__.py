@@ -1,6 +1,7 @@
 """All metrics: adding one is a class in a file of its family and a line here."""
 
 from evals.extractors import EXTRACTORS
+from evals.metric_info import MetricInfo
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
@@ -32,6 +33,8 @@ METRICS: tuple[Metric, ...] = (
     *SPEED_METRICS,
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
+INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in (*METRICS, *SET_METRICS)}
+"""Metric name -> unit, direction and bounds."""
 
 
 def readers_of(weights: str) -> list[str]:

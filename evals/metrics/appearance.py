@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
 from evals.metrics.windows import END_SHARE, FPS, ends, mean_or_nan, windows_of
 from evals.recording import Recording
@@ -80,6 +81,7 @@ class ColourDrift(_Drift):
     name = "colour_drift"
     unit = "dE76"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     feature = "lab_mean"
 
     def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
@@ -93,6 +95,7 @@ class ExposureDrift(_Drift):
     name = "exposure_drift"
     unit = "1"
     higher_is_better = None
+    zero_is_best = True
     feature = "exposure"
 
     def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
@@ -106,6 +109,8 @@ class SharpnessDrift(_Drift):
     name = "sharpness_drift"
     unit = "1"
     higher_is_better = None
+    zero_is_best = True
+    bounds = (-1.0, math.inf)
     feature = "sharpness"
 
     def contrast(self, start: np.ndarray, end: np.ndarray) -> float:
@@ -134,6 +139,7 @@ class DynamicDegree(Metric):
     name = "dynamic_degree"
     unit = "%/s"
     higher_is_better = None
+    bounds = NON_NEGATIVE
     needs = ("appearance",)
 
     def __init__(self, *, params: AppearanceParams, protocol: str) -> None:

@@ -6,10 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from evals.metric_info import UNBOUNDED, Bounds, Direction, MetricInfo
 from evals.recording import Recording
 
 Status = Literal[
@@ -41,12 +42,24 @@ class Window:
     Attributes:
         t0_s: Start in playing time.
         t1_s: End in playing time.
-        value: In the metric's unit; NaN if nothing could be measured there.
+        value: In the metric's unit, or that of its `Curve`; NaN if nothing could be measured there.
     """
 
     t0_s: float
     t1_s: float
     value: float
+
+
+class Curve(NamedTuple):
+    """What the windows of a metric hold where that is not the metric itself.
+
+    Attributes:
+        quantity: Name of a metric, or words for an axis.
+        unit: Of the windows' values.
+    """
+
+    quantity: str
+    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +72,7 @@ class Score:
         status: ``computed``, or why not.
         reason: Why ``value`` is NaN; empty otherwise.
         components: What the value was made of: counts, times, words; JSON types only.
-        windows: The metric over playing time, where it has a curve.
+        windows: The metric over playing time, or what its `Curve` says, where it has a curve.
     """
 
     value: float
@@ -87,7 +100,11 @@ class Described(ABC):
     Attributes:
         name: The field's standard term, lower case.
         unit: ``1`` for ratios.
-        higher_is_better: ``None`` where neither is, e.g. a signed offset.
+        higher_is_better: ``None`` where neither is.
+        zero_is_best: Whether values are signed and best at zero, e.g. an offset; with
+            ``higher_is_better`` of ``None``.
+        bounds: Smallest and largest value there can be; intervals and bands stay inside.
+        curve: What its windows hold, if not values of the metric itself.
         domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
         is_default: Whether ``score`` computes it unless told otherwise.
         needs: Names of the extractors whose features it reads.
@@ -98,11 +115,24 @@ class Described(ABC):
     name: str
     unit: str
     higher_is_better: bool | None
+    zero_is_best: bool = False
+    bounds: Bounds = UNBOUNDED
+    curve: Curve | None = None
     domain: str = "any"
     is_default: bool = True
     needs: tuple[str, ...] = ()
     protocol: str
     params: Mapping[str, Any]
+
+    @property
+    def info(self) -> MetricInfo:
+        """Unit, direction and bounds, for those who print its values."""
+        return MetricInfo(self.unit, self.higher_is_better, self.zero_is_best, self.bounds)
+
+    @property
+    def direction(self) -> Direction:
+        """Which values are better."""
+        return self.info.direction
 
     def check_domain(self, domain: str) -> None:
         """Refuses a network's judgement on pictures of another kind than it was trained on.
@@ -147,6 +177,19 @@ class Metric(Described):
             return self.measure(recording, features, context)
         except NotMeasured as why:
             return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
+
+
+def require_transcript(recording: Recording) -> None:
+    """Refuses a recording of which it is not known what should be said.
+
+    Args:
+        recording: For its transcript.
+
+    Raises:
+        NotMeasured: If there is none.
+    """
+    if not recording.transcript.strip():
+        raise NotMeasured("there is no transcript")
 
 
 def protocol_hash(params: Mapping[str, Any]) -> str:

@@ -11,14 +11,15 @@ Shape letters: N embedded frames, K windows.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from evals.judges import judge_figures
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metric_info import NON_NEGATIVE, SHARE
+from evals.metrics.base import Context, Curve, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.windows import (
     END_SHARE,
     block_bootstrap_ci95,
@@ -178,6 +179,7 @@ class IdDistance(_Identity):
 
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the mean over the embedded frames, and over those of each window."""
@@ -202,6 +204,7 @@ class IdRank1(_Identity):
 
     unit = "1"
     higher_is_better = True
+    bounds = SHARE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share over the embedded frames, and over those of each window.
@@ -235,6 +238,7 @@ class IdDrift(_Identity):
 
     The distance is to the reference picture or, without one, to the mean of the first 15 %; in
     the second case frames of the start lie nearer by construction, so compare only like with like.
+    Windows hold the same contrast of each window with the first 15 %.
     """
 
     unit = "1"
@@ -254,15 +258,21 @@ class IdDrift(_Identity):
         return Score(
             value=end - start,
             components={"start": start, "end": end, "anchor": anchor},
-            windows=distances.windows(self.settings.window_s),
+            windows=replace(distances, values=distances.values - start).windows(
+                self.settings.window_s
+            ),
         )
 
 
 class IdSlope(_Identity):
-    """Theil-Sen slope of the distance per minute, with what sharpness explains taken out."""
+    """Theil-Sen slope of the distance per minute, with what sharpness explains taken out.
+
+    Windows hold the distances that the line is laid through.
+    """
 
     unit = "1/min"
     higher_is_better = False
+    curve = Curve(quantity="corrected id distance", unit="1")
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the slope over windows.
@@ -305,6 +315,7 @@ class IdCoverage(_Identity):
 
     unit = "1"
     higher_is_better = True
+    bounds = SHARE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share over the video, and over each window.

@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
+from evals.metric_info import NON_NEGATIVE
+from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, require_transcript
 from evals.metrics.english import require_english
 from evals.metrics.text import READING, WINDOW_S, error_counts, error_windows
 from evals.recording import Recording
@@ -26,6 +27,7 @@ class PhonemeErrorRateInWorld(Metric):
     name = "per_world"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     domain = "world"
     is_default: bool = False
 
@@ -41,6 +43,7 @@ class PhonemeErrorRateInWorld(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
+        require_transcript(recording)
         require_english(recording)
         found = features[self.needs[0]]
         heard = [str(phoneme) for phoneme in found["phonemes"]]

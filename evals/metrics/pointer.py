@@ -3,7 +3,16 @@
 import numpy as np
 from jaxtyping import Float
 
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metric_info import NON_NEGATIVE
+from evals.metrics.base import (
+    Context,
+    Features,
+    Metric,
+    NotMeasured,
+    Score,
+    Window,
+    require_transcript,
+)  # fmt: skip
 from evals.metrics.per_world import reference_phones
 from evals.recording import Recording, Trace
 from evals.text import progress
@@ -25,6 +34,7 @@ class PointerError(Metric):
     name = "pointer_error"
     unit = "phonemes"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     domain = "world"
 
     def __init__(self) -> None:
@@ -45,6 +55,7 @@ class PointerError(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the mean absolute error, its tail and sign, and its course chunk by chunk."""
+        require_transcript(recording)
         trace = _trace(recording)
         spoken = _account(trace)
         found = features[self.needs[0]]

@@ -154,6 +154,7 @@ class AvOffset(SyncNetMetric):
     name = "av_offset_frames"
     unit = "frames"
     higher_is_better = None
+    zero_is_best = True
 
     def read(self, score: SyncScore) -> float:
         """Returns the offset."""
@@ -198,6 +199,7 @@ class SyncNetPythonMetric(Metric):
         self.name = name
         self.unit = template[name].unit
         self.higher_is_better = template[name].higher_is_better
+        self.zero_is_best = template[name].zero_is_best
         self.protocol = f"{name}/syncnet-python@1"
         self.params = {"tracks": "largest confidence, smallest distance"}
 

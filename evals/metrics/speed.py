@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.playback import lateness_s, playback, zero_stall_startup_s
 from evals.recording import Recording, Trace
@@ -27,6 +28,7 @@ class SpeedMetric(Metric):
     """
 
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def __init__(
         self,

@@ -226,6 +226,7 @@ class MeshOffset(_Sync):
     name = "mesh_offset_ms"
     unit = "ms"
     higher_is_better = None
+    zero_is_best = True
     source = "phonemes_hama"
 
     def value(self, curve: SyncCurve) -> float:

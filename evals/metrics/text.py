@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metric_info import NON_NEGATIVE, SHARE
+from evals.metrics.base import (
+    Context,
+    Features,
+    Metric,
+    NotMeasured,
+    Score,
+    Window,
+    require_transcript,
+)  # fmt: skip
 from evals.metrics.english import language_notes, require_english
 from evals.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
@@ -141,6 +150,7 @@ class TranscriptMetric(Metric):
 
     def compare(self, recording: Recording, features: Features) -> Speech:
         """Aligns this metric's recogniser with the transcript; see `compare_speech`."""
+        require_transcript(recording)
         return compare_speech(recording, features[self.needs[0]], self.normaliser)
 
 
@@ -154,6 +164,7 @@ class WordErrorRate(TranscriptMetric):
     name = "wer"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def own_params(self) -> dict[str, Any]:
         """The window of the curve and how recordings are averaged."""
@@ -184,6 +195,7 @@ class CharacterErrorRate(TranscriptMetric):
     name = "cer"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def own_params(self) -> dict[str, Any]:
         """How recordings are averaged."""
@@ -210,6 +222,7 @@ class Completion(TranscriptMetric):
     name = "completion"
     unit = "1"
     higher_is_better = True
+    bounds = SHARE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share, and what was left when the speech ended."""
@@ -233,6 +246,7 @@ class Loops(TranscriptMetric):
     name = "loops"
     unit = "1/min"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns loops per minute of the recording, with their number, times and words."""
@@ -266,6 +280,7 @@ class LongestSkip(TranscriptMetric):
     name = "longest_skip_words"
     unit = "words"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
@@ -298,6 +313,7 @@ class PhonemeErrorRate(Metric):
     name = "phoneme_error_rate"
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
     is_default: bool = True
 
     def __init__(self) -> None:
@@ -312,6 +328,7 @@ class PhonemeErrorRate(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
+        require_transcript(recording)
         require_english(recording)
         found = features[self.needs[0]]
         heard = tuple(str(phoneme) for phoneme in found["phonemes"])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from evals.frechet import Interval, frechet_distance, jackknife_interval, kernel_distance
+from evals.metric_info import NON_NEGATIVE
 from evals.metrics.base import Features, NotMeasured, Score
 from evals.set_metric import SetMetric
 
@@ -70,6 +71,7 @@ class FrechetMetric(SetMetric):
 
     unit = "1"
     higher_is_better = False
+    bounds = NON_NEGATIVE
 
     def __init__(
         self,

@@ -83,6 +83,7 @@ class VoiceSimilarity(VoiceMetric):
 
     name = "voice_similarity"
     higher_is_better = True
+    bounds = (-1.0, 1.0)
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Averages over the windows after the first 5 s."""
@@ -143,6 +144,7 @@ class Dnsmos(Metric):
 
     unit = "MOS"
     higher_is_better = True
+    bounds = (1.0, 5.0)
 
     def __init__(self, *, rating: str, windows: str = "covering") -> None:
         self._rating = rating

@@ -1,4 +1,4 @@
-"""Compare systems on the samples that both have, with intervals, p-values and ties."""
+"""Compare systems on the samples that both have, with intervals and p-values."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from evals.commands.terminal import usage_errors
 from evals.compare import DAGGER, Comparison
 from evals.content import write_atomically
 from evals.results import dump_json
+from reports.axes import names_in
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 
@@ -22,16 +23,20 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv, compare.md.")],
     against: Annotated[str, typer.Option(help="A system; all pairs if left out.")] = "",
+    metrics: Annotated[
+        str, typer.Option(help="Comma-separated metrics or axes; Holm counts these alone.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
 
     Exit code 1 if nothing at all can be compared. Example:
-    streamchar compare runs/a runs/b --against streamchar --out runs/a_and_b
+    streamchar compare runs/a runs/b --against streamchar --metrics wer,id_drift --out runs/a_and_b
     """
     with usage_errors():
         loaded = load_runs(runs)
-        found = loaded.compared(against=against or None)
+        chosen = names_in(metrics, known={row.metric for row in loaded.rows})
+        found = loaded.compared(against=against or None, metrics=chosen)
     content = {
         "compare.json": dump_json([asdict(one) for one in found], indent=1) + "\n",
         "compare.csv": pairs_csv(found),

@@ -11,8 +11,11 @@ from evals.results import dump_json
 from reports.axes import names_in
 from reports.build import find_recordings, write_figures
 from reports.figures.style import WIDTHS_IN
-from reports.gallery import KINDS, draw
-from reports.load import load_runs
+from reports.gallery import KINDS, Drawn, draw
+from reports.load import Runs, load_runs
+
+_FIXED = {"wer": "the words of the transcript", "latency": "the arrival of chunks"}
+"""Kinds that draw one thing, and what."""
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -39,6 +42,8 @@ def plot(
         for name, known in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
             if name not in known:
                 raise InputError(f"{name!r} is none of: {', '.join(known)}")
+        if metrics and kind in _FIXED:
+            raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
         loaded = load_runs(runs)
         found = find_recordings(loaded)
         drawn = draw(
@@ -50,7 +55,16 @@ def plot(
         )
         paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
     typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
+    for name in _left_out(metrics, loaded, drawn) if paths else []:
+        typer.echo(f"{name} is not drawn: the scores hold no data of it for {kind}", err=True)
     typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
     if not paths:
         typer.echo(f"nothing to draw: the scores hold no data for {kind}", err=True)
     raise typer.Exit(code=0 if paths else 1)
+
+
+def _left_out(metrics: str, loaded: Runs, drawn: list[Drawn]) -> list[str]:
+    """Metrics that were asked for and are in no figure."""
+    shown = {name for one in drawn if "metric" in one.data for name in one.data["metric"]}
+    asked = names_in(metrics, known={row.metric for row in loaded.rows})
+    return [name for name in asked or [] if name not in shown]

@@ -49,7 +49,7 @@ def table(
     down: Annotated[Down, typer.Option(help="What a row is.")] = Down.AUTO,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
 ) -> None:
-    """Print a table: best values bold unless tied, intervals, coverage, protocols.
+    """Print a table: what is shown to be best is bold; intervals, coverage, protocols.
 
     Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
     """

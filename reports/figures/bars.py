@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from evals.metric_info import Direction
 from evals.summary import SummaryRow
-from reports.axes import scale_of
-from reports.figures.drift import axis_label
+from reports.axes import axis_label, scale_of
 from reports.figures.style import GREY, colours_of, markers_of
 from reports.numbers import decimals_for, value_text
 from reports.tables import UNRANKED
@@ -18,6 +18,8 @@ from reports.tables import UNRANKED
 
 def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
     """Draws a bar for each system, with its 95 % interval and its value.
+
+    Where zero is best, bars are means of absolute values: what systems are ranked by.
 
     Args:
         rows: Summaries of one metric and protocol hash; those without a value say why.
@@ -27,7 +29,7 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
         The axis.
     """
     ax = ax if ax is not None else plt.subplots()[1]
-    ordered = sorted(rows, key=lambda row: row.system)
+    ordered = [row.ranked for row in sorted(rows, key=lambda row: row.system)]
     colours = colours_of(row.system for row in rows)
     decimals = decimals_for(ordered)
     for place, row in enumerate(ordered):
@@ -55,16 +57,16 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(ordered) - 0.5, -0.5)  # whole rows also for systems without a bar
     ax.margins(x=0.18)
     ax.grid(False, axis="y")
-    if ordered:
-        first = ordered[0]
-        ax.set_xlabel(axis_label(first.metric, first.unit, first.higher_is_better))
+    if rows:
+        ax.set_xlabel(_label(rows[0]))
     return ax
 
 
 def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | None = None) -> Axes:
     """Draws systems in the plane of two metrics; those that another one beats in both are grey.
 
-    A ceiling such as ground truth beats nobody and keeps its colour.
+    A ceiling such as ground truth beats nobody and keeps its colour. Where zero is best, systems
+    stand at the means of absolute values.
 
     Args:
         points: For each system its summaries on x and y; pairs that lack a value are left out.
@@ -74,7 +76,8 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
         The axis.
     """
     ax = ax if ax is not None else plt.subplots()[1]
-    known = [(x, y) for x, y in points if x.value is not None and y.value is not None]
+    pairs = [(x.ranked, y.ranked) for x, y in points]
+    known = [(x, y) for x, y in pairs if x.value is not None and y.value is not None]
     markers = markers_of(x.system for x, _ in known)
     colours = colours_of(x.system for x, _ in known)
     best = front([pair for pair in known if pair[0].system not in UNRANKED]) | UNRANKED
@@ -95,16 +98,25 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
         _scale_axis(ax, "x", [x for x, _ in known])
         _scale_axis(ax, "y", [y for _, y in known])
         ax.legend()
-        labels = [axis_label(row.metric, row.unit, row.higher_is_better) for row in known[0]]
-        ax.set(xlabel=labels[0], ylabel=labels[1])
+        ax.set(xlabel=_label(points[0][0]), ylabel=_label(points[0][1]))
     return ax
 
 
 def front(points: Sequence[tuple[SummaryRow, SummaryRow]]) -> set[str]:
-    """Returns the systems that no other one matches in both metrics and beats in one."""
+    """Finds the systems that no other one matches in both metrics and beats in one.
+
+    Args:
+        points: Each with a value on x and y. Nothing beats anything in a metric of which no value
+            is better than another.
+
+    Returns:
+        Their names.
+    """
+    if any(row.direction is Direction.NONE for pair in points for row in pair):
+        return {x.system for x, _ in points}
 
     def costs(pair: tuple[SummaryRow, SummaryRow]) -> tuple[float, float]:
-        x, y = (-(row.value or 0.0) if row.higher_is_better else row.value or 0.0 for row in pair)
+        x, y = (row.ranked.direction.cost(row.ranked.value or 0.0) for row in pair)
         return x, y
 
     found = {pair[0].system: costs(pair) for pair in points}
@@ -121,7 +133,16 @@ def front(points: Sequence[tuple[SummaryRow, SummaryRow]]) -> set[str]:
 def summary_data(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     """What bars and trade-offs draw, a row for each system and metric, in the metric's unit."""
     names = ("suite", "system", "metric", "protocol", "value", "ci_low", "ci_high", "n", "unit")
-    return pd.DataFrame([{name: getattr(row, name) for name in names} for row in rows])
+    return pd.DataFrame(
+        [
+            {name: getattr(row.ranked, name) for name in names} | {"is_absolute": row.zero_is_best}
+            for row in rows
+        ]
+    )
+
+
+def _label(row: SummaryRow) -> str:
+    return axis_label(row.metric, row.unit, row.direction, is_absolute=row.zero_is_best)
 
 
 def _scale_axis(ax: Axes, which: Literal["x", "y"], rows: Sequence[SummaryRow]) -> None:

@@ -5,6 +5,7 @@ Shape letters: R recordings, K windows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,8 +14,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from scipy.stats import t as student_t
 
-from reports.axes import label_of, scale_of, unit_of
-from reports.figures.style import ABOVE, colours_of
+from evals.metric_info import UNBOUNDED, Bounds, Direction
+from reports.axes import axis_label, scale_of
+from reports.figures.style import ABOVE, GREY, colours_of
+
+MIN_FOR_BAND = 8
+"""With fewer recordings each is drawn: a band would say little, and reach far beyond them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,9 @@ class DriftCurve:
         system: Legend label.
         metric: Name of the metric.
         protocol: Name and version of its parameters.
+        quantity: What the values are of: the metric's name, unless its curve is of something else.
+        unit: Of the values; empty if not known.
+        samples: Names of the recordings, one a row.
         times_s: Centres of the windows, in seconds from the start.
         values: One row a recording; NaN where nothing was measured or the recording has ended.
     """
@@ -32,6 +40,9 @@ class DriftCurve:
     system: str
     metric: str
     protocol: str
+    quantity: str
+    unit: str = ""
+    samples: tuple[str, ...] = ()
     times_s: Float[np.ndarray, " K"]
     values: Float[np.ndarray, "R K"]
 
@@ -52,6 +63,8 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
         return []
     protocol = protocol or str(chosen["protocol"].min())
     chosen = chosen[chosen["protocol"] == protocol]
+    quantity = str(chosen["quantity"].iloc[0])
+    chosen = chosen[chosen["quantity"] == quantity]
     # Windows are matched by their start: the last one of a recording may be short.
     starts = chosen["t0_s"].round(3)
     ends = chosen.groupby(starts)["t1_s"].max()
@@ -67,6 +80,9 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
                 system=str(system),
                 metric=metric,
                 protocol=protocol,
+                quantity=quantity,
+                unit=str(rows["unit"].iloc[0]),
+                samples=tuple(" / ".join(map(str, place)) for place in grid.index),
                 times_s=np.asarray(centres, dtype=np.float64),
                 values=grid.to_numpy(dtype=np.float64),
             )
@@ -77,20 +93,23 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
 def plot_drift(
     curves: Sequence[DriftCurve],
     *,
-    higher_is_better: bool | None = None,
+    direction: Direction = Direction.NONE,
     unit: str = "1",
+    bounds: Bounds = UNBOUNDED,
     ax: Axes | None = None,
 ) -> Axes:
     """Draws the mean over recordings against playing time, with a 95 % band.
 
-    The band is the t interval of the mean, window by window; with one recording there is none.
-    The line is dotted where recordings have ended or could not be measured: from there on it is
-    the mean of others.
+    The band is the t interval of the mean, window by window, cut at the bounds. A system with
+    fewer than `MIN_FOR_BAND` recordings has a thin line for each of them instead, as an interval
+    of so few says little. The line of the mean is dotted where recordings have ended or could not
+    be measured: from there on it is the mean of others.
 
     Args:
-        curves: One for each system, all of one metric.
-        higher_is_better: For the label of the axis.
-        unit: Of the metric, as stored.
+        curves: One for each system, all of one quantity.
+        direction: For the label of the axis.
+        unit: Of the values, if the curves do not say.
+        bounds: Smallest and largest value there can be.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -99,32 +118,52 @@ def plot_drift(
     ax = ax if ax is not None else plt.subplots()[1]
     colours = colours_of(curve.system for curve in curves)
     for curve in curves:
-        mean, band = mean_and_band(curve.values * scale_of(curve.metric))
-        colour = colours[curve.system]
-        is_whole = np.isfinite(curve.values).all(axis=0)
-        marker = "o" if len(curve.times_s) <= 12 else ""
-        ax.plot(curve.times_s, mean, ":", color=colour, lw=0.9, marker=marker, markersize=1.5)
-        ax.plot(
-            curve.times_s,
-            np.where(is_whole, mean, np.nan),
-            color=colour,
-            label=f"{curve.system} (n={len(curve.values)})",
-            marker=marker,
-            markersize=2.5,
-        )
-        ax.fill_between(curve.times_s, mean - band, mean + band, color=colour, alpha=0.16, lw=0)
+        _draw_curve(ax, curve, colours[curve.system], bounds)
     if curves:
-        ax.set_ylabel(axis_label(curves[0].metric, unit, higher_is_better))
+        shown = curves[0]
+        ax.set_ylabel(axis_label(shown.quantity, shown.unit or unit, direction))
         ax.legend(ncols=2, **ABOVE)
+    if direction is Direction.ZERO:
+        ax.axhline(0, color=GREY, lw=0.8, zorder=1)
     ax.set_xlabel("playing time [s]")
     return ax
 
 
-def axis_label(metric: str, unit: str, higher_is_better: bool | None) -> str:
-    """Name, unit and direction of a metric, as axes print them."""
-    shown = unit_of(metric, unit)
-    arrow = {True: " \N{UPWARDS ARROW}", False: " \N{DOWNWARDS ARROW}", None: ""}[higher_is_better]
-    return f"{label_of(metric)}{arrow}" + (f" [{shown}]" if shown else "")
+def _draw_curve(ax: Axes, curve: DriftCurve, colour: str, bounds: Bounds) -> None:
+    scale = scale_of(curve.quantity)
+    mean, low, high = (scale * line for line in mean_and_ends(curve.values, bounds))
+    is_whole = np.isfinite(curve.values).all(axis=0)
+    marker = "o" if len(curve.times_s) <= 12 else ""
+    if 1 < len(curve.values) < MIN_FOR_BAND:
+        ax.plot(curve.times_s, scale * curve.values.T, color=colour, lw=0.5, alpha=0.55)
+    ax.plot(curve.times_s, mean, ":", color=colour, lw=0.9, marker=marker, markersize=1.5)
+    ax.plot(
+        curve.times_s,
+        np.where(is_whole, mean, np.nan),
+        color=colour,
+        label=f"{curve.system} (n={len(curve.values)})",
+        marker=marker,
+        markersize=2.5,
+    )
+    ax.fill_between(curve.times_s, low, high, color=colour, alpha=0.16, lw=0)
+
+
+def mean_and_ends(
+    values: Float[np.ndarray, "R K"], bounds: Bounds = UNBOUNDED
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Mean of each column, and the ends of its band.
+
+    Args:
+        values: One row a recording; NaN where there is none.
+        bounds: The band is cut there.
+
+    Returns:
+        Mean, low, high; the ends are NaN where fewer than `MIN_FOR_BAND` recordings have a number.
+    """
+    mean, half = mean_and_band(values)
+    half = np.where(np.isfinite(values).sum(axis=0) >= MIN_FOR_BAND, half, np.nan)
+    low, high = np.maximum(mean - half, bounds[0]), np.minimum(mean + half, bounds[1])
+    return mean, np.minimum(low, mean), np.maximum(high, mean)
 
 
 def mean_and_band(
@@ -148,23 +187,36 @@ def mean_and_band(
     return mean, np.where(count > 1, half, np.nan)
 
 
-def drift_data(curves: Sequence[DriftCurve]) -> pd.DataFrame:
-    """What `plot_drift` draws, a row for each system and window, in the metric's unit."""
+def drift_data(curves: Sequence[DriftCurve], bounds: Bounds = UNBOUNDED) -> pd.DataFrame:
+    """What `plot_drift` draws, a row for each system and window, in the unit of the values.
+
+    Rows with a ``sample`` are the thin lines of single recordings; their ``mean`` is its value.
+    """
     frames = []
     for curve in curves:
-        mean, band = mean_and_band(curve.values)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "system": curve.system,
-                    "metric": curve.metric,
-                    "protocol": curve.protocol,
-                    "t_s": curve.times_s,
-                    "mean": mean,
-                    "ci_low": mean - band,
-                    "ci_high": mean + band,
-                    "n": np.isfinite(curve.values).sum(axis=0),
-                }
-            )
-        )
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        mean, low, high = mean_and_ends(curve.values, bounds)
+        count = np.isfinite(curve.values).sum(axis=0)
+        frames.append(_rows(curve, mean, count) | {"ci_low": low, "ci_high": high})
+        if 1 < len(curve.values) < MIN_FOR_BAND:
+            for place, row in enumerate(curve.values):
+                name = curve.samples[place] if curve.samples else str(place)
+                frames.append(_rows(curve, row, np.isfinite(row).astype(int), sample=name))
+    tables = [pd.DataFrame(frame) for frame in frames]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _rows(
+    curve: DriftCurve, values: np.ndarray, count: np.ndarray, sample: str = ""
+) -> dict[str, Any]:
+    return {
+        "system": curve.system,
+        "metric": curve.metric,
+        "protocol": curve.protocol,
+        "quantity": curve.quantity,
+        "sample": sample,
+        "t_s": curve.times_s,
+        "mean": values,
+        "n": count,
+        "ci_low": np.nan,
+        "ci_high": np.nan,
+    }

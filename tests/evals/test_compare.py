@@ -12,7 +12,8 @@ from tests.evals.test_results import row
 INFOS = {
     "wer": MetricInfo("1", False),
     "sync": MetricInfo("1", True),
-    "offset": MetricInfo("ms", None),
+    "offset": MetricInfo("ms", None, zero_is_best=True),
+    "motion": MetricInfo("%/s", None),
 }
 
 
@@ -42,16 +43,59 @@ def test_a_clear_difference_is_better_or_worse_by_direction() -> None:
     assert only(higher, against="b").verdict == "worse"
 
 
-def test_noise_is_a_tie() -> None:
+def test_noise_is_inconclusive_and_no_tie() -> None:
     found = only(scores("a", noisy(0.1)) + scores("b", noisy(0.1, seed=1)))
-    assert found.verdict == "tied"
+    assert (found.verdict, found.reason) == ("inconclusive", "")
     assert found.p_holm is not None
     assert found.p_holm > 0.05
 
 
-def test_three_agreeing_samples_are_a_tie() -> None:
+def test_three_agreeing_samples_cannot_show_anything_and_it_is_said() -> None:
     found = only(scores("a", [0.1, 0.1, 0.1]) + scores("b", [0.9, 0.9, 0.9]))
-    assert (found.verdict, found.p) == ("tied", 0.25)
+    assert (found.verdict, found.p, found.smallest_p) == ("inconclusive", 0.25, 0.25)
+    assert found.reason == "with 3 independent pairs p is at least 0.25"
+    assert (found.delta, found.ci_low, found.ci_high) == (pytest.approx(-0.8), None, None)
+
+
+def test_so_many_tests_that_few_pairs_can_show_nothing_is_said() -> None:
+    rows = [
+        one
+        for k in range(20)
+        for system, value in (("a", 0.1), ("b", 0.9))
+        for one in scores(system, [value + 0.01 * i for i in range(9)], protocol=f"p{k:02d}@1")
+    ]
+    found = compare(rows, INFOS)
+    assert {one.verdict for one in found} == {"inconclusive"}
+    assert found[0].reason == (
+        "with 9 independent pairs p is at least 0.0039, and there are 20 tests; "
+        "choose fewer with --metrics"
+    )
+
+
+def test_holm_counts_the_chosen_metrics_alone() -> None:
+    near = 0.1 + 0.008 * np.sin(np.arange(40)) + 0.0025
+    rows = scores("a", near) + scores("b", np.full(40, 0.1))
+    for k in range(20):
+        for system in "ab":
+            seed = 10 * k + ord(system)
+            rows += scores(system, noisy(0.1, seed=seed), metric=f"m{k}", protocol=f"m{k}/x@1")
+    infos = INFOS | {f"m{k}": MetricInfo("1", False) for k in range(20)}
+    (among,) = (one for one in compare(rows, infos) if one.metric == "wer")
+    (alone,) = compare(rows, infos, metrics=["wer"])
+    assert (among.verdict, alone.verdict) == ("inconclusive", "worse")
+    assert alone.p_holm == alone.p == among.p
+
+
+def test_offsets_are_compared_by_their_absolute_values() -> None:
+    late, early = noisy(-207.0), noisy(10.0, seed=1)
+    rows = scores("late", late, metric="offset") + scores("near", early, metric="offset")
+    found = only(rows, against="near")
+    assert (found.verdict, found.is_absolute) == ("worse", True)
+    assert found.delta == pytest.approx(np.mean(np.abs(late) - np.abs(early)), abs=1e-9)
+    assert found.ci_low == pytest.approx(found.delta, abs=0.1)
+    # +200 and -200 have a mean of 0 and are worse than 10 throughout.
+    swings = scores("swings", 200.0 * (-1.0) ** np.arange(40), metric="offset")
+    assert only(swings + rows[40:], against="near").verdict == "worse"
 
 
 def test_pairing_sees_what_spread_between_samples_hides() -> None:
@@ -95,7 +139,7 @@ def test_a_hash_without_any_number_refuses_nothing() -> None:
 
 
 def test_metrics_without_a_direction_have_no_verdict() -> None:
-    rows = scores("a", noisy(5), metric="offset") + scores("b", noisy(9), metric="offset")
+    rows = scores("a", noisy(5), metric="motion") + scores("b", noisy(9), metric="motion")
     found = only(rows)
     assert found.verdict == "not comparable"
     assert found.p is not None
@@ -115,7 +159,8 @@ def test_samples_of_one_identity_are_one_witness() -> None:
     rows = scores("a", noisy(0.1)) + scores("b", noisy(0.2, seed=1))
     assert only(rows).verdict == "better"
     found = only(rows, identities={f"smoke/s{i:03d}": f"face{i % 3}" for i in range(40)})
-    assert (found.verdict, found.p, found.n_pairs) == ("tied", 0.25, 40)
+    assert (found.verdict, found.p, found.n_pairs) == ("inconclusive", 0.25, 40)
+    assert (found.n_independent, found.ci_low) == (3, None)
 
 
 def test_among_samples_of_one_identity_alone_each_is_a_witness() -> None:
@@ -137,7 +182,7 @@ def test_holm_counts_all_comparisons_of_the_call() -> None:
         for one in scores(system, noisy(0.1, seed=10 * k + ord(system)), protocol=f"p{k:02d}@1")
     ]
     among = compare(scores("a", near) + scores("b", far) + others, INFOS)
-    assert {one.verdict for one in among if one.protocol == "wer/x@1"} == {"tied"}
+    assert {one.verdict for one in among if one.protocol == "wer/x@1"} == {"inconclusive"}
 
 
 def test_suites_are_not_pooled() -> None:

@@ -11,7 +11,8 @@ from evals.choice import choose_metrics, take_shard
 from evals.extractors import EXTRACTORS
 from evals.features import REFERENCE_EXTRACTORS, FeatureView, Missing
 from evals.jsonl import InputError
-from evals.metrics import METRICS, SET_METRICS
+from evals.metric_info import Direction
+from evals.metrics import INFOS, METRICS, SET_METRICS
 from evals.metrics.base import Context, Metric, protocol_hash
 from evals.recording import Recording
 from evals.set_metric import SetMetric
@@ -32,6 +33,25 @@ def test_every_metric_says_what_it_is(metric: Metric | SetMetric) -> None:
     assert version.isdigit()
     assert len(protocol_hash(metric.params)) == 12
     assert set(metric.needs) <= set(EXTRACTORS) | VIRTUAL
+
+
+ZERO_IS_BEST = {
+    "mesh_offset_ms", "av_offset_frames", "av_offset_world", "exposure_drift", "sharpness_drift",
+}  # fmt: skip
+
+
+def test_signed_offsets_and_changes_are_best_at_zero() -> None:
+    assert {name for name, info in INFOS.items() if info.zero_is_best} == ZERO_IS_BEST
+    assert {n for n, info in INFOS.items() if info.direction is Direction.NONE} == {
+        "dynamic_degree"
+    }
+    assert all(info.higher_is_better is None for info in INFOS.values() if info.zero_is_best)
+    assert Direction.ZERO.cost(-207.0) > Direction.ZERO.cost(-10.0)
+
+
+def test_what_a_metric_can_be_has_bounds() -> None:
+    assert all(info.bounds[0] < info.bounds[1] for info in INFOS.values())
+    assert {INFOS[name].bounds[0] for name in ("wer", "rtf", "id_distance", "fvd")} == {0.0}
 
 
 def test_no_two_metrics_share_a_protocol_id() -> None:

@@ -199,6 +199,19 @@ def test_id_drift_is_end_minus_start() -> None:
     assert without.value > 0.25
 
 
+def test_the_curve_of_id_drift_is_the_drift_and_not_the_distance() -> None:
+    found = measure(ID_DRIFT, features(np.linspace(0.2, 0.6, 100)))
+    assert ID_DRIFT.curve is None
+    assert found.windows[0].value == pytest.approx(0.0, abs=0.03)
+    assert found.windows[-1].value == pytest.approx(found.value, abs=0.03)
+
+
+def test_the_curve_of_id_slope_is_of_distances_and_says_so() -> None:
+    found = measure(ID_SLOPE, features(np.linspace(0.2, 0.6, 100)))
+    assert ID_SLOPE.curve == ("corrected id distance", "1")
+    assert found.windows[0].value == pytest.approx(0.2, abs=0.03)
+
+
 def test_id_slope_finds_a_drift_per_minute_and_its_interval() -> None:
     rng = np.random.default_rng(0)
     distances = 0.3 + 0.1 * np.arange(120) / 120 + rng.normal(0, 0.01, 120)

@@ -32,11 +32,19 @@ def test_a_line_becomes_a_recording(tmp_path: Path) -> None:
     assert found.reference_path == tmp_path / "r.png"
 
 
+def test_a_transcript_may_be_missing_or_null(tmp_path: Path) -> None:
+    without = {key: value for key, value in GOOD.items() if key != "transcript"}
+    lines = [without, GOOD | {"sample_id": "b", "transcript": None}]
+    assert [r.transcript for r in load_manifest(manifest(tmp_path, *lines))] == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         (GOOD | {"transcrpt": "x"}, "m.jsonl:1: unknown field 'transcrpt'; did you mean 'transcri"),
-        ({k: v for k, v in GOOD.items() if k != "transcript"}, "field 'transcript' is missing"),
+        (GOOD | {"transcript": ["hello"]}, "transcript is text, not ['hello']; leave it out"),
+        (GOOD | {"transcript": 7}, "transcript is text, not 7; leave it out"),
+        ({k: v for k, v in GOOD.items() if k != "system"}, "field 'system' is missing"),
         (GOOD | {"seed": "x"}, "field 'seed' cannot be 'x'"),
         (GOOD | {"seed": True}, "field 'seed' cannot be True"),
         (GOOD | {"video_path": "../a.mp4"}, "without '..'"),

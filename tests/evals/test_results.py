@@ -190,8 +190,22 @@ def test_windows_have_the_columns_of_the_interface_and_empty_cells_for_nothing(
 ) -> None:
     write_windows(tmp_path / "windows.csv", [window(value=None), window(t0_s=15.0, value=math.nan)])
     lines = (tmp_path / "windows.csv").read_text().splitlines()
-    assert lines[0] == "sample_id,system,suite,seed,metric,protocol,t0_s,t1_s,value"
-    assert [line.rpartition(",")[2] for line in lines[1:]] == ["", ""]
+    assert lines[0] == "sample_id,system,suite,seed,metric,protocol,t0_s,t1_s,value,quantity,unit"
+    assert [line.split(",")[8] for line in lines[1:]] == ["", ""]
+
+
+def test_curves_say_what_they_are_of(tmp_path: Path) -> None:
+    write_windows(tmp_path / "w.csv", [window(quantity="id distance, corrected", unit="1")])
+    (found,) = read_windows(tmp_path / "w.csv")
+    assert (found.quantity, found.unit) == ("id distance, corrected", "1")
+    assert window().quantity == window().metric
+
+
+def test_older_curves_that_are_not_of_their_metric_are_known(tmp_path: Path) -> None:
+    head = "sample_id,system,suite,seed,metric,protocol,t0_s,t1_s,value\n"
+    lines = [f"a,s,smoke,0,{name},{name}/x@1,0.0,2.0,0.3\n" for name in ("id_drift", "wer")]
+    (tmp_path / "w.csv").write_text(head + "".join(lines))
+    assert [row.quantity for row in read_windows(tmp_path / "w.csv")] == ["id_distance", "wer"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=1", "''+2"])

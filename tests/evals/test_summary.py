@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.jsonl import InputError
+from evals.metric_info import Direction
 from evals.results import STATUSES, ScoreRow
 from evals.summary import (
     MetricInfo,
@@ -19,7 +20,7 @@ from evals.summary import (
 )  # fmt: skip
 from tests.evals.test_results import row
 
-INFOS = {"wer": MetricInfo("1", False)}
+INFOS = {"wer": MetricInfo("1", False, bounds=(0.0, math.inf))}
 
 
 def unscored(sample_id: str, status: Any) -> ScoreRow:
@@ -94,23 +95,23 @@ def test_weights_of_zero_have_no_mean() -> None:
 
 
 def test_the_interval_agrees_with_scipy_bootstrap() -> None:
-    values = np.random.default_rng(3).gamma(2.0, 0.05, size=60)
+    values = np.random.default_rng(3).gamma(2.0, 0.05, size=150)
     rows = [row(sample_id=f"s{i}", value=float(v), weight=1.0) for i, v in enumerate(values)]
     (summary,) = summarise(rows, INFOS, draws=20_000)
     theirs = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(0)
+        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
-    # Two sets of 20,000 draws: their percentiles differ by some 2 % of the width.
-    tolerance = 0.05 * (theirs.high - theirs.low)
+    # Another kind of interval, alike with many samples.
+    tolerance = 0.08 * (theirs.high - theirs.low)
     assert summary.ci_low == pytest.approx(theirs.low, abs=tolerance)
     assert summary.ci_high == pytest.approx(theirs.high, abs=tolerance)
 
 
 def test_samples_of_one_identity_are_drawn_together() -> None:
-    values = [0.1, 0.2, 0.4, 0.9]
+    values = [0.1, 0.2, 0.4, 0.9, 0.3]
     alone = [row(sample_id=f"s{i}", value=v) for i, v in enumerate(values)]
     twins = [row(sample_id=f"t{i}", value=v) for i, v in enumerate(values)]
-    people = {f"smoke/{kind}{i}": f"person {i}" for kind in "st" for i in range(4)}
+    people = {f"smoke/{kind}{i}": f"person {i}" for kind in "st" for i in range(5)}
     (once,) = summarise(alone, INFOS, identities=people)
     (twice,) = summarise(alone + twins, INFOS, identities=people)
     assert (once.value, once.ci_low, once.ci_high) == (twice.value, twice.ci_low, twice.ci_high)
@@ -124,6 +125,51 @@ def test_one_identity_alone_has_an_interval_over_its_samples() -> None:
     (unknown,) = summarise(rows, INFOS)
     assert (summary.ci_low, summary.ci_high) == (unknown.ci_low, unknown.ci_high)
     assert summary.ci_low < summary.value < summary.ci_high
+
+
+def test_few_people_have_a_number_and_its_n_but_no_interval() -> None:
+    rows = [row(sample_id=f"s{i}", value=i / 40) for i in range(40)]
+    (summary,) = summarise(rows, INFOS, identities={f"smoke/s{i}": f"p{i % 4}" for i in range(40)})
+    assert (summary.n, summary.n_independent) == (40, 4)
+    assert (summary.ci_low, summary.ci_high) == (None, None)
+    assert summary.value == pytest.approx(np.mean(np.arange(40) / 40))
+
+
+def test_intervals_stay_inside_what_a_metric_can_be() -> None:
+    rows = [row(sample_id=f"s{i}", value=v, weight=1) for i, v in enumerate([0, 0, 0, 0.02, 0, 1])]
+    (summary,) = summarise(rows, INFOS)
+    assert summary.ci_low == 0.0
+
+
+def test_offsets_have_a_mean_and_a_mean_absolute_value() -> None:
+    values = [200.0, -200.0, 180.0, -180.0, 190.0, -190.0]
+    rows = [row(sample_id=f"s{i}", value=v, weight=1.0) for i, v in enumerate(values)]
+    (summary,) = summarise(rows, {"wer": MetricInfo("ms", None, zero_is_best=True)})
+    assert (summary.value, summary.abs_value) == (0.0, 190.0)
+    assert summary.abs_ci_low is not None
+    assert 150 < summary.abs_ci_low < 190 < (summary.abs_ci_high or 0) < 230
+    assert summary.direction is Direction.ZERO
+    ranked = summary.ranked
+    assert (ranked.value, ranked.direction) == (190.0, Direction.LOWER)
+
+
+def test_a_mean_absolute_value_has_no_interval_below_zero() -> None:
+    values = [0.0, 0.0, 0.0, 0.0, 1.0, -90.0]
+    rows = [row(sample_id=f"s{i}", value=v, weight=1.0) for i, v in enumerate(values)]
+    (summary,) = summarise(rows, {"wer": MetricInfo("ms", None, zero_is_best=True)})
+    assert summary.abs_ci_low == 0.0
+    assert summary.ci_high is not None
+    assert summary.ci_high > 0.0
+
+
+def test_published_summaries_know_that_zero_is_best() -> None:
+    folders = Path(__file__).parents[2] / "reports" / "published"
+    files = sorted(folders.glob("**/summary.json"))
+    assert files
+    rows = [one for file in files for one in read_summary(file)]
+    offsets = [one for one in rows if "offset" in one.metric]
+    assert {one.direction for one in offsets} == {Direction.ZERO}
+    assert all(one.has_interval or one.ci_low is None for one in rows)
 
 
 def test_seeds_of_one_sample_are_drawn_together() -> None:

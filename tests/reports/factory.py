@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ INFOS = {
     "longest_skip_words": MetricInfo("words", False),
     "mesh_sync": MetricInfo("1", True),
     "mesh_sync_at_zero": MetricInfo("1", True),
-    "mesh_offset_ms": MetricInfo("ms", None),
+    "mesh_offset_ms": MetricInfo("ms", None, zero_is_best=True),
     "sync_c": MetricInfo("1", True),
     "sync_d": MetricInfo("1", False),
     "id_distance": MetricInfo("1", False),
@@ -31,9 +32,9 @@ INFOS = {
     "id_slope_per_min": MetricInfo("1/min", False),
     "id_coverage": MetricInfo("1", True),
     "colour_drift": MetricInfo("dE", False),
-    "exposure_drift": MetricInfo("1", False),
-    "sharpness_drift": MetricInfo("1", False),
-    "dynamic_degree": MetricInfo("px", True),
+    "exposure_drift": MetricInfo("1", None, zero_is_best=True),
+    "sharpness_drift": MetricInfo("1", None, zero_is_best=True),
+    "dynamic_degree": MetricInfo("px", None),
     "voice_similarity": MetricInfo("1", True),
     "voice_drift": MetricInfo("1", False),
     "dnsmos_ovrl": MetricInfo("MOS", True),
@@ -165,14 +166,14 @@ def hash_of(text: str) -> int:
     return sum((index + 1) * 7919 * byte for index, byte in enumerate(text.encode()))
 
 
-def window_rows() -> list[WindowRow]:
+def window_rows(samples: Sequence[str] = SAMPLES) -> list[WindowRow]:
     """Curves of three metrics over five minutes."""
     rng = np.random.default_rng(1)
     drift = {"ground_truth": 0.0, "streamchar_base": 0.03, "cascade_a": 0.25, "static_portrait": 0}
     levels = {"wer": 0.03, "id_distance": 0.25, "mesh_sync": 0.6}
     rows = []
     for system, slope in drift.items():
-        for sample in SAMPLES:
+        for sample in samples:
             for metric, level in levels.items():
                 for start in range(0, 300, 15):
                     noise = 0.05 * level * rng.normal()
@@ -252,12 +253,13 @@ def run_json() -> dict[str, Any]:
     }
 
 
-def make_run(folder: Path) -> Path:
+def make_run(folder: Path, num_samples: int = 3) -> Path:
     """Writes a run folder without recordings."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = score_rows()
+    rows = score_rows(num_samples)
+    samples = sorted({row.sample_id for row in rows} - {"*"})
     write_scores(folder / "scores.jsonl", rows)
-    write_windows(folder / "windows.csv", window_rows())
+    write_windows(folder / "windows.csv", window_rows(samples))
     write_summary(folder / "summary.json", summarise(rows, INFOS))
     (folder / "run.json").write_text(json.dumps(run_json(), sort_keys=True), encoding="utf-8")
     return folder

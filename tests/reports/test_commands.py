@@ -58,12 +58,41 @@ def test_wrong_use_exits_with_2(
     assert not (folder / "out").exists()
 
 
+def test_compare_of_chosen_metrics_adjusts_for_them_alone(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "c"
+    assert run("compare", folder, "--metrics", "wer,mesh_offset_ms", "--out", out) == 0
+    rows = json.loads((out / "compare.json").read_text())
+    assert {row["metric"] for row in rows} == {"wer", "mesh_offset_ms"}
+    assert {row["is_absolute"] for row in rows if row["metric"] != "wer"} == {True}
+    assert "| \\|mesh offset\\| ms |" in capsys.readouterr().out
+    assert run("compare", folder, "--metrics", "wr", "--out", out) == 2
+    assert "did you mean 'wer'" in capsys.readouterr().err
+
+
+def test_a_metric_that_was_asked_for_and_has_no_curve_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("plot", folder, "--kind", "drift", "--metrics", "wer,voice_drift")
+    assert run(*arguments, "--out", tmp_path / "figures") == 0
+    assert "voice_drift is not drawn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["wer", "latency"])
+def test_figures_of_one_thing_take_no_metrics(
+    folder: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plot", folder, "--kind", kind, "--metrics", "cer") == 2
+    assert "takes no --metrics" in capsys.readouterr().err
+
+
 def test_compare_writes_and_prints(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("compare", folder, "--against", "ground_truth", "--out", tmp_path / "c") == 0
     printed = capsys.readouterr().out
-    assert "| tied |" in printed
+    assert "| inconclusive: with 3 independent pairs p is at least 0.25 |" in printed
     assert "| protocol |" in printed
     assert "| wer/" in printed
     rows = json.loads((tmp_path / "c" / "compare.json").read_text())

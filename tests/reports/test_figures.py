@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -8,9 +9,10 @@ import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evals.metric_info import Direction
 from evals.recording import Arrival, Trace
 from evals.summary import SummaryRow
-from reports.figures.bars import front, plot_bars, plot_pareto
+from reports.figures.bars import front, plot_bars, plot_pareto, summary_data
 from reports.figures.drift import DriftCurve, drift_curves, drift_data, mean_and_band, plot_drift
 from reports.figures.latency import LabelledTrace, plot_latency
 from reports.figures.save import data_csv, figure_bytes, save_figure
@@ -19,13 +21,18 @@ from reports.figures.words import plot_word_strips, word_strips
 from reports.gallery import KINDS, draw
 from reports.load import load_runs
 from tests.reports.factory import make_run, recordings, score_rows
-from tests.reports.test_tables import COUNTS, summary
+from tests.reports.test_tables import COUNTS, offset, summary
 
 
 def curve(values: np.ndarray, system: str = "ours") -> DriftCurve:
     times_s = np.arange(values.shape[1], dtype=float)
     return DriftCurve(
-        system=system, metric="id_distance", protocol="id@1", times_s=times_s, values=values
+        system=system,
+        metric="id_distance",
+        protocol="id@1",
+        quantity="id_distance",
+        times_s=times_s,
+        values=values,
     )
 
 
@@ -58,10 +65,67 @@ def test_gaps_are_left_out_window_by_window() -> None:
 
 def test_drift_names_units_direction_and_counts() -> None:
     ax = Figure().subplots()
-    plot_drift([curve(np.ones((3, 4)))], higher_is_better=False, unit="cm", ax=ax)
+    plot_drift([curve(np.ones((3, 4)))], direction=Direction.LOWER, unit="cm", ax=ax)
     assert ax.get_xlabel() == "playing time [s]"
     assert ax.get_ylabel() == "id distance ↓ [cm]"
     assert legend(ax) == ["ours (n=3)"]
+
+
+def band(ax: Axes) -> np.ndarray:
+    """Corners of the only band, [V, 2]; none if there is no area."""
+    (found,) = ax.collections
+    paths = found.get_paths()
+    return np.concatenate([path.vertices for path in paths]) if paths else np.empty((0, 2))
+
+
+@pytest.mark.parametrize("num", [2, 7])
+def test_few_recordings_are_thin_lines_and_have_no_band(num: int) -> None:
+    values = np.random.default_rng(0).exponential(size=(num, 12))
+    ax = plot_drift([curve(values)], ax=Figure().subplots())
+    thin = [line for line in ax.get_lines() if line.get_linewidth() < 0.6]
+    np.testing.assert_allclose([line.get_ydata() for line in thin], values)
+    assert not np.isfinite(band(ax)).all(axis=1).any()
+    data = drift_data([curve(values)])
+    assert data["ci_low"].isna().all()
+    assert (data["sample"] != "").sum() == num * 12
+
+
+def test_a_band_stays_inside_what_the_metric_can_be() -> None:
+    rates = (np.random.default_rng(0).random((8, 12)) < 0.1).astype(float)
+    ax = plot_drift([curve(rates)], bounds=(0.0, 1.0), ax=Figure().subplots())
+    assert len(ax.get_lines()) == 2  # the mean, dotted and whole
+    edges = band(ax)[:, 1]
+    assert edges.min() == 0.0
+    assert 0.1 < edges.max() <= 1.0
+    assert mean_and_band(rates)[1].max() > rates.mean(axis=0).max()  # it would have reached below 0
+    assert drift_data([curve(rates)], (0.0, 1.0))["ci_low"].min() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "quantity", "label"),
+    [
+        ("id_drift", "", "id drift ↓"),
+        ("id_drift", "id_distance", "id distance ↓"),
+        (
+            "id_slope_per_min",
+            "corrected id distance",
+            "corrected id distance",
+        ),
+    ],
+)
+def test_a_curve_has_the_name_of_what_it_is_of(
+    tmp_path: Path, metric: str, quantity: str, label: str
+) -> None:
+    runs = load_runs(make_run(tmp_path / "run"))
+    rows = tuple(
+        replace(row, metric=metric, quantity=quantity or metric, unit="1")
+        for row in runs.window_rows
+        if row.metric == "id_distance"
+    )
+    (drawn,) = draw(replace(runs, window_rows=rows), kinds=["drift"], metrics=[metric])
+    assert drawn.figure.axes[0].get_ylabel() == label
+    assert drawn.title == f"{label.removesuffix(' ↓')} over playing time"
+    assert ("What id" in drawn.caption) == (quantity != "")
 
 
 def test_windows_become_curves_of_equal_grids(tmp_path: Path) -> None:
@@ -70,7 +134,7 @@ def test_windows_become_curves_of_equal_grids(tmp_path: Path) -> None:
     assert [one.system for one in curves] == sorted(one.system for one in curves)
     assert {one.values.shape for one in curves} == {(3, 20)}
     assert curves[0].times_s[0] == 7.5
-    assert len(drift_data(curves)) == 4 * 20
+    assert len(drift_data(curves)) == 4 * 20 * (1 + 3)  # the means, and each recording
     assert drift_curves(runs.windows, "nothing") == []
 
 
@@ -111,6 +175,27 @@ def test_only_undominated_systems_are_on_the_front() -> None:
     colours = {str(line.get_label()): line.get_color() for line in ax.get_lines()}
     assert [name for name in ("fast", "good", "bad") if colours[name] == GREY] == ["bad"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("RTF ↓", "mesh sync ↑")
+
+
+def test_offsets_are_drawn_and_ranked_by_their_absolute_values() -> None:
+    late, near = offset("late", -207.0), offset("near", -10.0)
+    ax = plot_bars([late, near], ax=Figure().subplots())
+    assert [bar.get_width() for bar in ax.patches] == [207.0, 10.0]
+    assert ax.get_xlabel() == "|mesh offset| ↓ [ms]"
+    points = [(row, summary(row.system, 0.1, metric="wer")) for row in (late, near)]
+    assert front(points) == {"near"}
+    ax = plot_pareto(points, ax=Figure().subplots())
+    assert ax.get_xlabel() == "|mesh offset| ↓ [ms]"
+    data = summary_data([late, near])
+    assert (data["value"].tolist(), data["is_absolute"].all()) == ([207.0, 10.0], True)
+
+
+def test_nothing_beats_anything_where_no_value_is_better() -> None:
+    points = [
+        (summary(name, x, metric="dynamic_degree", higher_is_better=None), summary(name, y))
+        for name, x, y in (("a", 1.0, 0.1), ("b", 2.0, 0.2))
+    ]
+    assert front(points) == {"a", "b"}
 
 
 def test_a_run_has_all_kinds_of_figures_and_leaves_the_settings_alone(tmp_path: Path) -> None:

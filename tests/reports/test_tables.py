@@ -73,7 +73,12 @@ def test_ties_and_unknown_intervals_are_not_bold(half: float | None) -> None:
 def test_paired_results_decide_over_intervals() -> None:
     rows = (summary("a", 0.1, 0.5), summary("b", 0.2, 0.5))
     tied = Comparison(
-        suite="smoke", metric="wer", protocol="wer/x@1", system="b", against="a", verdict="tied"
+        suite="smoke",
+        metric="wer",
+        protocol="wer/x@1",
+        system="b",
+        against="a",
+        verdict="inconclusive",
     )
     won = replace(tied, verdict="worse")
     assert table(*rows, comparisons=[won]).lines[0].best == "a"
@@ -90,6 +95,36 @@ def test_direction_decides_what_is_best_and_none_ranks_nothing() -> None:
     }
     assert [rows[d].lines[0].best for d in (True, False, None)] == ["b", "a", ""]
     assert [rows[d].lines[0].arrow for d in (True, False, None)] == ["↑", "↓", ""]
+
+
+def offset(system: str, value: float, half: float = 1.0) -> SummaryRow:
+    size = {
+        "abs_value": abs(value),
+        "abs_ci_low": abs(value) - half,
+        "abs_ci_high": abs(value) + half,
+    }
+    direction = {"higher_is_better": None, "zero_is_best": True}
+    names = {"metric": "mesh_offset_ms", "protocol": "mesh_offset_ms/x@1", "unit": "ms"}
+    return summary(system, value, half, **size, **direction, **names)
+
+
+def test_where_zero_is_best_the_smallest_absolute_value_is_bold() -> None:
+    found = table(offset("late", -207.0), offset("near", -10.0))
+    assert (found.lines[0].best, found.lines[0].arrow) == ("near", "→0")
+    text = markdown(found)
+    assert "mesh offset →0 [ms]" in text
+    assert "**−10.0**" in text
+    assert "zero is best" in text
+    assert "$\\rightarrow$0" in latex(found)
+
+
+def test_too_few_samples_for_an_interval_stand_with_their_n() -> None:
+    few = summary("a", 0.1, n=4, n_independent=4)
+    twins = summary("b", 0.2, n=40, n_independent=3)
+    text = markdown(table(few, twins))
+    assert "| 10.0 n = 4 |" in text
+    assert "| 20.0 n = 40 (3 independent) |" in text
+    assert "fewer than 5 independent" in text
 
 
 def test_the_ceiling_is_not_ranked() -> None:
