@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evals.content import content_hash
+from evals.content import content_hash, kept_whole
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, audio, frames, probe, video_start_s
 from streamchar_ref.media.encode import write_m4a, write_mp4
+from streamchar_ref.media.wav import length_s
 from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
@@ -90,11 +91,11 @@ def canonical_picture(recording: Recording) -> Path:
     """
     if recording.audio_path is None:
         return canonical(recording)
-    target = encode_path(recording, "frames")
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(target: Path) -> None:
         write_mp4(target, _frames(recording), None, fps=FPS, sample_rate=SAMPLE_RATE)
-    return target
+
+    return kept_whole(encode_path(recording, "frames"), write)
 
 
 def canonical_sound(recording: Recording) -> Path:
@@ -109,14 +110,15 @@ def canonical_sound(recording: Recording) -> Path:
     Raises:
         MediaError: If the sound, or a picture in the same file, cannot be read.
     """
-    if recording.audio_path is None:
+    source = recording.audio_path
+    if source is None:
         return canonical(recording)
-    target = encode_path(recording, "audio")
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        samples = audio(recording.audio_path, sample_rate=SAMPLE_RATE)
+
+    def write(target: Path) -> None:
+        samples = audio(source, sample_rate=SAMPLE_RATE)
         write_m4a(target, samples, sample_rate=SAMPLE_RATE)
-    return target
+
+    return kept_whole(encode_path(recording, "audio"), write)
 
 
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
@@ -135,13 +137,12 @@ def canonical(recording: Recording) -> Path:
     Raises:
         MediaError: If the recording cannot be read or has no picture.
     """
-    target = encode_path(recording, "clip")
-    if target.is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    samples = _sound_or_none(recording)
-    write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
-    return target
+
+    def write(target: Path) -> None:
+        samples = _sound_or_none(recording)
+        write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
+
+    return kept_whole(encode_path(recording, "clip"), write)
 
 
 def _even_width(batch: np.ndarray) -> np.ndarray:
@@ -162,14 +163,27 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
         Batches of frames in order, uint8 [T, H, W, 3].
 
     Raises:
-        NotMeasured: If the recording has no picture.
+        NotMeasured: If the recording has no picture, which is the system's failure.
         MediaError: If it cannot be read.
     """
     if not probe(recording.video_path).video_codec:
-        raise NotMeasured("the file has no picture")
+        raise NotMeasured("the file has no picture", "generation_failure")
     if native:
         return frames(recording.video_path, fps=FPS)
-    return frames(canonical_picture(recording), fps=FPS)
+    return _decoded(canonical_picture(recording))
+
+
+def _decoded(path: Path) -> Iterator[np.ndarray]:
+    try:
+        yield from frames(path, fps=FPS)
+    except MediaError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: MediaError) -> RuntimeError:
+    """Throws away an encode that cannot be read: a fault of ours, not of what was recorded."""
+    path.unlink(missing_ok=True)
+    return RuntimeError(f"the cached encode could not be read and is removed; score again: {error}")
 
 
 def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
@@ -187,19 +201,21 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
         native: Whether to take the file as it is, not its canonical encode.
 
     Returns:
-        Samples in [-1, 1], float32 [S].
+        Samples in [-1, 1], float32 [S]; none if the recording has no sound: nothing can be heard.
 
     Raises:
-        NotMeasured: If the recording has no sound.
         MediaError: If it cannot be read.
     """
     samples = _sound_or_none(recording)
     if samples is None or not len(samples):
-        raise NotMeasured("the file has no sound")
+        return np.zeros(0, np.float32)
     if native or not probe(recording.video_path).video_codec:
         return samples
     path = canonical_sound(recording)
-    return audio(path, sample_rate=SAMPLE_RATE, start_s=video_start_s(path))
+    try:
+        return audio(path, sample_rate=SAMPLE_RATE, start_s=video_start_s(path))
+    except MediaError as error:
+        raise _damaged(path, error) from error
 
 
 def _sound_or_none(recording: Recording) -> np.ndarray | None:
@@ -227,15 +243,27 @@ def notes_on(recording: Recording) -> list[str]:
     notes = []
     if info.video_codec and abs(info.fps - FPS) > 0.01:
         notes.append(f"{info.fps:g} fps, converted to {FPS} by nearest frame")
+    if recording.audio_path is None and not info.audio_codec:
+        notes.append("the file has no sound")
     if recording.audio_path is None and abs(info.start_offset_s) > 0.02:
         word = "after" if info.start_offset_s > 0 else "before"
         notes.append(f"sound starts {abs(info.start_offset_s):.3f} s {word} the picture")
+    notes += _cut_short(recording)
     lengths = _lengths_s(recording, info)
     if min(lengths) > 0 and abs(lengths[0] - lengths[1]) > 0.1:
         notes.append(f"{lengths[0]:.2f} s of picture, {lengths[1]:.2f} s of sound")
     if info.video_codec and min(info.width, info.height) < SHORT_SIDE:
         notes.append(f"{info.width}x{info.height}, scaled up to shorter side {SHORT_SIDE}")
     return notes
+
+
+def _cut_short(recording: Recording) -> list[str]:
+    """Says of a separate WAV file that it holds less than its header promises."""
+    path = recording.audio_path
+    found = length_s(path) if path is not None and path.is_file() else None
+    if path is None or found is None or found[1] > found[0] - 0.1:
+        return []
+    return [f"{path.name}: cut short, {found[1]:.2f} of {found[0]:.2f} s of sound are there"]
 
 
 def _lengths_s(recording: Recording, info: MediaInfo) -> tuple[float, float]:

@@ -80,6 +80,7 @@ def read_recording(folder: Path) -> Recording:
         checkpoint=meta["checkpoint"],
         trace=trace,
         groups=meta["groups"],
+        is_silent=meta.get("is_silent", False),
         error=error,
     )
 

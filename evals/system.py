@@ -53,7 +53,8 @@ class Prompt:
 class System(Protocol):
     """A streaming generator, ours or a baseline.
 
-    A system may also have ``checkpoint``, a text that names its weights in the recording.
+    A system may also have ``checkpoint``, a text that names its weights in the recording, and
+    ``is_silent``, true if it never makes a sound: then what needs speech does not apply to it.
 
     Attributes:
         name: Row label in tables; lower case with underscores.

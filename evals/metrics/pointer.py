@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from evals.metrics.absence import SPEECH, require_speech
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.per_world import reference_phones
 from evals.recording import Recording, Trace
@@ -29,7 +30,7 @@ class PointerError(Metric):
 
     def __init__(self) -> None:
         self.protocol = "pointer_error/align-world@1"
-        self.needs = ("align_world",)
+        self.needs = ("align_world", SPEECH)
         self.params = {
             "reference": "world front end",
             "ruler": {
@@ -47,6 +48,7 @@ class PointerError(Metric):
         """Returns the mean absolute error, its tail and sign, and its course chunk by chunk."""
         trace = _trace(recording)
         spoken = _account(trace)
+        require_speech(recording, features)
         found = features[self.needs[0]]
         ends_s = trace.sound_ends_s
         _check_length(float(ends_s[-1]), float(found["duration_s"][0]))
