@@ -105,6 +105,8 @@ def score_one(
     try:
         if metric.is_of_speech:
             metric.check_domain(recording.domain)
+            for name in metric.needs:
+                view[name]  # missing weights say nothing of the system, so their reason goes first
             require_speech(recording, view)
         return metric.score(recording, view, context)
     except NotMeasured as why:
