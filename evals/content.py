@@ -1,4 +1,4 @@
-"""What a file holds, as a hash; remembered until the file changes. Files kept whole in the cache."""
+"""What a file holds, as a hash; remembered until the file changes. And files that stay whole."""
 
 import hashlib
 import json

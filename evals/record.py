@@ -157,7 +157,9 @@ def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> list[str]:
     Returns:
         One line for each failed prompt.
     """
-    folders = [recording_folder(plan.out, name, plan.suite, p.prompt_id, plan.seed) for p in prompts]
+    folders = [
+        recording_folder(plan.out, name, plan.suite, p.prompt_id, plan.seed) for p in prompts
+    ]
     found = [(folder, error_of(folder)) for folder in folders]
     return [
         f"{folder.parent.name} failed: {error}; traceback: {folder / 'error.txt'}"

@@ -105,9 +105,8 @@ def score_one(
     try:
         if metric.is_of_speech:
             metric.check_domain(recording.domain)
-            for name in metric.needs:
-                view[name]  # missing weights say nothing of the system, so their reason goes first
-            require_speech(recording, view)
+            # Missing weights say nothing of the system, so their reason goes first.
+            require_speech(recording, {name: view[name] for name in _read_by(metric)})
         return metric.score(recording, view, context)
     except NotMeasured as why:
         return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)

@@ -63,13 +63,16 @@ def _imported(path: Path) -> ModuleType:
         if (path.parent / "__init__.py").is_file():
             return import_module(name)
         spec = spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None, "a .py file has a loader"
+        assert spec is not None, "a .py file has a specification"
+        assert spec.loader is not None, "a .py file has a loader"
         module = sys.modules[name] = module_from_spec(spec)
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:  # whatever its code does when it is imported
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)
+        ]
         place = f", line {lines[-1]}" if lines else ""
         raise InputError(f"{path}{place}: {type(error).__name__}: {error}") from error
     return module
@@ -80,7 +83,8 @@ def _package(path: Path) -> tuple[str, Path]:
 
     A folder without ``__init__.py`` becomes a package with a name of its own.
     """
-    folder, names = path.parent, []
+    names: list[str] = []
+    folder = path.parent
     while (folder / "__init__.py").is_file():
         names.insert(0, folder.name)
         folder = folder.parent

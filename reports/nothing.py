@@ -51,14 +51,14 @@ def _wer(runs: Runs, metrics: Sequence[str] | None) -> str:
 
 
 def _latency(runs: Runs, metrics: Sequence[str] | None) -> str:
-    return (
-        "no arrival times: streamchar record notes them, and a manifest names them in trace_path"
-    )
+    return "no arrival times: streamchar record notes them, and a manifest names them in trace_path"
 
 
 def _bars(runs: Runs, metrics: Sequence[str] | None) -> str:
     wanted = ", ".join(metrics or MAIN)
-    return f"none of {wanted} has a value; these have, name them with --metrics: {_with_value(runs)}"
+    return (
+        f"none of {wanted} has a value; these have, name them with --metrics: {_with_value(runs)}"
+    )
 
 
 def _pareto(runs: Runs, metrics: Sequence[str] | None) -> str:
@@ -73,7 +73,7 @@ def _pareto(runs: Runs, metrics: Sequence[str] | None) -> str:
         f"{name}: {', '.join(found) or 'none'}"
         for name, found in zip(names[:2], systems, strict=True)
     )
-    return f"pareto needs two systems of one suite with a value of both metrics. With a value of {have}"
+    return f"pareto needs two systems of one suite with values of both metrics; values of {have}"
 
 
 _WHY: dict[str, Callable[[Runs, Sequence[str] | None], str]] = {

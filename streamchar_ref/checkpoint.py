@@ -73,9 +73,9 @@ class Checkpoint:
             stages = ", ".join(self.origin) or "unknown"
             parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in lacking))
             return (
-                f"not a whole model: it holds what was trained in stage {stages}, and lacks weights "
-                f"of {parts}; join the stages of a run with: streamchar train export --preset "
-                f"{self.config.preset} --out RUN"
+                f"not a whole model: it holds what was trained in stage {stages}, and lacks "
+                f"weights of {parts}; join the stages of a run with: streamchar train export "
+                f"--preset {self.config.preset} --out RUN"
             )
         if lacking or unknown or other:
             first = (lacking + unknown + other)[0]

@@ -27,7 +27,7 @@ def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
     for row in rows:
         if row.status in told:
             groups[row.status, row.reason].append(row)
-    order = sorted(groups, key=lambda key: (told.index(key[0]), -len(groups[key]), key[1]))  # type: ignore[arg-type]
+    order = sorted(groups, key=lambda key: (told.index(key[0]), -len(groups[key]), key[1]))
     lines = [_line(*key, groups[key]) for key in order[:MAX_LINES]]
     if len(order) > MAX_LINES:
         lines.append(f"{len(order) - MAX_LINES} more reasons: {run / 'scores.jsonl'}")

@@ -18,7 +18,9 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 @app.command()
 def record(
-    system: Annotated[str, typer.Argument(help="See: streamchar ls systems; or path/to/file.py:Class")],
+    system: Annotated[
+        str, typer.Argument(help="See: streamchar ls systems; or path/to/file.py:Class")
+    ],
     suite: Annotated[str, typer.Option(help="Name of a suite, or a JSONL file of prompts.")],
     out: Annotated[Path, typer.Option(help="Run folder; finished recordings in it are kept.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,

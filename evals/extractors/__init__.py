@@ -49,7 +49,7 @@ class AudioExtractor(Protocol):
     """Reads a whole waveform."""
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns features; text is kept as arrays of ``str``. Without sound there are 0 samples."""
+        """Returns features, text as arrays of ``str``; there are 0 samples without sound."""
         ...
 
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics
-from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.reasons import why_unscored
+from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar, usage_errors
-from evals.jsonl import InputError
 from evals.contract import problems_with_system
+from evals.jsonl import InputError
 from evals.make_system import make_system
 from evals.record import Plan, failures, record
 from evals.run_folder import recordings_of
@@ -26,7 +26,9 @@ app = typer.Typer(add_completion=False, help=__doc__)
 @app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="Name of a suite, or a JSONL file of prompts.")],
-    systems: Annotated[str, typer.Option(help="Comma-separated names (streamchar ls systems) or file.py:Class")],
+    systems: Annotated[
+        str, typer.Option(help="Comma-separated names (streamchar ls systems) or file.py:Class")
+    ],
     out: Annotated[Path, typer.Option(help="Run folder.")],
     reference: Annotated[
         str, typer.Option(help="System that is the reference set of Frechet distances.")
@@ -63,7 +65,9 @@ def run(
         progress.close()
         page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
-    typer.echo("\n".join([*told, *why_unscored(rows, out), in_words(count_statuses(rows))]), err=True)
+    typer.echo(
+        "\n".join([*told, *why_unscored(rows, out), in_words(count_statuses(rows))]), err=True
+    )
     typer.echo(f"report: {page}", err=True)
     raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
 

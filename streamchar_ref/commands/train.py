@@ -104,8 +104,9 @@ def _unfinished(names: Sequence[str], told: Mapping[str, Mapping[str, Any]]) -> 
     state, later = told[cut[0]], [name for name in names if name not in told]
     begun = f"; not begun: {', '.join(later)}" if later else ""
     whole = "; no whole checkpoint was written" if len(names) > 1 else ""
+    place = f"{cut[0]} is at step {state['step']} of {state['of'] or '?'}"
     return (
-        f"out of time or stopped: {cut[0]} is at step {state['step']} of {state['of'] or '?'}{begun}{whole}. "
+        f"out of time or stopped: {place}{begun}{whole}. "
         "The same command with --resume goes on there; --max-minutes gives it more time"
     )
 

@@ -100,7 +100,8 @@ def without_sound(folder: Path) -> dict[str, Recording]:
 
 def test_without_sound_every_word_is_left_out_and_what_needs_speech_fails(tmp_path: Path) -> None:
     rows = scored(
-        list(without_sound(tmp_path).values()), ("wer", "cer", "completion", "phoneme_error_rate", *NEEDS_SPEECH)
+        list(without_sound(tmp_path).values()),
+        ("wer", "cer", "completion", "phoneme_error_rate", *NEEDS_SPEECH),
     )
     for row in rows:
         if row.metric in ALL_WORDS_LEFT_OUT:

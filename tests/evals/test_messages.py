@@ -23,7 +23,7 @@ from streamchar_ref.weights import weights_folder
 from tests.evals.toys import video
 from tests.reports.factory import make_run
 
-FAILING = '''
+FAILING = """
 class Failing:
     name = "failing"
     fps = 25
@@ -32,7 +32,7 @@ class Failing:
     def stream(self, prompt, *, seed):
         raise RuntimeError("no model here")
         yield
-'''
+"""
 
 
 def run_command(app: Any, *arguments: object) -> Result:
@@ -110,7 +110,9 @@ def test_nothing_to_draw_says_what_is_missing(
     tmp_path: Path, kind: str, metrics: str, parts: tuple[str, ...]
 ) -> None:
     run = make_run(tmp_path / "run")
-    result = run_command(plot_app, run, "--kind", kind, *(("--metrics", metrics) if metrics else ()))
+    result = run_command(
+        plot_app, run, "--kind", kind, *(("--metrics", metrics) if metrics else ())
+    )
     assert result.exit_code == 1
     (line,) = [line for line in result.stderr.splitlines() if "nothing to draw" in line]
     assert all(part in line for part in parts), line

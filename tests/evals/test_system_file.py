@@ -17,7 +17,7 @@ from evals.suites import load_suite
 from reports.commands.run import app as run_app
 from streamchar_ref.media.decode import frames
 
-SYSTEM = '''
+SYSTEM = """
 import numpy as np
 
 {imports}
@@ -36,7 +36,7 @@ class Mine:
         for index in range(2):
             picture = np.full((5, 32, 32, 3), self.level, np.uint8)
             yield AVChunk(index=index, frames=picture, samples=np.zeros(3200, np.float32))
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
