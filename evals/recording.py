@@ -102,10 +102,10 @@ class Recording:
     error: str = ""
 
     @property
-    def asks_for_speech(self) -> bool:
-        """Whether the transcript holds anything to say; tags such as ``[laughs]`` are nothing."""
-        words = _TAG.sub(" ", self.transcript or "")
-        return any(sign.isalnum() for sign in words)
+    def words_asked(self) -> int:
+        """How many words were to be said, cut at blanks; tags such as ``[laughs]`` are none."""
+        words = _TAG.sub(" ", self.transcript or "").split()
+        return sum(any(sign.isalnum() for sign in word) for word in words)
 
     @property
     def recording_id(self) -> str:

@@ -4,14 +4,14 @@ import math
 import os
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evals.canonical import recording_hash
 from evals.extractors import EXTRACTORS
 from evals.feature_jobs import features_of, references_of
 from evals.features import FeatureView, feature_protocol
-from evals.metrics.absence import SPEECH, require_speech
+from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
 from evals.metrics.base import Context, Metric, NotMeasured, Score, protocol_hash
 from evals.recording import Recording
 from evals.results import SET_ID, ScoreRow, WindowRow, outcome
@@ -107,7 +107,13 @@ def score_one(
             metric.check_domain(recording.domain)
             # Missing weights say nothing of the system, so their reason goes first.
             require_speech(recording, {name: view[name] for name in _read_by(metric)})
-        return metric.score(recording, view, context)
+        found = metric.score(recording, view, context)
+        if metric.is_of_speech and found.status == "not_applicable":
+            too_little = speech_ends_early(recording, view)
+            if too_little:
+                reason = f"{found.reason}: {too_little}"
+                return replace(found, status="generation_failure", reason=reason)
+        return found
     except NotMeasured as why:
         return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
     except Exception as error:  # the other rows are still made; this one says what happened

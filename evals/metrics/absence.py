@@ -18,6 +18,8 @@ from evals.recording import Recording
 
 SPEECH = "speech"
 """Name of the extractor that says when somebody speaks."""
+FASTEST_WORDS_A_S = 6.0
+"""Nobody is understood who speaks faster; ordinary speech has 2 to 3.5 words a second."""
 
 
 def missing_speech(recording: Recording, reason: str) -> NotMeasured:
@@ -32,7 +34,7 @@ def missing_speech(recording: Recording, reason: str) -> NotMeasured:
     """
     if recording.is_silent:
         return NotMeasured(f"{reason}: the system declares that it is silent")
-    if recording.asks_for_speech:
+    if recording.words_asked:
         return NotMeasured(f"{reason} although words were asked for", "generation_failure")
     return NotMeasured(reason)
 
@@ -51,6 +53,23 @@ def require_speech(recording: Recording, features: Features) -> None:
     if not len(found["start_s"]):
         has_sound = float(found["duration_s"]) > 0
         raise missing_speech(recording, f"no {'speech in the ' if has_sound else ''}sound")
+
+
+def speech_ends_early(recording: Recording, features: Features) -> str:
+    """Says whether there is less speech than the words that were asked for can take.
+
+    Args:
+        recording: For its transcript.
+        features: With those of the extractor `SPEECH`.
+
+    Returns:
+        How little there is; empty if it may be all.
+    """
+    found = features[SPEECH]
+    spoken_s = float((found["end_s"] - found["start_s"]).sum())
+    if recording.is_silent or spoken_s >= recording.words_asked / FASTEST_WORDS_A_S:
+        return ""
+    return f"{spoken_s:.1f} s of speech for {recording.words_asked} words"
 
 
 def seconds_of_speech(

@@ -47,7 +47,7 @@ def similarity_to_start(
         NotMeasured: If the first 5 s hold fewer than three windows.
     """
     if not len(start_s):
-        raise NotMeasured("no speech")
+        raise NotMeasured(f"no speech as long as a window of {WINDOW_S:g} s")
     num_anchors = int(np.sum(start_s + WINDOW_S <= start_s[0] + ANCHOR_S + 1e-9))
     if num_anchors < MIN_ANCHORS:
         raise NotMeasured(f"{num_anchors} windows with speech in its first {ANCHOR_S:g} s")

@@ -1,5 +1,6 @@
 """What was asked for and is not there counts against the system, in every metric that needs it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,14 @@ def test_a_wav_that_was_cut_says_how_much_is_there(tmp_path: Path) -> None:
 def test_a_file_without_sound_is_noted(tmp_path: Path) -> None:
     notes = notes_on(recording(picture(tmp_path / "mute.mp4")))
     assert "the file has no sound" in notes
+
+
+def test_speech_that_ends_early_is_no_excuse(tmp_path: Path) -> None:
+    said = speak_or_skip(TEXT)[: round(1.2 * SAMPLE_RATE)]
+    path = picture(tmp_path / "short.mp4", said)
+    words = " ".join([TEXT] * 3)
+    asked = [recording(path, sample_id="cut", transcript=words), recording(path, sample_id="whole")]
+    cut, whole = sorted(scored(asked, ("voice_similarity",)), key=lambda row: row.sample_id)
+    assert cut.status == "generation_failure"
+    assert re.search(r"no speech as long as a window.*: 1\.\d s of speech for 18 words", cut.reason)
+    assert whole.status == "not_applicable"  # six words can be said in that time
