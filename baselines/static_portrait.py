@@ -24,6 +24,7 @@ class StaticPortrait:
     name = "static_portrait"
     fps = 25
     sample_rate = 16_000
+    is_silent = True
 
     def __init__(self, *, words_per_s: float = 2.5, chunk_frames: int = 32) -> None:
         if words_per_s <= 0 or chunk_frames < 1:

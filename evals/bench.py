@@ -11,7 +11,7 @@ import numpy as np
 
 from evals.canonical import canonical
 from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
-from evals.features import extract, unavailable
+from evals.features import FEATURES, extract, unavailable
 from evals.metrics import METRICS, SET_METRICS
 from evals.recording import Recording
 from evals.score import Options, default_jobs, score
@@ -120,7 +120,7 @@ def _measure(clip: Path, part: str) -> tuple[float, float, float]:
         sample_id="bench", system="bench", suite="bench", transcript="hello", video_path=clip
     )
     before = _peak_mb()
-    for name in {"encode": ("canonical",), "suite": ("canonical", "features")}.get(part, ()):
+    for name in {"encode": ("canonical",), "suite": ("canonical", FEATURES)}.get(part, ()):
         shutil.rmtree(cache_folder() / name, ignore_errors=True)
     start = time.perf_counter()
     if part == "encode":
@@ -134,7 +134,7 @@ def _measure(clip: Path, part: str) -> tuple[float, float, float]:
         options = Options(jobs=default_jobs())
         score([recording], metrics=metrics, set_metrics=sets, options=options)
     else:
-        shutil.rmtree(cache_folder() / "features", ignore_errors=True)
+        shutil.rmtree(cache_folder() / FEATURES, ignore_errors=True)
         extract(recording, [part], native=False)
     return time.perf_counter() - start, _peak_mb(), _peak_mb() - before
 

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evals.content import content_hash
+from evals.content import content_hash, kept_whole
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
+from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
 from streamchar_ref.weights import cache_folder
@@ -95,11 +96,11 @@ def canonical_picture(recording: Recording) -> Path:
     """
     if recording.audio_path is None:
         return canonical(recording)
-    target = encode_path(recording, "frames")
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(target: Path) -> None:
         write_mp4(target, _frames(recording), None, fps=FPS, sample_rate=SAMPLE_RATE)
-    return target
+
+    return kept_whole(encode_path(recording, "frames"), write)
 
 
 def canonical_sound(recording: Recording) -> Path:
@@ -114,14 +115,15 @@ def canonical_sound(recording: Recording) -> Path:
     Raises:
         MediaError: If the sound, or a picture in the same file, cannot be read.
     """
-    if recording.audio_path is None:
+    source = recording.audio_path
+    if source is None:
         return canonical(recording)
-    target = encode_path(recording, "audio")
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        samples = audio(recording.audio_path, sample_rate=SAMPLE_RATE)
+
+    def write(target: Path) -> None:
+        samples = audio(source, sample_rate=SAMPLE_RATE)
         write_m4a(target, samples, sample_rate=SAMPLE_RATE)
-    return target
+
+    return kept_whole(encode_path(recording, "audio"), write)
 
 
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
@@ -140,13 +142,12 @@ def canonical(recording: Recording) -> Path:
     Raises:
         MediaError: If the recording cannot be read or has no picture.
     """
-    target = encode_path(recording, "clip")
-    if target.is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    samples = _sound_or_none(recording)
-    write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
-    return target
+
+    def write(target: Path) -> None:
+        samples = _sound_or_none(recording)
+        write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
+
+    return kept_whole(encode_path(recording, "clip"), write)
 
 
 def _even_width(batch: np.ndarray) -> np.ndarray:
@@ -167,14 +168,27 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
         Batches of frames in order, uint8 [T, H, W, 3].
 
     Raises:
-        NotMeasured: If the recording has no picture.
+        NotMeasured: If the recording has no picture, which is the system's failure.
         MediaError: If it cannot be read.
     """
     if not probe(recording.video_path).video_codec:
-        raise NotMeasured("the file has no picture")
+        raise NotMeasured("the file has no picture", "generation_failure")
     if native:
         return frames(recording.video_path, fps=FPS)
-    return frames(canonical_picture(recording), fps=FPS)
+    return _decoded(canonical_picture(recording))
+
+
+def _decoded(path: Path) -> Iterator[np.ndarray]:
+    try:
+        yield from frames(path, fps=FPS)
+    except MediaError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: MediaError) -> RuntimeError:
+    """Throws away an encode that cannot be read: a fault of ours, not of what was recorded."""
+    path.unlink(missing_ok=True)
+    return RuntimeError(f"the cached encode could not be read and is removed; score again: {error}")
 
 
 def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
@@ -192,18 +206,21 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
         native: Whether to take the file as it is, not its canonical encode.
 
     Returns:
-        Samples in [-1, 1], float32 [S].
+        Samples in [-1, 1], float32 [S]; none if the recording has no sound: nothing can be heard.
 
     Raises:
-        NotMeasured: If the recording has no sound.
         MediaError: If it cannot be read.
     """
     samples = _sound_or_none(recording)
     if samples is None or not len(samples):
-        raise NotMeasured("the file has no sound")
+        return np.zeros(0, np.float32)
     if native or not probe(recording.video_path).video_codec:
         return samples
-    return audio(canonical_sound(recording), sample_rate=SAMPLE_RATE)
+    path = canonical_sound(recording)
+    try:
+        return audio(path, sample_rate=SAMPLE_RATE)
+    except MediaError as error:
+        raise _damaged(path, error) from error
 
 
 def _sound_or_none(recording: Recording) -> np.ndarray | None:

@@ -1,8 +1,10 @@
-"""What a file holds, as a hash; remembered until the file changes."""
+"""What a file holds, as a hash; remembered until the file changes. And files that stay whole."""
 
 import hashlib
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from streamchar_ref.weights import cache_folder
@@ -14,9 +16,14 @@ def content_hash(*paths: Path | None) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:24]
 
 
+SETTLED_S = 2.0
+"""A file that changed more recently is hashed anew: its clock may not show the next change."""
+
+
 def _file_hash(path: Path) -> str:
     stat = path.stat()
-    stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    # Who changes a file may set size and modification time as they were, but not the change time.
+    stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     memo = cache_folder() / "hashes" / name[:2] / f"{name}.json"
     try:
@@ -27,8 +34,31 @@ def _file_hash(path: Path) -> str:
         return str(known["sha256"])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    write_atomically(memo, json.dumps({"stamp": stamp, "sha256": digest}).encode())
+    if time.time() - stat.st_ctime > SETTLED_S:
+        write_atomically(memo, json.dumps({"stamp": stamp, "sha256": digest}).encode())
     return digest
+
+
+def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
+    """Makes a file of the cache once, and again if it is not what was written.
+
+    Its hash is kept beside it, so that a file that was cut or altered is noticed.
+
+    Args:
+        target: The file; its folder is made.
+        write: Writes it, complete or not at all.
+
+    Returns:
+        ``target``.
+    """
+    note = target.with_name(f"{target.name}.sha256")
+    if target.is_file() and note.is_file() and note.read_text() == _file_hash(target):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    note.unlink(missing_ok=True)
+    write(target)
+    write_atomically(note, _file_hash(target).encode())
+    return target
 
 
 def write_atomically(path: Path, content: bytes) -> None:

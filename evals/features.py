@@ -25,6 +25,8 @@ Arrays = Mapping[str, np.ndarray]
 TrackKeys = Mapping[str, str]
 """Track of an extractor -> what its features of one recording are kept under."""
 _PICTURE = "picture@2"  # how a reference picture is read
+FEATURES = "features-2"
+"""Folder in the cache. In the first one a fault of ours could be kept as a system's failure."""
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 
@@ -294,7 +296,7 @@ def _how_to_get(spec: ExtractorSpec, error: Exception) -> str:
 def _cache_path(keys: TrackKeys, spec: ExtractorSpec) -> Path:
     key = keys[spec.track]
     name = f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
-    return cache_folder() / "features" / key[:2] / key / name
+    return cache_folder() / FEATURES / key[:2] / key / name
 
 
 def _read(path: Path) -> Arrays | Missing | None:

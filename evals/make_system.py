@@ -1,4 +1,4 @@
-"""Makes a system by name with settings from the command line."""
+"""Makes a system by name or from a file, with settings from the command line."""
 
 import inspect
 import json
@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from evals.jsonl import InputError
-from evals.system import System, installed_systems
+from evals.system import in_one_line, installed_systems
+from evals.system_file import load_class, names_a_file
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -34,36 +35,53 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def make_system(name: str, settings: Mapping[str, Any]) -> System:
-    """Makes an installed system.
+def make_system(name: str, settings: Mapping[str, Any]) -> Any:
+    """Makes a system that is installed or in a file.
 
     Args:
-        name: Of an entry point in the group ``evals.systems``.
-        settings: Keyword arguments for what the entry point names.
+        name: Of an entry point in the group ``evals.systems``, or ``path/to/file.py:Class``.
+        settings: Keyword arguments for what the entry point or the file names.
 
     Returns:
-        The system, ready to stream.
+        The system; whether it keeps the contract is for `evals.contract` to say.
 
     Raises:
-        InputError: If there is no such system, or it has no such setting or needs one.
+        InputError: If there is no such system, it cannot be made, or it has no such setting or
+            needs one.
     """
-    systems = installed_systems()
-    if name not in systems:
-        near = get_close_matches(name, systems, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"unknown system {name!r}; {hint}installed: {', '.join(sorted(systems))}")
-    make = systems[name].load()
-    parameters = inspect.signature(make).parameters
+    make = load_class(name) if names_a_file(name) else _installed(name)
+    parameters = inspect.signature(make).parameters.values()
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     for key in settings:
-        if key not in parameters:
-            known = ", ".join(parameters) or "none"
+        if key not in named and not takes_any:
+            known = ", ".join(named) or "none"
             raise InputError(f"system {name!r} has no setting {key!r}; it has: {known}")
     required = [
         key
-        for key, parameter in parameters.items()
+        for key, parameter in named.items()
         if parameter.default is inspect.Parameter.empty and key not in settings
     ]
     if required:
         raise InputError(f"system {name!r} needs --set {required[0]}=...")
-    system: System = make(**settings)
-    return system
+    try:
+        return make(**settings)
+    except InputError:
+        raise
+    except Exception as error:  # whatever its class does with the settings
+        raise InputError(f"system {name!r} cannot be made: {in_one_line(error)}") from error
+
+
+def _installed(name: str) -> Any:
+    systems = installed_systems()
+    if name not in systems:
+        near = get_close_matches(name, systems, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(
+            f"unknown system {name!r}; {hint}installed: {', '.join(sorted(systems))}; one in a "
+            "file is path/to/file.py:Class"
+        )
+    try:
+        return systems[name].load()
+    except Exception as error:  # whatever the code of another package does when it is imported
+        raise InputError(f"system {name!r} cannot be imported: {in_one_line(error)}") from error

@@ -56,6 +56,8 @@ def _on_sound(recording: Recording, info: MediaInfo, lengths: Lengths) -> list[s
     else:
         heard, tracks = lengths, info.audio_tracks
     notes = []
+    if not tracks:
+        notes.append("the file has no sound")
     if tracks > 1:
         notes.append(f"{tracks} sound tracks; the default one is scored")
     if recording.audio_path is None and abs(info.start_offset_s) > LEAST_OFFSET_S:

@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,12 @@ import numpy as np
 from PIL import Image
 
 from evals.content import write_atomically
+from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
 from evals.jsonl import InputError, check_folder_name
+from evals.lock import only_writer
 from evals.provenance import device
-from evals.run_folder import read_json, recording_folder
-from evals.system import Prompt, System
+from evals.run_folder import error_of, read_json, recording_folder
+from evals.system import Prompt, System, first_chunks
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav
@@ -45,7 +46,8 @@ class Plan:
         suite: Name of the suite.
         seed: Of the generation, the same for every prompt.
         settings: Of the system, for provenance.
-        warm_up: Whether a short untimed request goes first; without it there are no speed scores.
+        warm_up: Whether a short untimed request goes first; without it there are no speed scores,
+            and only the first chunk of one is looked at.
         retry_failed: Record again what failed before.
     """
 
@@ -68,16 +70,10 @@ class _Spool:
 
     def add(self, chunk: AVChunk, t_arrival_s: float) -> None:
         """Copies one chunk; a chunk that breaks the contract of a stream is a `MediaError`."""
-        if chunk.index != len(self.lines):
-            raise MediaError(f"chunk {len(self.lines)} came with index {chunk.index}")
-        self.shape = self.shape or chunk.frames.shape[1:]
-        if chunk.frames.shape[1:] != self.shape:
-            raise MediaError(
-                f"chunk {chunk.index}: frame size changes from {self.shape} to "
-                f"{chunk.frames.shape[1:]}"
-            )
-        if not np.isfinite(chunk.samples).all():
-            raise MediaError(f"chunk {chunk.index}: some audio samples are NaN or infinite")
+        broken = problem_with_chunk(chunk, len(self.lines), self.shape)
+        if broken:
+            raise MediaError(broken)
+        self.shape = chunk.frames.shape[1:]
         if chunk.spoken is not None and not math.isfinite(chunk.spoken):
             raise MediaError(f"chunk {chunk.index}: phonemes spoken are NaN or infinite")
         with self.path.open("ab") as file:
@@ -102,7 +98,7 @@ class _Spool:
 
 
 def record(
-    system: System,
+    system: object,
     prompts: Sequence[Prompt],
     plan: Plan,
     *,
@@ -112,7 +108,7 @@ def record(
     """Records every prompt that the run folder does not hold yet.
 
     Args:
-        system: Anything that streams.
+        system: Anything that streams, see `evals.system.System`.
         prompts: Of one suite.
         plan: Where to, seed and rules.
         clock: Monotonic seconds; replaced in tests.
@@ -122,25 +118,54 @@ def record(
         Counts: ``recorded``, ``failed``, ``kept`` (there already).
 
     Raises:
-        InputError: If the folder holds a recording made with other settings, or the system or
-            suite has a name that no folder can have.
+        InputError: If the system breaks the contract, or the folder holds a recording made with
+            other settings or is being written by another process, or the system or suite has a
+            name that no folder can have. Nothing is written then.
     """
-    check_folder_name("system", "name", system.name)
-    check_folder_name("suite", "name", plan.suite)
-    counts = {"recorded": 0, "failed": 0, "kept": 0}
-    todo = []
-    for prompt in prompts:
-        if _is_kept(system, prompt, plan):
-            counts["kept"] += 1
-        else:
-            todo.append(prompt)
-    if todo and plan.warm_up:
-        _warm_up(system, todo[0], plan.seed)
-    for done, prompt in enumerate(todo):
-        progress(f"{system.name}: {prompt.prompt_id}", done, len(todo))
-        counts["recorded" if record_one(system, prompt, plan, clock=clock) else "failed"] += 1
-    progress(system.name, len(todo), len(todo))
+    made = _conforming(system, plan)
+    with only_writer(plan.out, verb="record"):
+        todo = [prompt for prompt in prompts if not _is_kept(made, prompt, plan)]
+        counts = {"recorded": 0, "failed": 0, "kept": len(prompts) - len(todo)}
+        if todo:
+            _look(made, todo[0], plan)
+        for done, prompt in enumerate(todo):
+            progress(f"{made.name}: {prompt.prompt_id}", done, len(todo))
+            counts["recorded" if record_one(made, prompt, plan, clock=clock) else "failed"] += 1
+        progress(made.name, len(todo), len(todo))
     return counts
+
+
+def _conforming(system: object, plan: Plan) -> System:
+    if hasattr(system, "name"):
+        check_folder_name("system", "name", system.name)
+    check_folder_name("suite", "name", plan.suite)
+    problems = problems_with_system(system)
+    if problems:
+        raise InputError(f"the system cannot be recorded: {'; '.join(problems)}")
+    assert isinstance(system, System), "checked above"
+    return system
+
+
+def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> list[str]:
+    """Says of each prompt whose stream failed, now or earlier, why and where the whole story is.
+
+    Args:
+        name: Of the system.
+        prompts: Of the suite.
+        plan: As they were recorded.
+
+    Returns:
+        One line for each failed prompt.
+    """
+    folders = [
+        recording_folder(plan.out, name, plan.suite, p.prompt_id, plan.seed) for p in prompts
+    ]
+    found = [(folder, error_of(folder)) for folder in folders]
+    return [
+        f"{folder.parent.name} failed: {error}; traceback: {folder / 'error.txt'}"
+        for folder, error in found
+        if error
+    ]
 
 
 def record_one(
@@ -174,7 +199,7 @@ def record_one(
 
 def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:
     start = clock()
-    for chunk in system.stream(prompt, seed=seed):
+    for chunk in opened(system.stream(prompt, seed=seed)):
         spool.add(chunk, clock() - start)
     if not spool.lines:
         raise MediaError("the system yielded no chunks")
@@ -183,8 +208,9 @@ def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clo
 
 
 def _write_media(folder: Path, spool: _Spool, system: System) -> None:
-    if not (system.fps > 0 and system.sample_rate > 0):
-        raise MediaError(f"fps {system.fps} and sample_rate {system.sample_rate} must be above 0")
+    problems = problems_with_system(system)  # a stream may have changed its rates
+    if problems:
+        raise MediaError(problems[0])
     write_lossless(folder / "video.mkv", spool.frames(), fps=system.fps)
     samples = np.concatenate(spool.samples)
     write_wav(folder / "audio.wav", samples, sample_rate=system.sample_rate)
@@ -192,10 +218,13 @@ def _write_media(folder: Path, spool: _Spool, system: System) -> None:
     (folder / "chunks.jsonl").write_text(lines)
 
 
-def _warm_up(system: System, prompt: Prompt, seed: int) -> None:
+def _look(system: System, prompt: Prompt, plan: Plan) -> None:
+    """Warms up, and refuses chunks that break the contract before anything is written."""
+    count = WARM_UP_CHUNKS if plan.warm_up else 1
     try:
-        for _ in islice(system.stream(prompt, seed=seed), WARM_UP_CHUNKS):
-            pass
+        first_chunks(system, prompt, seed=plan.seed, count=count)
+    except ContractBroken as broken:
+        raise InputError(f"{system.name}: {broken}; nothing was recorded") from broken
     except Exception:  # the timed request meets the same error and keeps it
         return
 
@@ -244,6 +273,7 @@ def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str
         "sample_rate": system.sample_rate,
         "num_frames": sum(line["num_frames"] for line in spool.lines),
         "num_samples": sum(line["num_samples"] for line in spool.lines),
+        "is_silent": bool(getattr(system, "is_silent", False)),
         "is_warm": plan.warm_up,
         "device": device(),
     }

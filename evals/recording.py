@@ -1,9 +1,12 @@
 """A sample as the scorers see it: where its files are and what was asked, nothing decoded."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+_TAG = re.compile(r"\[[^\]]*\]|<[^>]*>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +106,7 @@ class Recording:
         trace: Arrival times, if they were recorded.
         trace_error: Why there is no trace although one was named.
         groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
+        is_silent: Whether the system says of itself that it makes no sound, as a still does.
         error: Why there is nothing to score; empty if there is.
     """
 
@@ -120,7 +124,14 @@ class Recording:
     trace: Trace | None = None
     trace_error: str = ""
     groups: dict[str, str] = field(default_factory=dict)
+    is_silent: bool = False
     error: str = ""
+
+    @property
+    def words_asked(self) -> int:
+        """How many words were to be said, cut at blanks; tags such as ``[laughs]`` are none."""
+        words = _TAG.sub(" ", self.transcript or "").split()
+        return sum(any(sign.isalnum() for sign in word) for word in words)
 
     @property
     def recording_id(self) -> str:

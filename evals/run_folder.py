@@ -61,10 +61,7 @@ def read_recording(folder: Path) -> Recording:
         InputError: If ``meta.json`` is damaged.
     """
     meta = read_json(folder / "meta.json")
-    error_path = folder / "error.txt"
-    error = ""
-    if error_path.is_file():
-        error = error_path.read_text(encoding="utf-8").strip().splitlines()[-1]
+    error = error_of(folder)
     trace = None
     if not error:
         try:
@@ -85,8 +82,17 @@ def read_recording(folder: Path) -> Recording:
         checkpoint=meta["checkpoint"],
         trace=trace,
         groups=meta["groups"],
+        is_silent=meta.get("is_silent", False),
         error=error,
     )
+
+
+def error_of(folder: Path) -> str:
+    """Returns the last line of what a failed stream left; empty where none failed."""
+    path = folder / "error.txt"
+    if not path.is_file():
+        return ""
+    return (path.read_text(encoding="utf-8").strip() or "it does not say why").splitlines()[-1]
 
 
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:

@@ -4,14 +4,15 @@ import math
 import os
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evals.canonical import recording_hash
 from evals.extractors import EXTRACTORS
 from evals.feature_jobs import features_of, references_of
 from evals.features import FeatureView, feature_protocol
-from evals.metrics.base import Context, Metric, Score, protocol_hash
+from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
+from evals.metrics.base import Context, Metric, NotMeasured, Score, protocol_hash
 from evals.recording import Recording
 from evals.results import SET_ID, ScoreRow, WindowRow, outcome
 from evals.set_metric import SetMetric
@@ -102,7 +103,19 @@ def score_one(
             value=math.nan, weight=0.0, status="generation_failure", reason=recording.error
         )
     try:
-        return metric.score(recording, view, context)
+        if metric.is_of_speech:
+            metric.check_domain(recording.domain)
+            # Missing weights say nothing of the system, so their reason goes first.
+            require_speech(recording, {name: view[name] for name in _read_by(metric)})
+        found = metric.score(recording, view, context)
+        if metric.is_of_speech and found.status == "not_applicable":
+            too_little = speech_ends_early(recording, view)
+            if too_little:
+                reason = f"{found.reason}: {too_little}"
+                return replace(found, status="generation_failure", reason=reason)
+        return found
+    except NotMeasured as why:
+        return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
     except Exception as error:  # the other rows are still made; this one says what happened
         return _evaluator_failure(metric, error, logs)
 
@@ -115,8 +128,13 @@ def _evaluator_failure(metric: Metric | SetMetric, error: Exception, logs: list[
 
 def extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
     """Returns the extractors that some metrics need, in the order of the table."""
-    wanted = {name for metric in metrics for name in metric.needs if name in EXTRACTORS}
+    wanted = {name for metric in metrics for name in _read_by(metric) if name in EXTRACTORS}
     return [name for name in EXTRACTORS if name in wanted]
+
+
+def _read_by(metric: Metric | SetMetric) -> tuple[str, ...]:
+    needs = (*metric.needs, SPEECH) if metric.is_of_speech else metric.needs
+    return tuple(dict.fromkeys(needs))
 
 
 def params_of(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
@@ -125,7 +143,7 @@ def params_of(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
         "metric": metric.name,
         "protocol": metric.protocol,
         "params": metric.params,
-        **feature_protocol(metric.needs, native=options.native),
+        **feature_protocol(_read_by(metric), native=options.native),
     }
 
 

@@ -1,13 +1,23 @@
 """What the harness asks of a system under test, and how it finds one."""
 
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, runtime_checkable
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
+from evals.contract import (
+    ContractBroken,
+    opened,
+    problem_with_chunk,
+    problem_with_lengths,
+    problems_with_system,
+)  # fmt: skip
+from evals.jsonl import InputError
 from streamchar_ref.media import AVChunk
 
 
@@ -53,11 +63,12 @@ class Prompt:
 class System(Protocol):
     """A streaming generator, ours or a baseline.
 
-    A system may also have ``checkpoint``, a text that names its weights in the recording.
+    A system may also have ``checkpoint``, a text that names its weights in the recording, and
+    ``is_silent``, true if it never makes a sound: then what needs speech does not apply to it.
 
     Attributes:
         name: Row label in tables; lower case with underscores.
-        fps: Frames per second of its video, known at the latest when a stream has ended.
+        fps: Frames per second of its video; a stream may still correct it.
         sample_rate: Samples per second of its audio.
     """
 
@@ -75,33 +86,32 @@ def installed_systems() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="evals.systems")}
 
 
-def problems_with(system: System, prompt: Prompt) -> list[str]:
+def problems_with(system: object, prompt: Prompt) -> list[str]:
     """Checks that a system keeps the contract of `System` on one prompt.
 
     Args:
-        system: Any system; it is run twice.
+        system: Any system; it is run twice, or once if the first run breaks the contract.
         prompt: A short prompt.
 
     Returns:
         One sentence for each broken rule; empty when there is none.
     """
-    chunks, again = (list(system.stream(prompt, seed=0)) for _ in range(2))
-    if not chunks:
-        return ["it yields no chunks"]
-    problems = []
-    if [chunk.index for chunk in chunks] != list(range(len(chunks))):
-        problems.append("chunk indices do not count up from 0")
-    if len({chunk.frames.shape[1:] for chunk in chunks}) > 1:
-        problems.append("the frame size changes between chunks")
-    if not all(np.isfinite(chunk.samples).all() for chunk in chunks):
-        problems.append("some audio samples are NaN or infinite")
-    if any(np.abs(chunk.samples).max(initial=0) > 1 for chunk in chunks):
-        problems.append("some audio samples are outside [-1, 1]")
+    problems = problems_with_system(system)
+    if problems:
+        return problems
+    assert isinstance(system, System), "checked above"
+    try:
+        chunks, again = (_streamed(system, prompt) for _ in range(2))
+    except ContractBroken as broken:
+        return [str(broken)]
+    except InputError:
+        raise
+    except Exception as error:  # whatever a system raises, this is what is wrong with it
+        return [in_one_line(error)]
+    problems = problems_with_system(system)  # a stream may have changed its rates
     problems += _problems_with_account([chunk.spoken for chunk in chunks])
-    seconds = sum(len(chunk.frames) for chunk in chunks) / system.fps
-    heard = sum(len(chunk.samples) for chunk in chunks) / system.sample_rate
-    if abs(seconds - heard) > 1 / system.fps:
-        problems.append(f"{seconds:.2f} s of picture but {heard:.2f} s of sound")
+    if not problems:
+        problems += _problems_with_lengths(system, chunks)
     if len(chunks) != len(again) or not all(
         np.array_equal(a.frames, b.frames)
         and np.array_equal(a.samples, b.samples)
@@ -110,6 +120,75 @@ def problems_with(system: System, prompt: Prompt) -> list[str]:
     ):
         problems.append("the same seed gives other chunks")
     return problems
+
+
+def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> list[AVChunk]:
+    """Asks for the first chunks of a stream and stops it.
+
+    Args:
+        system: Says of itself what it should, see `evals.contract.problems_with_system`.
+        prompt: What to stream.
+        seed: Of the generation.
+        count: How many chunks at most.
+
+    Returns:
+        Chunks that keep the contract.
+
+    Raises:
+        ContractBroken: If there is none, or one of them breaks the contract.
+    """
+    chunks = _checked(islice(opened(system.stream(prompt, seed=seed)), count))
+    frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
+    broken = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
+    if broken:
+        raise ContractBroken(broken)
+    return chunks
+
+
+def _streamed(system: System, prompt: Prompt) -> list[AVChunk]:
+    return _checked(opened(system.stream(prompt, seed=0)))
+
+
+def _checked(stream: Iterator[Any]) -> list[AVChunk]:
+    """Reads a stream up to the first chunk that breaks the contract."""
+    chunks: list[AVChunk] = []
+    for index, chunk in enumerate(stream):
+        broken = problem_with_chunk(chunk, index, chunks[0].frames.shape[1:] if chunks else ())
+        if broken:
+            raise ContractBroken(broken)
+        chunks.append(chunk)
+    if not chunks:
+        raise ContractBroken("it yields no chunks: yield at least one AVChunk for every prompt")
+    return chunks
+
+
+def in_one_line(error: BaseException) -> str:
+    """Says what was raised and where: the end of a long message, the innermost line of code.
+
+    Args:
+        error: With its traceback.
+
+    Returns:
+        A sentence; lines of installed packages are not named if others are there.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    text = "; ".join([line.strip() for line in str(error).splitlines() if line.strip()][-2:])
+    return f"it raises {type(error).__name__}{f': {text}' if text else ''}{place}"
+
+
+def _problems_with_lengths(system: System, chunks: Sequence[AVChunk]) -> list[str]:
+    frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
+    if not sum(frames):
+        return ["its chunks hold no frames"]
+    longer = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
+    if longer:
+        return [longer]
+    seconds, heard = sum(frames) / system.fps, sum(samples) / system.sample_rate
+    if abs(seconds - heard) > 1 / system.fps:
+        return [f"{seconds:.2f} s of picture but {heard:.2f} s of sound"]
+    return []
 
 
 def _problems_with_account(spoken: Sequence[float | None]) -> list[str]:

@@ -27,7 +27,8 @@ MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
 # The numbers a reader asks for first: one or two of each axis, those that exist are drawn.
-_MAIN = ("wer", "mesh_sync", "sync_c", "id_distance", "id_drift", "voice_similarity", "rtf")
+MAIN = ("wer", "mesh_sync", "sync_c", "id_distance", "id_drift", "voice_similarity", "rtf")
+PARETO = ("rtf", "wer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +217,7 @@ def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
 
 
 def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    found = [_rows_of(part, metric) for metric in metrics or _MAIN]
+    found = [_rows_of(part, metric) for metric in metrics or MAIN]
     chosen = [rows for rows in found if any(row.value is not None for row in rows)]
     if not chosen:
         return
@@ -244,7 +245,7 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
 
 
 def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    names = tuple(metrics or ("rtf", "wer"))[:2]
+    names = tuple(metrics or PARETO)[:2]
     if len(names) < 2:
         return
     x, y = ({row.system: row for row in _rows_of(part, name)} for name in names)

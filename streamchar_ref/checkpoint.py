@@ -57,11 +57,34 @@ class Checkpoint:
             CheckpointError: If the weights do not fit the config.
         """
         model = StreamChar(self.config)
-        try:
-            model.load_state_dict(self.tensors)
-        except RuntimeError as error:
-            raise CheckpointError(f"the weights do not fit their config: {error}") from error
+        misfit = self._misfit(model.state_dict())
+        if misfit:
+            raise CheckpointError(misfit)
+        model.load_state_dict(self.tensors)
         return model.eval()
+
+    def _misfit(self, wanted: Mapping[str, Tensor]) -> str:
+        """Says in one line how the weights differ from those of a whole model; empty if not."""
+        lacking = [name for name in wanted if name not in self.tensors]
+        unknown = [name for name in self.tensors if name not in wanted]
+        shared = wanted.keys() & self.tensors.keys()
+        other = [name for name in sorted(shared) if wanted[name].shape != self.tensors[name].shape]
+        if lacking and not unknown and not other:
+            stages = ", ".join(self.origin) or "unknown"
+            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in lacking))
+            return (
+                f"not a whole model: it holds what was trained in stage {stages}, and lacks "
+                f"weights of {parts}; join the stages of a run with: streamchar train export "
+                f"--preset {self.config.preset} --out RUN"
+            )
+        if lacking or unknown or other:
+            first = (lacking + unknown + other)[0]
+            return (
+                f"the weights do not fit their config: {len(lacking)} are missing, {len(unknown)} "
+                f"unknown, {len(other)} of another shape, e.g. {first}; was it written by another "
+                "version?"
+            )
+        return ""
 
 
 def save_checkpoint(

@@ -2,11 +2,18 @@
 
 import re
 import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from evals.commands.check import app as check_app
+from evals.commands.record import app as record_app
 from evals.metrics import METRICS, SET_METRICS
-from evals.system import installed_systems
+from evals.run_folder import recordings_of
+from evals.system import Prompt, installed_systems
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -61,3 +68,24 @@ def test_make_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)$", README, re.M):
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_the_system_of_the_readme_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (block,) = re.findall(r"^```python\n# my_system\.py\n(.*?)^```$", README, re.M | re.S)
+    assert len(block.splitlines()) <= 20
+    (tmp_path / "my_system.py").write_text(block)
+    name = f"{tmp_path / 'my_system.py'}:MySystem"
+    checked = CliRunner().invoke(check_app, [name])
+    assert checked.exit_code == 0, checked.output
+    run = tmp_path / "run"
+    arguments = [name, "--suite", "smoke", "--limit", "1", "--out", str(run)]
+    recorded = CliRunner().invoke(record_app, arguments)
+    assert recorded.exit_code == 0, recorded.output
+    (found,) = recordings_of(run)
+    assert (found.system, found.error) == ("my_system", "")
+
+
+def test_the_readme_says_what_a_prompt_holds() -> None:
+    (text,) = re.findall(r"^A `prompt` holds .*?\n\n", README, re.M | re.S)
+    assert set(re.findall(r"`(\w+)`", text)) >= set(Prompt.__dataclass_fields__)

@@ -15,7 +15,9 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 @app.command()
 def check(
-    system: Annotated[str, typer.Argument(help="See: streamchar ls systems")],
+    system: Annotated[
+        str, typer.Argument(help="See: streamchar ls systems; or path/to/file.py:Class")
+    ],
     suite: Annotated[str, typer.Option(help="Its first prompt is asked.")] = "smoke",
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="key=value for the system; may be repeated.")

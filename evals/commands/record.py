@@ -9,7 +9,7 @@ import typer
 from evals.choice import take_shard
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.make_system import make_system, parse_settings
-from evals.record import Plan
+from evals.record import Plan, failures
 from evals.record import record as record_prompts
 from evals.suites import load_suite
 
@@ -18,7 +18,9 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 @app.command()
 def record(
-    system: Annotated[str, typer.Argument(help="See: streamchar ls systems")],
+    system: Annotated[
+        str, typer.Argument(help="See: streamchar ls systems; or path/to/file.py:Class")
+    ],
     suite: Annotated[str, typer.Option(help="Name of a suite, or a JSONL file of prompts.")],
     out: Annotated[Path, typer.Option(help="Run folder; finished recordings in it are kept.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
@@ -51,6 +53,10 @@ def record(
         )
         counts = record_prompts(made, prompts, plan, progress=progress)
     progress.close()
+    failed = failures(made.name, prompts, plan)
+    typer.echo("".join(f"{line}\n" for line in failed), err=True, nl=False)
+    if len(failed) > counts["failed"]:
+        typer.echo("what failed before is kept; record it again with --retry-failed", err=True)
     text = json.dumps(counts) if as_json else ", ".join(f"{n} {what}" for what, n in counts.items())
     typer.echo(text)
     raise typer.Exit(code=1 if counts["failed"] else 0)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics, take_shard
+from evals.commands.reasons import why_unscored
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.jsonl import InputError
 from evals.manifest import load_manifest
@@ -71,8 +72,11 @@ def score(
     progress.close()
     for name, notes in read_run(folder).get("notes", {}).items():
         typer.echo(f"{name}: {'; '.join(notes)}", err=True)
+    for line in why_unscored(rows, folder):
+        typer.echo(line, err=True)
     counts = count_statuses(rows)
-    typer.echo(json.dumps(counts) if as_json else _in_words(counts, folder))
+    words = f"{in_words(counts)} -> {folder / 'scores.jsonl'}"
+    typer.echo(json.dumps(counts) if as_json else words)
     raise typer.Exit(code=1 if share_failed(rows) > max_failures else 0)
 
 
@@ -139,6 +143,6 @@ def share_failed(rows: list[ScoreRow]) -> float:
     return len(failed) / len(rows) if rows else 0.0
 
 
-def _in_words(counts: dict[str, int], folder: Path) -> str:
-    parts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())
-    return f"{parts} -> {folder / 'scores.jsonl'}"
+def in_words(counts: dict[str, int]) -> str:
+    """Returns counts of statuses as a line."""
+    return ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items())

@@ -49,7 +49,7 @@ class AudioExtractor(Protocol):
     """Reads a whole waveform."""
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns features; text is kept as arrays of ``str``."""
+        """Returns features, text as arrays of ``str``; there are 0 samples without sound."""
         ...
 
 
@@ -159,6 +159,13 @@ SPECS: tuple[ExtractorSpec, ...] = (
         track="audio",
         implementation="evals.extractors.audio_envelope:AudioEnvelope",
         params={"window_s": 0.04},
+    ),
+    ExtractorSpec(
+        name="speech",
+        track="audio",
+        implementation="evals.extractors.speech:SpeechExtractor",
+        params={"threshold": 0.5, "min_speech_s": 0.25, "min_pause_s": 0.3, "margin_s": 0.1},
+        package="faster-whisper",
     ),
     ExtractorSpec(
         name="syncnet",

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metric_info import NON_NEGATIVE
+from evals.metrics.absence import SPEECH, require_speech
 from evals.metrics.base import (
     Context,
     Features,
@@ -39,7 +40,7 @@ class PointerError(Metric):
 
     def __init__(self) -> None:
         self.protocol = "pointer_error/align-world@1"
-        self.needs = ("align_world",)
+        self.needs = ("align_world", SPEECH)
         self.params = {
             "reference": "world front end",
             "ruler": {
@@ -58,6 +59,7 @@ class PointerError(Metric):
         require_transcript(recording)
         trace = _trace(recording)
         spoken = _account(trace)
+        require_speech(recording, features)
         found = features[self.needs[0]]
         ends_s = trace.sound_ends_s
         _check_length(float(ends_s[-1]), float(found["duration_s"][0]))

@@ -37,6 +37,7 @@ class SyncNetMetric(Metric):
     """
 
     domain = "real"
+    is_of_speech = True
     extractors: ClassVar[Mapping[str, str]] = {
         "mesh-crop": "syncnet",
         "wav2lip-no-crop": "syncnet-no-crop",

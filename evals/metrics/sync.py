@@ -109,6 +109,7 @@ class _Sync(Metric):
     """What the lip-sync metrics share: signals, curve, windows."""
 
     source: ClassVar[str]
+    is_of_speech = True
 
     def __init__(self, *, params: SyncParams, protocol: str) -> None:
         self.settings = params

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metric_info import NON_NEGATIVE, SHARE
+from evals.metrics.absence import missing_speech
 from evals.metrics.base import (
     Context,
     Features,
@@ -252,8 +253,8 @@ class Loops(TranscriptMetric):
         """Returns loops per minute of the recording, with their number, times and words."""
         speech = self.compare(recording, features)
         failures = speech.failures()
-        if speech.duration_s <= 0:
-            raise NotMeasured("the recording has no sound", "generation_failure")
+        if not speech.heard:
+            raise missing_speech(recording, "no words were heard")
         return Score(
             value=60 * len(failures.loops) / speech.duration_s,
             weight=speech.duration_s,
@@ -285,6 +286,8 @@ class LongestSkip(TranscriptMetric):
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
         speech = self.compare(recording, features)
+        if not speech.heard:
+            raise missing_speech(recording, "no words were heard")
         failures = speech.failures()
         skipped_s = failures.longest_skip * seconds_per_word(speech.alignment, speech.span_s)
         longest = max(failures.skips, key=len, default=None)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from evals.metrics.absence import SPEECH, missing_speech, seconds_of_speech
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.recording import Recording
 
@@ -18,8 +19,12 @@ ANCHOR_S = 5.0
 MIN_ANCHORS = 3
 END_SHARE = 0.15
 MIN_END_WINDOWS = 2
+MIN_SPEECH = 0.5
+"""Share of a window that must be speech for a voice to be read off it."""
 MIN_LEVEL_DBFS = -60.0
 """Below it a window is silence, on which DNSMOS says nothing."""
+MIN_SPEECH_S = 0.5
+"""Of speech in a window that DNSMOS, an opinion of speech, is asked about."""
 DNSMOS_WINDOW_S = 9.01
 
 
@@ -42,7 +47,7 @@ def similarity_to_start(
         NotMeasured: If the first 5 s hold fewer than three windows.
     """
     if not len(start_s):
-        raise NotMeasured("no speech")
+        raise NotMeasured(f"no speech as long as a window of {WINDOW_S:g} s")
     num_anchors = int(np.sum(start_s + WINDOW_S <= start_s[0] + ANCHOR_S + 1e-9))
     if num_anchors < MIN_ANCHORS:
         raise NotMeasured(f"{num_anchors} windows with speech in its first {ANCHOR_S:g} s")
@@ -58,7 +63,8 @@ class VoiceMetric(Metric):
     """A number from the similarity of Resemblyzer's embeddings to those of the start."""
 
     unit = "1"
-    needs = ("voice",)
+    needs = ("voice", SPEECH)
+    is_of_speech = True
 
     def __init__(self) -> None:
         self.protocol = f"{self.name}/resemblyzer-own-start@1"
@@ -67,11 +73,16 @@ class VoiceMetric(Metric):
             "min_anchors": MIN_ANCHORS,
             "end_share": END_SHARE,
             "min_end_windows": MIN_END_WINDOWS,
+            "min_speech": MIN_SPEECH,
         }
 
     def _curve(self, features: Features) -> tuple[np.ndarray, np.ndarray, int]:
+        """Start and similarity of the windows that hold speech, and how many are the start."""
         start_s = features["voice"]["start_s"]
-        similarity, num_anchors = similarity_to_start(features["voice"]["embeddings"], start_s)
+        spoken_s = seconds_of_speech(features[SPEECH], start_s, start_s + WINDOW_S)
+        is_speech = spoken_s >= MIN_SPEECH * WINDOW_S
+        start_s, embeddings = start_s[is_speech], features["voice"]["embeddings"][is_speech]
+        similarity, num_anchors = similarity_to_start(embeddings, start_s)
         return start_s, similarity, num_anchors
 
 
@@ -145,27 +156,38 @@ class Dnsmos(Metric):
     unit = "MOS"
     higher_is_better = True
     bounds = (1.0, 5.0)
+    is_of_speech = True
 
     def __init__(self, *, rating: str, windows: str = "covering") -> None:
         self._rating = rating
         self._extractor = "dnsmos" if windows == "covering" else "dnsmos-published"
         self.name = f"dnsmos_{rating}"
         self.is_default = windows == "covering"
-        self.needs = (self._extractor,)
+        self.needs = (self._extractor, SPEECH)
         self.protocol = f"{self.name}/{windows}@1"
-        self.params: Mapping[str, Any] = {"min_level_dbfs": MIN_LEVEL_DBFS}
+        self.params: Mapping[str, Any] = {
+            "min_level_dbfs": MIN_LEVEL_DBFS,
+            "min_speech_s": MIN_SPEECH_S,
+        }
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
-        """Averages over the windows that are not silent."""
+        """Averages over the windows that hold speech."""
         found = features[self._extractor]
         is_loud = found["level_dbfs"] >= MIN_LEVEL_DBFS
-        if not is_loud.any():
-            raise NotMeasured("silence throughout" if len(is_loud) else "no sound")
         stop_s = np.minimum(found["start_s"] + DNSMOS_WINDOW_S, found["duration_s"])
-        ratings = np.where(is_loud, found[self._rating], np.nan)
+        is_rated = is_loud & (
+            seconds_of_speech(features[SPEECH], found["start_s"], stop_s) >= MIN_SPEECH_S
+        )
+        if not is_rated.any():
+            raise missing_speech(recording, f"no window with {MIN_SPEECH_S:g} s of speech")
+        ratings = np.where(is_rated, found[self._rating], np.nan)
         return Score(
             value=float(np.nanmean(ratings)),
-            components={"num_windows": int(is_loud.sum()), "num_silent": int((~is_loud).sum())},
+            components={
+                "num_windows": int(is_rated.sum()),
+                "num_silent": int((~is_loud).sum()),
+                "num_without_speech": int((is_loud & ~is_rated).sum()),
+            },
             windows=_windows(found["start_s"], stop_s, ratings),
         )
 

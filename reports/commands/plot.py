@@ -13,6 +13,7 @@ from reports.build import find_recordings, write_figures
 from reports.figures.style import WIDTHS_IN
 from reports.gallery import KINDS, Drawn, draw
 from reports.load import Runs, load_runs
+from reports.nothing import why_nothing
 
 _FIXED = {"wer": "the words of the transcript", "latency": "the arrival of chunks"}
 """Kinds that draw one thing, and what."""
@@ -46,12 +47,13 @@ def plot(
             raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
         loaded = load_runs(runs)
         found = find_recordings(loaded)
+        asked = names_in(metrics, known={row.metric for row in loaded.rows})
         drawn = draw(
             loaded,
             kinds=None if kind == "all" else [kind],
             recordings=found.recordings,
             width=width,
-            metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
+            metrics=asked,
         )
         paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
     typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
@@ -59,7 +61,7 @@ def plot(
         typer.echo(f"{name} is not drawn: the scores hold no data of it for {kind}", err=True)
     typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
     if not paths:
-        typer.echo(f"nothing to draw: the scores hold no data for {kind}", err=True)
+        typer.echo(f"nothing to draw: {why_nothing(loaded, kind, asked)}", err=True)
     raise typer.Exit(code=0 if paths else 1)
 
 

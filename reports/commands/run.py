@@ -1,16 +1,19 @@
 """Record systems on a suite, score them, and write the report: everything in one command."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from evals.choice import choose_metrics
-from evals.commands.score import count_statuses, share_failed
+from evals.commands.reasons import why_unscored
+from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar, usage_errors
+from evals.contract import problems_with_system
 from evals.jsonl import InputError
 from evals.make_system import make_system
-from evals.record import Plan, record
+from evals.record import Plan, failures, record
 from evals.run_folder import recordings_of
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
@@ -23,7 +26,9 @@ app = typer.Typer(add_completion=False, help=__doc__)
 @app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="Name of a suite, or a JSONL file of prompts.")],
-    systems: Annotated[str, typer.Option(help="Comma-separated; see: streamchar ls systems")],
+    systems: Annotated[
+        str, typer.Option(help="Comma-separated names (streamchar ls systems) or file.py:Class")
+    ],
     out: Annotated[Path, typer.Option(help="Run folder.")],
     reference: Annotated[
         str, typer.Option(help="System that is the reference set of Frechet distances.")
@@ -41,12 +46,13 @@ def run(
     progress = ProgressBar()
     with usage_errors():
         names = [name for name in systems.split(",") if name]
-        if reference and reference not in names:
+        made = _made(names)  # all, before the first hour is spent
+        if reference and reference not in {*names, *(one.name for one in made)}:
             raise InputError(f"--reference {reference!r} is not among --systems")
-        made = [make_system(name, {}) for name in names]  # all, before the first hour is spent
         prompts = load_suite(suite)[:limit]
         plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
         failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
+        told = [line for one in made for line in failures(one.name, prompts, plan)]
         metrics, set_metrics = choose_metrics([], "default")
         rows = score_run(
             out,
@@ -59,5 +65,24 @@ def run(
         progress.close()
         page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
-    typer.echo(f"{count_statuses(rows)}\nreport: {page}", err=True)
+    typer.echo(
+        "\n".join([*told, *why_unscored(rows, out), in_words(count_statuses(rows))]), err=True
+    )
+    typer.echo(f"report: {page}", err=True)
     raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
+
+
+def _made(names: Sequence[str]) -> list[Any]:
+    """Makes all systems; refuses what `record` would refuse, and two of one name."""
+    made = [make_system(name, {}) for name in names]
+    for name, one in zip(names, made, strict=True):
+        problems = problems_with_system(one)
+        if problems:
+            raise InputError(f"{name}: {'; '.join(problems)}")
+    labels = [one.name for one in made]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise InputError(f"two of --systems are called {twice!r}: give each a name of its own")
+    if not made:
+        raise InputError("--systems names none; see: streamchar ls systems")
+    return made

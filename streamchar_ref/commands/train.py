@@ -89,8 +89,26 @@ def train(
         WeightsMissing,
     ) as error:
         _stop(str(error))
+    unfinished = _unfinished(names, told)
+    if unfinished:
+        typer.echo(unfinished, err=True)
     lines = [f"{name}: step {each['step']} of {each['of']}" for name, each in told.items()]
     typer.echo(json.dumps(told) if as_json else "\n".join(lines))
+
+
+def _unfinished(names: Sequence[str], told: Mapping[str, Mapping[str, Any]]) -> str:
+    """Says which stages are missing and how to go on; empty if all are done."""
+    cut = [name for name, each in told.items() if not each["done"]]
+    if not cut:
+        return ""
+    state, later = told[cut[0]], [name for name in names if name not in told]
+    begun = f"; not begun: {', '.join(later)}" if later else ""
+    whole = "; no whole checkpoint was written" if len(names) > 1 else ""
+    place = f"{cut[0]} is at step {state['step']} of {state['of'] or '?'}"
+    return (
+        f"out of time or stopped: {place}{begun}{whole}. "
+        "The same command with --resume goes on there; --max-minutes gives it more time"
+    )
 
 
 def _train(

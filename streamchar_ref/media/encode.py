@@ -3,6 +3,7 @@
 Shape letters: T frames, H and W pixels, S audio samples.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -86,7 +87,7 @@ def write_mp4(
         count = _encode_mp4(partial, batches, samples, fps, sample_rate, crf, preset)
         partial.replace(path)
     except av.error.FFmpegError as error:
-        raise MediaError(f"{path.name}: cannot be encoded ({error.strerror})") from error
+        raise _cannot_encode(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
     return count
@@ -146,9 +147,16 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
             _encode_sound(container, sound, samples, sample_rate)
         partial.replace(path)
     except av.error.FFmpegError as error:
-        raise MediaError(f"{path.name}: cannot be encoded ({error.strerror})") from error
+        raise _cannot_encode(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _cannot_encode(path: Path, error: av.error.FFmpegError) -> Exception:
+    """Tells a disk that takes no more from pictures or sound that cannot be encoded."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+        return OSError(error.errno, f"cannot write {path.name}: {error.strerror}")
+    return MediaError(f"{path.name}: cannot be encoded ({error.strerror})")
 
 
 def _video_frames(batches: Iterable[np.ndarray], path: Path) -> Iterable[av.VideoFrame]:

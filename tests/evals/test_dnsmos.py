@@ -82,7 +82,8 @@ def features(level_dbfs: list[float]) -> dict[str, dict[str, np.ndarray]]:
     count = len(level_dbfs)
     ratings = {name: np.arange(1.0, count + 1) for name in ("ovrl", "sig", "bak", "p808")}
     times = {"start_s": 5.0 * np.arange(count), "duration_s": np.array(18.0)}
-    return {"dnsmos": ratings | times | {"level_dbfs": np.array(level_dbfs)}}
+    speech = {"start_s": np.zeros(1), "end_s": np.full(1, 18.0), "duration_s": np.array(18.0)}
+    return {"dnsmos": ratings | times | {"level_dbfs": np.array(level_dbfs)}, "speech": speech}
 
 
 def test_silent_windows_do_not_count() -> None:
@@ -92,13 +93,22 @@ def test_silent_windows_do_not_count() -> None:
     assert [window.t1_s for window in score.windows] == [9.01, 14.01, 18.0]
     silent = Dnsmos(rating="ovrl").score(RECORDING, features([-90]), Context())
     assert np.isnan(silent.value)
-    assert silent.reason == "silence throughout"
+    assert "no window with 0.5 s of speech" in silent.reason
+
+
+def test_windows_of_noise_do_not_count() -> None:
+    found = features([-20, -20, -20])
+    found["speech"] |= {"start_s": np.zeros(1), "end_s": np.full(1, 5.2)}
+    score = Dnsmos(rating="ovrl").score(RECORDING, found, Context())
+    assert score.value == 1.0  # the second holds 0.2 s of speech, the third none
+    assert score.components["num_without_speech"] == 2
 
 
 @needs_weights
 def test_no_sound_is_not_measured() -> None:
-    found = {"dnsmos": DnsmosExtractor().extract(np.zeros(0, np.float32))}
-    assert Dnsmos(rating="p808").score(RECORDING, found, Context()).reason == "no sound"
+    nothing = {"start_s": np.zeros(0), "end_s": np.zeros(0), "duration_s": np.array(0.0)}
+    found = {"dnsmos": DnsmosExtractor().extract(np.zeros(0, np.float32)), "speech": nothing}
+    assert np.isnan(Dnsmos(rating="p808").score(RECORDING, found, Context()).value)
 
 
 def test_only_covering_windows_are_default() -> None:

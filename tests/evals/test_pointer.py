@@ -74,7 +74,10 @@ def subject(
 
 
 def score(recording: Recording, found: dict[str, np.ndarray] | None = None) -> Score:
-    return PointerError().score(recording, {"align_world": found or heard()}, Context())
+    speech = {"start_s": np.zeros(1), "end_s": np.ones(1), "duration_s": np.ones(1)}
+    return PointerError().score(
+        recording, {"align_world": found or heard(), "speech": speech}, Context()
+    )
 
 
 def test_an_account_that_fits_has_no_error_but_that_of_the_ruler() -> None:

@@ -104,7 +104,7 @@ def test_what_is_wrong_with_a_file_becomes_its_reason(tmp_path: Path) -> None:
     assert rows["cut", "brightness"].status == "generation_failure"
     assert rows["mute", "brightness"].status == "computed"
     assert (rows["mute", "loudness"].status, rows["mute", "loudness"].reason) == (
-        "not_applicable", "the file has no sound",
+        "not_applicable", "nothing can be heard",
     )  # fmt: skip
     assert rows["quiet", "loudness"].reason == "nothing can be heard"
     assert rows["failed", "loudness"].reason == "CommandFailed: exit status 1"

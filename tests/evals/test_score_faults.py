@@ -51,7 +51,7 @@ def test_no_samples_of_sound_are_no_sound(tmp_path: Path) -> None:
     write_wav(tmp_path / "none.wav", np.zeros(0, np.float32), sample_rate=16_000)
     subject = recording(video(tmp_path / "a.mp4"), audio_path=tmp_path / "none.wav")
     rows = score([subject], metrics=[ALL[2]], options=Options()).rows
-    assert (rows[0].status, rows[0].reason) == ("not_applicable", "the file has no sound")
+    assert (rows[0].status, rows[0].reason) == ("not_applicable", "nothing can be heard")
 
 
 def test_a_damaged_cache_is_measured_anew(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from streamchar_ref.weights import registry
 from tests.evals.speech import SAMPLE_RATE, voiced
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "speech_features.json").read_text())
+ALL_SPEECH = {
+    "start_s": np.zeros(1), "end_s": np.full(1, 1e3), "duration_s": np.array(1e3)
+}  # fmt: skip
 RECORDING = Recording(
     sample_id="a", system="s", suite="t", transcript="x", video_path=Path("a.mp4")
 )
@@ -54,9 +57,9 @@ def test_silence_has_no_windows_and_speech_keeps_its_place() -> None:
 
 @needs_weights
 def test_a_change_of_voice_shows() -> None:
-    same = {"voice": VoiceExtractor().extract(voiced(24.0))}
+    same = {"voice": VoiceExtractor().extract(voiced(24.0)), "speech": ALL_SPEECH}
     changed_samples = np.concatenate([voiced(12.0), voiced(12.0, pitch_hz=260.0)])
-    changed = {"voice": VoiceExtractor().extract(changed_samples)}
+    changed = {"voice": VoiceExtractor().extract(changed_samples), "speech": ALL_SPEECH}
     values = [
         [metric.score(RECORDING, found, Context()).value for found in (same, changed)]
         for metric in (VoiceSimilarity(), VoiceDrift())
@@ -97,11 +100,8 @@ def test_similarity_is_the_cosine_to_the_start() -> None:
 
 def test_drift_is_start_minus_end() -> None:
     embeddings, start_s = drifting(40, 0.02)
-    found = {
-        "voice": {
-            "embeddings": embeddings, "start_s": start_s, "duration_s": np.array(32.8)
-        }
-    }  # fmt: skip
+    voice = {"embeddings": embeddings, "start_s": start_s, "duration_s": np.array(32.8)}
+    found = {"voice": voice, "speech": ALL_SPEECH}
     similarity, _ = similarity_to_start(embeddings, start_s)
     score = VoiceDrift().score(RECORDING, found, Context())
     expected = similarity[:6].mean() - similarity[-6:].mean()
@@ -116,6 +116,7 @@ def test_too_little_speech_is_not_measured() -> None:
     with pytest.raises(NotMeasured, match="2 windows"):
         similarity_to_start(embeddings, start_s)
     embeddings, start_s = drifting(6, 0.0)
-    found = {"voice": {"embeddings": embeddings, "start_s": start_s, "duration_s": np.array(5.6)}}
+    voice = {"embeddings": embeddings, "start_s": start_s, "duration_s": np.array(5.6)}
+    found = {"voice": voice, "speech": ALL_SPEECH}
     assert "no speech after" in VoiceSimilarity().score(RECORDING, found, Context()).reason
     assert "are needed" in VoiceDrift().score(RECORDING, found, Context()).reason

@@ -52,7 +52,7 @@ class Loudness:
         RAN.append("loudness")
 
     def extract(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        if np.abs(samples).max() < 1e-3:
+        if np.abs(samples).max(initial=0) < 1e-3:
             raise NotMeasured("nothing can be heard")
         return {"rms": np.sqrt(np.mean(samples**2))[None]}
 

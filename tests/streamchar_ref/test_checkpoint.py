@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from streamchar_ref import checkpoint as module
-from streamchar_ref.checkpoint import CheckpointError, Storage, load_checkpoint, save_checkpoint
+from streamchar_ref.checkpoint import (
+    CheckpointError,
+    Storage,
+    load_checkpoint,
+    part_of,
+    save_checkpoint,
+)
 from tests.streamchar_ref.tiny import tiny_model
 
 ORIGIN = {"stages": ["teacher"], "minutes": 3}
@@ -101,3 +107,26 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "c", tensors, model.config, origin={})
     with pytest.raises(CheckpointError, match="do not fit"):
         load_checkpoint(tmp_path / "c").model()
+
+
+def test_the_checkpoint_of_a_stage_is_told_apart_in_one_line(tmp_path: Path) -> None:
+    model = tiny_model()
+    tensors = part_of(model.state_dict(), "dit", "orchestrator")
+    save_checkpoint(tmp_path / "c", tensors, model.config, origin={"teacher": {"steps": 3}})
+    with pytest.raises(CheckpointError) as refused:
+        load_checkpoint(tmp_path / "c").model()
+    text = str(refused.value)
+    assert "stage teacher" in text
+    assert "lacks weights of video_vae, audio_vae, prompt" in text
+    assert "streamchar train export" in text
+    assert "\n" not in text
+    assert len(text) < 300
+
+
+def test_a_misfit_is_one_line_however_many_weights_differ(tmp_path: Path) -> None:
+    model = tiny_model()
+    tensors = {f"old.{name}": tensor for name, tensor in model.state_dict().items()}
+    save_checkpoint(tmp_path / "c", tensors, model.config, origin={})
+    with pytest.raises(CheckpointError, match="are missing") as refused:
+        load_checkpoint(tmp_path / "c").model()
+    assert len(str(refused.value)) < 300

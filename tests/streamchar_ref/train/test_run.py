@@ -219,3 +219,18 @@ def test_the_command_trains_a_stage(corpus: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"prompt": {"step": 2, "of": 2, "done": True}}
     assert load_checkpoint(tmp_path / "prompt" / "checkpoint").origin["prompt"]["steps"] == 2
+
+
+def test_a_run_that_is_cut_says_what_is_missing_and_how_to_go_on(
+    corpus: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "corpus").symlink_to(corpus)
+    arguments = ["all", "--preset", "tiny", "--out", str(tmp_path), "--max-minutes", "0.0001"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stderr.splitlines() if "--resume" in line]
+    assert "prompt is at step" in line
+    assert f"not begun: {', '.join(STAGES[1:])}" in line
+    assert "no whole checkpoint was written" in line
+    done = CliRunner().invoke(app, ["video_vae", *arguments[1:5], "--steps", "1"])
+    assert "--resume" not in done.stderr

@@ -1,0 +1,50 @@
+"""Why rows have no number, in a few lines for the screen."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from evals.metrics.base import Status
+from evals.results import ScoreRow
+
+TOLD: tuple[Status, ...] = ("evaluator_failure", "generation_failure", "unavailable")
+MAX_LINES = 12
+MAX_NAMES = 6
+
+
+def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
+    """Names cause and next step of what could not be scored.
+
+    Args:
+        rows: Of one scoring. What is not applicable is told only if nothing was computed.
+        run: Their run folder.
+
+    Returns:
+        One line for each status and reason, the failures first.
+    """
+    told = TOLD if any(row.status == "computed" for row in rows) else (*TOLD, "not_applicable")
+    groups: dict[tuple[str, str], list[ScoreRow]] = defaultdict(list)
+    for row in rows:
+        if row.status in told:
+            groups[row.status, row.reason].append(row)
+    order = sorted(groups, key=lambda key: (told.index(key[0]), -len(groups[key]), key[1]))
+    lines = [_line(*key, groups[key]) for key in order[:MAX_LINES]]
+    if len(order) > MAX_LINES:
+        lines.append(f"{len(order) - MAX_LINES} more reasons: {run / 'scores.jsonl'}")
+    if any(status == "evaluator_failure" for status, _ in order):
+        lines.append(f"tracebacks: {run / 'errors.txt'}")
+    return lines
+
+
+def _line(status: str, reason: str, rows: Sequence[ScoreRow]) -> str:
+    of = _listed(row.metric for row in rows)
+    if status in {"evaluator_failure", "generation_failure"}:
+        of += f"; {_listed(f'{row.system}/{row.sample_id}' for row in rows)}"
+    return f"{len(rows)} {status.replace('_', ' ')} ({of}): {reason}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Each name once, in order; a long list is cut."""
+    known = list(dict.fromkeys(names))
+    more = f" and {len(known) - MAX_NAMES} more" if len(known) > MAX_NAMES else ""
+    return ", ".join(known[:MAX_NAMES]) + more

@@ -1,0 +1,92 @@
+"""What was asked for and is not there: a result about the system, not a gap in its mean.
+
+A recording with a transcript was to be a picture that speaks. Without a sound track, or with one
+that holds no speech, the text metrics count every word as left out, which is what a viewer gets;
+whatever else needs speech fails as the system's failure and lowers coverage. Where nothing was to
+be said, or the system says beforehand that it is silent, such metrics are not applicable.
+
+Shape letters: K stretches of speech, N spans of time.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from evals.metrics.base import Features, NotMeasured
+from evals.recording import Recording
+
+SPEECH = "speech"
+"""Name of the extractor that says when somebody speaks."""
+FASTEST_WORDS_A_S = 6.0
+"""Nobody is understood who speaks faster; ordinary speech has 2 to 3.5 words a second."""
+
+
+def missing_speech(recording: Recording, reason: str) -> NotMeasured:
+    """Returns what to raise where a metric needs speech and the recording has none.
+
+    Args:
+        recording: Says whether it was to speak.
+        reason: For a reader of the table.
+
+    Returns:
+        A generation failure if it was, else not applicable.
+    """
+    if recording.is_silent:
+        return NotMeasured(f"{reason}: the system declares that it is silent")
+    if recording.words_asked:
+        return NotMeasured(f"{reason} although words were asked for", "generation_failure")
+    return NotMeasured(reason)
+
+
+def require_speech(recording: Recording, features: Features) -> None:
+    """Refuses numbers about speech where there is none.
+
+    Args:
+        recording: Says whether it was to speak.
+        features: With those of the extractor `SPEECH`.
+
+    Raises:
+        NotMeasured: If the sound holds no speech; see `missing_speech`.
+    """
+    found = features[SPEECH]
+    if not len(found["start_s"]):
+        has_sound = float(found["duration_s"]) > 0
+        raise missing_speech(recording, f"no {'speech in the ' if has_sound else ''}sound")
+
+
+def speech_ends_early(recording: Recording, features: Features) -> str:
+    """Says whether there is less speech than the words that were asked for can take.
+
+    Args:
+        recording: For its transcript.
+        features: With those of the extractor `SPEECH`.
+
+    Returns:
+        How little there is; empty if it may be all.
+    """
+    found = features[SPEECH]
+    spoken_s = float((found["end_s"] - found["start_s"]).sum())
+    if recording.is_silent or spoken_s >= recording.words_asked / FASTEST_WORDS_A_S:
+        return ""
+    return f"{spoken_s:.1f} s of speech for {recording.words_asked} words"
+
+
+def seconds_of_speech(
+    found: Mapping[str, np.ndarray],
+    start_s: Float[np.ndarray, " N"],
+    stop_s: Float[np.ndarray, " N"],
+) -> Float[np.ndarray, " N"]:
+    """Returns how much speech each span holds.
+
+    Args:
+        found: Features of the extractor `SPEECH`.
+        start_s: Starts of the spans.
+        stop_s: Their ends.
+
+    Returns:
+        Seconds.
+    """
+    low = np.maximum(start_s[:, None], found["start_s"][None, :])
+    high = np.minimum(stop_s[:, None], found["end_s"][None, :])
+    return np.maximum(high - low, 0).sum(axis=1)
