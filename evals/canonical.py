@@ -172,6 +172,14 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
     return frames(canonical_picture(recording), fps=FPS)
 
 
+def source_scale(recording: Recording, *, native: bool) -> float:
+    """Pixels of the file as it came for one pixel of the frames that are scored; at most 1."""
+    if native:
+        return 1.0
+    info = probe(recording.video_path)
+    return min(1.0, min(info.width, info.height) / SHORT_SIDE)
+
+
 def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
     """The file whose frames `picture` yields; with the sound beside them if asked for."""
     if native:

@@ -33,7 +33,8 @@ class FrameExtractor(Protocol):
         Args:
             frames: RGB.
             upstream: For each extractor named in ``after``, what its `update` returned for
-                the same frames.
+                the same frames; as ``source`` the ``scale`` of these frames, in pixels of the
+                file as it came for one of theirs, at most 1.
 
         Returns:
             Arrays for extractors that come after, first axis the frames; may be empty.
@@ -139,6 +140,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.face:FaceExtractor",
         params={"detect_every": 5, "search_every": 5, "min_mesh_score": 0.5, "switch_ratio": 1.5},
         weights=("mediapipe-face",),
+        version=2,
     ),
     ExtractorSpec(
         name="identity",

@@ -29,7 +29,9 @@ NOSE = (168, 6, 197, 195, 5, 4, 1, 2, 98, 327)
 OVAL = (10, 297, 284, 389, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 162, 54, 67)
 LANDMARKS = LIPS_OUTER + LIPS_INNER + RIGHT_EYE + LEFT_EYE + RIGHT_BROW + LEFT_BROW + NOSE + OVAL
 """Points of FaceMesh that are kept, in this order; left and right are the face's own."""
-FIELDS = ("num_faces", "score", "box", "landmarks", "lip_aperture", "mouth_width", "has_mesh")
+FIELDS = (
+    "num_faces", "score", "box", "face_px", "landmarks", "lip_aperture", "mouth_width", "has_mesh",
+)  # fmt: skip
 
 
 def landmark_columns(points: tuple[int, ...]) -> list[int]:
@@ -41,7 +43,8 @@ class FaceExtractor:
     """Follows the largest face through a video.
 
     Features, one row a frame: ``num_faces`` by the latest detection, at least 1 while a face is
-    followed; ``has_mesh``; ``score`` of the mesh; ``box`` and ``landmarks`` in pixels;
+    followed; ``has_mesh``; ``score`` of the mesh; ``box`` and ``landmarks`` in pixels; ``face_px``,
+    the short side of the box in pixels of the file before it was scaled up;
     ``lip_aperture`` and ``mouth_width`` as shares of the face's height. Without a mesh the
     numbers are NaN and the score is 0.
 
@@ -70,17 +73,20 @@ class FaceExtractor:
         self._num_seen = 0
         self._num_faces = 0
         self._mesh: Mesh | None = None
-        self._batches: list[dict[str, np.ndarray]] = [_rows([])]
+        self._scale = 1.0
+        self._batches: list[dict[str, np.ndarray]] = [_rows([], 1.0)]
 
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """Returns the features of the next frames; ``upstream`` is not read."""
+        """Returns the features of the next frames; of ``upstream`` only the scale is read."""
+        source = upstream.get("source", {})
+        self._scale = float(source.get("scale", 1.0))
         rows = []
         for frame in frames:
             self._follow(frame)
             rows.append((self._num_faces, self._mesh))
-        self._batches.append(_rows(rows))
+        self._batches.append(_rows(rows, self._scale))
         return self._batches[-1]
 
     def finish(self) -> dict[str, np.ndarray]:
@@ -148,14 +154,18 @@ def _starts(length: float, side: float) -> list[float]:
     return [float(start) for start in np.linspace(0, length - side, count)]
 
 
-def _rows(rows: list[tuple[int, Mesh | None]]) -> dict[str, np.ndarray]:
+def _rows(rows: list[tuple[int, Mesh | None]], scale: float) -> dict[str, np.ndarray]:
     """Stacks number of faces and mesh of each frame into arrays."""
     meshes = [mesh for _, mesh in rows]
+    sides = [
+        scale * float((mesh.box[2:] - mesh.box[:2]).min()) if mesh else None for mesh in meshes
+    ]
     return {
         "num_faces": np.array([num for num, _ in rows], np.int32),
         "has_mesh": np.array([mesh is not None for mesh in meshes], bool),
         "score": np.array([mesh.score if mesh else 0.0 for mesh in meshes], np.float32),
         "box": _stack([mesh.box if mesh else None for mesh in meshes], (4,)),
+        "face_px": _stack([*sides], ()),
         "landmarks": _stack(
             [mesh.points[list(LANDMARKS), :2] if mesh else None for mesh in meshes],
             (len(LANDMARKS), 2),

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from evals.canonical import source_scale
 from evals.extractors.face import (
     FIELDS,
     LANDMARKS,
@@ -11,12 +14,14 @@ from evals.extractors.face import (
 )
 from evals.extractors.face_detector import FaceDetector, anchor_centres, overlap
 from evals.extractors.face_mesh import Mesh, Region
+from streamchar_ref.media.encode import write_lossless
 from tests.evals.real_clips import (
     HALF_BODY,
     TALKING_HEAD,
     clip_face,
     clip_frames,
     face_features,
+    recording,
 )
 
 
@@ -128,6 +133,22 @@ def test_of_two_faces_the_larger_is_followed_and_both_are_counted() -> None:
     features = face_features(np.concatenate([small, large], axis=2))
     assert set(features["num_faces"]) == {2}
     assert features["landmarks"][:, :, 0].min() > 512
+
+
+def test_size_is_told_in_pixels_of_the_file_before_it_was_scaled_up() -> None:
+    frames = clip_frames(TALKING_HEAD)[:1]
+    whole = FaceExtractor().update(frames, {})["face_px"]
+    scaled = FaceExtractor().update(frames, {"source": {"scale": np.array(0.25)}})["face_px"]
+    assert scaled == pytest.approx(whole / 4)
+
+
+def test_scale_of_the_source_counts_what_the_canonical_encode_adds(tmp_path: Path) -> None:
+    for side, scale in ((64, 64 / 512), (512, 1.0), (640, 1.0)):
+        path = tmp_path / f"{side}.mkv"
+        write_lossless(path, [np.zeros((2, side, side + 64, 3), np.uint8)], fps=25)
+        clip = recording(video_path=path)
+        assert source_scale(clip, native=False) == pytest.approx(scale)
+        assert source_scale(clip, native=True) == 1.0
 
 
 def test_a_new_face_is_found_in_the_frame_of_the_cut() -> None:
