@@ -155,6 +155,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.identity:IdentityExtractor",
         params={"min_face_px": 32.0},
         weights=("dlib-face",),
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(
@@ -175,6 +176,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.syncnet:SyncNetExtractor",
         params={"crop": "mesh", "crop_scale": 0.40, "min_track_frames": 50, "min_face_px": 100},
         weights=("syncnet",),
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(
@@ -183,6 +185,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.syncnet:SyncNetExtractor",
         params={"crop": "none"},
         weights=("syncnet",),
+        version=2,
     ),
     ExtractorSpec(
         name="syncnet_python",
@@ -272,8 +275,9 @@ SPECS: tuple[ExtractorSpec, ...] = (
         name="sync_world",
         track="clip",
         implementation="evals.extractors.sync_world:SyncWorldExtractor",
-        params={"min_track_frames": 50, "min_face_px": 64},
+        params={"min_track_frames": 49, "min_face_px": 64},
         judge="sync_world",
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(
@@ -289,6 +293,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.identity_world:IdentityWorldExtractor",
         params={"samples_per_s": 5, "min_face_px": 32.0},
         judge="identity_world",
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(

@@ -92,6 +92,28 @@ class FaceExtractor:
         return found
 
 
+def faces_in(
+    face: Mapping[str, np.ndarray], row: int, frame: int
+) -> list[tuple[int, Float32[np.ndarray, "4"], Float32[np.ndarray, "L 2"]]]:
+    """Lists the faces of one frame.
+
+    Args:
+        face: Features of a video or a part of it.
+        row: Of the frame in that part.
+        frame: Its number in the video.
+
+    Returns:
+        Track, box and landmarks of each face, the main one first; of the main one alone, under
+        track -1, where no frame has several.
+    """
+    if len(face.get("all_frame", ())):
+        rows = np.flatnonzero(face["all_frame"] == frame)
+        return [
+            (int(face["all_track"][r]), face["all_box"][r], face["all_landmarks"][r]) for r in rows
+        ]
+    return [(-1, face["box"][row], face["landmarks"][row])] if face["has_mesh"][row] else []
+
+
 def _features(
     faces: list[list[tuple[int, Mesh]]], num_faces: list[int], *, first: int, scale: float
 ) -> dict[str, np.ndarray]:

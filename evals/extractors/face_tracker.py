@@ -136,7 +136,9 @@ class FaceTracker:
                 self._main = moved
         self._part_where_faces_meet(before, frame, index)
         self._lost = [
-            track for track in self._lost if index - track.last_seen <= MAX_LOST_FRAMES and not is_cut
+            track
+            for track in self._lost
+            if index - track.last_seen <= MAX_LOST_FRAMES and not is_cut
         ]
         return is_cut
 
@@ -145,7 +147,9 @@ class FaceTracker:
         places = {track.number: track.mesh.box for track in before}
         kept: list[_Track] = []
         for track in sorted(self._live, key=lambda one: -_stayed(one, places)):
-            other = next((o for o in kept if _share(o.mesh.box, track.mesh.box) > MEETING_SHARE), None)
+            other = next(
+                (o for o in kept if _share(o.mesh.box, track.mesh.box) > MEETING_SHARE), None
+            )
             if other is None:
                 kept.append(track)
                 continue

@@ -1,5 +1,7 @@
 """Is it still the person of the reference picture, and does that fade with time?
 
+Of several faces one person is measured, see `evals.metrics.followed`.
+
 Distances are Euclidean between face embeddings: dlib's, whose authors call below 0.6 the same
 person, or those of the judge of the drawn world. Blur and small pictures look like another person
 to dlib's network, which is why the slope is freed of sharpness, and why a threshold belongs to a
@@ -10,15 +12,17 @@ Shape letters: N embedded frames, K windows.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from evals.judges import judge_figures
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.windows import (
     END_SHARE,
     block_bootstrap_ci95,
@@ -96,10 +100,25 @@ class _Identity(Metric):
         self.protocol = protocol
         self.extractor = extractor
         self.domain = domain
-        self.needs = ("face", extractor)
+        self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, extractor)))
         known = {place: judge_figures(name) for place, name in (figures or {}).items()}
         self.verification = {place: found for place, found in known.items() if found}
-        self.params = {**asdict(params), "end_share": END_SHARE, "verification": self.verification}
+        self.params = {
+            **asdict(params),
+            "end_share": END_SHARE,
+            "verification": self.verification,
+            "follow": FOLLOW_PARAMS,
+        }
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures the person whom the recording is about; as `measure_person` says."""
+        followed = follow(recording, features)
+        score = self.measure_person(recording, followed.view(features, self.extractor), context)
+        return replace(score, components={**score.components, **followed.components})
+
+    @abstractmethod
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures one person; ``features`` hold no other."""
 
     def series(self, features: Features, values: Float[np.ndarray, " N"]) -> Series:
         """Places values of the embedded frames in the video."""
@@ -131,8 +150,12 @@ class _Identity(Metric):
             raise NotMeasured("no usable face in the reference picture")
         return found[0]
 
-    def distances_to_start(self, recording: Recording, features: Features) -> tuple[Series, str]:
+    def distances(self, recording: Recording, features: Features) -> tuple[Series, str]:
         """Returns distances to the reference picture or, without one, to the start of the video.
+
+        The distance to the start is the mean over the embedded frames of the first 15 %, of which
+        a frame of the start itself is left out: as long as nothing changes, frames of the start
+        and later ones are then equally far from it, and a difference can have either sign.
 
         Args:
             recording: Says whether there is a picture.
@@ -146,14 +169,12 @@ class _Identity(Metric):
         """
         found = self.embeddings(features)
         try:
-            anchor, kind = self.reference_embedding(recording, features), "reference"
+            anchor = self.reference_embedding(recording, features)
+            return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
         except NotMeasured:
             first, _ = ends(len(features["face"]["has_mesh"]))
-            early = found[features[self.extractor]["frame"] < first.stop]
-            if not len(early):
-                raise NotMeasured("no reference, and no usable face at the start") from None
-            anchor, kind = early.mean(axis=0), "start"
-        return self.series(features, np.linalg.norm(found - anchor, axis=1)), kind
+            is_early = features[self.extractor]["frame"] < first.stop
+            return self.series(features, _distances_to(found, is_early)), "start"
 
     def time_to_failure(self, windows: tuple[Window, ...], domain: str) -> dict[str, Any]:
         """Says when the face is another one, if this network can tell in this domain.
@@ -179,7 +200,7 @@ class IdDistance(_Identity):
     unit = "1"
     higher_is_better = False
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the mean over the embedded frames, and over those of each window."""
         anchor = self.reference_embedding(recording, features)
         distances = self.series(
@@ -203,7 +224,7 @@ class IdRank1(_Identity):
     unit = "1"
     higher_is_better = True
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share over the embedded frames, and over those of each window.
 
         Not measured if the run has fewer than two references, or none of this identity.
@@ -233,19 +254,21 @@ class IdRank1(_Identity):
 class IdDrift(_Identity):
     """Distance in the last 15 % minus distance in the first 15 %.
 
-    The distance is to the reference picture or, without one, to the mean of the first 15 %; in
-    the second case frames of the start lie nearer by construction, so compare only like with like.
+    The distance is to the reference picture or, without one, to the frames of the start, of which
+    no frame is compared with itself: 0 on the average where nothing changes. Still the two are
+    not alike: what comes back to the reference has a negative drift, what goes elsewhere from the
+    start a positive one, and a pose that changes slowly is further from the start, too.
     """
 
     unit = "1"
     higher_is_better = False
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the contrast of end and start.
 
         Not measured if start or end has no usable face.
         """
-        distances, anchor = self.distances_to_start(recording, features)
+        distances, anchor = self.distances(recording, features)
         first, last = ends(distances.num_frames)
         start = distances.mean_in(first.start, first.stop)
         end = distances.mean_in(last.start, last.stop)
@@ -264,12 +287,12 @@ class IdSlope(_Identity):
     unit = "1/min"
     higher_is_better = False
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the slope over windows.
 
         Not measured if there are too few windows with a face.
         """
-        distances, anchor = self.distances_to_start(recording, features)
+        distances, anchor = self.distances(recording, features)
         raw = distances.windows(self.settings.window_s)
         log_sharpness = np.log(
             np.maximum(features[self.extractor]["sharpness"].astype(float), 1e-6)
@@ -306,7 +329,7 @@ class IdCoverage(_Identity):
     unit = "1"
     higher_is_better = True
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share over the video, and over each window.
 
         Not measured if the video has no frames.
@@ -328,6 +351,25 @@ class IdCoverage(_Identity):
         )
 
 
+def _distances_to(
+    found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """Returns the mean distance of each embedding to the early ones but itself.
+
+    Raises:
+        NotMeasured: If there are fewer than two early ones.
+    """
+    early = np.flatnonzero(is_early)
+    if len(early) < 2:
+        raise NotMeasured(
+            f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
+            "(a longer video has more)"
+        )
+    gaps = np.linalg.norm(found[:, None] - found[early], axis=2)
+    gaps[early, np.arange(len(early))] = np.nan
+    return np.asarray(np.nanmean(gaps, axis=1))
+
+
 def _with_values(windows: tuple[Window, ...], values: Mapping[int, float]) -> tuple[Window, ...]:
     """Returns the windows with other values; NaN where there is none."""
     return tuple(
@@ -341,17 +383,17 @@ _DLIB = {"world": "dlib_world"}
 IDENTITY: tuple[Metric, ...] = (
     IdDistance(params=_PARAMS, protocol="id_distance/dlib@1", figures=_DLIB),
     IdRank1(params=_PARAMS, protocol="id_rank1/dlib@1", figures=_DLIB),
-    IdDrift(params=_PARAMS, protocol="id_drift/dlib@1", figures=_DLIB),
-    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@1", figures=_DLIB),
+    IdDrift(params=_PARAMS, protocol="id_drift/dlib@2", figures=_DLIB),
+    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB),
     IdCoverage(params=_PARAMS, protocol="id_coverage/dlib@1"),
 )
 
 
-def _of_the_world(metric: type[_Identity], name: str) -> Metric:
+def _of_the_world(metric: type[_Identity], name: str, version: int = 1) -> Metric:
     """The same metric on the embeddings of the judge of the drawn world."""
     return metric(
         params=_PARAMS,
-        protocol=f"{name}/identity_world@1",
+        protocol=f"{name}/identity_world@{version}",
         extractor="identity_world",
         domain="world",
         figures={"world": "identity_world"},
@@ -361,6 +403,6 @@ def _of_the_world(metric: type[_Identity], name: str) -> Metric:
 IDENTITY_WORLD: tuple[Metric, ...] = (
     _of_the_world(IdDistance, "id_world_distance"),
     _of_the_world(IdRank1, "id_world_rank1"),
-    _of_the_world(IdDrift, "id_world_drift"),
-    _of_the_world(IdSlope, "id_world_slope_per_min"),
+    _of_the_world(IdDrift, "id_world_drift", 2),
+    _of_the_world(IdSlope, "id_world_slope_per_min", 2),
 )

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.sync_curve import MAX_SHIFT, SyncCurve, SyncSignals, offset_in_words
 from evals.metrics.sync_signals import (
     PAUSE_S,
@@ -141,9 +142,13 @@ class _Sync(Metric):
         self.settings = params
         self.protocol = protocol
         self.params = {
-            **asdict(params), **SIGNAL_PARAMS, "max_shift": MAX_SHIFT, "min_face_px": MIN_FACE_PX
-        }  # fmt: skip
-        self.needs = ("face", self.source)
+            **asdict(params),
+            **SIGNAL_PARAMS,
+            "max_shift": MAX_SHIFT,
+            "min_face_px": MIN_FACE_PX,
+            "follow": FOLLOW_PARAMS,
+        }
+        self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, self.source)))
 
     def signals(self, features: Features, lead_ms: float) -> SyncSignals:
         """Returns mouth and sound of one recording."""
@@ -163,6 +168,8 @@ class _Sync(Metric):
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the value of the whole video, and of each window."""
+        followed = follow(recording, features)
+        features = followed.view(features)
         require_face_size(features["face"], recording.domain)
         lead_ms = self.settings.lead_ms[recording.domain]
         signals = self.signals(features, lead_ms)
@@ -174,6 +181,7 @@ class _Sync(Metric):
             components={
                 **_components(curve, lead_ms),
                 "most_faces": int(features["face"]["num_faces"].max(initial=0)),
+                **followed.components,
             },
             windows=self._windows(signals),
         )

@@ -8,12 +8,13 @@ from evals.extractors.face import (
     FIELDS,
     LANDMARKS,
     LIPS_INNER,
+    TABLE,
     FaceExtractor,
     landmark_columns,
-    search_squares,
 )
 from evals.extractors.face_detector import FaceDetector, anchor_centres, overlap
 from evals.extractors.face_mesh import Mesh, Region
+from evals.extractors.face_tracker import search_squares
 from streamchar_ref.media.encode import write_lossless
 from tests.evals.real_clips import (
     HALF_BODY,
@@ -84,7 +85,7 @@ def test_a_picture_without_a_face_has_rows_without_a_mesh() -> None:
 
 def test_no_frames_give_empty_features() -> None:
     features = FaceExtractor().finish()
-    assert set(features) == set(FIELDS)
+    assert set(features) == {*FIELDS, *TABLE}
     assert features["landmarks"].shape == (0, len(LANDMARKS), 2)
     assert all(len(values) == 0 for values in features.values())
 
