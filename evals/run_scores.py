@@ -7,6 +7,7 @@ from typing import Any
 from evals.canonical import notes_on
 from evals.metrics import METRICS, SET_METRICS
 from evals.metrics.base import Metric
+from evals.metrics.followed import doubt_in_words
 from evals.provenance import provenance
 from evals.recording import Recording
 from evals.results import (
@@ -76,7 +77,7 @@ def score_run(
         **(config or {}),
         protocols={digest: params for digest, params in known.items() if digest in used},
         identities=identities,
-        notes=_notes_beside_earlier(run, recordings, whole),
+        notes=_notes_beside_earlier(run, recordings, whole, rows),
     )
     log = run / "errors.txt"
     log.unlink(missing_ok=True)
@@ -116,13 +117,23 @@ def _beside_earlier(
 
 
 def _notes_beside_earlier(
-    run: Path, recordings: Sequence[Recording], whole: Sequence[Recording]
+    run: Path,
+    recordings: Sequence[Recording],
+    whole: Sequence[Recording],
+    rows: Sequence[ScoreRow],
 ) -> dict[str, list[str]]:
+    doubts: dict[tuple[str, str, str, int], list[str]] = {}
+    for row in rows:
+        if row.components.get("doubt"):
+            doubts.setdefault(_sample(row), [doubt_in_words(row.components)])
     others = {r.recording_id for r in whole} - {r.recording_id for r in recordings}
     earlier = {r: notes for r, notes in read_run(run).get("notes", {}).items() if r in others}
-    return earlier | {
-        r.recording_id: notes for r in recordings if not r.error and (notes := notes_on(r))
+    now = {
+        r.recording_id: notes_on(r) + doubts.get((r.system, r.suite, r.sample_id, r.seed), [])
+        for r in recordings
+        if not r.error
     }
+    return earlier | {name: notes for name, notes in now.items() if notes}
 
 
 def _sample(row: ScoreRow | WindowRow) -> tuple[str, str, str, int]:

@@ -4,6 +4,7 @@ Shape letters: T frames, M faces of all frames, H and W pixels, L selected point
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -54,7 +55,7 @@ class FaceExtractor:
         **params: Settings, see `TrackerParams`.
     """
 
-    def __init__(self, **params: float) -> None:
+    def __init__(self, **params: Any) -> None:
         self._tracker = FaceTracker(TrackerParams(**params))
         self._num_seen = 0
         self._batches = [_features([], [], first=0, scale=1.0)]

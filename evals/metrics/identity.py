@@ -25,12 +25,11 @@ from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Wi
 from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.windows import (
     END_SHARE,
+    Series,
     block_bootstrap_ci95,
     ends,
-    mean_or_nan,
     regress_out,
     theil_sen,
-    windows_of,
 )
 from evals.recording import Recording
 
@@ -50,29 +49,6 @@ class IdentityParams:
     window_s: float = 2.0
     num_draws: int = 500
     min_windows: int = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """One number for each embedded frame of a video.
-
-    Attributes:
-        frames: Frame numbers at 25 fps.
-        values: At these frames.
-        num_frames: Of the video, as far as frames were sampled.
-    """
-
-    frames: np.ndarray
-    values: Float[np.ndarray, " N"]
-    num_frames: int
-
-    def mean_in(self, start: int, stop: int) -> float:
-        """Returns the mean from one frame to before another; NaN if no frame is there."""
-        return mean_or_nan(self.values[(self.frames >= start) & (self.frames < stop)])
-
-    def windows(self, window_s: float) -> tuple[Window, ...]:
-        """Returns the mean in each window."""
-        return windows_of(self.num_frames, self.mean_in, length_s=window_s, hop_s=window_s)
 
 
 class _Identity(Metric):
@@ -346,7 +322,11 @@ class IdCoverage(_Identity):
         )
         return Score(
             value=float(is_covered.mean()),
-            components={"num_sampled": len(is_covered), "num_embedded": len(found["frame"])},
+            components={
+                "num_sampled": len(is_covered),
+                "num_embedded": len(found["frame"]),
+                "person_share": float(np.isin(found["sampled"], found["frame"]).mean()),
+            },
             windows=covered.windows(self.settings.window_s),
         )
 
@@ -354,7 +334,14 @@ class IdCoverage(_Identity):
 def _distances_to(
     found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
 ) -> Float[np.ndarray, " N"]:
-    """Returns the mean distance of each embedding to the early ones but itself.
+    """Measures each embedding against the early ones but itself.
+
+    Args:
+        found: All embeddings.
+        is_early: Which of them are of the start.
+
+    Returns:
+        Mean distances.
 
     Raises:
         NotMeasured: If there are fewer than two early ones.
