@@ -162,7 +162,7 @@ def test_each_of_several_faces_is_embedded_and_small_ones_are_not() -> None:
     extractor = PlaceOfFace()
     extractor.update(np.zeros((num, 2, 2, 3), np.uint8), {"face": face})
     found = extractor.finish()
-    assert found["track"].tolist() == [4, 0] * 4
+    assert found["track"].tolist() == [4, 0, 4, 0, 4, 0, 0, 4]
     assert found["frame"].tolist() == [0, 0, 13, 13, 25, 25, 29, 29]
     assert found["embedding"][:2, 0].tolist() == [10, 0]  # the main face first
 
