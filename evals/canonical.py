@@ -191,6 +191,14 @@ def _damaged(path: Path, error: MediaError) -> RuntimeError:
     return RuntimeError(f"the cached encode could not be read and is removed; score again: {error}")
 
 
+def source_scale(recording: Recording, *, native: bool) -> float:
+    """Pixels of the file as it came for one pixel of the frames that are scored; at most 1."""
+    if native:
+        return 1.0
+    info = probe(recording.video_path)
+    return min(1.0, min(info.width, info.height) / SHORT_SIDE)
+
+
 def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
     """The file whose frames `picture` yields; with the sound beside them if asked for."""
     if native:

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from evals.canonical import input_protocol, picture, picture_path, sound, track_hash
+from evals.canonical import (
+    input_protocol,
+    picture,
+    picture_path,
+    sound,
+    source_scale,
+    track_hash,
+)
 from evals.content import content_hash, write_atomically
 from evals.extractors import EXTRACTORS, ExtractorSpec
 from evals.judges import judge_path
@@ -196,18 +203,20 @@ def _guarded(
 def _over_frames(
     recording: Recording, specs: Sequence[ExtractorSpec], native: bool
 ) -> dict[str, Arrays | Missing]:
-    return _run_frames(picture(recording, native=native), specs)
+    batches = picture(recording, native=native)
+    return _run_frames(batches, specs, scale=source_scale(recording, native=native))
 
 
 def _run_frames(
-    batches: Iterable[np.ndarray], specs: Sequence[ExtractorSpec]
+    batches: Iterable[np.ndarray], specs: Sequence[ExtractorSpec], *, scale: float = 1.0
 ) -> dict[str, Arrays | Missing]:
+    source = {"scale": np.array(scale)}
     running: dict[str, Any] = {}
     failed: dict[str, Missing] = {}
     for spec in specs:
         _attempt(spec, failed, running, spec.make)
     for batch in batches:
-        seen: dict[str, Arrays] = {}
+        seen: dict[str, Arrays] = {"source": source}
         for spec in specs:
             _attempt(spec, failed, seen, partial(_update, running, spec.name, batch, seen))
     done: dict[str, Any] = {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from evals.metrics import INFOS
 from evals.metrics.base import Metric
+from evals.metrics.followed import doubt_in_words
 from evals.notes import notes_on
 from evals.provenance import provenance
 from evals.recording import Recording
@@ -76,7 +77,7 @@ def score_run(
         **(config or {}),
         protocols={digest: params for digest, params in known.items() if digest in used},
         identities=identities,
-        notes=_with_language_notes(_notes_beside_earlier(run, recordings, whole), scored.rows),
+        notes=_notes_beside_earlier(run, recordings, whole, rows),
     )
     log = run / "errors.txt"
     log.unlink(missing_ok=True)
@@ -115,32 +116,33 @@ def _beside_earlier(
 
 
 def _notes_beside_earlier(
-    run: Path, recordings: Sequence[Recording], whole: Sequence[Recording]
+    run: Path,
+    recordings: Sequence[Recording],
+    whole: Sequence[Recording],
+    rows: Sequence[ScoreRow],
 ) -> dict[str, list[str]]:
     others = {r.recording_id for r in whole} - {r.recording_id for r in recordings}
     earlier = {r: notes for r, notes in read_run(run).get("notes", {}).items() if r in others}
-    return earlier | {
-        r.recording_id: notes for r in recordings if not r.error and (notes := notes_on(r))
+    measured = _notes_in(rows)
+    now = {
+        r.recording_id: notes_on(r) + measured.get(_sample(r), [])
+        for r in recordings
+        if not r.error
     }
+    return earlier | {name: notes for name, notes in now.items() if notes}
 
 
-def _with_language_notes(
-    notes: dict[str, list[str]], rows: Sequence[ScoreRow]
-) -> dict[str, list[str]]:
-    """Adds what text metrics say of the language, once a recording."""
-    found = {
-        (
-            f"{row.system}/{row.suite}/{row.sample_id}/{row.seed}",
-            str(row.components["language_note"]),
-        )
-        for row in rows
-        if "language_note" in row.components
-    }
-    added = dict(notes)
-    for recording_id, note in sorted(found):
-        added[recording_id] = [*added.get(recording_id, []), note]
-    return added
+def _notes_in(rows: Sequence[ScoreRow]) -> dict[tuple[str, str, str, int], list[str]]:
+    """What metrics say of a recording's language and of who is followed, each sentence once."""
+    found: dict[tuple[str, str, str, int], dict[str, None]] = {}
+    for row in rows:
+        notes = found.setdefault(_sample(row), {})
+        if row.components.get("language_note"):
+            notes[str(row.components["language_note"])] = None
+        if row.components.get("doubt"):
+            notes[doubt_in_words(row.components)] = None
+    return {sample: list(notes) for sample, notes in found.items()}
 
 
-def _sample(row: ScoreRow | WindowRow) -> tuple[str, str, str, int]:
+def _sample(row: ScoreRow | WindowRow | Recording) -> tuple[str, str, str, int]:
     return (row.system, row.suite, row.sample_id, row.seed)

@@ -33,7 +33,8 @@ class FrameExtractor(Protocol):
         Args:
             frames: RGB.
             upstream: For each extractor named in ``after``, what its `update` returned for
-                the same frames.
+                the same frames; as ``source`` the ``scale`` of these frames, in pixels of the
+                file as it came for one of theirs, at most 1.
 
         Returns:
             Arrays for extractors that come after, first axis the frames; may be empty.
@@ -137,8 +138,16 @@ SPECS: tuple[ExtractorSpec, ...] = (
         name="face",
         track="frames",
         implementation="evals.extractors.face:FaceExtractor",
-        params={"detect_every": 5, "search_every": 5, "min_mesh_score": 0.5, "switch_ratio": 1.5},
+        params={
+            "detect_every": 5,
+            "search_every": 5,
+            "sweep_every": 25,
+            "min_mesh_score": 0.5,
+            "max_faces": 8,
+            "switch_ratio": 1.5,
+        },
         weights=("mediapipe-face",),
+        version=2,
     ),
     ExtractorSpec(
         name="identity",
@@ -146,6 +155,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.identity:IdentityExtractor",
         params={"min_face_px": 32.0},
         weights=("dlib-face",),
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(
@@ -173,6 +183,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.syncnet:SyncNetExtractor",
         params={"crop": "mesh", "crop_scale": 0.40, "min_track_frames": 50, "min_face_px": 100},
         weights=("syncnet",),
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(
@@ -181,6 +192,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.syncnet:SyncNetExtractor",
         params={"crop": "none"},
         weights=("syncnet",),
+        version=2,
     ),
     ExtractorSpec(
         name="syncnet_python",
@@ -273,8 +285,9 @@ SPECS: tuple[ExtractorSpec, ...] = (
         name="sync_world",
         track="clip",
         implementation="evals.extractors.sync_world:SyncWorldExtractor",
-        params={"min_track_frames": 50, "min_face_px": 64},
+        params={"min_track_frames": 49, "min_face_px": 64},
         judge="sync_world",
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(
@@ -290,6 +303,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.identity_world:IdentityWorldExtractor",
         params={"samples_per_s": 5, "min_face_px": 32.0},
         judge="identity_world",
+        version=2,
         after=("face",),
     ),
     ExtractorSpec(

@@ -3,7 +3,8 @@
 Shape letters: T frames of the video, N frames of a track, H and W pixels.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,10 +20,10 @@ class TrackRule:
     """Which frames make a track; the published values, with LatentSync's shortest track.
 
     Attributes:
-        min_track_frames: Shortest track.
+        min_track_frames: A track has more frames with a face than this.
         max_gap_frames: Longest stretch without a face inside a track.
-        min_overlap: Intersection over union of neighbouring boxes.
-        min_face_px: Mean of the longer side of the box.
+        min_overlap: Intersection over union of neighbouring boxes is larger than this.
+        min_face_px: Mean of the longer side of the box is larger than this.
     """
 
     min_track_frames: int = 50
@@ -38,15 +39,39 @@ class Track:
     Attributes:
         start_frame: First frame.
         box: x0, y0, x1, y1 in pixels for every frame, [N, 4].
+        number: Of the track of the extractor ``face``; -1 where it is the main face.
     """
 
     start_frame: int
     box: np.ndarray
+    number: int = -1
 
     @property
     def stop_frame(self) -> int:
         """The frame after the last."""
         return self.start_frame + len(self.box)
+
+
+def tracks_of(face: Mapping[str, np.ndarray], rule: TrackRule) -> list[Track]:
+    """Finds the tracks of every face of a video.
+
+    Args:
+        face: Features of the extractor ``face``.
+        rule: What a track is.
+
+    Returns:
+        Tracks by start; those of several faces share frames.
+    """
+    if not len(face.get("all_track", ())):
+        return face_tracks(face["box"], face["num_faces"], rule)
+    found: list[Track] = []
+    for number in np.unique(face["all_track"]).tolist():
+        rows = face["all_track"] == number
+        box = np.full(face["box"].shape, np.nan)
+        box[face["all_frame"][rows]] = face["all_box"][rows]
+        tracks = face_tracks(box, face["num_faces"], rule)
+        found += [replace(track, number=number) for track in tracks]
+    return sorted(found, key=lambda track: track.start_frame)
 
 
 def face_tracks(
@@ -61,6 +86,10 @@ def face_tracks(
 
     Returns:
         Tracks in playing order; they share no frame.
+
+    Source:
+        ``track_shot`` of joonson/syncnet_python (MIT), rewritten; its three comparisons are
+        strict.
     """
     seen = np.flatnonzero((num_faces > 0) & np.isfinite(box).all(axis=1))
     runs: list[list[int]] = []
@@ -69,7 +98,7 @@ def face_tracks(
             runs[-1].append(frame)
         else:
             runs.append([frame])
-    tracks = [_filled(box, run) for run in runs if len(run) >= rule.min_track_frames]
+    tracks = [_filled(box, run) for run in runs if len(run) > rule.min_track_frames]
     return [track for track in tracks if _face_px(track) > rule.min_face_px]
 
 

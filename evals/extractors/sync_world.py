@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from evals.extractors.face_crop import Track, TrackRule, face_tracks
+from evals.extractors.face_crop import Track, TrackRule, tracks_of
 from evals.extractors.mouth_crop import cut_mouth, mouth_squares
 from evals.extractors.one_thread import one_thread
 from evals.extractors.track_sync import (
@@ -44,17 +44,18 @@ _SOUND_WINDOWS_AT_ONCE = 128
 class SyncWorldExtractor:
     """Embeds mouth and sound of every face track and keeps their distances.
 
-    Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame`` and
-    ``num_windows`` for each track. The last window of a track is dropped, as SyncNet's is.
+    Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame``,
+    ``num_windows`` and, by the extractor ``face``, ``track`` for each. The last window of a
+    track is dropped, as SyncNet's is.
 
     Args:
-        min_track_frames: Shortest track.
+        min_track_frames: A track has more frames.
         min_face_px: Smallest face.
         weights: File; the judge's own by default.
     """
 
     def __init__(
-        self, *, min_track_frames: int = 50, min_face_px: float = 64, weights: Path | None = None
+        self, *, min_track_frames: int = 49, min_face_px: float = 64, weights: Path | None = None
     ) -> None:
         self._network = SyncWorld()
         load_weights(weights or judge_path("sync_world"), self._network)
@@ -72,11 +73,11 @@ class SyncWorldExtractor:
             self.distances(mouth, samples[track.start_frame * SAMPLES_A_FRAME :])
             for track, mouth in zip(tracks, self.embed_mouths(path, tracks), strict=True)
         ]
-        return track_features([track.start_frame for track in tracks], distances)
+        return track_features(tracks, distances)
 
     def tracks(self, face: Mapping[str, np.ndarray]) -> list[Track]:
         """Returns the face tracks that are long and large enough."""
-        return face_tracks(face["box"], face["num_faces"], self._rule)
+        return tracks_of(face, self._rule)
 
     def embed_mouths(self, path: Path, tracks: Sequence[Track]) -> list[Float32[np.ndarray, "_ E"]]:
         """Embeds every window of five frames of each track of a file."""

@@ -19,8 +19,8 @@ from evals.extractors.face_crop import (
     TrackRule,
     crop_squares,
     cut_square,
-    face_tracks,
     resize,
+    tracks_of,
 )
 from evals.extractors.mfcc import mfcc
 from evals.extractors.one_thread import one_thread
@@ -49,14 +49,15 @@ _SOUND_WINDOWS_AT_ONCE = 64
 class SyncNetExtractor:
     """Embeds mouth and sound of every face track and keeps their distances.
 
-    Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame`` and
-    ``num_windows`` for each track. The last window of a track is dropped, as published.
+    Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame``,
+    ``num_windows`` and, by the extractor ``face``, ``track`` for each. The last window of a
+    track is dropped, as published.
 
     Args:
         crop: ``mesh`` for squares around the face boxes of the extractor ``face``, ``none`` for
             the whole picture.
         crop_scale: Margin around the box.
-        min_track_frames: Shortest track.
+        min_track_frames: A track has more frames.
         min_face_px: Smallest face.
     """
 
@@ -82,17 +83,15 @@ class SyncNetExtractor:
         """Returns distances of the file at ``path``, whose sound is ``samples``."""
         if self._crop == "none":
             mouths = [self._embed_whole_frames(path)]
-            starts = [0]
+            tracks = [Track(start_frame=0, box=np.zeros((0, 4)))]
         else:
-            face = upstream["face"]
-            tracks = face_tracks(face["box"], face["num_faces"], self._rule)
+            tracks = tracks_of(upstream["face"], self._rule)
             mouths = self._embed_tracks(path, tracks)
-            starts = [track.start_frame for track in tracks]
         distances = [
-            self._distances(mouth, samples[start * SAMPLES_A_FRAME :])
-            for start, mouth in zip(starts, mouths, strict=True)
+            self._distances(mouth, samples[track.start_frame * SAMPLES_A_FRAME :])
+            for track, mouth in zip(tracks, mouths, strict=True)
         ]
-        return track_features(starts, distances)
+        return track_features(tracks, distances)
 
     def _embed_whole_frames(self, path: Path) -> Float32[np.ndarray, "L E"]:
         mouth = MouthEmbedder(self._network)

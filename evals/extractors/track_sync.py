@@ -82,11 +82,12 @@ def sound_beside(
 
 
 def track_features(
-    starts: Sequence[int], distances: Sequence[Float32[np.ndarray, "_ K"]]
+    tracks: Sequence[Track], distances: Sequence[Float32[np.ndarray, "_ K"]]
 ) -> dict[str, np.ndarray]:
     """Returns features of all tracks, one after the other; there may be none."""
     return {
         "distance": np.concatenate([np.zeros((0, 2 * MARGIN + 1), np.float32), *distances]),
-        "start_frame": np.array(starts, np.int64),
+        "start_frame": np.array([track.start_frame for track in tracks], np.int64),
+        "track": np.array([track.number for track in tracks], np.int64),
         "num_windows": np.array([len(distance) for distance in distances], np.int64),
     }

@@ -44,7 +44,7 @@ MOUTH_LEAD_S = {"flat": 0.025, "painted": 0.0}
 """By how much the lips of a style are ahead of the sound, on the average, as it draws them: those
 of the flat style by 0 to 40 ms, and 40 ms more where they round. It is taken out, so that offset 0
 means lips that are at their target in the middle of a sound, as for the mesh metrics."""
-_RULE = TrackRule(min_face_px=20)
+_RULE = TrackRule(min_track_frames=49, min_face_px=20)
 
 
 @dataclass(frozen=True, kw_only=True)

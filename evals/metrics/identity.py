@@ -1,5 +1,7 @@
 """Is it still the person of the reference picture, and does that fade with time?
 
+Of several faces one person is measured, see `evals.metrics.followed`.
+
 Distances are Euclidean between face embeddings: dlib's, whose authors call below 0.6 the same
 person, or those of the judge of the drawn world. Blur and small pictures look like another person
 to dlib's network, which is why the slope is freed of sharpness, and why a threshold belongs to a
@@ -10,24 +12,25 @@ Shape letters: N embedded frames, K windows.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from evals.judges import judge_figures
 from evals.metric_info import NON_NEGATIVE, SHARE
 from evals.metrics.base import Context, Curve, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.windows import (
     END_SHARE,
+    Series,
     block_bootstrap_ci95,
     ends,
-    mean_or_nan,
     regress_out,
     theil_sen,
-    windows_of,
 )
 from evals.recording import Recording
 
@@ -47,29 +50,6 @@ class IdentityParams:
     window_s: float = 2.0
     num_draws: int = 500
     min_windows: int = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """One number for each embedded frame of a video.
-
-    Attributes:
-        frames: Frame numbers at 25 fps.
-        values: At these frames.
-        num_frames: Of the video, as far as frames were sampled.
-    """
-
-    frames: np.ndarray
-    values: Float[np.ndarray, " N"]
-    num_frames: int
-
-    def mean_in(self, start: int, stop: int) -> float:
-        """Returns the mean from one frame to before another; NaN if no frame is there."""
-        return mean_or_nan(self.values[(self.frames >= start) & (self.frames < stop)])
-
-    def windows(self, window_s: float) -> tuple[Window, ...]:
-        """Returns the mean in each window."""
-        return windows_of(self.num_frames, self.mean_in, length_s=window_s, hop_s=window_s)
 
 
 class _Identity(Metric):
@@ -97,10 +77,25 @@ class _Identity(Metric):
         self.protocol = protocol
         self.extractor = extractor
         self.domain = domain
-        self.needs = ("face", extractor)
+        self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, extractor)))
         known = {place: judge_figures(name) for place, name in (figures or {}).items()}
         self.verification = {place: found for place, found in known.items() if found}
-        self.params = {**asdict(params), "end_share": END_SHARE, "verification": self.verification}
+        self.params = {
+            **asdict(params),
+            "end_share": END_SHARE,
+            "verification": self.verification,
+            "follow": FOLLOW_PARAMS,
+        }
+
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures the person whom the recording is about; as `measure_person` says."""
+        followed = follow(recording, features)
+        score = self.measure_person(recording, followed.view(features, self.extractor), context)
+        return replace(score, components={**score.components, **followed.components})
+
+    @abstractmethod
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures one person; ``features`` hold no other."""
 
     def series(self, features: Features, values: Float[np.ndarray, " N"]) -> Series:
         """Places values of the embedded frames in the video."""
@@ -132,8 +127,12 @@ class _Identity(Metric):
             raise NotMeasured("no usable face in the reference picture")
         return found[0]
 
-    def distances_to_start(self, recording: Recording, features: Features) -> tuple[Series, str]:
+    def distances(self, recording: Recording, features: Features) -> tuple[Series, str]:
         """Returns distances to the reference picture or, without one, to the start of the video.
+
+        The distance to the start is the mean over the embedded frames of the first 15 %, of which
+        a frame of the start itself is left out: as long as nothing changes, frames of the start
+        and later ones are then equally far from it, and a difference can have either sign.
 
         Args:
             recording: Says whether there is a picture.
@@ -147,14 +146,12 @@ class _Identity(Metric):
         """
         found = self.embeddings(features)
         try:
-            anchor, kind = self.reference_embedding(recording, features), "reference"
+            anchor = self.reference_embedding(recording, features)
+            return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
         except NotMeasured:
             first, _ = ends(len(features["face"]["has_mesh"]))
-            early = found[features[self.extractor]["frame"] < first.stop]
-            if not len(early):
-                raise NotMeasured("no reference, and no usable face at the start") from None
-            anchor, kind = early.mean(axis=0), "start"
-        return self.series(features, np.linalg.norm(found - anchor, axis=1)), kind
+            is_early = features[self.extractor]["frame"] < first.stop
+            return self.series(features, _distances_to(found, is_early)), "start"
 
     def time_to_failure(self, windows: tuple[Window, ...], domain: str) -> dict[str, Any]:
         """Says when the face is another one, if this network can tell in this domain.
@@ -181,7 +178,7 @@ class IdDistance(_Identity):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the mean over the embedded frames, and over those of each window."""
         anchor = self.reference_embedding(recording, features)
         distances = self.series(
@@ -206,7 +203,7 @@ class IdRank1(_Identity):
     higher_is_better = True
     bounds = SHARE
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share over the embedded frames, and over those of each window.
 
         Not measured if the run has fewer than two references, or none of this identity.
@@ -236,20 +233,22 @@ class IdRank1(_Identity):
 class IdDrift(_Identity):
     """Distance in the last 15 % minus distance in the first 15 %.
 
-    The distance is to the reference picture or, without one, to the mean of the first 15 %; in
-    the second case frames of the start lie nearer by construction, so compare only like with like.
+    The distance is to the reference picture or, without one, to the frames of the start, of which
+    no frame is compared with itself: 0 on the average where nothing changes. Still the two are
+    not alike: what comes back to the reference has a negative drift, what goes elsewhere from the
+    start a positive one, and a pose that changes slowly is further from the start, too.
     Windows hold the same contrast of each window with the first 15 %.
     """
 
     unit = "1"
     higher_is_better = False
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the contrast of end and start.
 
         Not measured if start or end has no usable face.
         """
-        distances, anchor = self.distances_to_start(recording, features)
+        distances, anchor = self.distances(recording, features)
         first, last = ends(distances.num_frames)
         start = distances.mean_in(first.start, first.stop)
         end = distances.mean_in(last.start, last.stop)
@@ -274,12 +273,12 @@ class IdSlope(_Identity):
     higher_is_better = False
     curve = Curve(quantity="corrected id distance", unit="1")
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the slope over windows.
 
         Not measured if there are too few windows with a face.
         """
-        distances, anchor = self.distances_to_start(recording, features)
+        distances, anchor = self.distances(recording, features)
         raw = distances.windows(self.settings.window_s)
         log_sharpness = np.log(
             np.maximum(features[self.extractor]["sharpness"].astype(float), 1e-6)
@@ -317,7 +316,7 @@ class IdCoverage(_Identity):
     higher_is_better = True
     bounds = SHARE
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the share over the video, and over each window.
 
         Not measured if the video has no frames.
@@ -334,9 +333,39 @@ class IdCoverage(_Identity):
         )
         return Score(
             value=float(is_covered.mean()),
-            components={"num_sampled": len(is_covered), "num_embedded": len(found["frame"])},
+            components={
+                "num_sampled": len(is_covered),
+                "num_embedded": len(found["frame"]),
+                "person_share": float(np.isin(found["sampled"], found["frame"]).mean()),
+            },
             windows=covered.windows(self.settings.window_s),
         )
+
+
+def _distances_to(
+    found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """Measures each embedding against the early ones but itself.
+
+    Args:
+        found: All embeddings.
+        is_early: Which of them are of the start.
+
+    Returns:
+        Mean distances.
+
+    Raises:
+        NotMeasured: If there are fewer than two early ones.
+    """
+    early = np.flatnonzero(is_early)
+    if len(early) < 2:
+        raise NotMeasured(
+            f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
+            "(a longer video has more)"
+        )
+    gaps = np.linalg.norm(found[:, None] - found[early], axis=2)
+    gaps[early, np.arange(len(early))] = np.nan
+    return np.asarray(np.nanmean(gaps, axis=1))
 
 
 def _with_values(windows: tuple[Window, ...], values: Mapping[int, float]) -> tuple[Window, ...]:
@@ -352,17 +381,17 @@ _DLIB = {"world": "dlib_world"}
 IDENTITY: tuple[Metric, ...] = (
     IdDistance(params=_PARAMS, protocol="id_distance/dlib@1", figures=_DLIB),
     IdRank1(params=_PARAMS, protocol="id_rank1/dlib@1", figures=_DLIB),
-    IdDrift(params=_PARAMS, protocol="id_drift/dlib@1", figures=_DLIB),
-    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@1", figures=_DLIB),
+    IdDrift(params=_PARAMS, protocol="id_drift/dlib@2", figures=_DLIB),
+    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB),
     IdCoverage(params=_PARAMS, protocol="id_coverage/dlib@1"),
 )
 
 
-def _of_the_world(metric: type[_Identity], name: str) -> Metric:
+def _of_the_world(metric: type[_Identity], name: str, version: int = 1) -> Metric:
     """The same metric on the embeddings of the judge of the drawn world."""
     return metric(
         params=_PARAMS,
-        protocol=f"{name}/identity_world@1",
+        protocol=f"{name}/identity_world@{version}",
         extractor="identity_world",
         domain="world",
         figures={"world": "identity_world"},
@@ -372,6 +401,6 @@ def _of_the_world(metric: type[_Identity], name: str) -> Metric:
 IDENTITY_WORLD: tuple[Metric, ...] = (
     _of_the_world(IdDistance, "id_world_distance"),
     _of_the_world(IdRank1, "id_world_rank1"),
-    _of_the_world(IdDrift, "id_world_drift"),
-    _of_the_world(IdSlope, "id_world_slope_per_min"),
+    _of_the_world(IdDrift, "id_world_drift", 2),
+    _of_the_world(IdSlope, "id_world_slope_per_min", 2),
 )

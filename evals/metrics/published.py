@@ -1,7 +1,8 @@
 """SyncNet's scores under their published names, by the official weights.
 
-Several face tracks of one recording are averaged by their number of windows; the offset is that
-of the longest track. Each track is in the components.
+Several face tracks of the person whom a recording is about (see `evals.metrics.followed`) are
+averaged by their number of windows; the offset is that of the longest track. Each track is in the
+components.
 """
 
 from abc import abstractmethod
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
 from evals.metrics.windows import FPS, theil_sen
 from evals.recording import Recording
 from evals.syncnet import (
@@ -45,13 +47,15 @@ class SyncNetMetric(Metric):
 
     def __init__(self, *, crop: str = "mesh-crop", window_s: float = 2.0) -> None:
         self._extractor = self.extractors[crop]
-        self.needs = (self._extractor,)
+        self._is_cropped = crop != "wav2lip-no-crop"
+        self.needs = (self._extractor, *(FOLLOW_NEEDS if self._is_cropped else ()))
         self.protocol = f"{self.name}/{crop}@1"
         self.params: Mapping[str, Any] = {
             "margin_frames": MARGIN,
             "padding": "zeros",
             "window_s": window_s,
-            "tracks": "mean by windows; offset of the longest",
+            "tracks": "of one person: mean by windows; offset of the longest",
+            **({"follow": FOLLOW_PARAMS} if self._is_cropped else {}),
         }
         self.is_default = crop == "mesh-crop"
         self._window_frames = round(window_s * FPS)
@@ -61,15 +65,17 @@ class SyncNetMetric(Metric):
         """Picks this metric's number."""
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
-        """Measures all tracks of one recording."""
-        tracks = _tracks(features[self._extractor])
+        """Measures all tracks of the person whom the recording is about."""
+        found = features[self._extractor]
+        followed = follow(recording, features) if self._is_cropped else Followed()
+        tracks = _tracks(found, followed)
         if not tracks:
             raise NotMeasured("no face track that is long and large enough, with sound")
         scores = [read_curve(mean_curve(distance)) for _, distance in tracks]
         sizes = [len(distance) for _, distance in tracks]
         return Score(
             value=self._over_tracks(scores, sizes),
-            components=self._components(tracks, scores),
+            components={**self._components(tracks, scores), **followed.components},
             windows=self._windows(tracks),
         )
 
@@ -165,12 +171,14 @@ class AvOffset(SyncNetMetric):
         return self.read(scores[int(np.argmax(sizes))])
 
 
-def _tracks(features: Mapping[str, np.ndarray]) -> list[tuple[int, np.ndarray]]:
-    """First frame and distances of each track that has any."""
+def _tracks(features: Mapping[str, np.ndarray], followed: Followed) -> list[tuple[int, np.ndarray]]:
+    """First frame and distances of each track of one person that has any."""
     sizes = features["num_windows"]
     parts = np.split(features["distance"], np.cumsum(sizes)[:-1]) if len(sizes) else []
-    starts = features["start_frame"].tolist()
-    return [(start, part) for start, part in zip(starts, parts, strict=True) if len(part)]
+    rows = zip(
+        features["start_frame"].tolist(), parts, followed.has(features["track"]), strict=True
+    )
+    return [(start, part) for start, part, is_own in rows if is_own and len(part)]
 
 
 PUBLISHED = (SyncConfidence(), SyncDistance(), AvOffset())

@@ -1,10 +1,11 @@
 """Curves over playing time: windows, robust slopes and their intervals, start against end.
 
-Shape letters: T frames, K windows.
+Shape letters: T frames, K windows, N sampled frames.
 """
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -60,6 +61,29 @@ def mean_or_nan(values: Float[np.ndarray, " T"]) -> float:
     """Returns the mean of what is finite; NaN if nothing is."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One number for each sampled frame of a video.
+
+    Attributes:
+        frames: Frame numbers at 25 fps.
+        values: At these frames.
+        num_frames: Of the video, as far as frames were sampled.
+    """
+
+    frames: np.ndarray
+    values: Float[np.ndarray, " N"]
+    num_frames: int
+
+    def mean_in(self, start: int, stop: int) -> float:
+        """Returns the mean from one frame to before another; NaN if no frame is there."""
+        return mean_or_nan(self.values[(self.frames >= start) & (self.frames < stop)])
+
+    def windows(self, window_s: float) -> tuple[Window, ...]:
+        """Returns the mean in each window."""
+        return windows_of(self.num_frames, self.mean_in, length_s=window_s, hop_s=window_s)
 
 
 def ends(num_frames: int) -> tuple[slice, slice]:

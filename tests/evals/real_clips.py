@@ -1,4 +1,4 @@
-"""The two development clips for tests: decoded and measured once a session."""
+"""The development clips for tests: decoded and measured once a session."""
 
 import os
 from functools import cache
@@ -18,6 +18,8 @@ FOLDER = Path(
 )
 TALKING_HEAD = "talking_head_en.mp4"
 HALF_BODY = "half_body_en_30fps.mp4"
+HEAD = "head_small_en.mp4"
+GRID = "grid_pwij3p.mpg"
 SAMPLE_RATE = 16_000
 
 

@@ -1,22 +1,31 @@
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
+from evals.canonical import source_scale
 from evals.extractors.face import (
     FIELDS,
     LANDMARKS,
     LIPS_INNER,
+    TABLE,
     FaceExtractor,
     landmark_columns,
-    search_squares,
 )
 from evals.extractors.face_detector import FaceDetector, anchor_centres, overlap
 from evals.extractors.face_mesh import Mesh, Region
+from evals.extractors.face_tracker import search_squares
+from streamchar_ref.media.encode import write_lossless
 from tests.evals.real_clips import (
+    GRID,
     HALF_BODY,
+    HEAD,
     TALKING_HEAD,
     clip_face,
     clip_frames,
     face_features,
+    recording,
 )
 
 
@@ -79,7 +88,7 @@ def test_a_picture_without_a_face_has_rows_without_a_mesh() -> None:
 
 def test_no_frames_give_empty_features() -> None:
     features = FaceExtractor().finish()
-    assert set(features) == set(FIELDS)
+    assert set(features) == {*FIELDS, *TABLE}
     assert features["landmarks"].shape == (0, len(LANDMARKS), 2)
     assert all(len(values) == 0 for values in features.values())
 
@@ -96,6 +105,9 @@ def test_features_do_not_depend_on_how_frames_are_batched() -> None:
     frames = clip_frames(TALKING_HEAD)[:20]
     whole, cut = face_features(frames, batch=20), face_features(frames, batch=3)
     assert all(whole[name].tobytes() == cut[name].tobytes() for name in FIELDS)
+    two = beside(frames, frames)
+    whole, cut = face_features(two, batch=20), face_features(two, batch=3)
+    assert all(whole[name].tobytes() == cut[name].tobytes() for name in FIELDS + TABLE)
 
 
 def test_later_frames_do_not_change_earlier_features() -> None:
@@ -128,6 +140,104 @@ def test_of_two_faces_the_larger_is_followed_and_both_are_counted() -> None:
     features = face_features(np.concatenate([small, large], axis=2))
     assert set(features["num_faces"]) == {2}
     assert features["landmarks"][:, :, 0].min() > 512
+
+
+def tile(name: str, side: int, *, num: int = 15) -> np.ndarray:
+    """Squares of the middle of a clip, with the face in them."""
+    frames = clip_frames(name, num=num)
+    height, width = frames.shape[1:3]
+    if name == HALF_BODY:  # 1080 x 1920: the head is in the upper half
+        frames = frames[:, 200:1280]
+    elif width > height:
+        frames = frames[:, :, (width - height) // 2 : (width + height) // 2]
+    method = cv2.INTER_AREA if side < frames.shape[1] else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(frame, (side, side), interpolation=method) for frame in frames])
+
+
+def beside(*pictures: np.ndarray) -> np.ndarray:
+    return np.concatenate(pictures, axis=2)
+
+
+def on_grey(picture: np.ndarray, *, side: int) -> np.ndarray:
+    """The picture in the middle of a grey square."""
+    there = np.full((len(picture), side, side, 3), 90, np.uint8)
+    start = (side - picture.shape[1]) // 2
+    there[:, start : start + picture.shape[1], start : start + picture.shape[1]] = picture
+    return there
+
+
+def test_four_faces_are_counted_and_followed_in_every_frame() -> None:
+    top = beside(tile(TALKING_HEAD, 256), tile(GRID, 256))
+    bottom = beside(tile(HALF_BODY, 256), tile(HEAD, 256))
+    features = face_features(np.concatenate([top, bottom], axis=1))
+    assert set(features["num_faces"]) == {4}
+    assert sorted(np.bincount(features["all_track"])) == [15] * 4
+    for track in range(4):
+        box = features["all_box"][features["all_track"] == track]
+        assert np.ptp(box[:, :2] // 256, axis=0).max() == 0  # each stays in its quarter
+
+
+def test_a_small_face_beside_a_large_one_is_counted_from_the_first_frame() -> None:
+    small = on_grey(tile(HEAD, 110), side=512)
+    assert set(face_features(beside(tile(TALKING_HEAD, 512), small))["num_faces"]) == {2}
+
+
+def test_a_small_face_that_comes_and_goes_is_counted_within_a_second() -> None:
+    large = tile(TALKING_HEAD, 512, num=75)
+    small = on_grey(tile(HEAD, 110, num=75), side=512)
+    small[:10], small[50:] = 90, 90
+    num_faces = face_features(beside(large, small))["num_faces"]
+    assert set(num_faces[:10]) == {1}
+    assert set(num_faces[35:50]) == {2}
+    assert set(num_faces[55:]) == {1}
+
+
+def test_a_picture_with_one_face_has_one_however_often_its_parts_are_searched() -> None:
+    for name in (TALKING_HEAD, HALF_BODY, HEAD, GRID):
+        features = clip_face(name, num=75)
+        assert set(features["num_faces"]) == {1}
+        assert len(features["all_frame"]) == 0
+
+
+def test_at_a_cut_each_face_begins_a_new_track() -> None:
+    one, other = tile(TALKING_HEAD, 256, num=8), tile(HEAD, 256, num=8)
+    features = face_features(np.concatenate([beside(one, other), beside(other, one)]))
+    assert set(features["num_faces"]) == {2}
+    before = set(features["all_track"][features["all_frame"] < 8])
+    after = set(features["all_track"][features["all_frame"] >= 8])
+    assert len(before) == 2
+    assert not before & after
+
+
+def test_no_track_changes_over_to_another_face_when_two_cross() -> None:
+    one, other = tile(TALKING_HEAD, 200, num=25), tile(HEAD, 200, num=25)
+    frames = np.full((25, 256, 768, 3), 90, np.uint8)
+    for index in range(25):
+        left, right = 30 + 20 * index, 530 - 20 * index
+        frames[index, 20:220, right : right + 200] = other[index]
+        frames[index, 20:220, left : left + 200] = one[index]
+    features = face_features(frames)
+    assert features["num_faces"][[0, 24]].tolist() == [2, 2]
+    for track in np.unique(features["all_track"]):
+        rows = features["all_track"] == track
+        path = features["all_box"][rows, 0]
+        assert len(path) == 1 or (np.diff(path) > 0).all() or (np.diff(path) < 0).all()
+
+
+def test_size_is_told_in_pixels_of_the_file_before_it_was_scaled_up() -> None:
+    frames = clip_frames(TALKING_HEAD)[:1]
+    whole = FaceExtractor().update(frames, {})["face_px"]
+    scaled = FaceExtractor().update(frames, {"source": {"scale": np.array(0.25)}})["face_px"]
+    assert scaled == pytest.approx(whole / 4)
+
+
+def test_scale_of_the_source_counts_what_the_canonical_encode_adds(tmp_path: Path) -> None:
+    for side, scale in ((64, 64 / 512), (512, 1.0), (640, 1.0)):
+        path = tmp_path / f"{side}.mkv"
+        write_lossless(path, [np.zeros((2, side, side + 64, 3), np.uint8)], fps=25)
+        clip = recording(video_path=path)
+        assert source_scale(clip, native=False) == pytest.approx(scale)
+        assert source_scale(clip, native=True) == 1.0
 
 
 def test_a_new_face_is_found_in_the_frame_of_the_cut() -> None:

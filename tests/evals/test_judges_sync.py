@@ -64,6 +64,7 @@ def distance_of(offset_frames: int, num_windows: int = 120) -> dict[str, np.ndar
         "distance": distance,
         "start_frame": np.array([0]),
         "num_windows": np.array([num_windows]),
+        "track": np.array([-1]),
     }
 
 
@@ -95,7 +96,7 @@ def test_a_window_depends_on_its_own_frames_alone() -> None:
 
 @pytest.mark.parametrize("offset", [-15, -3, 0, 7])
 def test_offsets_are_positive_when_the_sound_is_early(offset: int) -> None:
-    features = FeatureView({"sync_world": distance_of(offset)})
+    features = FeatureView({"sync_world": distance_of(offset), "face": {}})
     scores = {m.name: m.score(subject(), features, Context()) for m in SYNC_WORLD}
     assert scores["av_offset_world"].value == offset
     assert scores["sync_c_world"].value == pytest.approx(5.0)
@@ -105,14 +106,15 @@ def test_offsets_are_positive_when_the_sound_is_early(offset: int) -> None:
 
 def test_names_and_features_are_not_those_of_the_published_scores() -> None:
     assert not {m.name for m in SYNC_WORLD} & {m.name for m in PUBLISHED}
-    assert {m.needs for m in SYNC_WORLD} == {("sync_world",)}
+    assert {m.needs[0] for m in SYNC_WORLD} == {"sync_world"}
+    assert not {"syncnet", "syncnet-no-crop"} & {name for m in SYNC_WORLD for name in m.needs}
     for metric, published in zip(SYNC_WORLD, PUBLISHED, strict=True):
         assert set(published.params.items()) <= set(metric.params.items())
 
 
 @pytest.mark.parametrize("metric", [*SYNC_WORLD, PhonemeErrorRateInWorld()], ids=lambda m: m.name)
 def test_real_video_is_refused(metric: PhonemeErrorRateInWorld) -> None:
-    features = FeatureView({metric.needs[0]: distance_of(0)})
+    features = FeatureView({metric.needs[0]: distance_of(0), "face": {}})
     score = metric.score(subject(domain="real"), features, Context())
     assert np.isnan(score.value)
     assert "domain 'world'" in score.reason

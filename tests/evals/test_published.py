@@ -46,7 +46,9 @@ def measure(metric: Metric, *tracks: tuple[int, np.ndarray], name: str = "syncne
             "distance": np.concatenate([np.zeros((0, 31), np.float32), *distances]),
             "start_frame": np.array([start for start, _ in tracks], np.int64),
             "num_windows": np.array([len(distance) for distance in distances], np.int64),
-        }
+            "track": np.full(len(tracks), -1),
+        },
+        "face": {"has_mesh": np.ones(300, bool)},
     }
     return metric.score(recording(), features, Context())
 

@@ -8,6 +8,7 @@ from scipy.signal import butter, sosfiltfilt
 from evals.extractors.audio_envelope import AudioEnvelope
 from evals.metrics.base import Context, NotMeasured, Score
 from evals.metrics.sync import (
+    MIN_FACE_PX,
     PHONEME_BAND_HZ,
     PHONEME_LEAD_MS,
     SYNC,
@@ -42,7 +43,12 @@ FRAME_SAMPLES = SAMPLE_RATE // 25
 
 def face(lip_aperture: np.ndarray) -> dict[str, np.ndarray]:
     """Features of a video that shows one face throughout."""
-    return {"lip_aperture": lip_aperture, "num_faces": np.ones(len(lip_aperture), np.int32)}
+    num = len(lip_aperture)
+    return {
+        "lip_aperture": lip_aperture,
+        "num_faces": np.ones(num, np.int32),
+        "face_px": np.full(num, 200, np.float32),
+    }
 
 
 def synthetic(
@@ -226,6 +232,19 @@ def test_no_face_no_speech_and_short_videos_are_not_measured() -> None:
         short = face(features["face"]["lip_aperture"][20 : 20 + num_frames])
         with pytest.raises(NotMeasured, match=r"no mouth motion|less than 1 s"):
             measure(MESH_SYNC, features | {"face": short})
+
+
+@pytest.mark.parametrize(("domain", "limit"), MIN_FACE_PX.items())
+def test_lips_of_a_face_too_small_for_its_domain_are_not_read(domain: str, limit: float) -> None:
+    features = synthetic(domain=domain)
+    sized = recording(groups={"domain": domain})
+    for metric in SYNC[:3]:
+        features["face"]["face_px"][:] = limit
+        assert math.isfinite(metric.score(sized, features, Context()).value)
+        features["face"]["face_px"][:] = limit - 1
+        small = metric.score(sized, features, Context())
+        assert small.status == "not_applicable"
+        assert f"{limit - 1:.0f} px; lip-sync needs {limit:.0f} px" in small.reason
 
 
 def test_unrelated_sound_rarely_has_an_offset() -> None:

@@ -21,6 +21,7 @@ from evals.extractors.face_crop import (
     crop_squares,
     cut_square,
     face_tracks,
+    tracks_of,
 )
 from evals.extractors.mfcc import mfcc
 from evals.extractors.syncnet import MouthEmbedder, SyncNetExtractor, embed_sound, int16_samples
@@ -156,8 +157,40 @@ def test_tracks_bridge_short_gaps_and_split_at_jumps() -> None:
 def test_short_tracks_and_small_faces_are_left_out() -> None:
     small = np.tile([10.0, 10, 90, 90], (100, 1))
     assert face_tracks(small, np.ones(100, int), TrackRule()) == []
-    large = np.tile([10.0, 10, 190, 190], (49, 1))
-    assert face_tracks(large, np.ones(49, int), TrackRule()) == []
+    large = np.tile([10.0, 10, 190, 190], (51, 1))
+    assert len(face_tracks(large, np.ones(51, int), TrackRule())) == 1
+
+
+def test_limits_of_a_track_are_strict_as_published() -> None:
+    """``len(track) > min_track``, ``iou > iouThres`` and ``mean > min_face_size``."""
+    large = np.tile([10.0, 10, 190, 190], (50, 1))
+    assert face_tracks(large, np.ones(50, int), TrackRule()) == []
+    just = np.tile([10.0, 10, 110, 110], (60, 1))
+    assert face_tracks(just, np.ones(60, int), TrackRule()) == []
+    for right, num_tracks in ((400.0, 2), (402.0, 1)):
+        box = np.tile([0.0, 0, 200, 200], (120, 1))
+        box[60:, 2] = right  # 200 of 400 pixels are shared, then 200 of 402
+        box[:60, 2] = 200.0 if num_tracks == 2 else 202.0
+        tracks = face_tracks(box, np.ones(120, int), TrackRule())
+        assert len(tracks) == num_tracks
+
+
+def test_several_faces_have_tracks_of_their_own_that_share_frames() -> None:
+    box = np.tile([0.0, 0, 200, 200], (80, 1))
+    both = {
+        "box": box,
+        "num_faces": np.full(80, 2),
+        "all_frame": np.repeat(np.arange(80), 2),
+        "all_track": np.tile([3, 5], 80),
+        "all_box": np.tile([[0.0, 0, 200, 200], [300.0, 0, 450, 150]], (80, 1)),
+    }
+    tracks = tracks_of(both, TrackRule())
+    assert [(track.number, track.start_frame, track.stop_frame) for track in tracks] == [
+        (3, 0, 80), (5, 0, 80)
+    ]  # fmt: skip
+    assert tracks[1].box[40].tolist() == [300, 0, 450, 150]
+    alone = {name: values[:0] if "all" in name else values for name, values in both.items()}
+    assert [track.number for track in tracks_of(alone, TrackRule())] == [-1]
 
 
 def padded_crop(frame: np.ndarray, box: np.ndarray, crop_scale: float) -> np.ndarray:
