@@ -43,9 +43,7 @@ MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET, ENVELOPE_SYNC = SYNC
 FRAME_SAMPLES = SAMPLE_RATE // 25
 
 
-def face(
-    lip_aperture: np.ndarray, mouth_width: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
+def face(lip_aperture: np.ndarray, mouth_width: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Features of a video that shows one face throughout."""
     width = np.full(len(lip_aperture), 0.3, np.float32) if mouth_width is None else mouth_width
     return {
@@ -113,7 +111,9 @@ def test_both_tables_have_the_same_phonemes() -> None:
     assert set(OPENNESS) == set(SPREADING)
 
 
-def test_a_rounded_vowel_is_narrow_and_nearly_closed_though_the_tongue_is_as_high_as_for_i() -> None:
+def test_a_rounded_vowel_is_narrow_and_nearly_closed_though_the_tongue_is_as_high_as_for_i() -> (
+    None
+):
     assert OPENNESS["u"] < OPENNESS["i"]
     assert SPREADING["u"] < 0 < SPREADING["i"]
 
@@ -195,9 +195,7 @@ def test_channels_are_averaged_by_their_weights_and_a_constant_one_counts_as_zer
     ok = np.ones(120, bool)
 
     def at_zero(mouth: np.ndarray) -> float:
-        both = SyncSignals(
-            mouth=mouth, has_mouth=ok, sound=sound, has_sound=ok, weights=(1.0, 0.5)
-        )
+        both = SyncSignals(mouth=mouth, has_mouth=ok, sound=sound, has_sound=ok, weights=(1.0, 0.5))
         return float(both.curve(min_frames=25).correlations[MAX_SHIFT])
 
     first, second = (np.corrcoef(mouth[c], sound[c])[0, 1] for c in (0, 1))
@@ -419,9 +417,7 @@ def test_short_gaps_of_the_mesh_are_bridged_and_long_ones_left_out() -> None:
     mouth = features["face"]["lip_aperture"].copy()
     mouth[60:63] = np.nan
     mouth[100:130] = np.nan
-    score = measure(
-        MESH_SYNC, features | {"face": face(mouth, features["face"]["mouth_width"])}
-    )
+    score = measure(MESH_SYNC, features | {"face": face(mouth, features["face"]["mouth_width"])})
     whole = measure(MESH_SYNC, features)
     assert score.components["num_frames"] == whole.components["num_frames"] - 30
     assert score.value == pytest.approx(whole.value, abs=0.1)
@@ -444,9 +440,7 @@ def test_envelope_sync_follows_a_mouth_that_opens_with_loudness() -> None:
     levels = {"speech_db": (np.roll(track, 2) * 100 - 30).astype(np.float32)}
     score = measure(ENVELOPE_SYNC, {"face": face(track), "audio_envelope": levels})
     assert score.value > 0.8
-    assert score.components["offset_ms"] == pytest.approx(
-        -80 + LOUDNESS_LEAD_MS["real"], abs=25
-    )
+    assert score.components["offset_ms"] == pytest.approx(-80 + LOUDNESS_LEAD_MS["real"], abs=25)
 
 
 def test_sync_metrics_are_told_apart_by_their_settings() -> None:
