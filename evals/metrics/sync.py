@@ -56,24 +56,25 @@ PHONEME_LEAD_MS = {"real": 15.0, "world": 0.0}
 """By how much the mouth is ahead of the phonemes when picture and sound match, by domain.
 
 World: a drawn mouth is at its target in the middle of its phoneme. Measured through the whole
-chain, sound to recogniser and picture to mesh, on sixteen drawn characters: -3 ms, deviation
-12 ms from one to the next, where 0 is taken. So the chain itself has no delay.
+chain, sound to recogniser and picture to mesh, on 25 drawn characters of both styles: 0 ms,
+deviation 12 ms from one to the next. So the chain itself has no delay.
 
 Real: a mouth takes its shape a little before the sound comes. Measured on the eleven samples of
 the GRID corpus that come with the reference code of LipNet, recorded in a studio and so in sync:
-median 9 ms, mean 13 ms, deviation 17 ms; with any one of them left out, mean 10 to 17 ms. Lip
-closures, measured apart, are ahead by 8 ms more on real faces than on drawn ones. Leads of this
-size are what Schwartz and Savariaux found ("No, there is no 150 ms lead of visual speech on
-auditory speech", 2014), who also show that it varies with the sounds.
+median 10 ms, mean 12 ms, deviation 17 ms; with any one of them left out, mean 10 to 16 ms. The
+delay of their MP2 sound, 481 samples or 11 ms, which such files do not declare, may be part of
+it. Lip closures, an estimate apart, are ahead by 9 ms more on real faces than on drawn ones.
+Leads of this size are what Schwartz and Savariaux found ("No, there is no 150 ms lead of visual
+speech on auditory speech", 2014), who also show that it varies with the sounds.
 """
 LOUDNESS_LEAD_MS = {"real": -10.0, "world": -25.0}
 """The same against loudness: on the GRID samples -10 ms, deviation 20 ms; in the world -27 ms,
-deviation 22 ms, for a vowel is loudest before its middle."""
+deviation 20 ms, for a vowel is loudest before its middle."""
 LEAD_SPREAD_MS = {"real": 25.0, "world": 12.0}
-"""Standard deviation of the lead from one video to the next. Real: that of the GRID samples is
-17 ms, and that of closures against correlations, over other people and cameras, 22 ms."""
+"""Standard deviation of the lead from one video to the next. Real: 17 ms on the GRID samples, and
+16 ms of closures against correlations; taken wider, for other people, cameras and codecs."""
 MAX_CLOSURE_DISTANCE_MS = 100.0
-"""Lip closures further from the peak than this contradict it: four times their deviation."""
+"""Lip closures further from the peak than this contradict it: five times their deviation."""
 
 
 @dataclass(frozen=True, kw_only=True)
