@@ -52,7 +52,7 @@ def test_floor_and_ceiling_land_where_they_must(demo: Path) -> None:
         wer = values(demo, f"wer/{recogniser}@2")
         assert wer["ground_truth"] <= 0.2
         assert wer["static_portrait"] == 1.0
-    offset = values(demo, "mesh_offset_ms/facemesh-hama@1")
+    offset = values(demo, "mesh_offset_ms/facemesh-hama@2")
     assert abs(offset["ground_truth"]) <= 40
     assert offset["shifted_sound"] == pytest.approx(-320, abs=40)  # 8 frames late
     assert offset["frozen_picture"] is None

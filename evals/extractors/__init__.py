@@ -280,6 +280,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         implementation="evals.extractors.phonemes:HamaPhonemes",
         params={"window_s": 10, "margin_s": 1},
         package="hama",
+        version=2,
     ),
     ExtractorSpec(
         name="sync_world",

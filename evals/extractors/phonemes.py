@@ -3,7 +3,7 @@
 Both are by hama (one person's project, pinned): its recogniser and its letter-to-sound model were
 made for each other, so that their phoneme sets and habits agree (``the`` is always DH-IY).
 
-Shape letters: S samples, K phonemes.
+Shape letters: S samples, K phonemes, T frames of 20 ms, C symbols, R rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +18,8 @@ from evals.extractors import SAMPLE_RATE
 FRAME_SAMPLES = 320  # of one output of the recogniser
 FRAMES_PER_S = SAMPLE_RATE // FRAME_SAMPLES
 MIN_SAMPLES = 10 * FRAME_SAMPLES  # shorter recordings hold no phoneme
+MIN_POSTERIOR = 0.001
+"""Of a phoneme that is kept beside the best path; what is less likely has no weight anyway."""
 
 
 class HamaPhonemes:
@@ -29,19 +31,33 @@ class HamaPhonemes:
     (measured against exact durations: median 1 ms off, median absolute deviation 16 ms);
     ``end_s`` is the next emission.
 
+    Beside this best path stands all that may have been said: a row for each output frame and
+    phoneme whose posterior is at least `MIN_POSTERIOR`, at the time of its frame.
+
     Args:
         window_s: New sound in each window.
         margin_s: Sound before and after it that is read and not used.
     """
 
     def __init__(self, *, window_s: int, margin_s: int) -> None:
-        self._model = ASRModel()
+        self._model = _Recogniser()
+        tokens = self._model.decoder_tokens
+        self._names = np.array(tokens, dtype=np.str_)
+        self._is_sound = np.array([not (t.startswith("<") or t.isspace()) for t in tokens])
         self._window = window_s * FRAMES_PER_S
         self._margin = margin_s * FRAMES_PER_S
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns ``phonemes``, ``start_s`` and ``end_s`` [K], and ``duration_s`` [1]."""
-        tokens = [token for window in self._windows(samples) for token in window]
+        """Returns ``phonemes``, ``start_s`` and ``end_s`` [K], and ``duration_s`` [1].
+
+        And [R] each: ``likely``, phonemes that may have been said, ``likely_s``, when, and
+        ``posterior``.
+        """
+        windows = list(self._windows(samples))
+        tokens = [token for window, _ in windows for token in window]
+        posteriors = [np.zeros((0, len(self._names)), np.float32), *(p for _, p in windows)]
+        posterior = np.concatenate(posteriors) * self._is_sound
+        frames, classes = np.nonzero(posterior >= MIN_POSTERIOR)
         result = ASRResult(
             phonemes=[],
             phoneme_text="",
@@ -56,10 +72,15 @@ class HamaPhonemes:
             "start_s": np.array([span.start_ms / 1000 for span in spans], dtype=np.float64),
             "end_s": np.array([span.end_ms / 1000 for span in spans], dtype=np.float64),
             "duration_s": np.array([len(samples) / SAMPLE_RATE]),
+            "likely": self._names[classes],
+            "likely_s": frames / FRAMES_PER_S,
+            "posterior": posterior[frames, classes],
         }
 
-    def _windows(self, samples: Float32[np.ndarray, " S"]) -> Iterator[list[int]]:
-        """Tokens of the frames of each window."""
+    def _windows(
+        self, samples: Float32[np.ndarray, " S"]
+    ) -> Iterator[tuple[list[int], Float32[np.ndarray, "_T C"]]]:
+        """Tokens and posteriors of the frames of each window."""
         num_frames = len(samples) // FRAME_SAMPLES
         for start in range(0, num_frames, self._window):
             first = max(0, start - self._margin)
@@ -68,7 +89,25 @@ class HamaPhonemes:
             if len(piece) >= MIN_SAMPLES:
                 tokens = self._model.transcribe_waveform(piece, SAMPLE_RATE).frame_token_ids
                 own = min(num_frames, start + self._window) - first
-                yield tokens[start - first : own]
+                yield (
+                    tokens[start - first : own],
+                    np.exp(self._model.log_probs[start - first : own]),
+                )
+
+
+class _Recogniser(ASRModel):
+    """Hama's recogniser, which keeps what it decodes its result from.
+
+    Attributes:
+        log_probs: Of all symbols in the frames that were heard last.
+    """
+
+    log_probs: Float32[np.ndarray, "T C"]
+
+    def _decode_single(self, log_probs: np.ndarray, out_length: int) -> ASRResult:
+        result = super()._decode_single(log_probs, out_length)
+        self.log_probs = np.asarray(log_probs[: result.num_frames], np.float32)
+        return result
 
 
 @cache

@@ -164,9 +164,8 @@ def _mesh_offset(clip: Watched, early_frames: int) -> float:
     heard = clip.features["phonemes_hama"]
     by_s = early_frames * FRAME_MS / 1000
     shifted = {
-        **heard,
-        "start_s": heard["start_s"] - by_s,
-        "end_s": heard["end_s"] - by_s,
+        name: values - by_s if name in {"start_s", "end_s", "likely_s"} else values
+        for name, values in heard.items()
     }
     metric = next(metric for metric in SYNC if isinstance(metric, MeshOffset))
     features = {**clip.features, "phonemes_hama": shifted}

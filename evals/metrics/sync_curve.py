@@ -1,10 +1,16 @@
-"""Correlation of mouth and sound at each shift between them, and where it peaks.
+"""Correlation of mouth and sound at each shift between them, where it peaks, and how surely.
 
-Shape letters: T frames at 25 fps, K = 31 shifts.
+Chance is measured, not assumed: the same mouth with random phases moves as fast and as much, and
+at other times. What such mouths reach on the same sound says how much a peak is worth, however
+short the video.
+
+Shape letters: T frames at 25 fps, C channels, K = 31 shifts, N mouths.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,6 +19,18 @@ from evals.metrics.base import NotMeasured
 from evals.metrics.windows import FPS
 
 MAX_SHIFT = 15
+SHIFTS = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
+USUAL_SHIFT = 6.0
+"""Standard deviation, in frames, of the offsets that are looked for: 240 ms. Of two peaks that fit
+alike, the one nearer to zero is taken; a clear one is found wherever it is."""
+NUM_SURROGATES = 399
+CURVE_PARAMS = {
+    "max_shift": MAX_SHIFT,
+    "usual_shift": USUAL_SHIFT,
+    "num_surrogates": NUM_SURROGATES,
+}
+"""All of the above, as part of a metric's protocol."""
+_VALUES_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,34 +41,56 @@ class SyncCurve:
         correlations: At shifts of -15 to 15 frames; positive shifts: the audio is early.
         num_frames: Frames with face and speech behind the middle one.
         chance: Standard deviation of the correlation of unrelated signals of this kind.
+        unrelated: Curves of mouths that move alike at other times; none in a window.
     """
 
     correlations: Float[np.ndarray, " K"]
     num_frames: int
     chance: float
+    unrelated: Float[np.ndarray, "N K"]
 
-    @property
-    def is_edge(self) -> bool:
-        """Whether the highest correlation is at an end of the range, so its place is unknown."""
-        return int(np.argmax(self.correlations)) in {0, 2 * MAX_SHIFT}
-
-    @property
+    @cached_property
     def peak(self) -> int | None:
-        """Index of the highest peak; ends of the range are no peaks; None if there is none."""
+        """Index of the best peak; ends of the range are no peaks; None if there is none."""
         inner = self.correlations[1:-1]
         is_peak = (inner >= self.correlations[:-2]) & (inner >= self.correlations[2:])
         if not is_peak.any():
             return None
-        return int(np.argmax(np.where(is_peak, inner, -np.inf))) + 1
+        support = _support(self.correlations, self.chance)[1:-1]
+        return int(np.argmax(np.where(is_peak, support, -np.inf))) + 1
+
+    @property
+    def is_edge(self) -> bool:
+        """Whether the best correlation is at an end of the range, so its place is unknown."""
+        return int(np.argmax(_support(self.correlations, self.chance))) in {0, 2 * MAX_SHIFT}
 
     @property
     def offset_frames(self) -> float:
         """Place of the peak, by a parabola through it and its neighbours; NaN without one."""
         if self.peak is None:
             return math.nan
+        before, _, after = self.correlations[self.peak - 1 : self.peak + 2]
+        bend = self._bend
+        return self.peak - MAX_SHIFT + (0.5 * float(before - after) / bend if bend else 0.0)
+
+    @property
+    def offset_deviation_frames(self) -> float:
+        """Standard error of that place; NaN without a peak, infinite for a flat one.
+
+        By the bend of the log likelihood ``-log(1 - r**2) / (2 * chance**2)`` at the peak.
+        """
+        if self.peak is None:
+            return math.nan
+        at = float(self.correlations[self.peak])
+        bend = -self._bend * at
+        return self.chance * math.sqrt(max(1 - at**2, 0.0) / bend) if bend > 0 else math.inf
+
+    @property
+    def _bend(self) -> float:
+        """Second difference at the peak."""
+        assert self.peak is not None
         before, at, after = self.correlations[self.peak - 1 : self.peak + 2]
-        bend = before - 2 * at + after
-        return self.peak - MAX_SHIFT + (0.5 * float((before - after) / bend) if bend else 0.0)
+        return float(before - 2 * at + after)
 
     @property
     def score(self) -> float:
@@ -65,11 +105,46 @@ class SyncCurve:
         return float(self.correlations[MAX_SHIFT] - np.median(self.correlations))
 
     @property
-    def deviations(self) -> float:
-        """Height of the peak in standard deviations of chance; 0 without a peak."""
-        if self.peak is None or self.chance <= 0:
-            return 0.0
-        return float(self.correlations[self.peak]) / self.chance
+    def p_value(self) -> float:
+        """Share of unrelated mouths that fit this sound as well at any shift; NaN in a window.
+
+        Source:
+            Theiler et al., "Testing for nonlinearity in time series: the method of surrogate
+            data", 1992; ``(1 + hits) / (1 + N)`` as Davison and Hinkley, "Bootstrap methods and
+            their application", 1997, so that it is never 0.
+        """
+        return _p_value(self._best(self.correlations[None])[0], self._best(self.unrelated))
+
+    @property
+    def p_value_at_zero(self) -> float:
+        """The same without a shift."""
+        return _p_value(float(self.correlations[MAX_SHIFT]), self.unrelated[:, MAX_SHIFT])
+
+    @property
+    def chance_score(self) -> float:
+        """Median `score` of unrelated mouths: what no sync at all looks like; NaN in a window."""
+        if not len(self.unrelated):
+            return math.nan
+        places = np.argmax(_support(self.unrelated, self.chance)[:, 1:-1], axis=1) + 1
+        peaks = np.take_along_axis(self.unrelated, places[:, None], axis=1)[:, 0]
+        return float(np.median(peaks - np.median(self.unrelated, axis=1)))
+
+    def _best(self, curves: Float[np.ndarray, "N K"]) -> Float[np.ndarray, " N"]:
+        return _support(curves, self.chance)[:, 1:-1].max(axis=1)
+
+
+def _support(correlations: np.ndarray, chance: float) -> np.ndarray:
+    """Returns how well each shift is borne out: log likelihood plus log of a bell around zero."""
+    if chance <= 0:
+        return correlations
+    fit = np.sign(correlations) * correlations**2 / (2 * chance**2)
+    return np.asarray(fit - SHIFTS**2 / (2 * USUAL_SHIFT**2))
+
+
+def _p_value(found: float, unrelated: Float[np.ndarray, " N"]) -> float:
+    if not len(unrelated):
+        return math.nan
+    return (1 + int((unrelated >= found).sum())) / (1 + len(unrelated))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,23 +152,23 @@ class SyncSignals:
     """Mouth and sound on the frames of one video, band-limited.
 
     Attributes:
-        mouth: Opening as the mesh sees it.
+        mouth: How the mesh sees it move: opening, and width where that is compared.
         has_mouth: Frames that may be used.
-        sound: Opening as the sound asks for it, at the same moments.
+        sound: What the sound asks of each channel, at the same moments.
         has_sound: Frames with speech.
+        weights: Of the channels, in their mean correlation.
     """
 
-    mouth: Float[np.ndarray, " T"]
+    mouth: Float[np.ndarray, "C T"]
     has_mouth: Bool[np.ndarray, " T"]
-    sound: Float[np.ndarray, " T"]
+    sound: Float[np.ndarray, "C T"]
     has_sound: Bool[np.ndarray, " T"]
+    weights: tuple[float, ...]
 
-    def curve(self, start: int, stop: int, *, min_frames: int) -> SyncCurve:
-        """Correlates a stretch of the mouth with the sound at all shifts.
+    def curve(self, *, min_frames: int) -> SyncCurve:
+        """Correlates the whole mouth with the sound at all shifts, and mouths by chance beside it.
 
         Args:
-            start: First frame of the mouth; the sound may come from outside the stretch.
-            stop: Past-the-last frame.
             min_frames: Needed at each shift.
 
         Returns:
@@ -102,53 +177,112 @@ class SyncSignals:
         Raises:
             NotMeasured: If there are too few frames with face and speech.
         """
-        pairs = [self._pairs(start, stop, shift) for shift in range(-MAX_SHIFT, MAX_SHIFT + 1)]
-        if min(len(frames) for frames, _ in pairs) < min_frames:
-            raise NotMeasured(f"less than {min_frames / FPS:g} s of speech with a face")
-        num_frames = len(pairs[MAX_SHIFT][0])
+        num_frames = self.mouth.shape[1]
+        usable = self._usable(0, num_frames)
+        _require(usable, min_frames)
+        unrelated = np.concatenate(
+            [
+                self._correlate(mouths, usable, 0)
+                for mouths in surrogates(self.mouth, num=NUM_SURROGATES)
+            ]
+        )
         return SyncCurve(
-            correlations=np.array([_correlation(self.mouth[a], self.sound[b]) for a, b in pairs]),
-            num_frames=num_frames,
-            chance=chance_deviation(self.mouth[start:stop], self.sound[start:stop], num_frames),
+            correlations=self._correlate(self.mouth[None], usable, 0)[0],
+            num_frames=int(usable[:, MAX_SHIFT].sum()),
+            chance=float(unrelated.std()),
+            unrelated=unrelated,
         )
 
-    def _pairs(self, start: int, stop: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns frames of the mouth, and of the sound that is ``shift`` frames early."""
-        frames = np.arange(max(start, shift), min(stop, len(self.sound) + shift))
-        usable = self.has_mouth[frames] & self.has_sound[frames - shift]
-        return frames[usable], frames[usable] - shift
+    def window(self, start: int, stop: int, *, whole: SyncCurve, min_frames: int) -> SyncCurve:
+        """Correlates a stretch of the mouth with the sound at all shifts.
+
+        Args:
+            start: First frame of the mouth; the sound may come from outside the stretch.
+            stop: Past-the-last frame.
+            whole: Curve of the whole video, which says what chance is.
+            min_frames: Needed at each shift.
+
+        Returns:
+            The correlations.
+
+        Raises:
+            NotMeasured: If there are too few frames with face and speech.
+        """
+        usable = self._usable(start, stop)
+        _require(usable, min_frames)
+        num_frames = int(usable[:, MAX_SHIFT].sum())
+        return SyncCurve(
+            correlations=self._correlate(self.mouth[None, :, start:stop], usable, start)[0],
+            num_frames=num_frames,
+            chance=whole.chance * math.sqrt(whole.num_frames / num_frames),
+            unrelated=whole.unrelated[:0],
+        )
+
+    def _usable(self, start: int, stop: int) -> Bool[np.ndarray, "T K"]:
+        """Returns which frames have a face, and speech at each shift."""
+        at = np.arange(start, stop)[:, None] - SHIFTS
+        inside = (at >= 0) & (at < len(self.has_sound))
+        heard = self.has_sound[np.clip(at, 0, len(self.has_sound) - 1)]
+        return np.asarray(inside & heard & self.has_mouth[start:stop, None])
+
+    def _correlate(
+        self, mouths: Float[np.ndarray, "N C T"], usable: Bool[np.ndarray, "T K"], start: int
+    ) -> Float[np.ndarray, "N K"]:
+        """Returns the weighted mean over the channels of Pearson's r at each shift."""
+        at = start + np.arange(len(usable))[:, None] - SHIFTS
+        at = np.clip(at, 0, self.sound.shape[1] - 1)
+        channels = zip(self.weights, mouths.swapaxes(0, 1), self.sound, strict=True)
+        return np.asarray(
+            sum(weight * _pearson(mouth, sound[at], usable) for weight, mouth, sound in channels)
+            / sum(self.weights)
+        )
 
 
-def _correlation(first: Float[np.ndarray, " T"], second: Float[np.ndarray, " T"]) -> float:
-    """Returns Pearson's r; 0 if one of them is constant."""
-    first, second = first - first.mean(), second - second.mean()
-    power = float(first @ first) * float(second @ second)
-    return float(first @ second) / math.sqrt(power) if power > 0 else 0.0
+def _require(usable: Bool[np.ndarray, "T K"], min_frames: int) -> None:
+    if usable.sum(axis=0).min() < min_frames:
+        raise NotMeasured(f"less than {min_frames / FPS:g} s of speech with a face")
 
 
-def chance_deviation(
-    first: Float[np.ndarray, " T"], second: Float[np.ndarray, " T"], num_frames: int
-) -> float:
-    """Says how high correlations of unrelated signals are, when each is smooth in time.
+def _pearson(
+    first: Float[np.ndarray, "N T"], second: Float[np.ndarray, "T K"], usable: np.ndarray
+) -> Float[np.ndarray, "N K"]:
+    """Returns r of each row with each column over that column's frames; 0 if one is constant."""
+    mask = usable.astype(float)
+    masked, num = second * mask, mask.sum(axis=0)
+    sums, powers = first @ mask, first**2 @ mask
+    variance = powers - sums**2 / num
+    other = (masked**2).sum(axis=0) - masked.sum(axis=0) ** 2 / num
+    shared = first @ masked - sums * masked.sum(axis=0) / num
+    moves = (variance > 1e-12 * powers) & (other > 1e-12 * (masked**2).sum(axis=0))
+    return np.where(moves, shared / np.sqrt(np.where(moves, variance * other, 1.0)), 0.0)
+
+
+def surrogates(
+    mouth: Float[np.ndarray, "C T"], *, num: int, seed: int = 0
+) -> Iterator[Float[np.ndarray, "_N C T"]]:
+    """Makes mouths that move as this one does, at other times.
 
     Args:
-        first: One signal.
-        second: Another.
-        num_frames: That a correlation is taken over.
+        mouth: Its channels.
+        num: How many.
+        seed: Of a generator of its own; the mouths are the same each time.
 
-    Returns:
-        Standard deviation of Pearson's r.
+    Yields:
+        Batches [N, C, T] with the power at each rate, and the phases between channels, of the
+        mouth, and random phases otherwise.
 
     Source:
-        Bartlett, "Some aspects of the time-correlation problem in regard to tests of
-        significance", 1935: the sum of the products of both autocorrelations, over the length.
+        Prichard and Theiler, "Generating surrogate data for time series with several
+        simultaneously measured variables", 1994.
     """
-    lags = range(1, min(FPS, len(first) - 1))
-    products = [
-        _correlation(first[lag:], first[:-lag]) * _correlation(second[lag:], second[:-lag])
-        for lag in lags
-    ]
-    return math.sqrt(max(1 + 2 * sum(products), 1e-3) / num_frames)
+    num_channels, length = mouth.shape
+    spectrum = np.fft.rfft(mouth - mouth.mean(axis=1, keepdims=True))
+    generator = np.random.default_rng(seed)
+    batch = max(1, _VALUES_AT_ONCE // (num_channels * length))
+    for first in range(0, num, batch):
+        count = min(batch, num - first)
+        turns = np.exp(2j * np.pi * generator.random((count, 1, spectrum.shape[1])))
+        yield np.fft.irfft(spectrum * turns, length, axis=2)
 
 
 def offset_in_words(offset_ms: float) -> str:

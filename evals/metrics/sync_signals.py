@@ -1,6 +1,6 @@
-"""How far the mouth should be open: from phonemes, or from loudness.
+"""What the mouth should do: from phonemes, or from loudness.
 
-Shape letters: T frames at 25 fps, P phonemes.
+Shape letters: T frames at 25 fps, R rows, P phonemes.
 """
 
 import unicodedata
@@ -15,45 +15,68 @@ OPENNESS = {
     phoneme: openness
     for openness, phonemes in (
         (1.0, "a ɑ æ ɐ aɪ aʊ"),
-        (0.85, "ɔ ʌ ɔɪ"),
-        (0.75, "ɛ eɪ ɒ"),
-        (0.6, "ə ɝ ɚ ɜ o oʊ e"),
-        (0.5, "ɪ ʊ i"),
-        (0.4, "u h j l"),
-        (0.35, "k g ɡ ŋ θ ð n t d ɾ ʔ x"),
-        (0.3, "s z ɹ r ʃ ʒ tʃ dʒ ts"),
-        (0.2, "w ʍ"),
-        (0.1, "f v"),
+        (0.8, "ɛ eɪ ʌ"),
+        (0.7, "ɔ ɒ ɔɪ"),
+        (0.55, "ə e h"),
+        (0.5, "ɪ i j"),
+        (0.45, "o oʊ l k g ɡ ŋ"),
+        (0.4, "ɝ ɚ ɜ n t d ɾ ʔ x ʊ"),
+        (0.35, "θ ð ʃ ʒ tʃ dʒ ts"),
+        (0.3, "s z ɹ r"),
+        (0.2, "u"),
+        (0.15, "w ʍ"),
+        (0.05, "f v"),
         (0.0, "p b m"),
     )
     for phoneme in phonemes.split()
 }
-"""Mouth opening of a phoneme, 0 closed to 1 wide: vowels by height, then how lips and jaw let a
-consonant through. Ranks of textbook phonetics, not fitted to any video."""
-REST = 0.2
-"""Openness of a silent mouth: closed to slightly open."""
-SMOOTHING_S = 0.03
-"""Standard deviation of the coarticulation kernel."""
+"""Gap between the lips, 0 closed to 1 wide. Ranks, not measures: of vowels by the lips and not by
+the tongue, so that the rounded ones are nearly closed, after the lip heights of Montgomery and
+Jackson, "Physical characteristics of the lips underlying vowel lipreading performance", 1983."""
+SPREADING = {
+    phoneme: spreading
+    for spreading, phonemes in (
+        (0.6, "i j eɪ"),
+        (0.4, "ɪ e ɛ æ s z"),
+        (0.2, "t d n aɪ"),
+        (0.0, "a ɑ ʌ ə ɐ aʊ k g ɡ ŋ h l θ ð ɾ ʔ x p b m f v ts"),
+        (-0.3, "ɒ"),
+        (-0.6, "ʃ ʒ tʃ dʒ ɹ r ɝ ɚ ɜ"),
+        (-0.8, "ɔ ɔɪ o"),
+        (-1.0, "u w ʍ ʊ oʊ"),
+    )
+    for phoneme in phonemes.split()
+}
+"""Width of the mouth, -1 rounded to 1 spread; ranks after the lip widths of the same source."""
+REST = {"openness": 0.2, "spreading": 0.0}
+"""Of a silent mouth: closed to slightly open, neither rounded nor spread."""
+SMOOTHING_S = {"openness": 0.04, "spreading": 0.06}
+"""Standard deviation of the coarticulation kernel: rounding reaches further than closing."""
+REST_MASS = 0.1
+"""A mouth is at rest where the phonemes heard nearby weigh less than this posterior."""
 PAUSE_S = 0.35
-"""Phoneme centres further apart have rest between them."""
+"""The last sound before a pause lasts no longer than this."""
 SPEECH_MARGIN_S = 0.15
 """The mouth belongs to speech this long before and after a phoneme."""
 LOUDNESS_RANGE_DB = 20.0
 """Speech is louder than its 95th percentile minus this; what is quieter is cut off."""
 SIGNAL_PARAMS = {
     "openness": OPENNESS,
+    "spreading": SPREADING,
     "rest": REST,
+    "rest_mass": REST_MASS,
     "smoothing_s": SMOOTHING_S,
     "pause_s": PAUSE_S,
     "speech_margin_s": SPEECH_MARGIN_S,
     "loudness_range_db": LOUDNESS_RANGE_DB,
 }
 """All of the above, as part of a metric's protocol."""
+_TABLES = {"openness": OPENNESS, "spreading": SPREADING}
 _STEPS_PER_FRAME = 8
 
 
-def openness_of(phoneme: str) -> float | None:
-    """Returns the openness of an IPA symbol; None for what is not in the table.
+def shape_of(phoneme: str) -> tuple[float, float] | None:
+    """Returns openness and spreading of an IPA symbol; None for what is not in the tables.
 
     Length, stress and tie marks are ignored; of an unknown diphthong the first vowel counts.
     """
@@ -62,56 +85,66 @@ def openness_of(phoneme: str) -> float | None:
         for sign in unicodedata.normalize("NFD", phoneme)
         if sign not in "ːˑˈˌ‿" and not unicodedata.combining(sign)
     )
-    return OPENNESS.get(bare, OPENNESS.get(bare[:1]))
+    known = bare if bare in OPENNESS else bare[:1]
+    return (OPENNESS[known], SPREADING[known]) if known in OPENNESS else None
 
 
-def openness_track(
-    phonemes: Sequence[str],
-    centres_s: Float[np.ndarray, " P"],
+def shape_tracks(
+    symbols: Sequence[str],
+    times_s: Float[np.ndarray, " R"],
+    posteriors: Float[np.ndarray, " R"],
     *,
     num_frames: int,
     lead_s: float,
-) -> Float[np.ndarray, " T"]:
-    """Draws how far the mouth should be open.
+) -> Float[np.ndarray, "2 T"]:
+    """Draws what the mouth should do, from everything a recogniser thinks it may have heard.
+
+    Each frame takes the mean shape of the sounds around it, weighted by their posterior and by a
+    bell in time; the rest position has a small weight everywhere, and so has what is silent.
 
     Args:
-        phonemes: IPA; symbols that are not in the table are left out.
-        centres_s: When each phoneme is at its middle, in order.
+        symbols: IPA; those that are not in the tables are left out.
+        times_s: When each is heard.
+        posteriors: How surely, in [0, 1]; 1 for phonemes that are known.
         num_frames: Of the video; a frame shows the middle of its time.
         lead_s: By how much the mouth is ahead of the sound.
 
     Returns:
-        Openness in each frame, 0 closed to 1 wide.
+        In each frame, openness (0 closed to 1 wide), and spreading (-1 rounded to 1 spread).
     """
-    times, values = _targets(phonemes, centres_s)
-    if not times:
-        return np.full(num_frames, REST)
+    shapes = {symbol: shape_of(symbol) for symbol in set(symbols)}
+    found = np.array([shapes[symbol] or (np.nan, np.nan) for symbol in symbols]).reshape(-1, 2)
+    known = np.isfinite(found[:, 0])
+    times, weights = times_s[known] - lead_s, posteriors[known]
+    return np.stack(
+        [
+            _weighted_mean(times, found[known, index], weights, name=name, num_frames=num_frames)
+            for index, name in enumerate(_TABLES)
+        ]
+    )
+
+
+def _weighted_mean(
+    times_s: np.ndarray, values: np.ndarray, weights: np.ndarray, *, name: str, num_frames: int
+) -> Float[np.ndarray, " T"]:
+    """Returns the mean of values near each frame, with `REST` among them."""
     rate = FPS * _STEPS_PER_FRAME
-    reach = round(4 * SMOOTHING_S * rate)
-    grid = np.arange(-reach, num_frames * _STEPS_PER_FRAME + reach) / rate
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / rate / SMOOTHING_S) ** 2)
-    fine = np.interp(grid + lead_s, times, values)
-    smooth = np.convolve(fine, kernel / kernel.sum(), mode="valid")
-    return smooth[_STEPS_PER_FRAME // 2 :: _STEPS_PER_FRAME][:num_frames]
+    reach = round(4 * SMOOTHING_S[name] * rate)
+    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / rate / SMOOTHING_S[name]) ** 2)
+    num_steps = num_frames * _STEPS_PER_FRAME + 2 * reach
+    place = times_s * rate + reach
+    inside = (place >= 0) & (place < num_steps - 1)
+    left = np.floor(place[inside]).astype(int)
+    share = place[inside] - left
 
+    def spread(amounts: np.ndarray) -> np.ndarray:
+        before = np.bincount(left, amounts[inside] * (1 - share), num_steps)
+        after = np.bincount(left + 1, amounts[inside] * share, num_steps)
+        return np.convolve(before + after, bell, mode="valid")
 
-def _targets(phonemes: Sequence[str], centres_s: np.ndarray) -> tuple[list[float], list[float]]:
-    """Returns the corners of the track: phonemes, and rest in each pause and at both ends."""
-    times: list[float] = []
-    values: list[float] = []
-    known = [
-        (float(centre), openness)
-        for phoneme, centre in zip(phonemes, centres_s, strict=True)
-        if (openness := openness_of(phoneme)) is not None
-    ]
-    for centre, openness in known:
-        if not times or centre - times[-1] > PAUSE_S:
-            times += [times[-1] + PAUSE_S / 3] if times else []
-            times += [centre - PAUSE_S / 3]
-            values += [REST] * (len(times) - len(values))
-        times.append(max(centre, times[-1]))
-        values.append(openness)
-    return times + [time + PAUSE_S / 3 for time in times[-1:]], values + [REST] * bool(values)
+    above, below = spread(weights * values), spread(weights)
+    mean = (above + REST_MASS * REST[name]) / (below + REST_MASS)
+    return mean[_STEPS_PER_FRAME // 2 :: _STEPS_PER_FRAME][:num_frames]
 
 
 def speech_frames(

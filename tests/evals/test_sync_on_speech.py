@@ -26,7 +26,9 @@ from tests.evals.real_clips import (
     recording,
 )
 
-MESH_SYNC, _, MESH_OFFSET, ENVELOPE_SYNC = SYNC
+MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET, ENVELOPE_SYNC = SYNC
+IN_SYNC = ("grid_bbaf2n.mpg", "grid_pwij3p.mpg")
+"""Studio recordings of 3 s, in sync by how they were made."""
 FRAME_SAMPLES = SAMPLE_RATE // 25
 
 
@@ -87,9 +89,47 @@ def test_true_sound_scores_higher_than_other_speech_by_loudness_alone() -> None:
     assert score.value > float(np.median(others))
 
 
-def test_true_sound_is_within_a_frame_of_zero() -> None:
-    features = {"face": clip_face(TALKING_HEAD), "phonemes_hama": aligned_phonemes()}
-    assert abs(measure(MESH_OFFSET, features).value) <= 40
+def own_features(name: str) -> dict[str, Mapping[str, np.ndarray]]:
+    return {"face": clip_face(name), "phonemes_hama": heard(clip_samples(name))}
+
+
+@pytest.mark.parametrize("name", IN_SYNC)
+def test_three_seconds_in_sync_have_an_offset_near_zero(name: str) -> None:
+    score = MESH_OFFSET.score(recording(), own_features(name), Context())
+    assert score.reason == ""
+    assert abs(score.value) <= 40
+    assert score.components["p_value"] <= 0.05
+    assert abs(score.value) <= score.components["offset_uncertainty_ms"]
+
+
+@pytest.mark.parametrize("name", IN_SYNC)
+def test_at_zero_three_seconds_in_sync_beat_all_other_speech(name: str) -> None:
+    own = own_features(name)
+    foreign = [
+        measure(MESH_SYNC_AT_ZERO, own | {"phonemes_hama": heard(samples)}).value
+        for samples in mismatched_speech()
+    ]
+    assert measure(MESH_SYNC_AT_ZERO, own).value > max(foreign)
+
+
+def test_other_speech_has_no_offset_and_says_its_p_value() -> None:
+    face = clip_face(IN_SYNC[0])
+    scores = [
+        MESH_OFFSET.score(recording(), {"face": face, "phonemes_hama": heard(samples)}, Context())
+        for samples in mismatched_speech()
+    ]
+    assert sum(bool(score.reason) for score in scores) >= len(scores) - 1
+    assert any(score.reason.startswith("no clear peak: p = ") for score in scores)
+
+
+def test_the_likely_phonemes_hold_the_best_path() -> None:
+    found = aligned_phonemes()
+    rows = set(zip(found["likely"].tolist(), np.round(found["likely_s"], 3), strict=True))
+    best = list(zip(found["phonemes"].tolist(), np.round(found["start_s"], 3), strict=True))
+    assert len([phoneme for phoneme in best if phoneme in rows]) == len(best)
+    assert found["posterior"].max() <= 1.0
+    assert found["posterior"].min() >= 0.001
+    assert len(rows) > len(best)
 
 
 @pytest.mark.slow
@@ -119,7 +159,7 @@ def test_a_frozen_copy_has_no_mouth_motion() -> None:
 
 @pytest.mark.slow
 def test_in_the_world_the_mouth_is_seen_and_the_offset_is_near_zero() -> None:
-    """Half a frame: recogniser, mesh and drawing together; -4 ms on average of six characters."""
+    """Half a frame: recogniser, mesh and drawing together."""
     spoken = speak("We always remember how people move their mouths when they talk.", seed=1)
     motion = move(spoken.phonemes, num_frames=int(spoken.length_s * 25), seed=1)
     face = face_features(render(draw_character(1), motion, size=256))
