@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.notes import notes_on
 from evals.choice import choose_metrics
 from evals.extractors import EXTRACTORS
 from evals.metrics.absence import seconds_of_speech
 from evals.metrics.voice import WINDOW_S
+from evals.notes import notes_on
 from evals.recording import Arrival, Recording, Trace
 from evals.results import ScoreRow
 from evals.run_scores import summaries_of
