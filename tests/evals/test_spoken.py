@@ -304,7 +304,5 @@ def test_every_usual_tag_of_a_language_is_known() -> None:
     for tag in ("zh-CN", "cmn", "Chinese", "zho", "zh_Hans_CN", "Mandarin"):
         assert language_code(tag) == "zh"
     assert language_code("") == language_code("und") == ""
-    with pytest.raises(
-        ValueError, match="no language is called 'engl'; did you mean 'en' .English"
-    ):
+    with pytest.raises(ValueError, match="'engl'; did you mean 'en'"):
         language_code("engl")
