@@ -205,10 +205,9 @@ def _with_unit(match: re.Match[str]) -> str:
 
 
 def _scaled(match: re.Match[str]) -> str:
-    return (
-        _several(_values(match), [TABLES["scales"][match["scale"]], f"{match['scale'].lower()}."])
-        + " "
-    )
+    letter = f"{match['scale'].lower()}."
+    names = [TABLES["scales"][match["scale"]], letter]
+    return _several(_values(match), names[::-1] if letter == "b." else names) + " "
 
 
 def _feet_inches(match: re.Match[str]) -> str:
@@ -257,8 +256,10 @@ def _fraction(match: re.Match[str]) -> str:
 def _phone(match: re.Match[str]) -> str:
     groups = re.findall(r"\d+", match[0])
     plus = "plus " * match[0].startswith("+")
-    first = [" ".join(digit_by_digit(group)[0] for group in groups)]
-    return plus + _several([*first, first[0].replace("zero", "oh")])
+    said = [digit_by_digit(group)[0] for group in groups]
+    plain = " ".join(said)
+    hundreds = " ".join([*amounts(groups[0])[:1], *said[1:]])
+    return plus + _several([plain, plain.replace("zero", "oh"), hundreds])
 
 
 def _spaced_groups(match: re.Match[str]) -> str:

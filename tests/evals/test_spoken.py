@@ -129,6 +129,14 @@ Call five five five one two three four now.
 Call 555-1234 now.
 Call 555\u20111234 now.
 
+My number is eight hundred five five five one two one two.
+My number is 800-555-1212.
+My number is (800) 555-1212.
+
+It is two hundred dollars per month for apartment four B.
+It is $200/month for Apt. 4B.
+It is $200 per month for apartment 4B.
+
 It is minus five degrees.
 It is -5\u00b0.
 It is \u22125 degrees.
