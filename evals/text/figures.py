@@ -7,10 +7,7 @@ run in order; what one has read holds no figures any more.
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.resources import files
 from itertools import product
-from json import loads
-from typing import Any
 
 from evals.text.choices import choice
 from evals.text.quantities import (
@@ -25,11 +22,9 @@ from evals.text.quantities import (
     plural,
     years,
 )
+from evals.text.tables import TABLES
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
-TABLES: dict[str, Any] = loads(
-    files("evals.text").joinpath("spoken.json").read_text(encoding="utf-8")
-)
 MOST_READINGS = 12
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _DECIMAL = rf"(?P<whole>{_NUMBER}|(?<!\d)(?=\.\d))(?:\.(?P<fraction>\d+))?"

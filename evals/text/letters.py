@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 from evals.text.choices import choice, outside_choices
-from evals.text.figures import TABLES
 from evals.text.quantities import plain_amount, plain_ordinal
+from evals.text.tables import TABLES
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}

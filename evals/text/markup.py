@@ -4,7 +4,7 @@ import html
 import re
 
 from evals.text.choices import choice
-from evals.text.figures import TABLES
+from evals.text.tables import TABLES
 
 _TAG = re.compile(r"<\|[^|<>]*\|>|<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")

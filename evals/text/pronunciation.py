@@ -10,8 +10,8 @@ from rapidfuzz.distance import Levenshtein
 
 from evals.content import write_atomically
 from evals.text.choices import best_reading, sentences
-from evals.text.figures import TABLES
 from evals.text.spoken import readings, words_of
+from evals.text.tables import TABLES
 from streamchar_ref.weights import cache_folder
 
 
