@@ -77,13 +77,18 @@ def _character_edges_s(text: str, pieces: Sequence[Word]) -> Float[np.ndarray, "
         edges += list(pairwise(cuts))
     if joined == text:
         return np.array(edges)
-    same = Levenshtein.opcodes(joined, text).as_matching_blocks()
-    at = np.concatenate([np.arange(block.b, block.b + block.size) for block in same])
-    of = np.concatenate([np.arange(block.a, block.a + block.size) for block in same])
-    if not len(at):
-        at, of = np.array([0, len(text) - 1]), np.array([0, len(edges) - 1])
-    found = np.array(edges)[of.astype(int)]
-    return np.stack([np.interp(np.arange(len(text)), at, side) for side in found.T], axis=1)
+    blocks = Levenshtein.opcodes(joined, text).as_matching_blocks()
+    found = {b.b + i: edges[b.a + i] for b in blocks for i in range(b.size)}
+    starts, ends = [], []
+    last_s = pieces[0][1]
+    for index in range(len(text)):  # a missing one may lie anywhere in the gap
+        starts.append(found[index][0] if index in found else last_s)
+        last_s = found[index][1] if index in found else last_s
+    next_s = pieces[-1][2]
+    for index in reversed(range(len(text))):
+        ends.append(found[index][1] if index in found else next_s)
+        next_s = found[index][0] if index in found else next_s
+    return np.array(list(zip(starts, reversed(ends), strict=True)))
 
 
 def features_of(lines: Iterable[Line], num_samples: int) -> dict[str, np.ndarray]:

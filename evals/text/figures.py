@@ -7,10 +7,7 @@ run in order; what one has read holds no figures any more.
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.resources import files
 from itertools import product
-from json import loads
-from typing import Any
 
 from evals.text.choices import choice
 from evals.text.quantities import (
@@ -25,11 +22,9 @@ from evals.text.quantities import (
     plural,
     years,
 )
+from evals.text.tables import TABLES
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
-TABLES: dict[str, Any] = loads(
-    files("evals.text").joinpath("spoken.json").read_text(encoding="utf-8")
-)
 MOST_READINGS = 12
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _DECIMAL = rf"(?P<whole>{_NUMBER}|(?<!\d)(?=\.\d))(?:\.(?P<fraction>\d+))?"
@@ -205,10 +200,9 @@ def _with_unit(match: re.Match[str]) -> str:
 
 
 def _scaled(match: re.Match[str]) -> str:
-    return (
-        _several(_values(match), [TABLES["scales"][match["scale"]], f"{match['scale'].lower()}."])
-        + " "
-    )
+    letter = f"{match['scale'].lower()}."
+    names = [TABLES["scales"][match["scale"]], letter]
+    return _several(_values(match), names[::-1] if letter == "b." else names) + " "
 
 
 def _feet_inches(match: re.Match[str]) -> str:
@@ -257,8 +251,10 @@ def _fraction(match: re.Match[str]) -> str:
 def _phone(match: re.Match[str]) -> str:
     groups = re.findall(r"\d+", match[0])
     plus = "plus " * match[0].startswith("+")
-    first = [" ".join(digit_by_digit(group)[0] for group in groups)]
-    return plus + _several([*first, first[0].replace("zero", "oh")])
+    said = [digit_by_digit(group)[0] for group in groups]
+    plain = " ".join(said)
+    hundreds = " ".join([*amounts(groups[0])[:1], *said[1:]])
+    return plus + _several([plain, plain.replace("zero", "oh"), hundreds])
 
 
 def _spaced_groups(match: re.Match[str]) -> str:

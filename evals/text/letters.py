@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 from evals.text.choices import choice, outside_choices
-from evals.text.figures import TABLES
 from evals.text.quantities import plain_amount, plain_ordinal
+from evals.text.tables import TABLES
 
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}
@@ -94,7 +94,7 @@ def _capitals(is_shouted: bool) -> Callable[[re.Match[str]], str]:
 
 
 def _slash(match: re.Match[str]) -> str:
-    return choice(" ", " slash ", " or ")
+    return choice(" ", " slash ", " or ", " per ")
 
 
 def _rule(pattern: str, reader: Callable[[re.Match[str]], str] | str, flags: int = 0) -> Rule:
@@ -149,7 +149,7 @@ AFTER_FIGURES: tuple[Rule, ...] = (
     _rule(r"\b[A-Za-z](?:\.[A-Za-z])+(?:\.|\b)|(?<![\w.'])[A-Z](?: [A-Z]){2,}(?![\w'])", _dotted),
     _rule(r"(?<![\w'])(?:(?![AI])[A-Z])(?![\w'.])", lambda m: spelled(m[0])),
     _rule(r"(?<=\w)[ ]?&[ ]?(?=\w)", " and "),
-    _rule(r"(?<=\w)/(?=\w)", _slash),
+    _rule(r"(?<=[\w\ue002]) ?/ ?(?=\w)", _slash),
     _rule(r"\^2", " squared "),
     _rule(r"\^3", " cubed "),
     _rule(r"~\s?(?=[\w\ue000])", choice("about ", "approximately ", "")),

@@ -4,7 +4,7 @@ import html
 import re
 
 from evals.text.choices import choice
-from evals.text.figures import TABLES
+from evals.text.tables import TABLES
 
 _TAG = re.compile(r"<\|[^|<>]*\|>|<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
@@ -41,12 +41,14 @@ def without_markup(text: str) -> str:
 
 def _aside(match: re.Match[str]) -> str:
     """Nothing for a stage direction; other words in parentheses or stars are said."""
-    words = re.findall(r"[a-z']+", (match[1] or match[2] or "").lower())
+    inside = match[1] or match[2] or ""
+    words = re.findall(r"[a-z']+", inside.lower())
+    if not words and any(char.isdigit() for char in inside):
+        return match[0]  # e.g. the area code of a telephone number
     is_short = len(words) <= _MOST_DIRECTION_WORDS
     is_manner = len(words) == 1 and words[0].endswith(("ing", "ly", "ghs"))
     if not words or (is_short and (is_manner or _DIRECTIONS.intersection(words))):
         return " "
-    inside = match[1] or match[2]
     return f", {inside}, " if match[1] else inside
 
 

@@ -11,6 +11,7 @@ from rapidfuzz.distance import Levenshtein
 from evals.content import write_atomically
 from evals.text.choices import best_reading, sentences
 from evals.text.spoken import readings, words_of
+from evals.text.tables import TABLES
 from streamchar_ref.weights import cache_folder
 
 
@@ -44,19 +45,23 @@ def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
 
 
 def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """Phonemes of each word, from disk if the same words were asked for before."""
+    """Phonemes of each word, from disk if the same words were asked for before.
+
+    Loanwords that letters mislead the model about are respelled for it: ``cafe``, ``naive``.
+    """
     try:
         model = version("hama")
     except PackageNotFoundError as error:
         raise ImportError("hama is not installed", name="hama") from error
-    wanted = sorted(words)
-    key = hashlib.sha256("\n".join([f"hama {model} words", *wanted]).encode()).hexdigest()[:24]
+    wanted = {word: TABLES["respelled"].get(word, word) for word in sorted(words)}
+    text = json.dumps([f"hama {model}", wanted])
+    key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_folder() / "phonemes" / f"{key}.json"
     if path.is_file():
         found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
         return found
     from evals.extractors.phonemes import pronounce
 
-    sounds = {word: pronounce(word) for word in wanted}
+    sounds = {word: pronounce(respelled) for word, respelled in wanted.items()}
     write_atomically(path, json.dumps(sounds).encode())
     return sounds

@@ -103,7 +103,9 @@ def decimals(whole: str, fraction: str) -> list[str]:
         starts = [f"{start} " for start in amounts(whole)[:2]]
     else:
         starts = ["zero ", "", "oh "] if whole else ["", "zero "]
-    return [f"{start}point {end}" for end in ends for start in starts]
+    readings = [f"{start}point {end}" for end in ends for start in starts]
+    is_price = len(fraction) == 2 and int(whole or 0)
+    return readings + ([f"{starts[0]}{_two_digits(int(fraction))}"] if is_price else [])
 
 
 def ordinals(digits: str) -> list[str]:

@@ -19,9 +19,10 @@ from functools import lru_cache
 from evals.text.characters import plain_characters
 from evals.text.choices import Pieces, first_reading, pieces_of
 from evals.text.english import american, plain_letter
-from evals.text.figures import TABLES, read_figures
+from evals.text.figures import read_figures
 from evals.text.letters import read_letters_and_signs, read_short_forms
 from evals.text.markup import without_markup
+from evals.text.tables import TABLES
 
 STEPS = ("characters", "markup", "figures", "letters")
 _SPELLINGS = re.compile(

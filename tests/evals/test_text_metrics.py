@@ -21,6 +21,7 @@ from evals.metrics.text import (
     WordErrorRate,
 )
 from evals.text.normalise import normalise
+from evals.text.pronunciation import nearest_phonemes
 from evals.torchmetrics import WordErrors
 from tests.evals.real_clips import recording
 
@@ -238,3 +239,34 @@ def test_the_published_normaliser_stays_a_protocol_of_its_own() -> None:
     sides = [" ".join(normalise(text, "whisper-en").split()) for text in (said, heard)]
     assert score.value == pytest.approx(jiwer.wer(*sides))
     assert score.value > 0
+
+
+@pytest.mark.parametrize(
+    ("plain", "written"),
+    [
+        (
+            "It costs twenty five dollars and fifty cents, ten percent more.",
+            "It costs $25.50, 10% more.",
+        ),
+        (
+            "On June third eighteen seventy one, the first train.",
+            "On June 3rd, 1871, the 1st train.",
+        ),
+        ("At seven forty five p m, for one point five pounds.", "At 7:45 p.m., for 1.5 lbs."),
+        ("The waiter at the cafe laughs.", "[laughs] The waiter <b>at</b> the caf\u00e9 laughs."),
+        ("I don't think it's ready.", "ANNA: I don\u02bct think it`s ready."),
+    ],
+)
+def test_the_phonemes_of_a_transcript_are_those_of_its_speech(plain: str, written: str) -> None:
+    pytest.importorskip("hama", reason="hama is not installed")
+    metric = PhonemeErrorRate()
+    sounds = nearest_phonemes(plain, ())
+    features = {
+        metric.needs[0]: {
+            "phonemes": np.array(sounds),
+            "start_s": np.linspace(0, 5, len(sounds)),
+            "duration_s": np.array([5.0]),
+        }
+    }
+    score = metric.score(recording(transcript=written), features, Context())
+    assert (score.value, score.weight) == (0.0, len(sounds))
