@@ -136,9 +136,9 @@ def test_a_track_that_is_ahead_cannot_play_alone(tmp_path: Path) -> None:
         turns += [(t - 0.1, 0, samples), (t, frames, 0)]
     assert_even(traced(tmp_path, turns))
     sound_last = [(t - 0.1, frames, 0) for t, frames, _ in EVEN]
-    turns = [line for pair in zip(sound_last, [(t, 0, s) for t, _, s in EVEN], strict=True) for line in pair]  # fmt: skip  # noqa: E501
+    turns = sorted([*sound_last, *((t, 0, samples) for t, _, samples in EVEN)])
     assert values(traced(tmp_path, turns))["rtf"] == pytest.approx(0.8)
-    (first,) = [scores(traced(tmp_path, turns))["first_chunk_s"]]
+    first = scores(traced(tmp_path, turns))["first_chunk_s"]
     assert first.components == {"first_frame_s": pytest.approx(0.7), "first_sound_s": 0.8}
     at_once = [(0.2, 0, 96_000), (3.2, 100, 0)]
     assert values(traced(tmp_path, at_once))["first_chunk_s"] == 3.2
@@ -146,8 +146,8 @@ def test_a_track_that_is_ahead_cannot_play_alone(tmp_path: Path) -> None:
 
 def test_tracks_out_of_step_by_less_than_a_frame_are_in_step(tmp_path: Path) -> None:
     plain(tmp_path)
-    late = [(t, frames, samples - (500 if i == 0 else 0)) for i, (t, frames, samples) in enumerate(EVEN)]  # fmt: skip  # noqa: E501
-    assert_even(traced(tmp_path, late))
+    t, frames, samples = EVEN[0]
+    assert_even(traced(tmp_path, [(t, frames, samples - 500), *EVEN[1:]]))
 
 
 def test_sound_alone_is_counted_in_samples(tmp_path: Path) -> None:

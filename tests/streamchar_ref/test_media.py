@@ -59,17 +59,6 @@ def test_mp4_keeps_sound_and_picture_together(tmp_path: Path) -> None:
     assert which(np.concatenate(list(frames(path, fps=25)))) == list(range(50))
 
 
-@pytest.mark.parametrize("source_fps", [12.5, 24, 25, 30, 50, 30000 / 1001])
-def test_rate_conversion_shows_the_frame_nearest_in_time(tmp_path: Path, source_fps: float) -> None:
-    path = tmp_path / "a.mkv"
-    write_lossless(path, [numbered_frames(60)], fps=source_fps)
-    shown = which(np.concatenate(list(frames(path, fps=25))))
-    assert len(shown) == pytest.approx(60 * 25 / source_fps, abs=1)
-    for index, source in enumerate(shown):
-        error_s = abs(index / 25 - source / source_fps)
-        assert error_s <= 0.5 / min(source_fps, 25) + 0.002  # Matroska times are whole ms
-
-
 @settings(max_examples=10, deadline=None)
 @given(batch=st.integers(1, 40))
 def test_batch_size_changes_nothing(tmp_path_factory: pytest.TempPathFactory, batch: int) -> None:

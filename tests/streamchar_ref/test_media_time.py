@@ -244,5 +244,6 @@ def test_the_last_frame_stays_as_long_as_it_says_or_as_the_others(
 
 def test_a_single_frame_is_one_frame(tmp_path: Path) -> None:
     assert numbers(frames(write(tmp_path / "a.mp4", numbered(1, start=5)), fps=25)) == [5]
-    path = write(tmp_path / "a.png", numbered(1, start=9), vcodec="png", pix_fmt="rgb24", container="image2")  # fmt: skip  # noqa: E501
+    still = tmp_path / "a.png"
+    path = write(still, numbered(1, 9), vcodec="png", pix_fmt="rgb24", container="image2")
     assert numbers(frames(path, fps=25)) == [9]
