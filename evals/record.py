@@ -146,8 +146,8 @@ def _conforming(system: object, plan: Plan) -> System:
     return system
 
 
-def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> list[str]:
-    """Says of each prompt whose stream failed, now or earlier, why and where the whole story is.
+def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> dict[str, list[Path]]:
+    """Finds the prompts whose stream failed, now or earlier.
 
     Args:
         name: Of the system.
@@ -155,17 +155,15 @@ def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> list[str]:
         plan: As they were recorded.
 
     Returns:
-        One line for each failed prompt.
+        Last line of the error -> folders that hold the whole of it.
     """
-    folders = [
-        recording_folder(plan.out, name, plan.suite, p.prompt_id, plan.seed) for p in prompts
-    ]
-    found = [(folder, error_of(folder)) for folder in folders]
-    return [
-        f"{folder.parent.name} failed: {error}; traceback: {folder / 'error.txt'}"
-        for folder, error in found
-        if error
-    ]
+    found: dict[str, list[Path]] = {}
+    for prompt in prompts:
+        folder = recording_folder(plan.out, name, plan.suite, prompt.prompt_id, plan.seed)
+        error = error_of(folder)
+        if error:
+            found.setdefault(error, []).append(folder)
+    return found
 
 
 def record_one(

@@ -1,7 +1,7 @@
-"""Why rows have no number, in a few lines for the screen."""
+"""Why streams failed and rows have no number, in a few lines for the screen."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from evals.metrics.base import Status
@@ -10,6 +10,23 @@ from evals.results import ScoreRow
 TOLD: tuple[Status, ...] = ("evaluator_failure", "generation_failure", "unavailable")
 MAX_LINES = 12
 MAX_NAMES = 6
+
+
+def why_failed(failures: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Says why streams failed and where their tracebacks are.
+
+    Args:
+        failures: Error -> folders of recordings, see `evals.record.failures`.
+
+    Returns:
+        One line for each error.
+    """
+    lines = []
+    for error, folders in failures.items():
+        more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+        trace = folders[0] / "error.txt"
+        lines.append(f"{folders[0].parent.name}{more} failed: {error}; traceback: {trace}")
+    return lines
 
 
 def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:

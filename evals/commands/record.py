@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from evals.choice import take_shard
+from evals.commands.reasons import why_failed
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.make_system import make_system, parse_settings
 from evals.record import Plan, failures
@@ -54,8 +55,9 @@ def record(
         counts = record_prompts(made, prompts, plan, progress=progress)
     progress.close()
     failed = failures(made.name, prompts, plan)
-    typer.echo("".join(f"{line}\n" for line in failed), err=True, nl=False)
-    if len(failed) > counts["failed"]:
+    for line in why_failed(failed):
+        typer.echo(line, err=True)
+    if sum(map(len, failed.values())) > counts["failed"]:
         typer.echo("what failed before is kept; record it again with --retry-failed", err=True)
     text = json.dumps(counts) if as_json else ", ".join(f"{n} {what}" for what, n in counts.items())
     typer.echo(text)

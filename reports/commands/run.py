@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics
-from evals.commands.reasons import why_unscored
+from evals.commands.reasons import why_failed, why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.contract import problems_with_system
@@ -52,7 +52,7 @@ def run(
         prompts = load_suite(suite)[:limit]
         plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
         failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
-        told = [line for one in made for line in failures(one.name, prompts, plan)]
+        told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
         metrics, set_metrics = choose_metrics([], "default")
         rows = score_run(
             out,

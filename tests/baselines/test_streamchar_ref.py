@@ -17,7 +17,7 @@ from evals.jsonl import InputError
 from evals.make_system import make_system
 from evals.suites import load_suite
 from evals.system import Prompt, TextPiece, installed_systems, problems_with
-from streamchar_ref.checkpoint import load_checkpoint, save_checkpoint
+from streamchar_ref.checkpoint import load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.config import PRESETS
 from streamchar_ref.sampling import Heard
 from streamchar_ref.text import read_phonemes
@@ -60,6 +60,15 @@ def test_the_command_says_so(checkpoint: str) -> None:
 def test_weights_are_named_by_their_digest(checkpoint: str) -> None:
     digest = load_checkpoint(Path(checkpoint)).digest
     assert StreamCharRef(checkpoint=checkpoint).checkpoint == f"tiny sha256:{digest[:12]}"
+
+
+def test_the_checkpoint_of_a_stage_is_refused_in_one_line(tmp_path: Path) -> None:
+    model = talkative()
+    parts = part_of(model.state_dict(), "dit", "orchestrator")
+    save_checkpoint(tmp_path / "c", parts, model.config, origin={"teacher": {"steps": 1}})
+    with pytest.raises(InputError, match=r"stage teacher.* lacks weights of video_vae") as refused:
+        StreamCharRef(checkpoint=str(tmp_path / "c"))
+    assert "\n" not in str(refused.value)
 
 
 def test_without_a_checkpoint_it_is_the_shipped_one(

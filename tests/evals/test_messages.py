@@ -50,6 +50,8 @@ def test_a_failed_recording_says_why_and_where_the_traceback_is(tmp_path: Path) 
     assert "smoke-harbor failed: RuntimeError: no model here; traceback: " in line
     assert "Traceback" in Path(line.rpartition("traceback: ")[2]).read_text()
     assert "--retry-failed" not in result.stderr
+    more = run_command(record_app, name, "--suite", "smoke", "--out", run)
+    assert "smoke-harbor and 2 more failed: RuntimeError: no model here" in more.stderr
     again = run_command(record_app, *arguments)
     assert "RuntimeError: no model here" in again.stderr
     assert "record it again with --retry-failed" in again.stderr
