@@ -167,7 +167,7 @@ def pull(
         if target.is_file() and _sha256(target) == file.sha256:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+        partial = target.with_name(f"{target.name}.part")
         here = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
         if here is None and file.url:
             here = _fetched(file.url, file.name, file.sha256, progress)

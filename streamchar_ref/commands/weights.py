@@ -98,11 +98,13 @@ def _way_out(weights: WeightSet) -> str:
     users = [weights.used_for] if weights.used_for else []
     for entry in entry_points(group="streamchar.readers"):
         users += entry.load()(weights.name)
-    wanted = sorted({file.archive or file.name for file in weights.files})
-    pinned = ", ".join(file.name for file in weights.files)
+    archives = sorted({file.archive for file in weights.files if file.archive})
+    choices = [
+        " and ".join(names) for names in (archives, [f.name for f in weights.files]) if names
+    ]
     return (
-        f"  not possible without: {', '.join(users) or 'nothing here'}; all else works\n"
+        f"  not possible without it: {', '.join(dict.fromkeys(users)) or 'nothing here'}\n"
         f"  published at: {weights.origin}\n"
-        f"  put {' and '.join(wanted)}, or {pinned}, into a folder, then: "
+        f"  put {' or '.join(choices)} into a folder, then: "
         f"streamchar weights pull {weights.name} --mirror FOLDER"
     )
