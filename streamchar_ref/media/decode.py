@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.display import Display, display_of
 from streamchar_ref.media.sound import audio, first_sample_s
-from streamchar_ref.media.source import opened, picture_tracks, sound_tracks
+from streamchar_ref.media.source import first_frame, opened, picture_tracks, sound_tracks
 from streamchar_ref.media.timeline import Shown, clock_of, shown_frames
 
 __all__ = ["MediaInfo", "audio", "frames", "probe", "scaled_size", "video_start_s"]
@@ -81,7 +81,7 @@ def probe(path: Path) -> MediaInfo:
             raise MediaError(f"{path.name}: has neither picture nor sound")
         video = pictures[0] if pictures else None
         sound = sounds[0] if sounds else None
-        frame = next(container.decode(video), None) if video else None
+        frame = first_frame(container, video) if video else None
         display = display_of(video, frame) if video and frame else Display()
         width, height = display.size(video.width, video.height) if video else (0, 0)
         return MediaInfo(
@@ -211,5 +211,5 @@ def video_start_s(path: Path) -> float:
 def _first_shown_s(path: Path) -> Fraction | None:
     with opened(path) as container:
         stream = _picture(path, container)
-        frame = next(container.decode(stream), None)
+        frame = first_frame(container, stream)
         return clock_of(stream).time_of(frame) if frame else None

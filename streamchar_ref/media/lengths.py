@@ -10,7 +10,13 @@ from statistics import median
 import av
 
 from streamchar_ref.media.sound import LARGEST_DRIFT_S, cancelled_for
-from streamchar_ref.media.source import opened, picture_tracks, seconds, sound_tracks
+from streamchar_ref.media.source import (
+    PictureDecoder,
+    opened,
+    picture_tracks,
+    seconds,
+    sound_tracks,
+)
 from streamchar_ref.media.timeline import Clock, clock_of, last_duration
 
 _VP8_SHOWN = 0x10  # bit of a packet's first byte; other packets only help to decode (RFC 6386)
@@ -68,12 +74,13 @@ def measure(path: Path) -> Lengths:
         sounds: list[_Span] = []
         packet_s = _packet_s(sound) if sound else Fraction(0)
         clock = clock_of(video) if video else Clock(Fraction(0))
+        decoder = PictureDecoder(video) if video else None
         for packet in container.demux([track for track in (video, sound) if track]):
             if packet.stream is video:
                 if packet.size and not packet.is_discard and _is_shown(packet):
                     pictures.append(_Span.of(packet))
-                if start_s is None:
-                    start_s = next(map(clock.time_of, video.decode(packet)), None)
+                if start_s is None and decoder is not None:
+                    start_s = next(map(clock.time_of, decoder.decode(packet)), None)
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
         promised = seconds(sound.duration, sound.time_base) if sound and not video else Fraction(0)

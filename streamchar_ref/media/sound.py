@@ -15,7 +15,14 @@ from av.container import InputContainer
 from jaxtyping import Float32
 
 from streamchar_ref.media.chunk import MediaError
-from streamchar_ref.media.source import check_step, opened, picture_tracks, seconds, sound_tracks
+from streamchar_ref.media.source import (
+    check_step,
+    first_frame,
+    opened,
+    picture_tracks,
+    seconds,
+    sound_tracks,
+)
 from streamchar_ref.media.timeline import clock_of
 
 LARGEST_DRIFT_S = Fraction(15, 1000)
@@ -73,7 +80,7 @@ def first_sample_s(path: Path) -> Fraction | None:
 def _zero_s(path: Path, first_s: Fraction) -> Fraction:
     with opened(path) as container:
         tracks = picture_tracks(container)
-        frame = next(container.decode(tracks[0]), None) if tracks else None
+        frame = first_frame(container, tracks[0]) if tracks else None
         return clock_of(tracks[0]).time_of(frame) if frame else first_s
 
 

@@ -21,6 +21,7 @@ _FOR_SOME = (
     | Disposition.hearing_impaired
     | Disposition.visual_impaired
 )
+_DECODE_ANYTHING = ("mpeg4", "msmpeg4", "h263", "flv", "wmv")  # grey where a key frame is missing
 _STILLS = {"mjpeg", "png", "bmp", "webp", "tiff"}
 
 _Track = TypeVar("_Track", av.VideoStream, av.AudioStream)
@@ -81,6 +82,45 @@ def _default_first(tracks: Sequence[_Track]) -> list[_Track]:
         return not track.disposition & Disposition.default, bool(track.disposition & _FOR_SOME)
 
     return sorted(tracks, key=rank)
+
+
+class PictureDecoder:
+    """Decodes the packets of a picture track in the order of the file.
+
+    Before the first frame, what needs an earlier key frame is left out, as most decoders do of
+    themselves; later, a damaged packet is an error.
+
+    Args:
+        stream: The track.
+    """
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._stream = stream
+        self._has_begun = False
+        self._waits_for_key = stream.codec_context.name.startswith(_DECODE_ANYTHING)
+
+    def decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        """Returns the frames that come out of a packet; an empty packet ends the track."""
+        self._waits_for_key = self._waits_for_key and not packet.is_keyframe
+        if self._waits_for_key and packet.size:
+            return []
+        try:
+            frames = self._stream.decode(packet)
+        except av.error.InvalidDataError:
+            if self._has_begun:
+                raise
+            return []
+        self._has_begun = self._has_begun or bool(frames)
+        return frames
+
+
+def first_frame(container: InputContainer, stream: av.VideoStream) -> av.VideoFrame | None:
+    """Decodes the first frame that can be shown, from the start of the file."""
+    decoder = PictureDecoder(stream)
+    for packet in container.demux(stream):
+        for frame in decoder.decode(packet):
+            return frame
+    return None
 
 
 def seconds(ticks: int | None, time_base: Fraction | None) -> Fraction:

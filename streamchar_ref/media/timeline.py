@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 
 from streamchar_ref.media.chunk import MediaError
-from streamchar_ref.media.source import check_step, seconds
+from streamchar_ref.media.source import PictureDecoder, check_step, seconds
 
 DEFAULT_FPS = 25
 _MOST_MISSING = 0.05
@@ -147,6 +147,7 @@ class _Packets:
     def __init__(self, path: Path, container: InputContainer, stream: av.VideoStream) -> None:
         self._path, self._container, self._stream = path, container, stream
         self._read = self._hidden = 0
+        self._decoder = PictureDecoder(stream)
         self._track_end_s = self._file_end_s = Fraction(0)
 
     def decode(self) -> Iterator[av.VideoFrame]:
@@ -160,7 +161,7 @@ class _Packets:
                 self._read += 1
                 self._hidden += packet.is_discard
                 self._track_end_s = max(self._track_end_s, end_s)
-            yield from packet.decode()  # type: ignore[misc]
+            yield from self._decoder.decode(packet)
 
     def check(self, decoded: int) -> None:
         """Refuses a file that holds less than its header promises.

@@ -134,6 +134,36 @@ def test_time_0_of_a_cut_between_key_frames_is_the_first_frame_that_can_be_shown
     assert measure(cut).num_frames == 50
 
 
+QUICK = {"deadline": "realtime", "cpu-used": "8", "g": "25"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "vcodec", "options"),
+    [
+        ("ts", "mpeg2video", {"g": "25", "bf": "0"}),
+        ("mkv", "mpeg4", {"g": "25", "b": "8000000"}),
+        ("webm", "libvpx", QUICK),
+        ("webm", "libvpx-vp9", QUICK),
+        ("mkv", "libx264", {"g": "25", "bf": "2", "x264-params": "open-gop=1:scenecut=0"}),
+    ],
+)
+def test_frames_without_their_key_frame_are_left_out_whatever_the_codec(
+    tmp_path: Path, suffix: str, vcodec: str, options: dict[str, str]
+) -> None:
+    whole = write(
+        tmp_path / f"whole.{suffix}", numbered(75), clicks([0.5, 1.3, 2.2], 3.0, 48_000),
+        rate=48_000, vcodec=vcodec, acodec="libopus", options=options,
+    )  # fmt: skip
+    cut = copy_packets(whole, tmp_path / f"cut.{suffix}", first_s=0.4)
+    shown = numbers(frames(cut, fps=25))
+    assert shown == list(range(shown[0], 75))
+    assert shown[0] in {24, 25}
+    expected = [time - shown[0] / 25 for time in (0.5, 1.3, 2.2) if time > shown[0] / 25]
+    heard = click_times_s(audio(cut, sample_rate=RATE))
+    assert heard == pytest.approx(expected, abs=0.015)
+    assert measure(cut).picture_s == pytest.approx(len(shown) / 25, abs=0.001)
+
+
 @pytest.mark.parametrize("bframes", ["0", "2"])
 @pytest.mark.parametrize("first_s", [0.2, 1.0, 2.0])
 def test_an_edit_list_hides_frames_and_nothing_is_wrong(
