@@ -227,6 +227,10 @@ class Loops(TranscriptMetric):
     unit = "1/min"
     higher_is_better = False
 
+    def own_params(self) -> dict[str, Any]:
+        """What becomes of a recording in which no words were heard."""
+        return {"without_words": "no value"}
+
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns loops per minute of the recording, with their number, times and words."""
         speech = self.compare(recording, features)
@@ -259,6 +263,10 @@ class LongestSkip(TranscriptMetric):
     name = "longest_skip_words"
     unit = "words"
     higher_is_better = False
+
+    def own_params(self) -> dict[str, Any]:
+        """What becomes of a recording in which no words were heard."""
+        return {"without_words": "no value"}
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
