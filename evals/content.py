@@ -29,8 +29,8 @@ def _file_hash(path: Path) -> str:
     try:
         known = json.loads(memo.read_text())
     except (FileNotFoundError, ValueError):  # a damaged one is written over
-        known = {"stamp": None}
-    if known["stamp"] == stamp:
+        known = None
+    if isinstance(known, dict) and known.get("stamp") == stamp and "sha256" in known:
         return str(known["sha256"])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -52,7 +52,7 @@ def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
         ``target``.
     """
     note = target.with_name(f"{target.name}.sha256")
-    if target.is_file() and note.is_file() and note.read_text() == _file_hash(target):
+    if target.is_file() and note.is_file() and note.read_bytes() == _file_hash(target).encode():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)

@@ -249,6 +249,10 @@ class Loops(TranscriptMetric):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
+    def own_params(self) -> dict[str, Any]:
+        """What becomes of a recording in which no words were heard."""
+        return {"without_words": "no value"}
+
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns loops per minute of the recording, with their number, times and words."""
         speech = self.compare(recording, features)
@@ -282,6 +286,10 @@ class LongestSkip(TranscriptMetric):
     unit = "words"
     higher_is_better = False
     bounds = NON_NEGATIVE
+
+    def own_params(self) -> dict[str, Any]:
+        """What becomes of a recording in which no words were heard."""
+        return {"without_words": "no value"}
 
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""

@@ -90,9 +90,22 @@ def test_a_file_of_the_cache_is_made_once_and_again_when_it_was_damaged(tmp_path
         target.write_bytes(damage)
         kept_whole(target, write)
         assert target.read_bytes() == b"whole"
+    target.with_name("file.sha256").write_bytes(b"\xff\x00")
+    kept_whole(target, write)
     target.unlink()
     kept_whole(target, write)
-    assert len(made) == 4
+    assert len(made) == 5
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"{}", b"1", b'{"stamp": [1, 2, 3, 4]}'])
+def test_a_damaged_memory_of_hashes_is_written_over(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    before = content_hash(path)
+    (memo,) = (tmp_path / "cache" / "hashes").rglob("*.json")
+    memo.write_bytes(damage)
+    assert content_hash(path) == before
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "empty"])
