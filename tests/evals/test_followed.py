@@ -105,6 +105,19 @@ def test_without_several_faces_nothing_is_chosen_and_nothing_else_is_read() -> N
     assert followed.view({"face": alone})["face"] is alone
 
 
+def test_a_face_that_flickers_up_beside_the_only_one_changes_nothing() -> None:
+    """Nor does a frame of both at a cut; the other person after the cut is measured, too."""
+    features = crowd(
+        (0.3, 100, slice(0, 101), STILL), (0.9, 100, slice(100, NUM), STILL),
+        (1.4, 300, slice(50, 54), STILL),
+    )  # fmt: skip
+    named = recording(reference_path=REFERENCE)
+    assert follow(named, features | {"identity": {}}).tracks == (0, 1)
+    score = ID_DISTANCE.measure(named, features, Context())
+    assert score.value == pytest.approx(np.mean([0.3] * 9 + [0.9] * 8), abs=0.01)
+    assert "doubt" not in score.components
+
+
 def test_the_person_of_the_reference_is_followed_before_a_larger_one() -> None:
     features = crowd((0.9, 200, ALL, STILL), (0.3, 60, ALL, STILL))
     followed = follow(recording(reference_path=REFERENCE), features)
