@@ -3,8 +3,8 @@
 Where no two faces are seen together, but for moments, there is nothing to choose. Else tracks are
 joined to people, by embedding, and one person is followed: the one of the reference picture;
 without a picture the one who speaks, whose mouth opens with the loudness of the sound; or else
-the largest. Frames without that person have no face. What the choice rests on, and whether it is in doubt, goes into the
-components of every row.
+the largest. Frames without that person have no face. What the choice rests on, and whether it is
+in doubt, goes into the components of every row.
 
 Shape letters: T frames, N embedded faces, D dimensions.
 """
