@@ -1,10 +1,10 @@
 """Which of several faces a recording is about: one choice for all metrics of faces.
 
-Where no frame shows two faces there is nothing to choose. Else tracks are joined to people, by
-embedding, and one person is followed: the one of the reference picture; without a picture the one
-who speaks, whose mouth opens with the loudness of the sound; or else the largest. Frames without
-that person have no face. What the choice rests on, and whether it is in doubt, goes into the
-components of every row.
+Where no two faces are seen together, but for moments, there is nothing to choose. Else tracks are
+joined to people, by embedding, and one person is followed: the one of the reference picture;
+without a picture the one who speaks, whose mouth opens with the loudness of the sound; or else
+the largest. Frames without that person have no face. What the choice rests on, and whether it is
+in doubt, goes into the components of every row.
 
 Shape letters: T frames, N embedded faces, D dimensions.
 """
@@ -32,6 +32,8 @@ MARGIN_SHARE = 0.15
 match it equally well."""
 MAX_SHARED_FRAMES = 2
 """Two tracks that share more frames are two people."""
+LASTING_FRAMES = 10
+"""A face beside another that is gone sooner, or within half of a short clip, is a mistake."""
 SPEECH_BAND_HZ = (1.0, 6.0)
 SPEECH_SHIFTS = (-5, 1)
 """Frames by which a mouth may be behind the loudness that it makes: it is mostly ahead."""
@@ -50,6 +52,7 @@ FOLLOW_PARAMS: Mapping[str, Any] = {
     "same_person": {"real": SAME_PERSON, "world": "identity_world"},
     "margin_share": MARGIN_SHARE,
     "max_shared_frames": MAX_SHARED_FRAMES,
+    "lasting_frames": LASTING_FRAMES,
     "speech": {
         "band_hz": SPEECH_BAND_HZ,
         "shifts": SPEECH_SHIFTS,
@@ -68,7 +71,7 @@ class Followed:
     """The person that a recording is scored on.
 
     Attributes:
-        tracks: Of the extractor ``face``; ``None`` where no frame shows two faces.
+        tracks: Of the extractor ``face``; ``None`` for all, where no frame shows two faces.
         by: ``only face``, ``reference``, ``speech`` or ``size``.
         num_people: In the recording for a second or longer.
         doubt: Why it may be the wrong one; empty if nothing speaks for another.
@@ -82,7 +85,7 @@ class Followed:
     @property
     def components(self) -> dict[str, Any]:
         """What a row says of the choice; nothing where there was none."""
-        if self.tracks is None:
+        if self.by == "only face":
             return {}
         return {"followed_by": self.by, "num_people": self.num_people, "doubt": self.doubt}
 
@@ -171,6 +174,9 @@ def follow(recording: Recording, features: Features) -> Followed:
     face = features["face"]
     if not len(face.get("all_track", ())):
         return Followed()
+    alone = _without_company(face)
+    if alone is not None:
+        return Followed(tracks=alone)
     extractor, same_person = _network(recording.domain)
     people = _people(face, features[extractor], same_person)
     if recording.reference_path is None:
@@ -180,6 +186,20 @@ def follow(recording: Recording, features: Features) -> Followed:
         chosen = _by_voice_or_size(people, _heard(features))
         return replace(chosen, doubt="no usable face in the reference picture")
     return _by_reference(people, anchor[0], same_person, _heard(features))
+
+
+def _without_company(face: Mapping[str, np.ndarray]) -> tuple[int, ...] | None:
+    """Returns the tracks of a clip in which two faces were seen, but never for long."""
+    numbers, counts = np.unique(face["all_track"], return_counts=True)
+    frames = {n: face["all_frame"][face["all_track"] == n] for n in numbers.tolist()}
+    needed = min(LASTING_FRAMES, len(face["has_mesh"]) // 2)
+    lasting = numbers[counts >= needed].tolist()
+    seen, times = np.unique(
+        np.concatenate([np.zeros(0, int), *(frames[n] for n in lasting)]), return_counts=True
+    )
+    if (times > 1).sum() > MAX_SHARED_FRAMES * max(1, len(lasting) - 1):
+        return None
+    return tuple(n for n in frames if n in lasting or not np.isin(frames[n], seen).any())
 
 
 def _network(domain: str) -> tuple[str, float]:

@@ -4,13 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from evals.features import FeatureView, Missing
+from evals.judges.drawn import film
 from evals.metrics.base import Context, NotMeasured
 from evals.metrics.followed import Followed, doubt_in_words, follow
-from evals.metrics.identity import IDENTITY
+from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.published import SyncConfidence
 from evals.metrics.sync import SYNC
+from evals.run_folder import read_run
+from evals.run_scores import score_run
+from evals.score import Options
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.weights import weights_folder
 from tests.evals.real_clips import recording
 
 NUM = 200
@@ -96,6 +103,19 @@ def test_without_several_faces_nothing_is_chosen_and_nothing_else_is_read() -> N
     assert followed == Followed()
     assert followed.components == {}
     assert followed.view({"face": alone})["face"] is alone
+
+
+def test_a_face_that_flickers_up_beside_the_only_one_changes_nothing() -> None:
+    """Nor does a frame of both at a cut; the other person after the cut is measured, too."""
+    features = crowd(
+        (0.3, 100, slice(0, 101), STILL), (0.9, 100, slice(100, NUM), STILL),
+        (1.4, 300, slice(50, 54), STILL),
+    )  # fmt: skip
+    named = recording(reference_path=REFERENCE)
+    assert follow(named, features | {"identity": {}}).tracks == (0, 1)
+    score = ID_DISTANCE.measure(named, features, Context())
+    assert score.value == pytest.approx(np.mean([0.3] * 9 + [0.9] * 8), abs=0.01)
+    assert "doubt" not in score.components
 
 
 def test_the_person_of_the_reference_is_followed_before_a_larger_one() -> None:
@@ -195,3 +215,44 @@ def test_lack_of_weights_is_told_where_there_is_a_choice() -> None:
     view = FeatureView(features | {"identity": absent})
     with pytest.raises(NotMeasured, match="weights pull dlib-face"):
         follow(recording(), view)
+
+
+def test_a_file_with_two_drawn_people_is_scored_on_the_one_of_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person of the reference is the smaller one; a doubt about a stranger is in the notes."""
+    monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(weights_folder()))
+    monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "cache"))
+    small, large, stranger = (
+        film("painted", identity=n, seed=n, num_frames=12, size=128).frames
+        for n in (9401, 9402, 9403)
+    )
+    frames = np.full((12, 256, 512, 3), 90, np.uint8)
+    frames[:, 64:192, 64:192] = small
+    frames[:, :, 256:] = large.repeat(2, axis=1).repeat(2, axis=2)
+    write_lossless(tmp_path / "two.mkv", [frames], fps=25)
+    for name, picture in (("own", small), ("stranger", stranger)):
+        Image.fromarray(picture[0]).save(tmp_path / f"{name}.png")
+    named = [
+        recording(
+            sample_id=name,
+            video_path=tmp_path / "two.mkv",
+            reference_path=tmp_path / f"{name}.png",
+            groups={"domain": "world"},
+        )
+        for name in ("own", "stranger")
+    ]
+    rows = score_run(
+        tmp_path / "run",
+        named,
+        metrics=[metric for metric in IDENTITY_WORLD if metric.name == "id_world_distance"],
+        set_metrics=[],
+        options=Options(),
+        progress=lambda what, done, total: None,
+    )
+    values = {row.sample_id: row.value for row in rows}
+    assert values["own"] < 0.5 < 1 < values["stranger"]
+    assert rows[0].components["doubt"] == ""
+    notes = read_run(tmp_path / "run")["notes"]
+    assert "no face matches the reference picture" in str(notes[named[1].recording_id])
+    assert "people" not in str(notes.get(named[0].recording_id))
