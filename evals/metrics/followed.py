@@ -133,9 +133,12 @@ class Followed:
 
 
 def doubt_in_words(components: Mapping[str, Any]) -> str:
-    """Says for a reader of the scores what is in doubt, from `Followed.components`."""
+    """Says for a reader of the scores what is in doubt, from the components of a row."""
+    doubt = str(components["doubt"])
+    if "followed_by" not in components:
+        return doubt
     num, by = components["num_people"], components["followed_by"]
-    return f"{num} people, one is measured (chosen by {by}): {components['doubt']}"
+    return f"{num} people, one is measured (chosen by {by}): {doubt}"
 
 
 @dataclass(kw_only=True, eq=False)

@@ -31,6 +31,7 @@ from evals.metrics.windows import (
     ends,
     regress_out,
     theil_sen,
+    with_values,
 )
 from evals.recording import Recording
 
@@ -91,7 +92,9 @@ class _Identity(Metric):
         """Measures the person whom the recording is about; as `measure_person` says."""
         followed = follow(recording, features)
         score = self.measure_person(recording, followed.view(features, self.extractor), context)
-        return replace(score, components={**score.components, **followed.components})
+        doubts = [doubt for doubt in (followed.doubt, self._reference_doubt(features)) if doubt]
+        told = followed.components | ({"doubt": "; ".join(doubts)} if doubts else {})
+        return replace(score, components={**score.components, **told})
 
     @abstractmethod
     def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
@@ -152,6 +155,15 @@ class _Identity(Metric):
             first, _ = ends(len(features["face"]["has_mesh"]))
             is_early = features[self.extractor]["frame"] < first.stop
             return self.series(features, _distances_to(found, is_early)), "start"
+
+    def _reference_doubt(self, features: Features) -> str:
+        """Says that the reference picture shows several faces; empty if it does not."""
+        try:
+            found = features[f"reference_{self.extractor}"]
+        except (KeyError, NotMeasured):  # told by the metrics that cannot do without
+            return ""
+        num = int(found["num_faces"].max(initial=0)) if "num_faces" in found else 1
+        return f"the reference picture shows {num} faces, the largest is taken" if num > 1 else ""
 
     def time_to_failure(self, windows: tuple[Window, ...], domain: str) -> dict[str, Any]:
         """Says when the face is another one, if this network can tell in this domain.
@@ -295,7 +307,7 @@ class IdSlope(_Identity):
         return Score(
             value=theil_sen(minutes, corrected),
             components={**self._interval(minutes, values, corrected), "anchor": anchor},
-            windows=_with_values(raw, dict(zip(kept, corrected.tolist(), strict=True))),
+            windows=with_values(raw, dict(zip(kept, corrected.tolist(), strict=True))),
         )
 
     def _interval(
@@ -366,14 +378,6 @@ def _distances_to(
     gaps = np.linalg.norm(found[:, None] - found[early], axis=2)
     gaps[early, np.arange(len(early))] = np.nan
     return np.asarray(np.nanmean(gaps, axis=1))
-
-
-def _with_values(windows: tuple[Window, ...], values: Mapping[int, float]) -> tuple[Window, ...]:
-    """Returns the windows with other values; NaN where there is none."""
-    return tuple(
-        Window(t0_s=window.t0_s, t1_s=window.t1_s, value=values.get(row, math.nan))
-        for row, window in enumerate(windows)
-    )
 
 
 _PARAMS = IdentityParams()

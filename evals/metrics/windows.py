@@ -4,7 +4,7 @@ Shape letters: T frames, K windows, N sampled frames.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,14 @@ def mean_or_nan(values: Float[np.ndarray, " T"]) -> float:
     """Returns the mean of what is finite; NaN if nothing is."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan
+
+
+def with_values(windows: tuple[Window, ...], values: Mapping[int, float]) -> tuple[Window, ...]:
+    """Returns the windows with other values; NaN where there is none."""
+    return tuple(
+        Window(t0_s=window.t0_s, t1_s=window.t1_s, value=values.get(row, math.nan))
+        for row, window in enumerate(windows)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,6 +152,16 @@ def test_a_person_is_found_again_after_a_cut_and_a_lone_bystander_is_not_taken_f
     assert np.flatnonzero(~has_mesh).tolist() == list(range(80, 140))
 
 
+def test_several_faces_in_the_reference_picture_are_told() -> None:
+    features = crowd((0.3, 100, ALL, STILL), (0.9, 50, slice(0, 3), STILL))
+    features["reference_identity"] = {
+        "embedding": np.zeros((2, 128), np.float32), "num_faces": np.array([2, 2])
+    }  # fmt: skip
+    score = ID_DISTANCE.measure(recording(reference_path=REFERENCE), features, Context())
+    assert score.components["doubt"].startswith("the reference picture shows 2 faces")
+    assert doubt_in_words(score.components) == score.components["doubt"]
+
+
 def test_two_faces_of_one_frame_are_never_one_person() -> None:
     features = crowd((0.3, 100, ALL, STILL), (0.3, 100, ALL, STILL))
     assert len(follow(recording(reference_path=REFERENCE), features).tracks or ()) == 1
