@@ -76,6 +76,7 @@ class FrozenPicture:
     """
 
     name = "frozen_picture"
+    is_still = True
     fps = 25
     sample_rate = 16_000
 

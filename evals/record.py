@@ -272,6 +272,7 @@ def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str
         "num_frames": sum(line["num_frames"] for line in spool.lines),
         "num_samples": sum(line["num_samples"] for line in spool.lines),
         "is_silent": bool(getattr(system, "is_silent", False)),
+        "is_still": bool(getattr(system, "is_still", False)),
         "is_warm": plan.warm_up,
         "device": device(),
     }

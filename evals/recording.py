@@ -107,6 +107,7 @@ class Recording:
         trace_error: Why there is no trace although one was named.
         groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
         is_silent: Whether the system says of itself that it makes no sound, as a still does.
+        is_still: Whether it says of itself that its mouth does not move.
         error: Why there is nothing to score; empty if there is.
     """
 
@@ -125,6 +126,7 @@ class Recording:
     trace_error: str = ""
     groups: dict[str, str] = field(default_factory=dict)
     is_silent: bool = False
+    is_still: bool = False
     error: str = ""
 
     @property

@@ -83,6 +83,7 @@ def read_recording(folder: Path) -> Recording:
         trace=trace,
         groups=meta["groups"],
         is_silent=meta.get("is_silent", False),
+        is_still=meta.get("is_still", False),
         error=error,
     )
 

@@ -63,8 +63,9 @@ class Prompt:
 class System(Protocol):
     """A streaming generator, ours or a baseline.
 
-    A system may also have ``checkpoint``, a text that names its weights in the recording, and
-    ``is_silent``, true if it never makes a sound: then what needs speech does not apply to it.
+    A system may also have ``checkpoint``, a text that names its weights in the recording,
+    ``is_silent``, true if it never makes a sound, and ``is_still``, true if its mouth never moves:
+    then what needs speech, or lips, does not apply to it.
 
     Attributes:
         name: Row label in tables; lower case with underscores.

@@ -2,8 +2,9 @@
 
 A recording with a transcript was to be a picture that speaks. Without a sound track, or with one
 that holds no speech, the text metrics count every word as left out, which is what a viewer gets;
-whatever else needs speech fails as the system's failure and lowers coverage. Where nothing was to
-be said, or the system says beforehand that it is silent, such metrics are not applicable.
+whatever else needs speech fails as the system's failure and lowers coverage. So does what needs a
+face where no frame shows one, and what needs lips where they never move. Where nothing was to be
+said, or the system says beforehand that it is silent or still, such metrics are not applicable.
 
 Shape letters: K stretches of speech, N spans of time.
 """
@@ -37,6 +38,37 @@ def missing_speech(recording: Recording, reason: str) -> NotMeasured:
     if recording.words_asked:
         return NotMeasured(f"{reason} although words were asked for", "generation_failure")
     return NotMeasured(reason)
+
+
+def missing_lips(recording: Recording, reason: str) -> NotMeasured:
+    """Returns what to raise where a metric needs a face, or lips that move, and there are none.
+
+    Args:
+        recording: Says whether it was to speak.
+        reason: For a reader of the table.
+
+    Returns:
+        A generation failure if it was, else not applicable.
+    """
+    if recording.is_still:
+        return NotMeasured(f"{reason}: the system declares that its mouth is still")
+    if recording.words_asked:
+        return NotMeasured(f"{reason} although words were asked for", "generation_failure")
+    return NotMeasured(reason)
+
+
+def require_face(recording: Recording, features: Features) -> None:
+    """Refuses numbers about a face where no frame shows one.
+
+    Args:
+        recording: Says whether it was to speak.
+        features: With those of the extractor ``face``.
+
+    Raises:
+        NotMeasured: If there is no face; see `missing_lips`.
+    """
+    if not features["face"]["has_mesh"].any():
+        raise missing_lips(recording, "no face in any frame")
 
 
 def require_speech(recording: Recording, features: Features) -> None:

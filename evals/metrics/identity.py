@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float
 
 from evals.judges import judge_figures
 from evals.metric_info import NON_NEGATIVE, SHARE
+from evals.metrics.absence import require_face
 from evals.metrics.base import Context, Curve, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.windows import (
@@ -108,8 +109,9 @@ class _Identity(Metric):
             num_frames=len(features["face"]["has_mesh"]),
         )
 
-    def embeddings(self, features: Features) -> Float[np.ndarray, "N D"]:
+    def embeddings(self, recording: Recording, features: Features) -> Float[np.ndarray, "N D"]:
         """Returns the embeddings of a video; not measured if no sampled frame has a usable face."""
+        require_face(recording, features)
         found = features[self.extractor]["embedding"].astype(float)
         if not len(found):
             raise NotMeasured("no usable face in any sampled frame")
@@ -147,7 +149,7 @@ class _Identity(Metric):
         Raises:
             NotMeasured: If there is no face to measure, or none to measure from.
         """
-        found = self.embeddings(features)
+        found = self.embeddings(recording, features)
         try:
             anchor = self.reference_embedding(recording, features)
             return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
@@ -194,7 +196,7 @@ class IdDistance(_Identity):
         """Returns the mean over the embedded frames, and over those of each window."""
         anchor = self.reference_embedding(recording, features)
         distances = self.series(
-            features, np.linalg.norm(self.embeddings(features) - anchor, axis=1)
+            features, np.linalg.norm(self.embeddings(recording, features) - anchor, axis=1)
         )
         windows = distances.windows(self.settings.window_s)
         return Score(
@@ -227,7 +229,7 @@ class IdRank1(_Identity):
             raise NotMeasured(f"no usable reference picture of {recording.identity!r}")
         names = sorted(references)
         anchors = np.array([references[name] for name in names], float)
-        gaps = np.linalg.norm(self.embeddings(features)[:, None] - anchors, axis=2)
+        gaps = np.linalg.norm(self.embeddings(recording, features)[:, None] - anchors, axis=2)
         nearest, own = gaps.argmin(axis=1), names.index(recording.identity)
         hits = self.series(features, (nearest == own).astype(float))
         return Score(

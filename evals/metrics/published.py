@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from evals.metrics.absence import require_face
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
 from evals.metrics.windows import FPS, theil_sen
@@ -69,6 +70,8 @@ class SyncNetMetric(Metric):
         found = features[self._extractor]
         followed = follow(recording, features) if self._is_cropped else Followed()
         tracks = _tracks(found, followed)
+        if not tracks and self._is_cropped:
+            require_face(recording, features)
         if not tracks:
             raise NotMeasured("no face track that is long and large enough, with sound")
         scores = [read_curve(mean_curve(distance)) for _, distance in tracks]

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
+from evals.metrics.absence import missing_lips, require_face
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.lip_closures import (
@@ -138,15 +139,7 @@ def mouth_signal(
     Returns:
         The mouth's opening, and its width if that is compared, band-limited, and the frames
         where they are known.
-
-    Raises:
-        NotMeasured: If there is no face, or the mouth stands still.
     """
-    aperture = face["lip_aperture"]
-    if not np.isfinite(aperture).any():
-        raise NotMeasured("no face in any frame")
-    if float(np.nanstd(aperture)) < params.min_motion:
-        raise NotMeasured("no mouth motion")
     filled = [
         fill_short_gaps(face[name].astype(float), max_gap=params.max_gap)
         for name in params.channels
@@ -215,7 +208,10 @@ class _Sync(Metric):
         """Returns the value of the whole video, and of each window."""
         followed = follow(recording, features)
         features = followed.view(features)
+        require_face(recording, features)
         require_face_size(features["face"], recording.domain)
+        if float(np.nanstd(features["face"]["lip_aperture"])) < self.settings.min_motion:
+            raise missing_lips(recording, "no mouth motion")
         lead_ms = self.settings.lead_ms[recording.domain]
         signals = self.signals(features, lead_ms)
         curve = signals.curve(min_frames=self.settings.min_frames)

@@ -39,6 +39,7 @@ def face(lip_aperture: np.ndarray, mouth_width: np.ndarray | None = None) -> dic
     num = len(lip_aperture)
     width = np.full(num, 0.3, np.float32) if mouth_width is None else mouth_width
     return {
+        "has_mesh": np.isfinite(lip_aperture),
         "lip_aperture": lip_aperture,
         "mouth_width": width,
         "num_faces": np.ones(num, np.int32),
@@ -134,7 +135,22 @@ def test_a_still_mouth_is_not_measured() -> None:
     for metric in (MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET):
         score = metric.score(recording(), still, Context())
         assert math.isnan(score.value)
-        assert score.reason == "no mouth motion"
+        assert score.reason.startswith("no mouth motion")
+
+
+def test_missing_lips_count_against_a_system_that_was_to_speak() -> None:
+    asked, unasked = recording(transcript="Hello there."), recording(transcript="")
+    declared = recording(transcript="Hello there.", is_still=True)
+    for aperture, reason in ((np.nan, "no face in any frame"), (0.05, "no mouth motion")):
+        lost = synthetic() | {"face": face(np.full(250, aperture, np.float32))}
+        for subject, status in (
+            (asked, "generation_failure"),
+            (unasked, "not_applicable"),
+            (declared, "not_applicable"),
+        ):
+            score = MESH_SYNC.score(subject, lost, Context())
+            assert score.status == status
+            assert score.reason.startswith(reason)
 
 
 def test_no_face_no_speech_and_short_videos_are_not_measured() -> None:
