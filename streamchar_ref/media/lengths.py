@@ -18,6 +18,7 @@ from streamchar_ref.media.source import (
     sound_tracks,
 )
 from streamchar_ref.media.timeline import Clock, clock_of, last_duration
+from streamchar_ref.media.wav import promised_s
 
 _VP8_SHOWN = 0x10  # bit of a packet's first byte; other packets only help to decode (RFC 6386)
 
@@ -83,7 +84,9 @@ def measure(path: Path) -> Lengths:
                     start_s = next(map(clock.time_of, decoder.decode(packet)), None)
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
-        promised = seconds(sound.duration, sound.time_base) if sound and not video else Fraction(0)
+        promised = Fraction(promised_s(path))
+        if not promised and sound and not video:
+            promised = seconds(sound.duration, sound.time_base)
     heard = _in_order(_without_holes(sounds, packet_s))
     found = _lengths(start_s, _in_order(pictures), heard, clock.step_s, promised)
     return replace(found, heard_channel=cancelled_for(path)) if sounds else found

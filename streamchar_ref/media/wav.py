@@ -1,5 +1,6 @@
 """Sound to WAV files, with nothing but numpy."""
 
+import struct
 import wave
 from pathlib import Path
 
@@ -27,3 +28,28 @@ def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+
+
+def promised_s(path: Path) -> float:
+    """Reads how much sound a WAV file's header promises, which FFmpeg cuts to what is there.
+
+    Args:
+        path: Any file.
+
+    Returns:
+        Seconds; 0 if it is no WAV file of known length, as of a program that wrote it into a pipe.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+            return 0.0
+        bytes_a_second = 0
+        while len(head := file.read(8)) == 8:
+            name, size = head[:4], struct.unpack("<I", head[4:])[0]
+            if name == b"data":
+                is_known = bytes_a_second and 0 < size < 0xFFFF_FF00
+                return size / bytes_a_second if is_known else 0.0
+            body = file.read(min(size, 64))
+            if name == b"fmt " and len(body) >= 12:
+                bytes_a_second = struct.unpack("<I", body[8:12])[0]
+            file.seek(size + size % 2 - len(body), 1)
+    return 0.0
