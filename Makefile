@@ -10,7 +10,7 @@ EXTRAS := metrics world torchmetrics dev
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 BUNDLE := annotated-doc|click|jaxtyping|markdown-it-py|mdurl|pygments|rich|shellingham|typer|typing-extensions|wadler-lindig
 entries = awk '/^[^ \#]/ {wanted = /^($(1))==/} wanted' requirements.lock
-LOCKED := --quiet --no-deps --require-hashes --no-build-isolation --use-pep517
+LOCKED := --quiet --no-compile --no-deps --require-hashes --no-build-isolation --use-pep517
 
 export OMP_NUM_THREADS ?= 1
 
