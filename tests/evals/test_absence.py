@@ -118,7 +118,8 @@ def test_losing_the_sound_of_two_files_of_three_shows_in_the_mean(tmp_path: Path
     good = recording(picture(tmp_path / "good.mp4", said), sample_id="0")
     mute = picture(tmp_path / "mute.mp4")
     recordings = [good, *(recording(mute, sample_id=name) for name in "12")]
-    (row,) = summaries_of(scored(recordings, ("wer",)), {})
+    rows = [r for r in scored(recordings, ("wer",)) if r.protocol == "wer/moonshine-tiny@2"]
+    (row,) = summaries_of(rows, {})
     assert (row.n, row.coverage) == (3, 1.0)
     assert row.value == pytest.approx(2 / 3, abs=0.12)
     (voice,) = summaries_of(scored(recordings, ("dnsmos_ovrl",)), {})
