@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from evals.judges import judge_figures
 from evals.metric_info import NON_NEGATIVE, SHARE
@@ -29,6 +29,7 @@ from evals.metrics.windows import (
     END_SHARE,
     Series,
     block_bootstrap_ci95,
+    distances_to_start,
     ends,
     regress_out,
     theil_sen,
@@ -156,7 +157,7 @@ class _Identity(Metric):
         except NotMeasured:
             first, _ = ends(len(features["face"]["has_mesh"]))
             is_early = features[self.extractor]["frame"] < first.stop
-            return self.series(features, _distances_to(found, is_early)), "start"
+            return self.series(features, distances_to_start(found, is_early)), "start"
 
     def _reference_doubt(self, features: Features) -> str:
         """Says that the reference picture shows several faces; empty if it does not."""
@@ -354,32 +355,6 @@ class IdCoverage(_Identity):
             },
             windows=covered.windows(self.settings.window_s),
         )
-
-
-def _distances_to(
-    found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
-) -> Float[np.ndarray, " N"]:
-    """Measures each embedding against the early ones but itself.
-
-    Args:
-        found: All embeddings.
-        is_early: Which of them are of the start.
-
-    Returns:
-        Mean distances.
-
-    Raises:
-        NotMeasured: If there are fewer than two early ones.
-    """
-    early = np.flatnonzero(is_early)
-    if len(early) < 2:
-        raise NotMeasured(
-            f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
-            "(a longer video has more)"
-        )
-    gaps = np.linalg.norm(found[:, None] - found[early], axis=2)
-    gaps[early, np.arange(len(early))] = np.nan
-    return np.asarray(np.nanmean(gaps, axis=1))
 
 
 _PARAMS = IdentityParams()

@@ -1,6 +1,6 @@
 """Curves over playing time: windows, robust slopes and their intervals, start against end.
 
-Shape letters: T frames, K windows, N sampled frames.
+Shape letters: T frames, K windows, N sampled frames, D dimensions.
 """
 
 import math
@@ -206,3 +206,30 @@ def fill_short_gaps(
     previous = np.maximum.accumulate(np.where(known, frames, -len(values)))
     following = np.minimum.accumulate(np.where(known, frames, 2 * len(values))[::-1])[::-1]
     return filled, known | (following - previous - 1 <= max_gap)
+
+
+def distances_to_start(
+    found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """Measures each embedding against the early ones but itself.
+
+    Args:
+        found: All embeddings.
+        is_early: Which of them are of the start.
+
+    Returns:
+        Mean distances.
+
+    Raises:
+        NotMeasured: If there are fewer than two early ones.
+    """
+    early = np.flatnonzero(is_early)
+    if len(early) < 2:
+        raise NotMeasured(
+            f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
+            "(a longer video has more)"
+        )
+    sums = np.zeros(len(found))
+    for row in early:  # one at a time: an hour has thousands, of hundreds of dimensions
+        sums += np.linalg.norm(found - found[row], axis=1)
+    return sums / (len(early) - is_early)
