@@ -106,7 +106,8 @@ def score_one(
         if metric.is_of_speech:
             metric.check_domain(recording.domain)
             # Missing weights say nothing of the system, so their reason goes first.
-            require_speech(recording, {name: view[name] for name in _read_by(metric)})
+            always = [name for name in _read_by(metric) if name not in metric.needs_at_times]
+            require_speech(recording, {name: view[name] for name in always})
         found = metric.score(recording, view, context)
         if metric.is_of_speech and found.status == "not_applicable":
             too_little = speech_ends_early(recording, view)

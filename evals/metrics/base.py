@@ -108,6 +108,7 @@ class Described(ABC):
         domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
         is_default: Whether ``score`` computes it unless told otherwise.
         needs: Names of the extractors whose features it reads.
+        needs_at_times: Those of them that it reads in some recordings only.
         is_of_speech: Whether it has no meaning without speech in the sound, see `absence`.
         protocol: Name and version, e.g. ``wer/whisper-base@1``.
         params: All settings of its own; extractors and input add theirs to the hash.
@@ -122,6 +123,7 @@ class Described(ABC):
     domain: str = "any"
     is_default: bool = True
     needs: tuple[str, ...] = ()
+    needs_at_times: tuple[str, ...] = ()
     is_of_speech: bool = False
     protocol: str
     params: Mapping[str, Any]

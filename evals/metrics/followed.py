@@ -22,7 +22,9 @@ from evals.metrics.sync_signals import bandpass, loudness_track
 from evals.metrics.windows import FPS, fill_short_gaps
 from evals.recording import Recording
 
-FOLLOW_NEEDS = ("face", "identity", "identity_world", "audio_envelope")
+FOLLOW_CHOICE = ("identity", "identity_world", "audio_envelope")
+"""Extractors that are read only where some frame shows two faces, each in its own domain."""
+FOLLOW_NEEDS = ("face", *FOLLOW_CHOICE)
 """Extractors whose features say who is followed."""
 SAME_PERSON = 0.6
 """Distance below which two faces are of one person, as dlib's authors say. In the drawn world,

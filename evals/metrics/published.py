@@ -14,7 +14,7 @@ import numpy as np
 
 from evals.metrics.absence import require_face
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
-from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
+from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
 from evals.metrics.windows import FPS, theil_sen
 from evals.recording import Recording
 from evals.syncnet import (
@@ -50,6 +50,7 @@ class SyncNetMetric(Metric):
         self._extractor = self.extractors[crop]
         self._is_cropped = crop != "wav2lip-no-crop"
         self.needs = (self._extractor, *(FOLLOW_NEEDS if self._is_cropped else ()))
+        self.needs_at_times = FOLLOW_CHOICE
         self.protocol = f"{self.name}/{crop}@1"
         self.params: Mapping[str, Any] = {
             "margin_frames": MARGIN,

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 
 from evals.metrics.absence import missing_lips, require_face
 from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
-from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
+from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.lip_closures import (
     CLOSURE_LEAD_MS,
     CLOSURE_PARAMS,
@@ -185,6 +185,7 @@ class _Sync(Metric):
             "follow": FOLLOW_PARAMS,
         }
         self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, self.source)))
+        self.needs_at_times = tuple(name for name in FOLLOW_CHOICE if name != self.source)
 
     def signals(self, features: Features, lead_ms: float) -> SyncSignals:
         """Returns mouth and sound of one recording."""
