@@ -29,6 +29,7 @@ $(VENV)/.done: pyproject.toml requirements.lock torch-cpu.lock
 	$(BIN)/pip show --quiet torch 2> /dev/null || $(BIN)/pip install $(LOCKED) --requirement torch-cpu.lock || echo 'The package index has no CPU build of torch for this Python: taking the build it has.'
 	$(BIN)/pip install $(LOCKED) --requirement requirements.lock
 	$(BIN)/pip install --quiet torch
+	rm -rf streamchar.egg-info  # an earlier build's would hide the entry points of this one
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

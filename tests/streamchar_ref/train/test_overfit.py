@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
     )
     for stage, steps in STEPS.items():
         changes = {"num_steps": steps, "learning_rate": 3e-3, "warmup_steps": 20, "batch": 8}
-        run.train(stage, minutes=2, resume=False, changes=changes | {"ema_decay": 0.95})
+        run.train(stage, minutes=10, resume=False, changes=changes | {"ema_decay": 0.95})
     return run
 
 
