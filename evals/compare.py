@@ -102,7 +102,7 @@ def compare(
         Sorted by suite, metric, protocol and systems.
 
     Raises:
-        InputError: If no row is of the system ``against``.
+        InputError: If no row is of the system ``against``, or no two systems can be compared.
     """
     groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
     systems = sorted({system for by_system in groups.values() for system in by_system})
@@ -113,6 +113,8 @@ def compare(
         for pair in pairs
         if set(pair) <= by_system.keys()
     ]
+    if not tasks:
+        raise InputError(_nothing_shared(systems))
     # Enough sign patterns that the smallest p there can be survives Holm.
     resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
     found = [
@@ -131,6 +133,13 @@ def _by_metric(
     for row in sorted(rows, key=lambda row: row.key):
         groups[row.suite, row.metric, row.protocol][row.system].append(row)
     return groups
+
+
+def _nothing_shared(systems: Sequence[str]) -> str:
+    if len(systems) > 1:
+        return f"no metric was measured for two of {', '.join(systems)} in one suite and protocol"
+    of = f"only {systems[0]!r} has scores" if systems else "there are no scores"
+    return f"{of}: a comparison needs two systems, in one run or in several that are named together"
 
 
 def _pairs(systems: Sequence[str], against: str | None) -> list[tuple[str, str]]:

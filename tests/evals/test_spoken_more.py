@@ -7,6 +7,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from evals.text.comparison import compare_texts
+from evals.text.language import language_code, written_in
 from evals.text.normalise import SPOKEN, normalise
 
 SAME = """
@@ -117,3 +118,30 @@ def test_a_loop_of_digits_longer_than_python_writes_is_read() -> None:
     assert "".join(normalise(heard, "whisper-en").split()) == "2020" * 1500
     reference, words = compare_texts("In 2020 we met.", heard, SPOKEN)
     assert reference != words
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Bonjour, comment \u00e7a va ?", "French"),
+        ("Merci beaucoup", "French"),
+        ("Hola, \u00bfc\u00f3mo est\u00e1s?", "Spanish"),
+        ("Muchas gracias", "Spanish"),
+        ("Ciao, come stai?", "Italian"),
+        ("Grazie mille", "Italian"),
+        ("\u00abJe ne sais pas\u00bb", "French"),
+        ('She answered "je ne sais quoi" and left', ""),
+        ("He shouted \u201cno me gusta\u201d at them", ""),
+        ("A E I O U", ""),
+        ("Come stay with us", ""),
+    ],
+)
+def test_greetings_are_told_and_english_that_quotes_or_spells_is_not(
+    text: str, language: str
+) -> None:
+    assert written_in(text).language == language
+
+
+def test_a_tag_may_name_the_country_first() -> None:
+    assert language_code("British English") == "en"
+    assert language_code("simplified Chinese") == "zh"
