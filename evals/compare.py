@@ -102,7 +102,7 @@ def compare(
         Sorted by suite, metric, protocol and systems.
 
     Raises:
-        InputError: If no row is of the system ``against``, or no two systems can be compared.
+        InputError: If no row is of the system ``against``.
     """
     groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
     systems = sorted({system for by_system in groups.values() for system in by_system})
@@ -113,8 +113,6 @@ def compare(
         for pair in pairs
         if set(pair) <= by_system.keys()
     ]
-    if not tasks:
-        raise InputError(_nothing_shared(systems))
     # Enough sign patterns that the smallest p there can be survives Holm.
     resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
     found = [
@@ -135,7 +133,9 @@ def _by_metric(
     return groups
 
 
-def _nothing_shared(systems: Sequence[str]) -> str:
+def why_nothing(rows: Iterable[ScoreRow]) -> str:
+    """Says why `compare` finds nothing to compare in these rows."""
+    systems = sorted({row.system for row in rows})
     if len(systems) > 1:
         return f"no metric was measured for two of {', '.join(systems)} in one suite and protocol"
     of = f"only {systems[0]!r} has scores" if systems else "there are no scores"

@@ -76,9 +76,7 @@ def best_reading(
         The text; the usual reading where none is better.
     """
     return "".join(
-        _best_of_stretch(
-            stretch, lambda text, part=part: Levenshtein.distance(units_of(text), part)
-        )
+        _best_of_stretch(stretch, units_of, part)
         for stretch, part in _stretches(pieces, units_of, target)
     )
 
@@ -113,7 +111,12 @@ def _place(position: int, edits: Opcodes) -> int:
     return edits.dest_len
 
 
-def _best_of_stretch(pieces: Pieces, errors_of: Callable[[str], int]) -> str:
+def _best_of_stretch(
+    pieces: Pieces, units_of: Callable[[str], Sequence[Hashable]], target: Sequence[Hashable]
+) -> str:
+    def errors_of(text: str) -> int:
+        return Levenshtein.distance(units_of(text), target)
+
     chosen = [readings[0] for readings in pieces]
     least = errors_of("".join(chosen))
     for _ in range(MAX_PASSES):
