@@ -10,7 +10,6 @@ import typer
 from evals.commands.terminal import usage_errors
 from evals.compare import DAGGER, Comparison, why_nothing
 from evals.content import write_atomically
-from evals.jsonl import InputError
 from evals.results import dump_json
 from reports.axes import names_in
 from reports.load import load_runs
@@ -31,15 +30,13 @@ def compare(
 ) -> None:
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
 
-    Exit code 1 if nothing at all can be compared, 2 if there is no pair. Example:
+    Exit code 1 if nothing at all can be compared. Example:
     streamchar compare runs/a runs/b --against streamchar --metrics wer,id_drift --out runs/a_and_b
     """
     with usage_errors():
         loaded = load_runs(runs)
         chosen = names_in(metrics, known={row.metric for row in loaded.rows})
         found = loaded.compared(against=against or None, metrics=chosen)
-        if not found:
-            raise InputError(why_nothing(loaded.rows))
     content = {
         "compare.json": dump_json([asdict(one) for one in found], indent=1) + "\n",
         "compare.csv": pairs_csv(found),
@@ -49,7 +46,7 @@ def compare(
         for name, text in content.items():
             write_atomically(out / name, text.encode())
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
-    typer.echo(_in_short(found), err=True)
+    typer.echo(_in_short(found) if found else why_nothing(loaded.rows), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)
 
 
