@@ -29,6 +29,7 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
             go together.
     """
     everything: list[Metric | SetMetric] = [*METRICS, *SET_METRICS]
+    _check_no_protocols(names, [metric.protocol for metric in everything])
     _check_known(names, {metric.name for metric in everything}, "metric")
     _check_known(
         [protocol], {"default", "all"} | {metric.protocol for metric in everything}, "protocol"
@@ -48,6 +49,17 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
         [metric for metric in chosen if isinstance(metric, Metric)],
         [metric for metric in chosen if isinstance(metric, SetMetric)],
     )
+
+
+def _check_no_protocols(names: Sequence[str], protocols: Sequence[str]) -> None:
+    """Tells a protocol in the place of a metric, with or without its version."""
+    for name in filter(lambda name: "/" in name, names):
+        found = [protocol for protocol in protocols if protocol.startswith(name)]
+        if found:
+            raise InputError(
+                f"{name!r} is a protocol, not a metric: ask for the metric "
+                f"{name.partition('/')[0]!r} and the protocol {found[0]!r}"
+            )
 
 
 def _check_known(names: Sequence[str], known: set[str], what: str) -> None:

@@ -133,6 +133,15 @@ def _by_metric(
     return groups
 
 
+def why_nothing(rows: Iterable[ScoreRow]) -> str:
+    """Says why `compare` finds nothing to compare in these rows."""
+    systems = sorted({row.system for row in rows})
+    if len(systems) > 1:
+        return f"no metric was measured for two of {', '.join(systems)} in one suite and protocol"
+    of = f"only {systems[0]!r} has scores" if systems else "there are no scores"
+    return f"{of}: a comparison needs two systems, in one run or in several that are named together"
+
+
 def _pairs(systems: Sequence[str], against: str | None) -> list[tuple[str, str]]:
     if against is None:
         return list(combinations(systems, 2))

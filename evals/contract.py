@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from evals.jsonl import InputError, check_folder_name
 from streamchar_ref.media import AVChunk
 
 STREAM = "def stream(self, prompt, *, seed), which yields AVChunks"
@@ -41,6 +42,10 @@ def _problem_with_name(system: object) -> str:
         return f"it has no name: set {NAME}"
     if not isinstance(system.name, str) or not system.name:
         return f"name is {system.name!r}: set {NAME}"
+    try:
+        check_folder_name("the system", "name", system.name)
+    except InputError as error:
+        return f"{error}: set {NAME}"
     return ""
 
 

@@ -76,7 +76,9 @@ def check_fields(
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise InputError(f"{place}: unknown field {name!r}; {hint}")
         if not isinstance(content, known[name]) or isinstance(content, bool):
-            raise InputError(f"{place}: field {name!r} cannot be {content!r:.60}")
+            is_bare = known[name] is str and isinstance(content, int | float)
+            hint = f'; it is text: "{content}"' if is_bare else ""
+            raise InputError(f"{place}: field {name!r} cannot be {content!r:.60}{hint}")
     missing = [name for name in required if name not in value]
     if missing:
         raise InputError(f"{place}: field {missing[0]!r} is missing")

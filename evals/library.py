@@ -1,6 +1,6 @@
 """The harness as a library: one call from files to results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,15 +20,15 @@ from evals.run_folder import recordings_of
 from evals.run_scores import identities_of, score_run, summaries_of
 from evals.score import Options, default_jobs
 from evals.summary import SummaryRow
-from evals.summary_table import summary_html, summary_latex
+from evals.summary_table import summary_html, summary_latex, summary_text
 
 Source = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]] | pd.DataFrame
 """What can be scored; see `evaluate`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Results:
-    """What `evaluate` measured; shows itself as a table in a notebook.
+    """What `evaluate` measured; shows itself as a table.
 
     Attributes:
         rows: One a sample, metric and protocol.
@@ -99,6 +99,9 @@ class Results:
     def to_latex(self) -> str:
         """Returns the summary as a LaTeX table; the preamble needs ``booktabs``."""
         return summary_latex(self.summary)
+
+    def __repr__(self) -> str:
+        return summary_text(self.summary)
 
     def _repr_html_(self) -> str:
         return summary_html(self.summary)
@@ -180,7 +183,7 @@ def _recordings(source: Source) -> tuple[list[Recording], Path | None]:
         if path.suffix == ".jsonl":
             return load_manifest(path), None
         return recordings_of_files([path]), None
-    items = list(source)
+    items = list(source) if isinstance(source, Iterable) else [source]
     if items and all(isinstance(item, Mapping) for item in items):
         return recordings_of_rows(item for item in items if isinstance(item, Mapping)), None
     paths = [Path(item) for item in items if isinstance(item, str | Path)]

@@ -22,6 +22,16 @@ def summary_html(rows: Sequence[SummaryRow]) -> str:
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
 
 
+def summary_text(rows: Sequence[SummaryRow]) -> str:
+    """Returns a table in columns of plain text."""
+    lines = [HEADS, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
 def summary_latex(rows: Sequence[SummaryRow]) -> str:
     """Returns a LaTeX table; the preamble needs ``booktabs``."""
     columns = "".join("r" if name in _NUMBERS else "l" for name in HEADS)

@@ -1,11 +1,14 @@
 """Worker processes: how many threads they have, and how they end."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
@@ -20,10 +23,29 @@ def executor(jobs: int) -> Executor:
 
 
 def workers(jobs: int) -> ProcessPoolExecutor:
-    """Fresh processes, each on one thread, that end with this one."""
+    """Fresh processes, each on one thread, that end with this one.
+
+    They do not import the user's script again, as spawned processes do by default: a script
+    without ``if __name__ == "__main__"`` would measure everything once in each of them.
+    """
     return ProcessPoolExecutor(
-        max_workers=jobs, mp_context=get_context("spawn"), initializer=start_worker
+        max_workers=jobs, mp_context=_WithoutScript(), initializer=start_worker
     )
+
+
+class _SpawnWithoutScript(SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")  # has no file to be imported from
+        try:
+            return SpawnProcess._Popen(process_obj)
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _WithoutScript(SpawnContext):
+    Process = _SpawnWithoutScript
 
 
 class _Here(Executor):

@@ -163,7 +163,8 @@ def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
             names.append(name)
         else:
             near = get_close_matches(name, [*known, *AXES], 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            others = f"; there are: {', '.join(sorted(known))}" if known else ""
+            hint = f"; did you mean {near[0]!r}?" if near else others
             raise InputError(f"no scores of {name!r}{hint}")
     return list(dict.fromkeys(names)) or None
 

@@ -29,7 +29,7 @@ from evals.text.pronunciation import nearest_phonemes
 from evals.text.spoken import STEPS
 
 WINDOW_S = 15.0
-READING = {"steps": [*STEPS, "fewest errors"], "version": 1}
+READING = {"steps": [*STEPS, "fewest errors"], "version": 2}
 """How a transcript is read, see `evals.text.spoken`: part of the hash of what rests on it."""
 NORMALISER_PARAMS: dict[str, dict[str, Any]] = {
     SPOKEN: {"reading": READING, "then": ["whisper-en 20250625", "compounds"]},

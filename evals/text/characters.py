@@ -7,8 +7,8 @@ normalisers do not have it. Of plain ASCII text it changes backticks and control
 ======================  ==========================================================================
 apostrophes             typographic, modifier, prime, accent and backtick become ``'``
 quotes                  typographic and angle ones become ``"``
-hyphens, dashes         hyphens and minus become ``-``; dashes become ``-`` between digits and are
-                        set off by spaces elsewhere
+hyphens, dashes         hyphens and minus become ``-``; dashes become ``-`` between digits and,
+                        if en dashes, before a number too; they are set off by spaces elsewhere
 invisible               soft hyphens, zero-width and direction marks are removed
 blanks                  non-breaking, thin and other blanks, tabs and controls become a space; the
                         narrow ones between groups of three digits a comma
@@ -35,6 +35,7 @@ _SINGLE = str.maketrans(
 )
 _DASH = re.compile(rf"[{_DASHES}]")
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d)\s?[{_DASHES}]\s?(?=\d)")
+_EN_DASH_MINUS = re.compile(r"(?<![^\s(])[\u2012\u2013](?=[$\u00a3\u20ac]?\.?\d)")
 _FRACTION = re.compile("(\\d?)([\u00bc-\u00be\u2150-\u215e])")
 _THOUSANDS = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 _KEPT_CONTROLS = "\n"
@@ -66,6 +67,6 @@ def plain_characters(text: str) -> str:
     """
     text = _FRACTION.sub(_fraction, text.replace("\r\n", "\n").replace("\u2028", "\n"))
     text = _THOUSANDS.sub(",", text).translate(_SINGLE).translate(_SUPERSCRIPTS)
-    text = _DASH.sub(" - ", _BETWEEN_DIGITS.sub("-", text))
+    text = _DASH.sub(" - ", _EN_DASH_MINUS.sub("-", _BETWEEN_DIGITS.sub("-", text)))
     text = unicodedata.normalize("NFKC", text).translate(_SUPERSCRIPTS)
     return "".join(map(_visible, text)) if not text.isascii() or not text.isprintable() else text

@@ -7,13 +7,19 @@ the reading with the fewest errors counts.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import product
+
+from rapidfuzz.distance import Levenshtein, Opcodes
 
 _OPEN, _BAR, _CLOSE = "\ue000", "\ue001", "\ue002"
 _CHOICE = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 _BOUNDARY = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=[A-Z])")
 MAX_PASSES = 2
+MOST_READINGS = 12
+STRETCH = 150
+"""Words of a text whose readings are chosen together."""
 
 Pieces = tuple[tuple[str, ...], ...]
 """A text cut into pieces, each with its readings; plain text has one reading."""
@@ -25,6 +31,12 @@ def choice(*readings: str) -> str:
     if len(different) == 1:
         return different[0]
     return f"{_OPEN}{_BAR.join(different)}{_CLOSE}"
+
+
+def several(*parts: Iterable[str]) -> str:
+    """All combinations of the parts' readings, first ones first, as one choice."""
+    combined = (" ".join(" ".join(words).split()) for words in product(*parts))
+    return choice(*[text for text, _ in zip(combined, range(MOST_READINGS), strict=False)])
 
 
 def pieces_of(marked: str) -> Pieces:
@@ -47,16 +59,64 @@ def first_reading(pieces: Pieces) -> str:
     return "".join(readings[0] for readings in pieces)
 
 
-def best_reading(pieces: Pieces, errors_of: Callable[[str], int]) -> str:
+def best_reading(
+    pieces: Pieces, units_of: Callable[[str], Sequence[Hashable]], target: Sequence[Hashable]
+) -> str:
     """Chooses the readings with the fewest errors, one piece after the other.
+
+    A long text is cut into stretches of some `STRETCH` units, each against its part of the
+    target, so that the time grows with the length and not with its cube.
 
     Args:
         pieces: Of the text.
-        errors_of: Counts the errors of a whole text.
+        units_of: Words or phonemes of a text.
+        target: Those that were heard.
 
     Returns:
         The text; the usual reading where none is better.
     """
+    return "".join(
+        _best_of_stretch(stretch, units_of, part)
+        for stretch, part in _stretches(pieces, units_of, target)
+    )
+
+
+def _stretches(
+    pieces: Pieces, units_of: Callable[[str], Sequence[Hashable]], target: Sequence[Hashable]
+) -> Iterator[tuple[Pieces, Sequence[Hashable]]]:
+    """Cuts a text before plain pieces, and the target where its usual reading aligns."""
+    units: list[Hashable] = []
+    cuts, ends, start = [0], [0], 0
+    for index, readings in enumerate(pieces):
+        if len(readings) == 1 and len(first_reading(pieces[start:index]).split()) >= STRETCH:
+            units += units_of(first_reading(pieces[start:index]))
+            cuts, ends, start = [*cuts, index], [*ends, len(units)], index
+    units += units_of(first_reading(pieces[start:]))
+    if len(cuts) == 1:
+        yield pieces, target
+        return
+    edits = Levenshtein.opcodes(units, target)
+    places = [_place(end, edits) for end in ends]
+    for first, last, begin, end in zip(
+        cuts, [*cuts[1:], len(pieces)], places, [*places[1:], len(target)], strict=True
+    ):
+        yield pieces[first:last], target[begin:end]
+
+
+def _place(position: int, edits: Opcodes) -> int:
+    """Place in the target of a place between two units of the text."""
+    for edit in edits:
+        if edit.src_start <= position < edit.src_end:
+            return min(edit.dest_start + position - edit.src_start, edit.dest_end)
+    return edits.dest_len
+
+
+def _best_of_stretch(
+    pieces: Pieces, units_of: Callable[[str], Sequence[Hashable]], target: Sequence[Hashable]
+) -> str:
+    def errors_of(text: str) -> int:
+        return Levenshtein.distance(units_of(text), target)
+
     chosen = [readings[0] for readings in pieces]
     least = errors_of("".join(chosen))
     for _ in range(MAX_PASSES):

@@ -6,6 +6,7 @@ readings with the fewest errors are taken, Whisper's normaliser writes both, and
 one side writes as one word and the other as two is written as the transcript has it.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise, zip_longest
@@ -14,13 +15,18 @@ from rapidfuzz.distance import Levenshtein
 
 from evals.text.choices import Pieces, best_reading, first_reading, sentences
 from evals.text.normalise import SPOKEN, normalise
+from evals.text.numbers import DECIMALS
 from evals.text.spoken import readings
 
 MIN_COMPOUND = 5
 """Letters; shorter words next to each other are joined by chance ("a way")."""
 
 _SIGNS = "$\u00a3\u20ac\u00a2%+-"
-_ALWAYS_TRIED = frozenset({"minus", "negative"})  # the normaliser makes a sign of them
+_SIGN_WORD = re.compile(
+    r"\b(?:(?P<plus>plus)|minus|negative)\b"
+    rf"(?=\s+(?:{'|'.join(sorted(DECIMALS))}|a hundred|point)\b)"
+)
+_WORDS_OF_SIGNS = {"plusword": "plus", "minusword": "minus"}
 Words = tuple[str, ...]
 
 
@@ -52,19 +58,23 @@ def _words(text: str, normaliser: str) -> Words:
 
 @lru_cache(maxsize=16_384)
 def _counted(spoken: str) -> Words:
-    """Words as Whisper's normaliser writes them, without the full stops that it can leave."""
-    words = _words(spoken, "whisper-en")
+    """Words as Whisper's normaliser writes them, without the full stops that it can leave.
+
+    A sign in words stays a word: the normaliser would lose it before sums of money.
+    """
+    kept = _SIGN_WORD.sub(lambda match: "plusword" if match["plus"] else "minusword", spoken)
+    words = (_WORDS_OF_SIGNS.get(word, word) for word in _words(kept, "whisper-en"))
     return tuple(word for word in words if any(char.isalnum() for char in word))
 
 
 def _nearest(pieces: Pieces, target: Words) -> str:
     """The reading with the fewest errors; those with words that ``target`` lacks are not tried."""
-    vocabulary = {word.strip(_SIGNS) for word in target} | _ALWAYS_TRIED
+    vocabulary = {word.strip(_SIGNS) for word in target}
     likely = tuple(
         (first, *(other for other in others if vocabulary.issuperset(_bare(other))))
         for first, *others in pieces
     )
-    return best_reading(likely, lambda text: Levenshtein.distance(_by_sentence(text), target))
+    return best_reading(likely, _by_sentence, target)
 
 
 def _bare(spoken: str) -> set[str]:

@@ -33,6 +33,9 @@ the English ones; a word counts once."""
 LONG_TEXT = 40
 """Words from which on that share no longer grows, as function words repeat."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_QUOTED = re.compile('["\u201c\u201e\u00ab][^"\u201d\u00bb\n]*["\u201d\u201c\u00bb]')
+MIN_OUTSIDE_QUOTES = 2
+"""Words; where there are fewer, what is quoted tells the language too."""
 _PARTICLES = frozenset("da das de del den der di do dos du el la las le los van von y".split())  # noqa: SIM905
 _BEFORE_SENTENCE = tuple('.!?:\u00bf\u00a1"-')
 
@@ -53,7 +56,7 @@ def _code_of() -> dict[str, str]:
 
 
 def language_code(tag: str) -> str:
-    """Finds the language of a tag: ``en`` for ``en_GB``, ``eng``, ``EN-us``, ``English``.
+    """Finds the language of a tag: ``en`` for ``en_GB``, ``eng``, ``English``, ``British English``.
 
     Args:
         tag: BCP 47, a locale, an ISO 639 code or an English name; empty or ``und`` says nothing.
@@ -67,7 +70,8 @@ def language_code(tag: str) -> str:
     parts = re.split(r"[-_.@\s(]+", tag.strip().lower())
     if parts[0] in {"", "und", "unknown", "auto", "none"}:
         return UNKNOWN
-    code = _code_of().get(parts[0])
+    named = [_code_of()[part] for part in parts if len(part) > 3 and part in _code_of()]
+    code = _code_of().get(parts[0]) or next(iter(named), None)
     if code is None:
         near = _code_of()[difflib.get_close_matches(parts[0], _code_of(), n=1, cutoff=0.0)[0]]
         raise ValueError(
@@ -129,6 +133,8 @@ def _candidates(transcript: str) -> list[str]:
     """Words in lower case, without those that may be part of a name or of a refrain."""
     if transcript == transcript.upper():
         transcript = transcript.lower()
+    unquoted = _QUOTED.sub(" , ", transcript)
+    transcript = unquoted if len(_WORD.findall(unquoted)) >= MIN_OUTSIDE_QUOTES else transcript
     found = list(_WORD.finditer(transcript))
     words = [match[0] for match in found]
     kept = []
@@ -147,6 +153,8 @@ def _candidates(transcript: str) -> list[str]:
 def _by_function_words(words: list[str]) -> WrittenIn:
     tables = _tables()
     english = _words("english")
+    if words and all(len(word) <= 1 for word in words):
+        words = []  # letters of the alphabet
     found = {
         code: len((_words(code) - english).intersection(words)) for code in tables["function_words"]
     }

@@ -14,6 +14,8 @@ _NAMES = {name.lower(): said for name, said in TABLES["abbreviations"].items()}
 _HOUR_WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|thirty|forty[ -]five"
 )
+_WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAYS = "Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun"
 _DOMAINS = "com|org|net|edu|gov|io|ai|co|uk|de|fr|eu|info|tv|app|dev|ca|au"
 
 
@@ -93,6 +95,11 @@ def _capitals(is_shouted: bool) -> Callable[[re.Match[str]], str]:
     return read
 
 
+def _day(written: str) -> str:
+    """Full name of a day of the week, e.g. of ``Thurs``."""
+    return next(day for day in _WEEK if day.startswith(written[:3]))
+
+
 def _slash(match: re.Match[str]) -> str:
     return choice(" ", " slash ", " or ", " per ")
 
@@ -106,7 +113,24 @@ BEFORE_FIGURES: tuple[Rule, ...] = (
     _rule(rf"\b(?:www\.)?(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b(?:/[\w/.-]*\w)?", _address),
     _rule(r"\b(?:OK|Ok|ok|O\.K\.|o\.k\.)(?=\W|$)", "okay"),
     _rule(r"\bPh\.?\s?D\b\.?", "p. h. d."),
-    _rule(r"(?<=\w)\s?'n'?\s(?=\w)", lambda _: choice(" and ", " n ")),
+    _rule(r"(?<=\w)\s?'n'?\s(?=\w)|(?<=[a-z]) n (?=[a-z])", lambda _: choice(" and ", " n ")),
+    _rule(r"(?<!\w)[wW]/o(?!\w)", "without"),
+    _rule(r"(?<!\w)[wW]/(?=\s|\w{3})", "with "),
+    _rule(r"(?<!\w)'[cC](?:ause|uz|os)\b", lambda _: choice("cause", "because")),
+    _rule(r"(?<!\w)'[eE]m\b", lambda _: choice("em", "them")),
+    _rule(
+        r"\b(?P<stem>[A-Za-z][a-z]+)in'(?!\w)",
+        lambda m: choice(f"{m['stem']}in", f"{m['stem']}ing"),
+    ),
+    _rule(r"(?<=[sxz])'s\b", lambda _: choice("'s", "'")),
+    _rule(r"\bU\.?S\.? (?=dollars?\b)", lambda _: choice("u. s. ", "")),
+    _rule(r"(?<![\w.])[vV](?=\d)", lambda _: choice("v ", "version ")),
+    _rule(r"\bCO2\b", "c. o. 2"),
+    _rule(
+        rf"\b(?P<first>{_DAYS})\.?\s?-\s?(?P<last>{_DAYS})\b\.?",
+        lambda m: f"{_day(m['first'])}{choice(' to ', ' ', ' through ')}{_day(m['last'])}",
+    ),
+    _rule(rf"\b(?P<day>{_DAYS})(?:\.,?|,)(?=\s\d)", lambda m: _day(m["day"])),
     _rule(
         rf"\b(?P<short>{_one_of(list(TABLES['before_numbers']))})\.\s?(?=\d)",
         lambda m: f"{TABLES['before_numbers'][m['short']]} ",
@@ -150,8 +174,6 @@ AFTER_FIGURES: tuple[Rule, ...] = (
     _rule(r"(?<![\w'])(?:(?![AI])[A-Z])(?![\w'.])", lambda m: spelled(m[0])),
     _rule(r"(?<=\w)[ ]?&[ ]?(?=\w)", " and "),
     _rule(r"(?<=[\w\ue002]) ?/ ?(?=\w)", _slash),
-    _rule(r"\^2", " squared "),
-    _rule(r"\^3", " cubed "),
     _rule(r"~\s?(?=[\w\ue000])", choice("about ", "approximately ", "")),
     *(_rule(re.escape(sign), f" {said} ") for sign, said in TABLES["symbols"].items()),
 )

@@ -19,6 +19,9 @@ _LABEL = re.compile(
     re.MULTILINE,
 )
 _DIRECTIONS = frozenset(TABLES["directions"])
+_WITH_DIRECTIONS = frozenset(
+    "a and as deep deeply for her his in long loud my short soft the then to with".split()  # noqa: SIM905
+)
 _MOST_DIRECTION_WORDS = 4
 
 
@@ -40,16 +43,31 @@ def without_markup(text: str) -> str:
 
 
 def _aside(match: re.Match[str]) -> str:
-    """Nothing for a stage direction; other words in parentheses or stars are said."""
+    """Nothing for a stage direction; other words in parentheses or stars are said.
+
+    What may be either is left as a choice: ``(slowly)``, ``*nothing*``, ``(don't cry)``.
+    """
     inside = match[1] or match[2] or ""
     words = re.findall(r"[a-z']+", inside.lower())
     if not words and any(char.isdigit() for char in inside):
         return match[0]  # e.g. the area code of a telephone number
-    is_short = len(words) <= _MOST_DIRECTION_WORDS
-    is_manner = len(words) == 1 and words[0].endswith(("ing", "ly", "ghs"))
-    if not words or (is_short and (is_manner or _DIRECTIONS.intersection(words))):
+    directions = _DIRECTIONS.intersection(words)
+    is_manner = [word.endswith(("ing", "ly", "ghs")) for word in words]
+    if not words or (directions and _only_directions(words)):
         return " "
-    return f", {inside}, " if match[1] else inside
+    said = f", {inside}, " if match[1] else inside
+    is_short = len(words) <= _MOST_DIRECTION_WORDS
+    if match[0].startswith("**") or not is_short or any(map(str.isdigit, inside)):
+        return said
+    return choice("", said) if directions or is_manner == [True] else said
+
+
+def _only_directions(words: list[str]) -> bool:
+    """Whether the words name a sound or manner and nothing else: ``laughs nervously``."""
+    return all(
+        word in _DIRECTIONS or word in _WITH_DIRECTIONS or word.endswith(("ing", "ly"))
+        for word in words
+    )
 
 
 def _label(match: re.Match[str]) -> str:

@@ -70,6 +70,8 @@ WORDS = frozenset(
     | {*SIGNS, *CURRENCIES, *PERCENT, *SPECIALS}
 )
 
+MAX_DIGITS = 4000
+"""Of a number that is held back; Python writes integers of up to 4300."""
 _NUMERAL = re.compile(r"^\d+(\.\d+)?$")
 
 
@@ -105,6 +107,8 @@ class _Reader:
 
     def read(self, before: str | None, word: str, after: str | None) -> None:
         """Takes the next word, with its neighbours."""
+        if isinstance(self.value, str) and len(self.value) > MAX_DIGITS:
+            self.flush()
         if _is_numeral(word[1:] if word[0] in PREFIXES else word):
             self.read_numeral(word)
         elif word in DECIMALS:

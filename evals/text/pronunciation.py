@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from rapidfuzz.distance import Levenshtein
-
 from evals.content import write_atomically
 from evals.text.choices import best_reading, sentences
 from evals.text.spoken import readings, words_of
@@ -41,7 +39,7 @@ def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     def sound(spoken: str) -> tuple[str, ...]:
         return tuple(phoneme for part in sentences(spoken) for phoneme in sound_of(part))
 
-    return sound(best_reading(pieces, lambda spoken: Levenshtein.distance(sound(spoken), heard)))
+    return sound(best_reading(pieces, sound, heard))
 
 
 def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:

@@ -68,6 +68,8 @@ def numbers(digits: str) -> list[str]:
     Returns:
         Readings.
     """
+    if digits == "0":
+        return ["zero", "oh", "nil"]
     if len(digits) > _LONGEST_AMOUNT or (len(digits) > 1 and digits[0] == "0"):
         return digit_by_digit(digits)
     if len(digits) == 4:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evals.commands.terminal import usage_errors
-from evals.compare import DAGGER, Comparison
+from evals.compare import DAGGER, Comparison, why_nothing
 from evals.content import write_atomically
 from evals.results import dump_json
 from reports.axes import names_in
@@ -46,7 +46,7 @@ def compare(
         for name, text in content.items():
             write_atomically(out / name, text.encode())
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
-    typer.echo(_in_short(found), err=True)
+    typer.echo(_in_short(found) if found else why_nothing(loaded.rows), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.compare import DAGGER, Comparison, compare
+from evals.compare import DAGGER, Comparison, compare, why_nothing
 from evals.jsonl import InputError
 from evals.results import ScoreRow
 from evals.summary import MetricInfo
@@ -214,3 +214,19 @@ def test_every_pair_of_systems_is_compared_on_every_metric() -> None:
         for one in scores(system, rng.normal(size=160), protocol=f"m{k}@1")
     ]
     assert len(compare(rows, INFOS)) == 100
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (scores("a", [0.1, 0.2]), "only 'a' has scores: a comparison needs two systems"),
+        ([], "there are no scores: a comparison needs two systems"),
+        (
+            scores("a", [0.1], protocol="wer/x@1") + scores("b", [0.1], protocol="wer/y@1"),
+            "no metric was measured for two of a, b in one suite and protocol",
+        ),
+    ],
+)
+def test_nothing_to_compare_says_what_is_missing(rows: list[ScoreRow], message: str) -> None:
+    assert compare(rows, INFOS) == []
+    assert why_nothing(rows).startswith(message)

@@ -94,6 +94,11 @@ def test_metrics_are_chosen_by_name_and_protocol() -> None:
     assert len(choose_metrics([], "all")[0]) == len(METRICS)
     with pytest.raises(InputError, match="did you mean 'rtf'"):
         choose_metrics(["rtff"], "default")
+    for name in ("wer/whisper-base@2", "wer/whisper-base"):
+        with pytest.raises(
+            InputError, match="is a protocol, not a metric: ask for the metric 'wer'"
+        ):
+            choose_metrics([name], "default")
     with pytest.raises(InputError, match="unknown protocol"):
         choose_metrics([], "wer/nonesuch@9")
 

@@ -226,3 +226,8 @@ def test_an_error_of_the_system_is_one_line_with_its_place() -> None:
     (problem,) = problems_with(Raises(), PROMPT)
     assert "it raises RuntimeError: a long story; out of words" in problem
     assert Path(__file__).name in problem
+
+
+def test_a_name_that_cannot_be_a_folder_is_told_by_the_check() -> None:
+    (problem,) = problems_with_system(with_(name="lab/model"))
+    assert "'lab/model' cannot name a folder" in problem

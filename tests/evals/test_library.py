@@ -169,3 +169,10 @@ def test_latex_is_a_booktabs_table_of_the_same_cells() -> None:
     assert "mesh\\_offset\\_ms/x@1" in text
     assert "95 \\% interval" in text
     assert all(line.count(" & ") == len(HEADS) - 1 for line in lines if line.endswith("\\\\"))
+
+
+def test_a_terminal_shows_the_same_table_in_columns() -> None:
+    head, *lines = repr(results()).splitlines()
+    assert [name for name in HEADS if name in head] == list(HEADS)
+    assert len(lines) == len(results().summary)
+    assert len({line.index("lower") for line in lines if "lower" in line}) == 1

@@ -51,6 +51,7 @@ def test_a_transcript_may_be_missing_or_null(tmp_path: Path) -> None:
         (GOOD | {"video_path": "/a.mp4"}, "relative to the file"),
         (GOOD | {"audio_path": "x/../../y"}, "audio_path"),
         (GOOD | {"sample_id": "a/b"}, "cannot name a folder"),
+        (GOOD | {"sample_id": 7}, "field 'sample_id' cannot be 7; it is text: \"7\""),
         (GOOD | {"sample_id": "*"}, "cannot name a folder"),
         (GOOD | {"groups": {"identity": 3}}, "groups are names to text"),
         (GOOD | {"groups": {"domain": "cartoon"}}, "groups.domain is one of real, world"),

@@ -198,9 +198,7 @@ def test_the_same_speech_has_the_same_sounds(spellings: str) -> None:
     plain, *others = spellings.splitlines()
     sounds = "".join(spoken_words(plain))
     for other in others:
-        spoken = best_reading(
-            readings(other), lambda text: round(1000 * jiwer.cer(sounds, "".join(words_of(text))))
-        )
+        spoken = best_reading(readings(other), lambda text: "".join(words_of(text)), sounds)
         assert "".join(words_of(spoken)) == sounds
 
 
@@ -263,8 +261,7 @@ def test_what_is_said_in_parentheses_stays_and_directions_go() -> None:
 def test_the_reading_with_the_fewest_errors_is_chosen() -> None:
     pieces = pieces_of(f"at {choice('seven', 'seven sharp', 'noon')} or {choice('a', 'b')}")
     assert first_reading(pieces) == "at seven or a"
-    assert best_reading(pieces, lambda text: jiwer.process_words("at noon or b", text).substitutions
-                        ) == "at noon or b"  # fmt: skip
+    assert best_reading(pieces, str.split, ["at", "noon", "or", "b"]) == "at noon or b"
 
 
 FOREIGN = {

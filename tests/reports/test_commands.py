@@ -102,11 +102,14 @@ def test_compare_writes_and_prints(
     }  # fmt: skip
 
 
-def test_compare_exits_with_1_when_nothing_can_be_compared(folder: Path, tmp_path: Path) -> None:
+def test_compare_exits_with_1_when_nothing_can_be_compared(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = (folder / "scores.jsonl").read_text().splitlines(keepends=True)
     alone = [line for line in lines if '"system": "cascade_a"' in line]
     (folder / "scores.jsonl").write_text("".join(alone))
     assert run("compare", folder, "--out", tmp_path / "c") == 1
+    assert "only 'cascade_a' has scores: a comparison needs two systems" in capsys.readouterr().err
 
 
 def test_plot_writes_into_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

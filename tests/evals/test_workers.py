@@ -1,0 +1,29 @@
+"""Worker processes leave the script that starts them alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+from evals.workers import executor
+
+print("script runs")
+with executor(2) as pool:
+    print(sorted(pool.map(abs, [-1, -2, 3])))
+"""
+
+
+def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
+    script = tmp_path / "measure.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=Path(__file__).parents[2],
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["script runs", "[1, 2, 3]"]
+    assert (done.returncode, done.stderr) == (0, "")
