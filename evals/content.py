@@ -7,13 +7,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from streamchar_ref.media.playlist import parts_of
 from streamchar_ref.weights import cache_folder
 
 
 def content_hash(*paths: Path | None) -> str:
-    """Returns 24 hex digits that stand for the bytes of some files, in order; ``None`` counts."""
-    digests = [_file_hash(path) if path is not None else "-" for path in paths]
+    """Returns 24 hex digits that stand for the bytes of some files, in order; ``None`` counts.
+
+    A playlist stands for the files that it names too.
+    """
+    digests = [_digest(path) if path is not None else "-" for path in paths]
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:24]
+
+
+def _digest(path: Path) -> str:
+    return "".join(_file_hash(part) for part in (path, *parts_of(path)) if part.is_file())
 
 
 SETTLED_S = 2.0

@@ -18,6 +18,7 @@ from streamchar_ref.media.source import file_url
 
 # No dates, versions or random identifiers: the same frames give the same bytes.
 BIT_EXACT = {"fflags": "+bitexact"}
+_REFUSED = (errno.EINVAL, errno.ENOSYS, errno.ERANGE)
 
 
 def write_lossless(
@@ -153,8 +154,11 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
 
 
 def _cannot_encode(path: Path, error: av.error.FFmpegError) -> Exception:
-    """Tells a disk that takes no more from pictures or sound that cannot be encoded."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+    """Tells a disk or a folder that takes no more from what cannot be encoded.
+
+    What libavcodec and libavformat refuse has one of three numbers, or a number of their own.
+    """
+    if error.errno in errno.errorcode and error.errno not in _REFUSED:
         return OSError(error.errno, f"cannot write {path.name}: {error.strerror}")
     return MediaError(f"{path.name}: cannot be encoded ({error.strerror})")
 

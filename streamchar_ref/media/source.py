@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.playlist import check_playlist
 
 LONGEST_JUMP_BACK_S = 1
 LONGEST_GAP_S = 600
@@ -43,13 +44,16 @@ def opened(path: Path) -> Iterator[InputContainer]:
         The container; what PyAV raises on broken input inside the block becomes a `MediaError`.
 
     Raises:
-        MediaError: If the file is missing or cannot be decoded.
+        MediaError: If the file, or one that a playlist names, is missing or cannot be decoded.
     """
     if not path.is_file():
         raise MediaError(f"{path.name}: there is no such file ({path})")
+    check_playlist(path)
     try:
         # Titles and comments need not be UTF-8; nothing here reads them.
         with av.open(file_url(path), metadata_errors="replace") as container:
+            if container.format.name == "concat":
+                raise MediaError(f"{path.name}: is a list of files; score them one by one")
             yield container
     except av.error.FFmpegError as error:
         raise MediaError(

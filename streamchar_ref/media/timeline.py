@@ -14,7 +14,7 @@ from streamchar_ref.media.source import PictureDecoder, check_step, seconds
 
 DEFAULT_FPS = 25
 _MOST_MISSING = 0.05
-_LENGTH_IN_HEADER = "matroska"
+_LENGTH_IN_HEADER = ("matroska", "flv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +147,7 @@ class _Packets:
     def __init__(self, path: Path, container: InputContainer, stream: av.VideoStream) -> None:
         self._path, self._container, self._stream = path, container, stream
         self._read = self._hidden = 0
+        self._has_key = False
         self._decoder = PictureDecoder(stream)
         self._track_end_s = self._file_end_s = Fraction(0)
 
@@ -159,9 +160,13 @@ class _Packets:
                 continue
             if packet.size:
                 self._read += 1
-                self._hidden += packet.is_discard
+                self._has_key = self._has_key or packet.is_keyframe
+                self._hidden += packet.is_discard or not self._has_key
                 self._track_end_s = max(self._track_end_s, end_s)
             yield from self._decoder.decode(packet)
+
+    def _is_of(self, *formats: str) -> bool:
+        return any(name in self._container.format.name for name in formats)
 
     def check(self, decoded: int) -> None:
         """Refuses a file that holds less than its header promises.
@@ -173,6 +178,8 @@ class _Packets:
         promised = self._stream.frames
         start_s = seconds(self._stream.start_time, self._stream.time_base)
         length_s = seconds(self._stream.duration, self._stream.time_base)
+        if self._is_of("avi"):  # libavformat shortens a length that the file is too small for
+            length_s = seconds(promised, self._stream.time_base)
         reached_s = self._track_end_s - start_s
         if self._read < least * promised and reached_s < least * length_s:
             raise MediaError(
@@ -184,7 +191,7 @@ class _Packets:
                 "can be decoded"
             )
         whole_s = Fraction(self._container.duration or 0, av.time_base)
-        if _LENGTH_IN_HEADER in self._container.format.name and self._file_end_s < least * whole_s:
+        if self._is_of(*_LENGTH_IN_HEADER) and self._file_end_s < least * whole_s:
             raise MediaError(
                 f"{self._path.name}: is cut short: it ends at {float(self._file_end_s):.2f} s of "
                 f"the {float(whole_s):.2f} s that its header promises"

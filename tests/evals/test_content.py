@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,16 @@ def test_a_full_disk_is_not_the_systems_failure(
     monkeypatch.setattr(encode, "_encode_sound", full)
     with pytest.raises(OSError, match="No space left"):
         canonical_sound(subject)
+
+
+def test_a_cache_folder_that_goes_away_is_not_the_systems_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(target: Path, write: Callable[[Path], None]) -> Path:
+        write(tmp_path / "gone" / target.name)
+        return target
+
+    monkeypatch.setattr(canonical_module, "kept_whole", gone)
+    rows = score([recording(video(tmp_path / "a.mp4"))], metrics=METRICS, options=Options()).rows
+    assert {row.status for row in rows} == {"evaluator_failure"}
+    assert all("cannot write" in row.reason for row in rows)

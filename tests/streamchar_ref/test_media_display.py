@@ -192,6 +192,16 @@ def test_transparency_lies_on_white_and_deep_grey_is_not_clipped(tmp_path: Path)
     assert read_picture(tmp_path / "c.png")[0, 0].tolist() == [128, 128, 128]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "factor"), [("<i4", 1), ("<i4", 257), ("f4", 1), ("f4", 1 / 255)]
+)
+def test_grey_of_32_bits_is_seen_as_meant(tmp_path: Path, dtype: str, factor: float) -> None:
+    grey = np.tile(np.arange(0, 256, 5), (4, 1))
+    Image.fromarray((grey * factor).astype(dtype)).save(tmp_path / "a.tif")
+    seen = read_picture(tmp_path / "a.tif").astype(int)
+    assert np.abs(seen - grey[..., None]).max() <= 1
+
+
 def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(MediaError, match=r"a\.png: not a picture"):

@@ -213,6 +213,27 @@ def test_a_cut_off_file_with_an_edit_list_is_refused_too(tmp_path: Path) -> None
         list(frames(edited))
 
 
+@pytest.mark.parametrize("share", [0.8, 0.9])
+@pytest.mark.parametrize(("suffix", "vcodec"), [("avi", "mpeg4"), ("avi", "ffv1"), ("flv", "flv")])
+def test_a_cut_is_told_whatever_the_demuxer_makes_of_the_length(
+    tmp_path: Path, suffix: str, vcodec: str, share: float
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (100, 64, 64, 3), dtype=np.uint8)
+    whole = write(tmp_path / f"whole.{suffix}", noise, vcodec=vcodec)
+    assert sum(map(len, frames(whole))) == 100
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: round(whole.stat().st_size * share)])
+    with pytest.raises(MediaError, match=r"cut\.\w+: (is cut short|cannot be decoded)"):
+        list(frames(cut))
+
+
+def test_packets_before_the_first_key_frame_are_no_damage(tmp_path: Path) -> None:
+    options = {"crf": "10", "g": "25", "bf": "0", "preset": "ultrafast"}
+    whole = write(tmp_path / "whole.mkv", numbered(75), options=options)
+    cut = copy_packets(whole, tmp_path / "cut.mp4", first_s=0.2)
+    assert numbers(frames(cut, fps=25)) == list(range(25, 75))
+
+
 def test_joined_files_whose_clock_starts_anew_are_refused(tmp_path: Path) -> None:
     part = write(tmp_path / "part.ts", numbered(50), tone(2.0))
     both = tmp_path / "both.ts"
