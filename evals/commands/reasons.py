@@ -53,6 +53,22 @@ def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
     return lines
 
 
+def notes_in_words(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Gathers the notes on recordings, those of several once.
+
+    Args:
+        notes: Recording -> sentences, as `run.json` keeps them.
+
+    Returns:
+        One line for each sentence, with the recordings it is about.
+    """
+    about: dict[str, list[str]] = defaultdict(list)
+    for recording, sentences in notes.items():
+        for sentence in sentences:
+            about[sentence].append(recording)
+    return [f"note: {sentence} ({_listed(names)})" for sentence, names in about.items()]
+
+
 def _line(status: str, reason: str, rows: Sequence[ScoreRow]) -> str:
     of = _listed(row.metric for row in rows)
     if status in {"evaluator_failure", "generation_failure"}:

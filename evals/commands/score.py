@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics, take_shard
-from evals.commands.reasons import why_unscored
+from evals.commands.reasons import notes_in_words, why_unscored
 from evals.commands.terminal import ProgressBar, usage_errors
 from evals.jsonl import InputError
 from evals.manifest import load_manifest
@@ -70,8 +70,8 @@ def score(
             whole=recordings,
         )
     progress.close()
-    for name, notes in read_run(folder).get("notes", {}).items():
-        typer.echo(f"{name}: {'; '.join(notes)}", err=True)
+    for line in notes_in_words(read_run(folder).get("notes", {})):
+        typer.echo(line, err=True)
     for line in why_unscored(rows, folder):
         typer.echo(line, err=True)
     counts = count_statuses(rows)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from evals.commands.reasons import MAX_LINES, why_unscored
+from evals.commands.reasons import MAX_LINES, notes_in_words, why_unscored
 from evals.commands.record import app as record_app
 from evals.commands.score import app as score_app
 from evals.jsonl import InputError
@@ -165,3 +165,11 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
         orphan.flush()
         with only_writer(tmp_path, verb="record"):
             pass
+
+
+def test_a_note_on_many_recordings_is_one_line() -> None:
+    notes = {f"s/u/{n}/0": ["64x64, scaled up"] for n in range(9)} | {"s/u/9/0": ["24 fps"]}
+    assert notes_in_words(notes) == [
+        "note: 64x64, scaled up (s/u/0/0, s/u/1/0, s/u/2/0, s/u/3/0, s/u/4/0, s/u/5/0 and 3 more)",
+        "note: 24 fps (s/u/9/0)",
+    ]
