@@ -3,7 +3,6 @@
 Shape letters: N recordings, C clusters of recordings, D draws.
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -32,8 +31,8 @@ class Interval:
 
     Attributes:
         value: Weighted mean; NaN if there is nothing to average.
-        low: Lower end; NaN with too few clusters, or with clusters that are all alike.
-        high: Upper end; NaN likewise.
+        low: Lower end; NaN with too few clusters.
+        high: Upper end; NaN with too few clusters.
         num_clusters: Units that were resampled.
     """
 
@@ -248,7 +247,7 @@ def _studentised(
     residuals = totals - mean * shares
     error = float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / whole)
     if error <= 1e-12 * abs(mean):
-        return math.nan, math.nan  # all alike: nothing is known of the spread
+        return float(mean), float(mean)  # all alike
     t_values = []
     for block, size in enumerate(_blocks(num, draws)):
         counts = _resample_counts(num, size, seed, block)

@@ -39,7 +39,8 @@ class SummaryRow:
         higher_is_better: ``None`` where neither is.
         zero_is_best: Whether values are signed and best at zero.
         value: Weighted mean of the computed rows; ``None`` if there are none.
-        ci_low: Lower end of the 95 % interval; ``None`` with fewer than five that are independent.
+        ci_low: Lower end of the 95 % interval; ``None`` with fewer than five that are independent,
+            or with values that are all alike.
         ci_high: Upper end.
         n: Computed rows.
         n_independent: Computed rows that are drawn apart, see `drawn_together`; ``None`` for a
@@ -261,7 +262,7 @@ def _estimate(
         ends = [computed[0].components.get(name) for name in ("ci_low", "ci_high")]
         low, high = (np.nan if end is None else float(end) for end in ends)
         return Interval(value=float(computed[0].value or 0.0), low=low, high=high)
-    return bootstrap_mean(
+    found = bootstrap_mean(
         np.array([row.value for row in computed], dtype=np.float64),
         weights=np.array([row.weight for row in computed]),
         clusters=drawn_together(computed, identities),
@@ -269,6 +270,9 @@ def _estimate(
         draws=draws,
         seed=seed,
     )
+    if found.low == found.high:  # samples that are all alike tell nothing of the spread
+        return replace(found, low=np.nan, high=np.nan)
+    return found
 
 
 def _known(value: float) -> float | None:

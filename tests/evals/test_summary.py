@@ -216,3 +216,8 @@ def test_values_lie_inside_their_interval() -> None:
     assert summary.value is not None
     assert summary.ci_low < summary.value < summary.ci_high
     assert not math.isnan(summary.ci_low)
+
+
+def test_values_that_are_all_alike_have_no_interval() -> None:
+    (alike,) = summarise([row(sample_id=f"{n}", value=0.5) for n in range(8)], {})
+    assert (alike.value, alike.ci_low, alike.ci_high, alike.n) == (0.5, None, None, 8)
