@@ -33,25 +33,17 @@ def missing_speech(recording: Recording, reason: str) -> NotMeasured:
     Returns:
         A generation failure if it was, else not applicable.
     """
-    if recording.is_silent:
-        return NotMeasured(f"{reason}: the system declares that it is silent")
-    if recording.words_asked:
-        return NotMeasured(f"{reason} although words were asked for", "generation_failure")
-    return NotMeasured(reason)
+    return _missing(recording, reason, "it is silent" if recording.is_silent else "")
 
 
 def missing_lips(recording: Recording, reason: str) -> NotMeasured:
-    """Returns what to raise where a metric needs a face, or lips that move, and there are none.
+    """As `missing_speech`, where a metric needs a face, or lips that move."""
+    return _missing(recording, reason, "its mouth is still" if recording.is_still else "")
 
-    Args:
-        recording: Says whether it was to speak.
-        reason: For a reader of the table.
 
-    Returns:
-        A generation failure if it was, else not applicable.
-    """
-    if recording.is_still:
-        return NotMeasured(f"{reason}: the system declares that its mouth is still")
+def _missing(recording: Recording, reason: str, declared: str) -> NotMeasured:
+    if declared:
+        return NotMeasured(f"{reason}: the system declares that {declared}")
     if recording.words_asked:
         return NotMeasured(f"{reason} although words were asked for", "generation_failure")
     return NotMeasured(reason)
