@@ -260,7 +260,7 @@ def _estimate(
         return Interval(value=np.nan, low=np.nan, high=np.nan)
     if len(computed) == 1 and computed[0].sample_id == SET_ID:
         ends = [computed[0].components.get(name) for name in ("ci_low", "ci_high")]
-        low, high = (np.nan if end is None else float(end) for end in ends)
+        low, high = (np.nan if end is None else float(np.clip(end, *info.bounds)) for end in ends)
         return Interval(value=float(computed[0].value or 0.0), low=low, high=high)
     found = bootstrap_mean(
         np.array([row.value for row in computed], dtype=np.float64),

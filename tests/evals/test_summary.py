@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.jsonl import InputError
-from evals.metric_info import Direction
+from evals.metric_info import NON_NEGATIVE, Direction
 from evals.results import STATUSES, ScoreRow
 from evals.summary import (
     MetricInfo,
@@ -221,3 +221,10 @@ def test_values_lie_inside_their_interval() -> None:
 def test_values_that_are_all_alike_have_no_interval() -> None:
     (alike,) = summarise([row(sample_id=f"{n}", value=0.5) for n in range(8)], {})
     assert (alike.value, alike.ci_low, alike.ci_high, alike.n) == (0.5, None, None, 8)
+
+
+def test_the_interval_of_a_set_ends_at_the_bounds_of_the_metric() -> None:
+    rows = [row(sample_id="*", value=1.0, components={"ci_low": -4.0, "ci_high": 5.0})]
+    info = MetricInfo(unit="1", higher_is_better=False, bounds=NON_NEGATIVE)
+    (summary,) = summarise(rows, {rows[0].metric: info})
+    assert (summary.ci_low, summary.ci_high) == (0.0, 5.0)
