@@ -21,7 +21,8 @@ def content_hash(*paths: Path | None) -> str:
 
 
 def _digest(path: Path) -> str:
-    return "".join(_file_hash(part) for part in (path, *parts_of(path)) if part.is_file())
+    parts = [part for part in parts_of(path) if part.is_file()]
+    return "".join(map(_file_hash, (path, *parts)))
 
 
 SETTLED_S = 2.0

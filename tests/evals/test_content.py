@@ -167,3 +167,8 @@ def test_a_cache_folder_that_goes_away_is_not_the_systems_failure(
     rows = score([recording(video(tmp_path / "a.mp4"))], metrics=METRICS, options=Options()).rows
     assert {row.status for row in rows} == {"evaluator_failure"}
     assert all("cannot write" in row.reason for row in rows)
+
+
+def test_a_file_that_is_gone_has_no_hash(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        content_hash(tmp_path / "gone.mp4")
