@@ -155,6 +155,21 @@ class TranscriptMetric(Metric):
         return compare_speech(recording, features[self.needs[0]], self.normaliser)
 
 
+class _OfSpokenWords(TranscriptMetric):
+    """A metric that has no value where no words were heard."""
+
+    def own_params(self) -> dict[str, Any]:
+        """What becomes of such a recording."""
+        return {"without_words": "no value"}
+
+    def compare(self, recording: Recording, features: Features) -> Speech:
+        """As for all metrics of transcripts; not measured if no words were heard."""
+        speech = super().compare(recording, features)
+        if not speech.heard:
+            raise missing_speech(recording, "no words were heard")
+        return speech
+
+
 class WordErrorRate(TranscriptMetric):
     """Word error rate: (substitutions + deletions + insertions) / reference words.
 
@@ -241,7 +256,7 @@ class Completion(TranscriptMetric):
         )
 
 
-class Loops(TranscriptMetric):
+class Loops(_OfSpokenWords):
     """Loops per minute: runs of three or more inserted words that repeat what came just before."""
 
     name = "loops"
@@ -249,16 +264,10 @@ class Loops(TranscriptMetric):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
-    def own_params(self) -> dict[str, Any]:
-        """What becomes of a recording in which no words were heard."""
-        return {"without_words": "no value"}
-
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns loops per minute of the recording, with their number, times and words."""
         speech = self.compare(recording, features)
         failures = speech.failures()
-        if not speech.heard:
-            raise missing_speech(recording, "no words were heard")
         return Score(
             value=60 * len(failures.loops) / speech.duration_s,
             weight=speech.duration_s,
@@ -279,7 +288,7 @@ class Loops(TranscriptMetric):
         )
 
 
-class LongestSkip(TranscriptMetric):
+class LongestSkip(_OfSpokenWords):
     """Words in the longest run of reference words left out before the speech ended."""
 
     name = "longest_skip_words"
@@ -287,15 +296,9 @@ class LongestSkip(TranscriptMetric):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
-    def own_params(self) -> dict[str, Any]:
-        """What becomes of a recording in which no words were heard."""
-        return {"without_words": "no value"}
-
     def measure(self, recording: Recording, features: Features, context: Context) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
         speech = self.compare(recording, features)
-        if not speech.heard:
-            raise missing_speech(recording, "no words were heard")
         failures = speech.failures()
         skipped_s = failures.longest_skip * seconds_per_word(speech.alignment, speech.span_s)
         longest = max(failures.skips, key=len, default=None)
