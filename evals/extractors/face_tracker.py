@@ -134,7 +134,7 @@ class FaceTracker:
             self._live.append(moved)
             if self._main is track:
                 self._main = moved
-        self._part_where_faces_meet(before, frame, index)
+        self._part_where_faces_meet(before)
         self._lost = [
             track
             for track in self._lost
@@ -142,7 +142,7 @@ class FaceTracker:
         ]
         return is_cut
 
-    def _part_where_faces_meet(self, before: list[_Track], frame: np.ndarray, index: int) -> None:
+    def _part_where_faces_meet(self, before: list[_Track]) -> None:
         """Keeps one track where two meshes have come to lie on one face, under a new number."""
         places = {track.number: track.mesh.box for track in before}
         kept: list[_Track] = []
