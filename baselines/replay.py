@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from baselines.file_chunks import file_chunks
-from evals.jsonl import InputError
 from evals.manifest import load_manifest
 from evals.recording import Recording
 from evals.system import Prompt
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.decode import audio, frames, probe
 

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from baselines.ground_truth import chunks_of, world_clip
-from evals.jsonl import InputError
 from evals.system import Prompt
 from streamchar_ref.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from streamchar_ref.errors import InputError
 from streamchar_ref.generate import to_uint8, to_wave
 from streamchar_ref.media import AVChunk
 from streamchar_ref.shipped import shipped_checkpoint

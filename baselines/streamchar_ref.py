@@ -10,10 +10,10 @@ import numpy as np
 
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.align_world import AlignWorldExtractor
-from evals.jsonl import InputError
 from evals.system import Prompt
 from evals.text.progress import FRAMES_PER_S, spoken_progress
 from streamchar_ref.checkpoint import Checkpoint, load_checkpoint
+from streamchar_ref.errors import InputError
 from streamchar_ref.generate import stream
 from streamchar_ref.media import AVChunk
 from streamchar_ref.sampling import Heard, Pointer, Sampling, fixed_rate, own_pointer

@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from evals.canonical import encode_path
-from evals.content import write_atomically
 from evals.extractors import EXTRACTORS
 from evals.faults import FAULTS, FLOORS
 from evals.faults.base import FPS, PICTURE, SAMPLE_RATE, SOUND
@@ -31,17 +30,17 @@ from evals.features import (
     track_keys,
     unavailable,
 )
-from evals.jsonl import InputError
 from evals.metrics.base import Context, Metric, NotMeasured, protocol_hash
 from evals.recording import Recording
 from evals.response import Value
 from evals.results import dump_json
-from evals.run_folder import read_json
 from evals.score import Options, extractors_of, params_of, score_one
 from evals.set_metric import SetMetric
 from evals.system import Prompt
 from evals.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.workers import Progress, executor
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import read_json, write_atomically
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav

@@ -27,10 +27,10 @@ from evals.response import (
     set_cell,
 )
 from evals.results import csv_text, guard_cell
-from evals.run_folder import read_json
 from evals.score import score_set
 from evals.set_metric import SetMetric
 from evals.units import CLEAN, Measured, Unit
+from streamchar_ref.files import read_json
 
 CSV_FIELDS = (
     "fault", "dose_unit", "dose", "realised_dose", "metric", "protocol", "metric_unit",

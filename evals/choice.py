@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
-from evals.jsonl import InputError
 from evals.metrics import METRICS, SET_METRICS
 from evals.metrics.base import Metric
 from evals.set_metric import SetMetric
+from streamchar_ref.errors import InputError
 
 Item = TypeVar("Item")
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from evals.jsonl import InputError
 from evals.metric_info import Direction, MetricInfo
 from evals.results import SET_ID, ScoreRow
 from evals.statistics import PairedDifference, holm, paired_difference
 from evals.summary import UNKNOWN, drawn_together
+from streamchar_ref.errors import InputError
 
 ALPHA = 0.05
 DAGGER = "\N{DAGGER}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from streamchar_ref.files import sha256_of, write_atomically
 from streamchar_ref.media.playlist import parts_of
 from streamchar_ref.weights import cache_folder
 
@@ -41,8 +42,7 @@ def _file_hash(path: Path) -> str:
         known = None
     if isinstance(known, dict) and known.get("stamp") == stamp and "sha256" in known:
         return str(known["sha256"])
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(path)
     if time.time() - stat.st_ctime > SETTLED_S:
         write_atomically(memo, json.dumps({"stamp": stamp, "sha256": digest}).encode())
     return digest
@@ -68,14 +68,3 @@ def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
     write(target)
     write_atomically(note, _file_hash(target).encode())
     return target
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees all of it or none; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

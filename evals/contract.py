@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from evals.jsonl import InputError, check_folder_name
+from evals.jsonl import check_folder_name
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 
 STREAM = "def stream(self, prompt, *, seed), which yields AVChunks"

@@ -19,11 +19,12 @@ from evals.canonical import (
     source_scale,
     track_hash,
 )
-from evals.content import content_hash, write_atomically
+from evals.content import content_hash
 from evals.extractors import EXTRACTORS, ExtractorSpec
 from evals.judges import judge_path
 from evals.metrics.base import NotMeasured, Status, protocol_hash
 from evals.recording import Recording
+from streamchar_ref.files import write_atomically
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.picture import read_picture
 from streamchar_ref.weights import WeightsMissing, cache_folder, locate

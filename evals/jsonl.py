@@ -7,11 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from streamchar_ref.errors import InputError
+
 _FOLDER_NAME = re.compile(r"[^/\\\x00-\x1f]+")
-
-
-class InputError(ValueError):
-    """A file that the user wrote breaks its contract; the message says where and what to do."""
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from evals.content import content_hash, write_atomically
+from evals.content import content_hash
+from streamchar_ref.files import write_atomically
 from streamchar_ref.media.lengths import Lengths, measure
 from streamchar_ref.weights import cache_folder
 

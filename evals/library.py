@@ -10,7 +10,6 @@ import pandas as pd
 
 from evals.choice import choose_metrics
 from evals.compare import Comparison, compare
-from evals.jsonl import InputError
 from evals.manifest import load_manifest, recordings_of_rows
 from evals.media_files import is_run, recordings_of_files
 from evals.metrics import INFOS
@@ -21,6 +20,7 @@ from evals.run_scores import identities_of, score_run, summaries_of
 from evals.score import Options, default_jobs
 from evals.summary import SummaryRow
 from evals.summary_table import summary_html, summary_latex, summary_text
+from streamchar_ref.errors import InputError
 
 Source = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]] | pd.DataFrame
 """What can be scored; see `evaluate`."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from evals.jsonl import InputError
 from evals.system import in_one_line, installed_systems
 from evals.system_file import load_class, names_a_file
+from streamchar_ref.errors import InputError
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

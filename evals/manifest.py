@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
+from evals.jsonl import check_fields, check_folder_name, path_beside, read_objects
 from evals.recording import Arrival, Recording, Trace
 from evals.text.language import language_code
 from evals.trace import trace_of_file
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
 
 REQUIRED = {"sample_id": str, "system": str, "video_path": str}

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.jsonl import InputError, check_folder_name
+from evals.jsonl import check_folder_name
 from evals.recording import Recording
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evals.jsonl import InputError
 from evals.results import (
     SET_ID,
     ScoreRow,
@@ -21,6 +20,7 @@ from evals.results import (
 from evals.run_folder import read_run, sources_from, update_run
 from evals.run_scores import summaries_of
 from evals.summary import write_summary
+from streamchar_ref.errors import InputError
 
 _JOINED = ("protocols", "notes", "identities")
 """Entries of ``run.json`` that each run has its own part of."""

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from evals.content import write_atomically
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
-from evals.jsonl import InputError, check_folder_name
-from evals.lock import only_writer
+from evals.jsonl import check_folder_name
 from evals.provenance import device
-from evals.run_folder import error_of, read_json, recording_folder
+from evals.run_folder import error_of, recording_folder
 from evals.system import Prompt, System, first_chunks
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.lock import only_writer
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav

@@ -17,9 +17,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from evals.content import write_atomically
-from evals.jsonl import InputError
 from evals.metrics.base import Score, Status
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import write_atomically
 
 STATUSES: tuple[str, ...] = get_args(Status)
 SET_ID = "*"

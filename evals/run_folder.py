@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evals.content import write_atomically
-from evals.jsonl import InputError
 from evals.manifest import load_manifest, read_arrivals
 from evals.media_files import recordings_of_files
 from evals.recording import Recording, Trace
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import read_json, write_atomically
 
 SCHEMA_VERSION = 1
 _MEND = "delete the folder and record this sample again"
@@ -134,15 +134,6 @@ def read_run(run: Path) -> dict[str, Any]:
     content = read_json(path)
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
-    return content
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a file that the harness wrote; one that was damaged since is an `InputError`."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: damaged, not JSON ({error})") from error
     return content
 
 

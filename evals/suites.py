@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from evals.jsonl import InputError, check_fields, check_folder_name, path_beside, read_objects
+from evals.jsonl import check_fields, check_folder_name, path_beside, read_objects
 from evals.system import Prompt, TextPiece
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.picture import read_picture
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from evals.content import write_atomically
-from evals.jsonl import InputError
 from evals.metric_info import NON_NEGATIVE, Direction, MetricInfo, direction_of
 from evals.metrics import INFOS
 from evals.results import SET_ID, STATUSES, ScoreRow, dump_json
 from evals.statistics import Interval, bootstrap_mean
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import write_atomically
 
 SCHEMA_VERSION = 1
 

@@ -17,7 +17,7 @@ from evals.contract import (
     problem_with_lengths,
     problems_with_system,
 )  # fmt: skip
-from evals.jsonl import InputError
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 
 

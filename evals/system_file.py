@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evals.jsonl import InputError
+from streamchar_ref.errors import InputError
 
 _FOLDERS: list[Path] = []
 """Of the systems that were loaded so far."""

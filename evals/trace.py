@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evals.extractors import FPS, SAMPLE_RATE
-from evals.jsonl import InputError
 from evals.lengths import lengths_of
 from evals.recording import Arrival, Trace
+from streamchar_ref.errors import InputError
 from streamchar_ref.media.decode import probe
 
 USUAL_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)

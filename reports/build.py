@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evals.compare import Comparison
-from evals.content import write_atomically
-from evals.jsonl import InputError
 from evals.recording import Recording
 from evals.run_folder import read_run, recordings_of
 from reports.figures.save import save_figure
@@ -16,6 +14,8 @@ from reports.media import film_strip, small_video
 from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
 from reports.tables import wide
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import write_atomically
 from streamchar_ref.media import MediaError
 
 

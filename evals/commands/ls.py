@@ -13,8 +13,9 @@ import typer
 from evals.metrics import METRICS, SET_METRICS
 from evals.suites import suite_names, summarise_suite
 from evals.system import installed_systems
+from streamchar_ref.commands.verb import Verb
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 KINDS = ("metrics", "systems", "suites", "protocols", "presets")
 
 

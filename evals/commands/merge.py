@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from evals.commands.terminal import usage_errors
 from evals.merge import merge as merge_runs
+from streamchar_ref.commands.verb import Verb
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -22,8 +22,7 @@ def merge(
 
     Example: streamchar merge runs/part1 runs/part2 --out runs/all
     """
-    with usage_errors():
-        num_rows = merge_runs(runs, out)
+    num_rows = merge_runs(runs, out)
     counts = {"runs": len(runs), "rows": num_rows}
     in_words = f"{len(runs)} runs, {num_rows} score rows -> {out}"
     typer.echo(json.dumps(counts) if as_json else in_words)

@@ -8,13 +8,14 @@ import typer
 
 from evals.choice import take_shard
 from evals.commands.reasons import why_failed
-from evals.commands.terminal import ProgressBar, usage_errors
+from evals.commands.terminal import ProgressBar
 from evals.make_system import make_system, parse_settings
 from evals.record import Plan, failures
 from evals.record import record as record_prompts
 from evals.suites import load_suite
+from streamchar_ref.commands.verb import Verb
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -40,19 +41,18 @@ def record(
     streamchar record static_portrait --suite smoke --out runs/first
     """
     progress = ProgressBar()
-    with usage_errors():
-        prompts = take_shard(load_suite(suite)[:limit], shard)
-        settings = parse_settings(setting or [])
-        made = make_system(system, settings)
-        plan = Plan(
-            out=out,
-            suite=Path(suite).stem,
-            seed=seed,
-            settings=settings,
-            warm_up=warm_up,
-            retry_failed=retry_failed,
-        )
-        counts = record_prompts(made, prompts, plan, progress=progress)
+    prompts = take_shard(load_suite(suite)[:limit], shard)
+    settings = parse_settings(setting or [])
+    made = make_system(system, settings)
+    plan = Plan(
+        out=out,
+        suite=Path(suite).stem,
+        seed=seed,
+        settings=settings,
+        warm_up=warm_up,
+        retry_failed=retry_failed,
+    )
+    counts = record_prompts(made, prompts, plan, progress=progress)
     progress.close()
     failed = failures(made.name, prompts, plan)
     for line in why_failed(failed):

@@ -8,8 +8,7 @@ import typer
 
 from evals.choice import choose_metrics, take_shard
 from evals.commands.reasons import notes_in_words, why_unscored
-from evals.commands.terminal import ProgressBar, usage_errors
-from evals.jsonl import InputError
+from evals.commands.terminal import ProgressBar
 from evals.manifest import load_manifest
 from evals.media_files import is_run, recordings_of_files
 from evals.recording import Recording
@@ -17,8 +16,10 @@ from evals.results import ScoreRow
 from evals.run_folder import read_run, recordings_of, relative_to_run
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -53,22 +54,21 @@ def score(
     streamchar score --manifest videos.jsonl --out runs/mine; streamchar score videos/
     """
     progress = ProgressBar()
-    with usage_errors():
-        folder, recordings, config = _input(sources or [], manifest, out, system)
-        chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
-        known = sorted({recording.system for recording in recordings})
-        if reference and reference not in known:
-            raise InputError(f"--reference {reference!r} is none of: {', '.join(known)}")
-        rows = score_run(
-            folder,
-            take_shard(recordings, shard),
-            metrics=chosen,
-            set_metrics=chosen_sets,
-            options=Options(native=native, jobs=jobs or default_jobs(), reference_system=reference),
-            progress=progress,
-            config=config,
-            whole=recordings,
-        )
+    folder, recordings, config = _input(sources or [], manifest, out, system)
+    chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
+    known = sorted({recording.system for recording in recordings})
+    if reference and reference not in known:
+        raise InputError(f"--reference {reference!r} is none of: {', '.join(known)}")
+    rows = score_run(
+        folder,
+        take_shard(recordings, shard),
+        metrics=chosen,
+        set_metrics=chosen_sets,
+        options=Options(native=native, jobs=jobs or default_jobs(), reference_system=reference),
+        progress=progress,
+        config=config,
+        whole=recordings,
+    )
     progress.close()
     for line in notes_in_words(read_run(folder).get("notes", {})):
         typer.echo(line, err=True)

@@ -1,32 +1,9 @@
-"""How commands talk: data to stdout, progress and complaints to stderr, exit codes."""
+"""Progress on stderr."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import typer
 from tqdm import tqdm
-
-from evals.jsonl import InputError
-from streamchar_ref.media import MediaError
-
-_IN_THE_WAY = (
-    FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError
-)  # fmt: skip
-
-
-@contextmanager
-def usage_errors() -> Iterator[None]:
-    """Turns errors that the user can mend into one line on stderr and exit code 2.
-
-    Raises:
-        Exit: With code 2.
-    """
-    try:
-        yield
-    except (InputError, MediaError, *_IN_THE_WAY) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(code=2) from error
 
 
 class ProgressBar:

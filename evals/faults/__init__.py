@@ -8,7 +8,7 @@ from evals.faults.person import PERSON_FAULTS
 from evals.faults.picture import PICTURE_FAULTS
 from evals.faults.sound import SOUND_FAULTS
 from evals.faults.words import WORD_FAULTS
-from evals.jsonl import InputError
+from streamchar_ref.errors import InputError
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault for fault in (*SOUND_FAULTS, *WORD_FAULTS, *PERSON_FAULTS, *PICTURE_FAULTS)

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float, Float32
 from PIL import Image
 
-from evals.content import write_atomically
 from evals.faults.base import (
     FPS,
     FRAME_SAMPLES,
@@ -22,11 +21,11 @@ from evals.faults.base import (
     Take,
 )
 from evals.features import Missing, extract
-from evals.jsonl import InputError
 from evals.metrics.base import NotMeasured
 from evals.recording import Recording
-from evals.run_folder import read_json
 from evals.system import Prompt
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import read_json, write_atomically
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.picture import read_picture

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from evals.content import write_atomically
+from streamchar_ref.files import write_atomically
 
 MAX_BYTES = 2_000_000
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from evals.content import write_atomically
 from evals.text.choices import best_reading, sentences
 from evals.text.spoken import readings, words_of
 from evals.text.tables import TABLES
+from streamchar_ref.files import write_atomically
 from streamchar_ref.weights import cache_folder
 
 

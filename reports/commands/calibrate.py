@@ -8,9 +8,8 @@ import typer
 from evals.calibrate import Plan, measure
 from evals.calibration import as_json, responses_of
 from evals.choice import choose_metrics
-from evals.commands.terminal import ProgressBar, usage_errors
+from evals.commands.terminal import ProgressBar
 from evals.faults import chosen_faults
-from evals.jsonl import InputError
 from evals.manifest import load_manifest
 from evals.recording import Recording
 from evals.results import dump_json
@@ -18,8 +17,10 @@ from evals.score import default_jobs
 from evals.suites import load_suite
 from evals.system import Prompt
 from reports.calibration import calibration_markdown, write_calibration
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -41,25 +42,24 @@ def calibrate(
     streamchar calibrate --suite smoke --out runs/calibration
     """
     progress = ProgressBar()
-    with usage_errors():
-        if doses not in {"few", "all"}:
-            raise InputError(f"--doses {doses!r} is neither few nor all")
-        wanted = chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all")
-        chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], "default")
-        clips, name = _clips(suite, manifest)
-        plan = Plan(
-            out=out,
-            clips=dict(list(clips.items())[:limit]),
-            suite=name,
-            faults=wanted,
-            metrics=chosen,
-            set_metrics=chosen_sets,
-            seconds=seconds,
-            jobs=jobs or default_jobs(),
-        )
-        calibration = responses_of(plan, measure(plan, progress))
-        progress.close()
-        paths = write_calibration(calibration, out)
+    if doses not in {"few", "all"}:
+        raise InputError(f"--doses {doses!r} is neither few nor all")
+    wanted = chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all")
+    chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], "default")
+    clips, name = _clips(suite, manifest)
+    plan = Plan(
+        out=out,
+        clips=dict(list(clips.items())[:limit]),
+        suite=name,
+        faults=wanted,
+        metrics=chosen,
+        set_metrics=chosen_sets,
+        seconds=seconds,
+        jobs=jobs or default_jobs(),
+    )
+    calibration = responses_of(plan, measure(plan, progress))
+    progress.close()
+    paths = write_calibration(calibration, out)
     if as_json_:
         typer.echo(dump_json(as_json(calibration), indent=1))
     else:

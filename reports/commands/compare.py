@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from evals.commands.terminal import usage_errors
 from evals.compare import DAGGER, Comparison, why_nothing
-from evals.content import write_atomically
 from evals.results import dump_json
 from reports.axes import names_in
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.files import write_atomically
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -33,18 +33,16 @@ def compare(
     Exit code 1 if nothing at all can be compared. Example:
     streamchar compare runs/a runs/b --against streamchar --metrics wer,id_drift --out runs/a_and_b
     """
-    with usage_errors():
-        loaded = load_runs(runs)
-        chosen = names_in(metrics, known={row.metric for row in loaded.rows})
-        found = loaded.compared(against=against or None, metrics=chosen)
+    loaded = load_runs(runs)
+    chosen = names_in(metrics, known={row.metric for row in loaded.rows})
+    found = loaded.compared(against=against or None, metrics=chosen)
     content = {
         "compare.json": dump_json([asdict(one) for one in found], indent=1) + "\n",
         "compare.csv": pairs_csv(found),
         "compare.md": pairs_markdown(found),
     }
-    with usage_errors():
-        for name, text in content.items():
-            write_atomically(out / name, text.encode())
+    for name, text in content.items():
+        write_atomically(out / name, text.encode())
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
     typer.echo(_in_short(found) if found else why_nothing(loaded.rows), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)

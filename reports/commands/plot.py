@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from evals.commands.terminal import usage_errors
-from evals.jsonl import InputError
 from evals.results import dump_json
 from reports.axes import names_in
 from reports.build import find_recordings, write_figures
@@ -14,11 +12,13 @@ from reports.figures.style import WIDTHS_IN
 from reports.gallery import KINDS, Drawn, draw
 from reports.load import Runs, load_runs
 from reports.nothing import why_nothing
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 
 _FIXED = {"wer": "the words of the transcript", "latency": "the arrival of chunks"}
 """Kinds that draw one thing, and what."""
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -39,23 +39,22 @@ def plot(
     Exit code 1 if the runs hold nothing to draw. Example:
     streamchar plot runs/demo --kind drift --metrics id_distance --width cvpr_column
     """
-    with usage_errors():
-        for name, known in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
-            if name not in known:
-                raise InputError(f"{name!r} is none of: {', '.join(known)}")
-        if metrics and kind in _FIXED:
-            raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
-        loaded = load_runs(runs)
-        found = find_recordings(loaded)
-        asked = names_in(metrics, known={row.metric for row in loaded.rows})
-        drawn = draw(
-            loaded,
-            kinds=None if kind == "all" else [kind],
-            recordings=found.recordings,
-            width=width,
-            metrics=asked,
-        )
-        paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
+    for name, known in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
+        if name not in known:
+            raise InputError(f"{name!r} is none of: {', '.join(known)}")
+    if metrics and kind in _FIXED:
+        raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
+    loaded = load_runs(runs)
+    found = find_recordings(loaded)
+    asked = names_in(metrics, known={row.metric for row in loaded.rows})
+    drawn = draw(
+        loaded,
+        kinds=None if kind == "all" else [kind],
+        recordings=found.recordings,
+        width=width,
+        metrics=asked,
+    )
+    paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
     typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
     for name in _left_out(metrics, loaded, drawn) if paths else []:
         typer.echo(f"{name} is not drawn: the scores hold no data of it for {kind}", err=True)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from evals.commands.terminal import usage_errors
 from reports.build import build_report
+from streamchar_ref.commands.verb import Verb
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -23,6 +23,5 @@ def report(
 
     Example: streamchar report runs/demo --out runs/demo/report.html
     """
-    with usage_errors():
-        page = build_report(runs, out, title=title)
+    page = build_report(runs, out, title=title)
     typer.echo(json.dumps({"report": str(page)}) if as_json else f"report: {page}")

@@ -9,9 +9,8 @@ import typer
 from evals.choice import choose_metrics
 from evals.commands.reasons import why_failed, why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
-from evals.commands.terminal import ProgressBar, usage_errors
+from evals.commands.terminal import ProgressBar
 from evals.contract import problems_with_system
-from evals.jsonl import InputError
 from evals.make_system import make_system
 from evals.record import Plan, failures, record
 from evals.run_folder import recordings_of
@@ -19,8 +18,10 @@ from evals.run_scores import score_run
 from evals.score import Options, default_jobs
 from evals.suites import load_suite
 from reports.build import build_report, headline
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 @app.command()
@@ -44,26 +45,25 @@ def run(
     streamchar run smoke --systems ground_truth,static_portrait --out runs/first
     """
     progress = ProgressBar()
-    with usage_errors():
-        names = [name for name in systems.split(",") if name]
-        made = _made(names)  # all, before the first hour is spent
-        if reference and reference not in {*names, *(one.name for one in made)}:
-            raise InputError(f"--reference {reference!r} is not among --systems")
-        prompts = load_suite(suite)[:limit]
-        plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
-        failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
-        told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
-        metrics, set_metrics = choose_metrics([], "default")
-        rows = score_run(
-            out,
-            recordings_of(out),
-            metrics=metrics,
-            set_metrics=set_metrics,
-            options=Options(jobs=jobs or default_jobs(), reference_system=reference),
-            progress=progress,
-        )
-        progress.close()
-        page = build_report([out], out / "report.html")
+    names = [name for name in systems.split(",") if name]
+    made = _made(names)  # all, before the first hour is spent
+    if reference and reference not in {*names, *(one.name for one in made)}:
+        raise InputError(f"--reference {reference!r} is not among --systems")
+    prompts = load_suite(suite)[:limit]
+    plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
+    failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
+    told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
+    metrics, set_metrics = choose_metrics([], "default")
+    rows = score_run(
+        out,
+        recordings_of(out),
+        metrics=metrics,
+        set_metrics=set_metrics,
+        options=Options(jobs=jobs or default_jobs(), reference_system=reference),
+        progress=progress,
+    )
+    progress.close()
+    page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
     typer.echo(
         "\n".join([*told, *why_unscored(rows, out), in_words(count_statuses(rows))]), err=True

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from evals.commands.terminal import usage_errors
-from evals.jsonl import InputError
 from evals.results import dump_json
 from reports.axes import names_in
 from reports.load import load_runs
 from reports.render import RowsOf, latex, markdown, tables_csv
 from reports.tables import wide
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 class Format(StrEnum):
@@ -53,14 +53,13 @@ def table(
 
     Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
     """
-    with usage_errors():
-        loaded = load_runs(runs)
-        tables = wide(
-            loaded.summaries,
-            metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
-            systems=_known(systems, {row.system for row in loaded.rows}),
-            comparisons=loaded.comparisons,
-        )
+    loaded = load_runs(runs)
+    tables = wide(
+        loaded.summaries,
+        metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
+        systems=_known(systems, {row.system for row in loaded.rows}),
+        comparisons=loaded.comparisons,
+    )
     if as_json:
         rows = [vars(cell) for one in tables for cell in one.cells]
         typer.echo(dump_json(rows, indent=1))

@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-
-class WrongUse(ValueError):
-    """What was asked for cannot be done; says why in one line."""
+from streamchar_ref.errors import InputError
 
 
 def check_out(out: Path, *suffixes: str) -> None:
@@ -16,14 +14,14 @@ def check_out(out: Path, *suffixes: str) -> None:
         *suffixes: What its name may end in.
 
     Raises:
-        WrongUse: If it cannot.
+        InputError: If it cannot.
     """
     if out.suffix.lower() not in suffixes:
-        raise WrongUse(f"--out {out}: the name must end in {' or '.join(suffixes)}")
+        raise InputError(f"--out {out}: the name must end in {' or '.join(suffixes)}")
     if out.is_dir():
-        raise WrongUse(f"--out {out} is a folder")
+        raise InputError(f"--out {out} is a folder")
     if not out.parent.is_dir():
-        raise WrongUse(f"--out {out}: there is no folder {out.parent}")
+        raise InputError(f"--out {out}: there is no folder {out.parent}")
 
 
 def num_cores() -> int:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from streamchar_ref.commands.common import WrongUse, check_out
+from streamchar_ref.commands.common import check_out
+from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from streamchar_ref.sampling import Sampling
     from streamchar_ref.transcript import Transcript
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 REFERENCE_SIZE = 256
 USUAL_PER_S = 11.0
 """Phonemes a second, to say how long a text will take."""
@@ -96,54 +98,39 @@ def generate(
 
     Example: streamchar generate --text "Good morning." --character 7 --out hello.mp4
     """
-    from streamchar_ref.checkpoint import CheckpointError
     from streamchar_ref.generate import stream
-    from streamchar_ref.media import MediaError
-    from streamchar_ref.weights import WeightsMissing
-    from streamchar_ref.world.lexicon import UnreadableText
 
-    try:
-        check_out(out, ".mp4")
-        transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
-        reference, prompt = _who(character, voice, caption, any_picture=any_picture)
-        found, sampling = _configured(checkpoint, preset, steps, setting or [])
-        chunks = stream(
-            _on(found, device),
-            transcript,
-            prompt=prompt,
-            reference=reference,
-            seed=seed,
-            sampling=sampling,
-        )
-        made = _film(out, chunks, found, len(transcript.text))
-    except (
-        WrongUse,
-        CheckpointError,
-        MediaError,
-        UnreadableText,
-        WeightsMissing,
-        OSError,
-    ) as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(code=2) from error
+    check_out(out, ".mp4")
+    transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
+    reference, prompt = _who(character, voice, caption, any_picture=any_picture)
+    found, sampling = _configured(checkpoint, preset, steps, setting or [])
+    chunks = stream(
+        _on(found, device),
+        transcript,
+        prompt=prompt,
+        reference=reference,
+        seed=seed,
+        sampling=sampling,
+    )
+    made = _film(out, chunks, found, len(transcript.text))
     typer.echo(json.dumps(asdict(made)) if as_json else str(made))
 
 
 def _text(text: str, text_file: str, max_minutes: float) -> str:
     """Reads the text, of an endless file no more than could be said."""
     if bool(text) == bool(text_file):
-        raise WrongUse("give either --text or --text-file, and some text in it")
+        raise InputError("give either --text or --text-file, and some text in it")
     most = int(max_minutes * 60 * _MOST_CHARACTERS_PER_S)
     content = _read(text_file, 4 * most + 1) if text_file else text.encode(errors="surrogateescape")
     if len(content) > 4 * most or len(text) > most:
-        raise WrongUse(
+        raise InputError(
             f"the text has more than {most} characters, more than can be said in {max_minutes:g} "
             "minutes; shorten it or raise --max-minutes"
         )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WrongUse(f"{text_file or '--text'} is not UTF-8 text ({error.reason})") from error
+        raise InputError(f"{text_file or '--text'} is not UTF-8 text ({error.reason})") from error
 
 
 def _read(text_file: str, num_bytes: int) -> bytes:
@@ -159,7 +146,7 @@ def _transcript(text: str, max_minutes: float) -> "Transcript":
     transcript = Transcript(text)
     minutes = len(transcript.text) / USUAL_PER_S / 60
     if minutes > max_minutes:
-        raise WrongUse(
+        raise InputError(
             f"the text takes about {minutes:.1f} minutes to say, and --max-minutes is "
             f"{max_minutes:g}; shorten it or raise the limit"
         )
@@ -173,7 +160,7 @@ def _who(character: str, voice: str, caption: str, *, any_picture: bool) -> tupl
 
     style = STYLES["painted"]
     if voice and voice not in style.voices:
-        raise WrongUse(f"unknown voice {voice!r}; known: {', '.join(style.voices)}")
+        raise InputError(f"unknown voice {voice!r}; known: {', '.join(style.voices)}")
     if not character.isdecimal():
         picture = _picture(character)
         if not any_picture:
@@ -192,11 +179,11 @@ def _picture(path: str) -> np.ndarray:
     from streamchar_ref.media.picture import read_picture
 
     if not Path(path).is_file():
-        raise WrongUse(f"--character is a number or a picture; there is no {path}")
+        raise InputError(f"--character is a number or a picture; there is no {path}")
     try:
         return read_picture(Path(path))
     except MediaError as error:
-        raise WrongUse(f"{path} cannot be read as a picture: {error}") from error
+        raise InputError(f"{path} cannot be read as a picture: {error}") from error
 
 
 def _look_for_face(picture: np.ndarray, name: str) -> None:
@@ -210,7 +197,7 @@ def _look_for_face(picture: np.ndarray, name: str) -> None:
             typer.echo(f"note: nobody has looked for a face in {name}: {error}", err=True)
             return
         if not count:
-            raise WrongUse(
+            raise InputError(
                 f"no face was found in {name}; give a picture of one person from the front, or "
                 "--any-picture to take it all the same"
             )
@@ -231,7 +218,7 @@ def _configured(
         sampling = override(Sampling(num_steps=steps), own)
         config: Config = override(found.config, others)
     except ValueError as error:
-        raise WrongUse(f"--set: {error}") from error
+        raise InputError(f"--set: {error}") from error
     return replace(found, config=config), sampling
 
 
@@ -239,7 +226,7 @@ def _on(found: "Checkpoint", device: str) -> Any:
     try:
         return found.model().to(device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        raise WrongUse(f"the model cannot run on {device!r}: {error}") from error
+        raise InputError(f"the model cannot run on {device!r}: {error}") from error
 
 
 def _film(out: Path, chunks: Iterable["AVChunk"], found: "Checkpoint", phonemes: int) -> Film:

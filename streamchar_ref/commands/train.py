@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamchar_ref.commands.common import num_cores
+from streamchar_ref.commands.verb import Verb
 
 if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = Verb(__doc__)
 
 
 class StorageKind(Enum):

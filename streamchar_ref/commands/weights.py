@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import WeightSet, registry, weights_folder
 from streamchar_ref.weights import pull as pull_weights
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = Verb(__doc__, no_args_is_help=True)
 
 
 @app.command("list")

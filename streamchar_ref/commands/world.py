@@ -6,10 +6,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from streamchar_ref.commands.common import WrongUse, check_out, num_cores
+from streamchar_ref.commands.common import check_out, num_cores
+from streamchar_ref.commands.verb import Verb
 from streamchar_ref.world import MB_PER_HOUR
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = Verb(__doc__, no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 
 
@@ -83,12 +84,9 @@ def sheet(
 
     _check_style(style)
     numbers = range(first, first + identities)
-    try:
-        check_out(out, ".jpg", ".jpeg", ".png")
-        picture = contact_sheet(numbers, size=size, style=style, references=references)
-        Image.fromarray(picture).save(out, quality=90)
-    except (WrongUse, OSError) as error:
-        _refuse(str(error), error)
+    check_out(out, ".jpg", ".jpeg", ".png")
+    picture = contact_sheet(numbers, size=size, style=style, references=references)
+    Image.fromarray(picture).save(out, quality=90)
     told = {"out": str(out), "identities": list(numbers)}
     typer.echo(json.dumps(told) if as_json else f"{out}: {identities} characters")
 

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from streamchar_ref.errors import InputError
 from streamchar_ref.train.flops import FlopCounter
 from streamchar_ref.train.parallel import Team, whole
 from streamchar_ref.train.state import TrainState, load_state, save_state
@@ -30,7 +31,7 @@ _SPARE = 0.03  # of the time limit, for saving and for steps that take longer
 _BLOCKS = re.compile(r"(^|\.)(blocks|backbone\.layers)\.\d")
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(InputError):
     """The loss is no number any more; the last good state is on disk."""
 
 

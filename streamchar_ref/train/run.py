@@ -19,6 +19,7 @@ from streamchar_ref.checkpoint import (
     save_checkpoint,
 )
 from streamchar_ref.config import Config
+from streamchar_ref.errors import InputError
 from streamchar_ref.sampling import CHOSEN
 from streamchar_ref.streamchar import StreamChar
 from streamchar_ref.train.data import TrainingData
@@ -38,7 +39,7 @@ NEEDS = {
 """Stages that a stage builds on."""
 
 
-class StageMissing(ValueError):
+class StageMissing(InputError):
     """A stage cannot begin, since one before it has not been trained; says which."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from streamchar_ref.errors import InputError
 from streamchar_ref.world.adpcm import BLOCK_SAMPLES, Packed, decode, encode
 from streamchar_ref.world.room import Room
 from streamchar_ref.world.speech import SAMPLE_RATE, SILENCE, Speech, TimedPhoneme, TimedWord
@@ -26,7 +27,7 @@ MICROSECONDS = 1_000_000
 _SHARDS_IN_MEMORY = 8
 
 
-class CorpusError(ValueError):
+class CorpusError(InputError):
     """A corpus cannot be made or read as asked; the message says why."""
 
 

@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from streamchar_ref.errors import InputError
 from streamchar_ref.weights import locate
 from streamchar_ref.world.numerals import NUMBER, spoken_number
 from streamchar_ref.world.tables import TABLES
@@ -40,7 +41,7 @@ _PLAIN = str.maketrans({
 })  # fmt: skip
 
 
-class UnreadableText(ValueError):
+class UnreadableText(InputError):
     """Text that cannot be spoken; the message says which part."""
 
 

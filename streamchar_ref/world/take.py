@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from streamchar_ref.errors import InputError
+
 SILENCE = "_"
 
 
-class EngineMissing(RuntimeError):
+class EngineMissing(InputError):
     """A speech engine is not installed; the message says which extra brings it."""
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from baselines.ground_truth import GroundTruth
 from baselines.round_trip import VaeRoundTrip
-from evals.jsonl import InputError
 from evals.suites import load_suite
 from evals.system import Prompt, System, installed_systems, problems_with
 from streamchar_ref.checkpoint import save_checkpoint
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 from tests.streamchar_ref.tiny import tiny_model
 

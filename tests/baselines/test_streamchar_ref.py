@@ -13,12 +13,12 @@ from baselines.streamchar_ref import OraclePointer, StreamCharRef
 from evals.commands.check import app as check
 from evals.commands.ls import app as ls
 from evals.extractors.align_world import AlignWorldExtractor
-from evals.jsonl import InputError
 from evals.make_system import make_system
 from evals.suites import load_suite
 from evals.system import Prompt, TextPiece, installed_systems, problems_with
 from streamchar_ref.checkpoint import load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.config import PRESETS
+from streamchar_ref.errors import InputError
 from streamchar_ref.sampling import Heard
 from streamchar_ref.text import read_phonemes
 from streamchar_ref.world.clips import make_clip

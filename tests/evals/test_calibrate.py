@@ -14,13 +14,13 @@ from evals import calibrate as calibrate_module
 from evals.calibrate import Plan, measure, tracks_of
 from evals.calibration import Calibration, as_json, response_csv, responses_of
 from evals.faults import chosen_faults
-from evals.jsonl import InputError
 from evals.manifest import load_manifest
 from evals.metrics.base import Score
 from evals.response import Response, Value, cell_of, floor_of, is_monotone, set_cell
 from evals.results import dump_json
 from evals.set_metric import SetMetric
 from evals.units import Unit, read_units
+from streamchar_ref.errors import InputError
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import ALL, RAN, toy_extractors

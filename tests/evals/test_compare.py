@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from evals.compare import DAGGER, Comparison, compare, why_nothing
-from evals.jsonl import InputError
 from evals.results import ScoreRow
 from evals.summary import MetricInfo
+from streamchar_ref.errors import InputError
 from tests.evals.test_results import row
 
 INFOS = {

@@ -10,12 +10,12 @@ import pytest
 from evals.choice import choose_metrics, take_shard
 from evals.extractors import EXTRACTORS
 from evals.features import REFERENCE_EXTRACTORS, FeatureView, Missing
-from evals.jsonl import InputError
 from evals.metric_info import Direction
 from evals.metrics import INFOS, METRICS, SET_METRICS
 from evals.metrics.base import Context, Metric, protocol_hash
 from evals.recording import Recording
 from evals.set_metric import SetMetric
+from streamchar_ref.errors import InputError
 from streamchar_ref.weights import registry
 
 EVERYTHING = [*METRICS, *SET_METRICS]

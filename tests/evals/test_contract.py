@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from evals.contract import problem_with_chunk, problem_with_lengths, problems_with_system
-from evals.jsonl import InputError
 from evals.record import Plan, record
 from evals.run_folder import recordings_of
 from evals.system import Prompt, problems_with
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 
 PROMPT = Prompt(

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from evals.features import Missing, reference_features
-from evals.jsonl import InputError
 from evals.manifest import load_manifest, read_arrivals
 from evals.metrics.base import Context
 from evals.metrics.speed import SPEED_METRICS
+from streamchar_ref.errors import InputError
 from streamchar_ref.media.encode import write_mp4
 
 GOOD = {"sample_id": "a", "system": "mine", "video_path": "a.mp4", "transcript": "hello"}

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.jsonl import InputError
 from evals.media_files import recordings_of_files
 from evals.results import read_windows
 from evals.run_folder import recordings_of
 from streamchar_ref.cli import main
+from streamchar_ref.errors import InputError
 from streamchar_ref.media.encode import write_mp4
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from evals.jsonl import InputError
 from evals.merge import merge
 from evals.recording import Recording
 from evals.results import read_scores
@@ -13,6 +12,7 @@ from evals.run_scores import score_run
 from evals.score import Options
 from evals.summary import read_summary
 from reports.load import load_runs
+from streamchar_ref.errors import InputError
 from tests.evals.toys import ALL, recording, toy_extractors, video
 
 __all__ = ["toy_extractors"]

@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from evals.commands.reasons import MAX_LINES, notes_in_words, why_unscored
 from evals.commands.record import app as record_app
 from evals.commands.score import app as score_app
-from evals.jsonl import InputError
-from evals.lock import only_writer
 from evals.results import ScoreRow
 from reports.commands.plot import app as plot_app
+from streamchar_ref.errors import InputError
+from streamchar_ref.lock import only_writer
 from streamchar_ref.weights import weights_folder
 from tests.evals.toys import video
 from tests.reports.factory import make_run
@@ -148,7 +148,7 @@ def test_record_refuses_a_folder_that_another_process_writes(tmp_path: Path) -> 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     holds = (
-        "import os, sys; from pathlib import Path; from evals.lock import only_writer\n"
+        "import os, sys; from pathlib import Path; from streamchar_ref.lock import only_writer\n"
         "with only_writer(Path(sys.argv[1]), verb='record'): os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", holds, str(tmp_path)], check=False)

@@ -14,10 +14,9 @@ from evals import extractors
 from evals.extractors import ExtractorSpec
 from evals.faults import takes
 from evals.features import Missing, reference_features
-from evals.jsonl import InputError
 from evals.suites import load_suite
-from streamchar_ref.commands.common import WrongUse
 from streamchar_ref.commands.generate import _picture as character_picture
+from streamchar_ref.errors import InputError
 from tests.evals.real_clips import recording
 from tests.streamchar_ref.media_files import numbered, tone, write
 
@@ -93,7 +92,7 @@ def test_what_is_no_picture_is_one_line_everywhere(tmp_path: Path) -> None:
     path.write_text("no picture")
     with pytest.raises(InputError, match=r"own\.jsonl:1: cannot read the picture: face\.png"):
         of_suite(path)
-    with pytest.raises(WrongUse, match=r"cannot be read as a picture: face\.png: not a picture"):
+    with pytest.raises(InputError, match=r"cannot be read as a picture: face\.png: not a picture"):
         of_character(path)
 
 

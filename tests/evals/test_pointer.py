@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from baselines.ground_truth import CHUNK_FRAMES, GroundTruth, ShiftedSound, spoken_by, world_clip
 from evals.extractors.align_world import AlignWorldExtractor
-from evals.jsonl import InputError
 from evals.manifest import read_arrivals
 from evals.metrics.base import Context, Score
 from evals.metrics.per_world import reference_phones
@@ -23,6 +22,7 @@ from evals.run_folder import read_recording, recording_folder
 from evals.suites import load_suite
 from evals.system import Prompt, problems_with
 from evals.text.progress import PHONES
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.text import read_phonemes
 from streamchar_ref.world.clips import Clip

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.jsonl import InputError
 from evals.record import Plan, record, record_one
 from evals.run_folder import read_recording, recording_folder, recordings_of
 from evals.system import Prompt
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.decode import audio, frames
 

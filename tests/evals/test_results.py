@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.jsonl import InputError
 from evals.metrics.base import Score
 from evals.results import (
     STATUSES,
@@ -25,6 +24,7 @@ from evals.results import (
     write_scores,
     write_windows,
 )  # fmt: skip
+from streamchar_ref.errors import InputError
 
 TEXT = st.text(max_size=12)
 

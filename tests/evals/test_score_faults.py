@@ -156,7 +156,7 @@ def test_workers_end_with_a_scorer_that_is_killed(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--out", "RUN", "--reference", "nobody"), "--reference 'nobody' is none of: s"),
-        (("--out", "RUN/a.mp4"), "File exists"),
+        (("--out", "RUN/a.mp4"), "a file is in the way"),
         (("--out", "RUN", "--metrics", "wer", "--protocol", "rtf/arrivals@2"), "none of wer"),
     ],
 )

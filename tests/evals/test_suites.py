@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.commands.ls import app as ls_command
-from evals.jsonl import InputError
 from evals.suites import load_suite, suite_names, summarise_suite
+from streamchar_ref.errors import InputError
 from streamchar_ref.world.speech import VOICES, speak
 
 WORLD = {"prompt_id": "a", "transcript": "Hello there.", "character": 3}

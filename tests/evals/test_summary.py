@@ -8,7 +8,6 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.jsonl import InputError
 from evals.metric_info import NON_NEGATIVE, Direction
 from evals.results import STATUSES, ScoreRow
 from evals.summary import (
@@ -18,6 +17,7 @@ from evals.summary import (
     summarise,
     write_summary,
 )  # fmt: skip
+from streamchar_ref.errors import InputError
 from tests.evals.test_results import row
 
 INFOS = {"wer": MetricInfo("1", False, bounds=(0.0, math.inf))}

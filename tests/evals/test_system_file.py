@@ -10,11 +10,11 @@ from typer.testing import CliRunner, Result
 
 from evals.commands.check import app as check_app
 from evals.commands.record import app as record_app
-from evals.jsonl import InputError
 from evals.make_system import make_system
 from evals.run_folder import recordings_of
 from evals.suites import load_suite
 from reports.commands.run import app as run_app
+from streamchar_ref.errors import InputError
 from streamchar_ref.media.decode import frames
 
 SYSTEM = """

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from evals.jsonl import InputError
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import is_running
 
 
 @contextmanager
@@ -75,10 +76,4 @@ def _is_orphaned(owner: dict[str, Any]) -> bool:
     """Whether the owner is dead, and only a process that it started keeps the lock."""
     if owner.get("host") != platform.node():
         return False
-    try:
-        os.kill(owner["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # somebody else's process, which lives
-        return False
-    return False
+    return not is_running(owner["pid"])

@@ -1,0 +1,77 @@
+"""How every command ends: data on stdout, complaints on stderr in one line, and the exit code."""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from streamchar_ref.errors import InputError
+from streamchar_ref.media.chunk import MediaError
+
+_REMEDIES = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EEXIST: "a file is in the way; choose another name",
+    errno.ENOTDIR: "a file is where a folder should be; choose another name",
+    errno.EISDIR: "a folder is where a file should be; choose another name",
+    errno.EACCES: "permission denied",
+    errno.ENOSPC: "the disk is full; free some of it, then give the same command again",
+    errno.EDQUOT: "your share of the disk is used up; free some, then give the same command again",
+    errno.EFBIG: "the file would be larger than is allowed here (ulimit -f)",
+    errno.EROFS: "the disk is read-only",
+    errno.ENAMETOOLONG: "the name is too long for a file",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
+}
+
+
+class Verb(typer.Typer):
+    """A command line whose commands turn what the user can mend into one line and exit code 2."""
+
+    def __init__(self, doc: str | None, *, no_args_is_help: bool = False) -> None:
+        super().__init__(add_completion=False, help=doc, no_args_is_help=no_args_is_help)
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
+        """Registers a command as `typer.Typer.command` does."""
+        return super().command(name, **{"cls": _Command, **options})
+
+
+class _Command(TyperCommand):
+    def invoke(self, ctx: Any) -> Any:  # typer has a click of its own, or that of the package
+        with one_line_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turns errors that the user can mend into one line on stderr and exit code 2.
+
+    Raises:
+        Exit: With code 2.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our output has enough of it
+        raise
+    except (InputError, MediaError) as error:
+        _stop(str(error), error)
+    except OSError as error:
+        _stop(os_error_in_words(error), error)
+    except MemoryError as error:
+        _stop(f"out of memory{f': {error}' if str(error) else ''}; try fewer --jobs", error)
+
+
+def os_error_in_words(error: OSError) -> str:
+    """Says which file an error of the system is about, what is wrong, and what to do if known."""
+    if error.errno is None:
+        return str(error)
+    words = _REMEDIES.get(error.errno) or (error.strerror or str(error)).lower()
+    places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{' -> '.join(places)}: {words}" if places else words
+
+
+def _stop(message: str, error: BaseException) -> None:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    typer.echo(f"error: {'; '.join(lines) or type(error).__name__}", err=True)
+    raise typer.Exit(code=2) from error

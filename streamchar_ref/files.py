@@ -1,0 +1,188 @@
+"""Files that are whole or not there, and JSON that is read with suspicion."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from streamchar_ref.errors import InputError
+
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_PARTIAL = re.compile(r"\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part(\..*)?")
+
+
+def partial_path(path: Path) -> Path:
+    """Names a file beside another one that no other process writes to.
+
+    Args:
+        path: What it will take the place of; its suffix is kept, for encoders that go by it.
+
+    Returns:
+        A hidden name that says which process on which host owns it; short, however long the
+        name of ``path`` is.
+    """
+    return path.with_name(f".{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix[:16]}")
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Writes a file or folder so that a reader sees all of it or none; makes its parent.
+
+    Args:
+        path: What is replaced when the block ends without an exception. A folder must not be
+            there yet.
+        durable: Whether it survives a loss of power, too: synced before and after the rename.
+
+    Yields:
+        Path to write to instead, see `partial_path`; gone after the block, whatever happens.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_path(path)
+    try:
+        yield partial
+        if durable:
+            sync(partial)
+        partial.replace(path)
+        if durable:
+            sync_folder(path.parent)
+    finally:
+        remove(partial)
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Writes a file so that a reader sees all of it or none; see `replacing`."""
+    with replacing(path, durable=durable) as partial:
+        partial.write_bytes(content)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes what processes of this host that have ended left half-written in a folder.
+
+    Args:
+        folder: Looked through to the bottom; links are not followed.
+    """
+    for parent, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            if _is_abandoned(name):
+                with suppress(FileNotFoundError):  # another process has found it too
+                    remove(Path(parent, name))
+        folders[:] = [name for name in folders if not _PARTIAL.fullmatch(name)]
+
+
+def _is_abandoned(name: str) -> bool:
+    owner = _PARTIAL.fullmatch(name)
+    return owner is not None and owner[1] == _HOST and not is_running(int(owner[2]))
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this host is there."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's process, which lives
+        return True
+    return True
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or a folder with all that is in it, is on the disk."""
+    if path.is_dir():
+        for entry in path.iterdir():
+            sync(entry)
+        sync_folder(path)
+        return
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object that a program wrote, and trusts nothing in it.
+
+    Args:
+        path: UTF-8 text.
+
+    Returns:
+        The object.
+
+    Raises:
+        InputError: If it is not UTF-8, not JSON, nested too deeply, not an object, holds NaN or
+            infinity, or names a key twice; names the file.
+        OSError: If it cannot be read.
+    """
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: damaged, {error}") from error
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """Parses a JSON object as `read_json` does.
+
+    Args:
+        content: UTF-8 text.
+
+    Returns:
+        The object.
+
+    Raises:
+        ValueError: As the `InputError` of `read_json`, without the file.
+    """
+    try:
+        value = json.loads(
+            content.decode("utf-8-sig"),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_without_twins,
+        )
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 text ({error})") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON object is wanted, got {value!r:.60}")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twin!r:.60} is there twice")
+    return found
