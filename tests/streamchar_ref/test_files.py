@@ -24,9 +24,14 @@ from streamchar_ref.files import (
 def test_a_file_that_fails_to_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_atomically(path, b"old")
-    with pytest.raises(RuntimeError), replacing(path, durable=True) as partial:
-        partial.write_bytes(b"half of the n")
-        raise RuntimeError
+
+    def fail() -> None:
+        with replacing(path, durable=True) as partial:
+            partial.write_bytes(b"half of the n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
     assert path.read_bytes() == b"old"
 
@@ -53,7 +58,8 @@ def test_what_ended_processes_left_is_removed_and_what_running_ones_write_is_not
     kept.write_bytes(b"whole")
     remove_abandoned(tmp_path)
     assert not left.exists()
-    assert own.exists() and kept.exists()
+    assert own.exists()
+    assert kept.exists()
 
 
 @pytest.mark.parametrize(
