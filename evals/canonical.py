@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evals.content import content_hash, kept_whole
+from evals.content import content_hash
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
+from streamchar_ref.cache import cache_folder, kept_whole
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
-from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
 WIDTH_GRID = 32

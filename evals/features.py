@@ -1,7 +1,6 @@
 """Runs extractors on recordings: one decode pass for all, results kept by content and protocol."""
 
 import traceback
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,13 +20,12 @@ from evals.canonical import (
 )
 from evals.content import content_hash
 from evals.extractors import EXTRACTORS, ExtractorSpec
-from evals.judges import judge_path
 from evals.metrics.base import NotMeasured, Status, protocol_hash
 from evals.recording import Recording
-from streamchar_ref.files import write_atomically
+from streamchar_ref.cache import read_sealed, write_sealed
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.picture import read_picture
-from streamchar_ref.weights import WeightsMissing, cache_folder, locate
+from streamchar_ref.weights import WeightsMissing
 
 Arrays = Mapping[str, np.ndarray]
 TrackKeys = Mapping[str, str]
@@ -134,16 +132,13 @@ def extract(
 
 
 def unavailable(names: Iterable[str]) -> dict[str, Missing]:
-    """Says which extractors cannot run on this machine for lack of weights, and how to get them."""
+    """Says which extractors have no weights here, or altered ones, and how to get them."""
     found = {}
     for name in names:
         for spec in [EXTRACTORS[upstream] for upstream in _with_upstream([name])]:
             try:
-                for weights in spec.weights:
-                    locate(weights)
-                if spec.judge:
-                    judge_path(spec.judge)
-            except (WeightsMissing, FileNotFoundError) as error:
+                spec.verify_weights()
+            except WeightsMissing as error:
                 found[name] = Missing(reason=str(error), status="unavailable")
     return found
 
@@ -303,20 +298,20 @@ def _how_to_get(spec: ExtractorSpec, error: Exception) -> str:
     return f"{spec.name} needs a package that is not installed: {error}"
 
 
-def _cache_path(keys: TrackKeys, spec: ExtractorSpec) -> Path:
+def _cache_path(keys: TrackKeys, spec: ExtractorSpec) -> str:
+    """Names the features in the cache folder."""
     key = keys[spec.track]
     name = f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
-    return cache_folder() / FEATURES / key[:2] / key / name
+    return f"{FEATURES}/{key[:2]}/{key}/{name}"
 
 
-def _read(path: Path) -> Arrays | Missing | None:
-    if not path.is_file():
+def _read(name: str) -> Arrays | Missing | None:
+    """Returns what `_write` wrote under that name; None if it is not there as it was written."""
+    content = read_sealed(name)
+    if content is None:
         return None
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, EOFError, zipfile.BadZipFile):
-        return None  # damaged, e.g. by a full disk: measured again and written over
+    with np.load(BytesIO(content), allow_pickle=False) as stored:
+        arrays = {array: stored[array] for array in stored.files}
     if "missing_reason" in arrays:
         return Missing(
             reason=str(arrays["missing_reason"]),
@@ -325,7 +320,7 @@ def _read(path: Path) -> Arrays | Missing | None:
     return arrays
 
 
-def _write(path: Path, found: Arrays | Missing) -> None:
+def _write(name: str, found: Arrays | Missing) -> None:
     """Caches findings; what may be cured by installing or mending something is tried again."""
     if isinstance(found, Missing):
         if found.status in {"unavailable", "evaluator_failure"}:
@@ -335,7 +330,7 @@ def _write(path: Path, found: Arrays | Missing) -> None:
         }  # fmt: skip
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **{n: np.asarray(array) for n, array in found.items()})
-    write_atomically(path, buffer.getvalue())
+    write_sealed(name, buffer.getvalue())
 
 
 def feature_protocol(names: Sequence[str], *, native: bool) -> dict[str, Any]:

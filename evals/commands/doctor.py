@@ -28,8 +28,8 @@ def doctor(
         **provenance(),
         "cache": str(cache_folder()),
         "weights": {
-            name: "here" if weights.is_present() else f"missing: streamchar weights pull {name}"
-            for name, weights in registry().items()
+            name: state if state == "here" else f"{state}: streamchar weights pull {name}"
+            for name, state in ((name, w.state()) for name, w in registry().items())
         },
         "extractors": extractors,
     }

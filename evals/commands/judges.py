@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.judges import WEIGHTS
+from evals.judges import WEIGHTS, pin_judge
 from evals.judges.table import JUDGES, Judge
 from streamchar_ref.commands.verb import Verb
 
@@ -36,6 +36,8 @@ def train(
         )
     target = out or WEIGHTS / f"{name}.safetensors"
     about = judge.trainer()(target, max_minutes=max_minutes, say=_say)
+    if out is None:
+        pin_judge(name)
     _say(f"{target}: {target.stat().st_size} bytes")
     _say(json.dumps(about))
 

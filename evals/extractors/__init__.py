@@ -4,6 +4,7 @@ This module only describes them and imports none, so that scoring from cached fe
 Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,7 +16,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from evals.judges import judge_digest
+from evals.judges import judge_digest, judge_path
+from streamchar_ref.cache import file_hash
+from streamchar_ref.packaged import verify_package
 from streamchar_ref.weights import locate, registry
 
 FPS = 25
@@ -82,6 +85,8 @@ class ExtractorSpec:
         after: Extractors whose features it reads.
         package: Distribution that holds the network or decides what it returns; its version is
             part of the hash.
+        weights_variable: Environment variable that names the user's own file of weights; the
+            sha256 of that file is part of the hash.
         reads_sound: For track ``clip``: reads the sound from the file, too, not from ``samples``.
     """
 
@@ -94,6 +99,7 @@ class ExtractorSpec:
     version: int = 1
     after: tuple[str, ...] = ()
     package: str = ""
+    weights_variable: str = ""
     reads_sound: bool = False
 
     def make(self) -> Any:
@@ -103,13 +109,26 @@ class ExtractorSpec:
             An extractor that follows the protocol of `track`.
 
         Raises:
-            WeightsMissing: If its weights are not on this machine.
+            WeightsMissing: If its weights are not on this machine, or are not the pinned ones.
             ImportError: If a package it needs is not installed.
         """
-        for weights in self.weights:
-            locate(weights)  # before the import, which may cost seconds
+        self.verify_weights()  # before the import, which may cost seconds
         module, name = self.implementation.split(":")
         return getattr(import_module(module), name)(**self.params)
+
+    def verify_weights(self) -> None:
+        """Checks all files of weights that it reads, each once until it changes.
+
+        Raises:
+            WeightsMissing: If one is not on this machine.
+            WeightsAltered: If one is not what was pinned, or installed with its package.
+        """
+        for weights in self.weights:
+            locate(weights)
+        if self.judge:
+            judge_path(self.judge)
+        if self.package:
+            verify_package(self.package)
 
     def protocol(self) -> dict[str, Any]:
         """Everything that decides what it returns, as JSON values."""
@@ -120,6 +139,7 @@ class ExtractorSpec:
             "weights": {name: registry()[name].digest for name in self.weights},
             "package": _versioned(self.package),
             **({"judge": judge_digest(self.judge)} if self.judge else {}),
+            **_own_weights(self.weights_variable),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
 
@@ -131,6 +151,11 @@ def _versioned(package: str) -> str:
         return f"{package}=={version(package)}" if package else ""
     except PackageNotFoundError:
         return package
+
+
+def _own_weights(variable: str) -> dict[str, str]:
+    path = Path(os.environ.get(variable, ""))
+    return {"own_weights": file_hash(path)} if path.is_file() else {}
 
 
 SPECS: tuple[ExtractorSpec, ...] = (
@@ -273,6 +298,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         params={"beam_size": 5},
         version=2,
         package="openai-whisper",
+        weights_variable="STREAMCHAR_OPENAI_WHISPER",
     ),
     ExtractorSpec(
         name="phonemes_hama",

@@ -23,6 +23,7 @@ from jaxtyping import Float, Float32
 from rapidfuzz.distance import Levenshtein
 
 from evals.extractors import SAMPLE_RATE
+from streamchar_ref.packaged import verify_package
 from streamchar_ref.weights import WeightsMissing, locate
 
 WHISPER_OPTIONS: dict[str, Any] = {
@@ -156,6 +157,7 @@ class MoonshineTranscriber:
         from moonshine_voice.transcriber import ModelArch, Transcriber
         from moonshine_voice.utils import get_model_path
 
+        verify_package("faster-whisper")  # has the detector of speech
         options = {"vad_threshold": 0, "vad_max_segment_duration": 60, "return_audio_data": "false"}
         self._transcriber = Transcriber(
             get_model_path("tiny-en"), model_arch=ModelArch.TINY, options=options

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from evals.extractors.one_thread import one_thread
-from evals.extractors.pinned import pinned_file
+from streamchar_ref.weights import locate
 
 FEATURE_SIZE = 400
 SIDE = 224
@@ -42,7 +42,7 @@ class I3dExtractor:
     ) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the file exists in no other form
-            path = pinned_file("i3d", "i3d_torchscript.pt")
+            path = locate("i3d") / "i3d_torchscript.pt"
             self._network = torch.jit.load(str(path), map_location="cpu").eval()
         self._preprocess = preprocess
         self._clip_frames = clip_frames

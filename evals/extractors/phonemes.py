@@ -14,6 +14,7 @@ from hama import ASRModel, ASRResult, G2PModel
 from jaxtyping import Float32
 
 from evals.extractors import SAMPLE_RATE
+from streamchar_ref.packaged import verify_package
 
 FRAME_SAMPLES = 320  # of one output of the recogniser
 FRAMES_PER_S = SAMPLE_RATE // FRAME_SAMPLES
@@ -112,6 +113,7 @@ class _Recogniser(ASRModel):
 
 @cache
 def _g2p() -> G2PModel:
+    verify_package("hama")
     return G2PModel()
 
 

@@ -24,7 +24,6 @@ from evals.extractors.face_crop import (
 )
 from evals.extractors.mfcc import mfcc
 from evals.extractors.one_thread import one_thread
-from evals.extractors.pinned import pinned_file
 from evals.extractors.syncnet_network import (
     CROP_SIZE,
     WINDOW_FRAMES,
@@ -40,6 +39,7 @@ from evals.extractors.track_sync import (
 )
 from evals.syncnet import shifted_distances
 from streamchar_ref.media.decode import frames as decoded_frames
+from streamchar_ref.weights import locate
 
 MFCC_FRAMES_A_VIDEO_FRAME = 4
 _MOUTH_WINDOWS_AT_ONCE = 8
@@ -69,7 +69,7 @@ class SyncNetExtractor:
         min_track_frames: int = 50,
         min_face_px: float = 100,
     ) -> None:
-        self._network = load_syncnet(str(pinned_file("syncnet", "syncnet_v2.model")))
+        self._network = load_syncnet(str(locate("syncnet") / "syncnet_v2.model"))
         self._crop = crop
         self._crop_scale = crop_scale
         self._rule = TrackRule(min_track_frames=min_track_frames, min_face_px=min_face_px)

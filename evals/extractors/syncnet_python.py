@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 from syncnet_python import SyncNetPipeline
 
-from evals.extractors.pinned import pinned_file
 from evals.metrics.base import NotMeasured
+from streamchar_ref.weights import locate
 
 
 class SyncNetPython:
@@ -29,8 +29,8 @@ class SyncNetPython:
         if shutil.which("ffmpeg") is None:
             raise NotMeasured("syncnet-python calls ffmpeg, which is not there", "unavailable")
         settings = {
-            "s3fd_weights": str(pinned_file("s3fd", "sfd_face.pth")),
-            "syncnet_weights": str(pinned_file("syncnet", "syncnet_v2.model")),
+            "s3fd_weights": str(locate("s3fd") / "sfd_face.pth"),
+            "syncnet_weights": str(locate("syncnet") / "syncnet_v2.model"),
         }
         self._pipeline = SyncNetPipeline(settings, device="cpu")
 

@@ -6,13 +6,15 @@ anew. They are for the domain ``world`` only, and never serve as a loss for what
 
 import json
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.files import read_json, sha256_of, write_atomically
+from streamchar_ref.weights import verify_file
 
 WEIGHTS = Path(__file__).parent / "weights"
+PINS = Path(__file__).parent / "sha256.json"
+"""Judge -> sha256 of its weights, written by `streamchar judges train`."""
 
 
 def judge_path(name: str) -> Path:
@@ -25,21 +27,34 @@ def judge_path(name: str) -> Path:
         A safetensors file.
 
     Raises:
-        WeightsMissing: If it is not there; says how to make it.
+        WeightsMissing: If it is not there; says how to get it.
+        WeightsAltered: If it is not the pinned one.
     """
     path = WEIGHTS / f"{name}.safetensors"
-    if not path.is_file():
-        raise WeightsMissing(
-            f"no weights of the judge {name!r}; make them: streamchar judges train {name}"
-        )
+    verify_file(
+        path,
+        judge_digest(name),
+        name=f"judges/weights/{path.name}",
+        remedy=f"install streamchar again, or train another: streamchar judges train {name}",
+    )
     return path
 
 
-@cache
 def judge_digest(name: str) -> str:
-    """Returns the SHA-256 of a judge's weights; empty if they are not there."""
-    path = WEIGHTS / f"{name}.safetensors"
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    """Returns the pinned sha256 of a judge's weights; empty if there is none."""
+    return _pins().get(name, "")
+
+
+def pin_judge(name: str) -> None:
+    """Pins the weights of a judge as they are now, after a training."""
+    pins = _pins() | {name: sha256_of(WEIGHTS / f"{name}.safetensors")}
+    write_atomically(PINS, (json.dumps(pins, indent=2, sort_keys=True) + "\n").encode())
+    _pins.cache_clear()
+
+
+@cache
+def _pins() -> dict[str, str]:
+    return read_json(PINS)
 
 
 @cache

@@ -9,8 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from evals.text.choices import best_reading, sentences
 from evals.text.spoken import readings, words_of
 from evals.text.tables import TABLES
-from streamchar_ref.files import write_atomically
-from streamchar_ref.weights import cache_folder
+from streamchar_ref.cache import recall, remember
 
 
 def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
@@ -53,13 +52,11 @@ def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
         raise ImportError("hama is not installed", name="hama") from error
     wanted = {word: TABLES["respelled"].get(word, word) for word in sorted(words)}
     text = json.dumps([f"hama {model}", wanted])
-    key = hashlib.sha256(text.encode()).hexdigest()[:24]
-    path = cache_folder() / "phonemes" / f"{key}.json"
-    if path.is_file():
-        found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    from evals.extractors.phonemes import pronounce
+    name = f"phonemes/{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+    sounds: dict[str, Sequence[str]] | None = recall(name)
+    if sounds is None:
+        from evals.extractors.phonemes import pronounce
 
-    sounds = {word: pronounce(respelled) for word, respelled in wanted.items()}
-    write_atomically(path, json.dumps(sounds).encode())
+        sounds = {word: pronounce(respelled) for word, respelled in wanted.items()}
+        remember(name, sounds)
     return sounds

@@ -18,12 +18,16 @@ app = Verb(__doc__, no_args_is_help=True)
 def list_weights(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what there is, what of it is here, how large it is and under which licence."""
+    """Say what there is, what of it is here, how large it is and under which licence.
+
+    Weights of which a file is not the pinned one are altered; nothing is measured with them.
+    """
     rows = [
         {
             "name": weights.name,
             "profile": weights.profile,
-            "present": weights.is_present(),
+            "present": (state := weights.state()) == "here",
+            "state": state,
             "mb": round(weights.size / 1e6, 1),
             "licence": weights.licence,
             "note": weights.note,
@@ -35,9 +39,8 @@ def list_weights(
         typer.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
-        state = "here" if row["present"] else "missing"
         typer.echo(
-            f"{row['name']:<18} {row['profile']:<10} {state:<8} {row['mb']:>6} MB  "
+            f"{row['name']:<18} {row['profile']:<10} {row['state']:<8} {row['mb']:>6} MB  "
             f"{row['note']} [{row['licence']}]"
         )
 

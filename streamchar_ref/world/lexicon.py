@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from streamchar_ref.errors import InputError
+from streamchar_ref.packaged import verify_package
 from streamchar_ref.weights import locate
 from streamchar_ref.world.numerals import NUMBER, spoken_number
 from streamchar_ref.world.tables import TABLES
@@ -290,6 +291,7 @@ def _hama_symbols(word: str) -> tuple[str, ...]:
 def _hama() -> Any:
     from hama import G2PModel
 
+    verify_package("hama")
     return G2PModel()
 
 

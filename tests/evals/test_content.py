@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from evals import canonical as canonical_module
-from evals import content
 from evals.canonical import canonical, canonical_sound
-from evals.content import content_hash, kept_whole
+from evals.content import content_hash
 from evals.recording import Recording
 from evals.score import Options, score
+from streamchar_ref import cache
+from streamchar_ref.cache import kept_whole
 from streamchar_ref.media import encode
 from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import First, by_metric, recording, toy_extractors, video  # noqa: F401
@@ -25,7 +26,7 @@ METRICS = [First("brightness", "level"), First("loudness", "rms")]
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled at once, so that hashes are remembered."""
-    monkeypatch.setattr(content, "SETTLED_S", -1.0)
+    monkeypatch.setattr(cache, "SETTLED_S", -1.0)
 
 
 def replace_unseen(path: Path, new: bytes) -> None:
@@ -72,7 +73,7 @@ def test_a_hash_is_remembered_only_once_the_clock_can_show_a_change(
     content_hash(path)
     hashes = tmp_path / "cache" / "hashes"
     assert not list(hashes.rglob("*.json"))
-    monkeypatch.setattr(content, "SETTLED_S", -1.0)
+    monkeypatch.setattr(cache, "SETTLED_S", -1.0)
     content_hash(path)
     assert len(list(hashes.rglob("*.json"))) == 1
 
@@ -104,6 +105,7 @@ def test_a_damaged_memory_of_hashes_is_written_over(tmp_path: Path, damage: byte
     path = tmp_path / "a.bin"
     path.write_bytes(b"one")
     before = content_hash(path)
+    cache._settled_hash.cache_clear()  # as in the next process
     (memo,) = (tmp_path / "cache" / "hashes").rglob("*.json")
     memo.write_bytes(damage)
     assert content_hash(path) == before

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evals import extractors
-from evals.extractors import pinned, track_sync
+from evals.extractors import track_sync
 from evals.extractors import syncnet as syncnet_extractor
 from evals.extractors.face_crop import (
     PAD_VALUE,
@@ -36,7 +36,7 @@ from evals.syncnet import (
     windowed_scores,
 )
 from streamchar_ref import weights
-from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.weights import WeightsAltered, WeightsMissing
 
 
 def embeddings(seed: int, num_windows: int, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +244,7 @@ def random_weights(weights_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         size=path.stat().st_size,
     )
     fake = weights.registry() | {"syncnet": dataclasses.replace(official, files=(pin,))}
-    for module in (weights, pinned, extractors):
+    for module in (weights, extractors):
         monkeypatch.setattr(module, "registry", lambda: fake)
     monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(weights_folder))
 
@@ -355,7 +355,7 @@ def test_another_file_of_the_same_size_is_refused(
     (tmp_path / "syncnet").mkdir()
     (tmp_path / "syncnet" / "syncnet_v2.model").write_bytes(content)
     monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(tmp_path))
-    with pytest.raises(ValueError, match="pinned is"):
+    with pytest.raises(WeightsAltered, match="pinned is"):
         SyncNetExtractor()
 
 

@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) -> Non
     from evals.extractors import syncnet_python as adapter
 
     monkeypatch.setattr(adapter.shutil, "which", lambda name: "/bin/ffmpeg")
-    monkeypatch.setattr(adapter, "pinned_file", lambda name, file: Path(name) / file)
+    monkeypatch.setattr(adapter, "locate", Path)
     silence = np.zeros(16_000, np.float32)
     found = adapter.SyncNetPython().extract(Path("a.mp4"), silence, {})
     view = FeatureView({"syncnet_python": found})
