@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evals import extractors
-from evals.extractors import track_sync
 from evals.extractors import syncnet as syncnet_extractor
+from evals.extractors import track_sync
 from evals.extractors.face_crop import (
     PAD_VALUE,
     TrackRule,

