@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from streamchar_ref.files import sha256_of, write_atomically
+from streamchar_ref.files import remove_abandoned, sha256_of, write_atomically
 
 SETTLED_S = 2.0
 """A file that changed more recently is hashed anew: its clock may not show the next change."""
@@ -130,13 +130,21 @@ def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
         ``target``.
     """
     note = target.with_name(f"{target.name}.sha256")
-    if target.is_file() and note.is_file() and note.read_bytes() == _note(target):
+    if _is_whole(target, note):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(target.parent)
     note.unlink(missing_ok=True)
     write(target)
     write_atomically(note, _note(target))
     return target
+
+
+def _is_whole(target: Path, note: Path) -> bool:
+    try:
+        return note.read_bytes() == _note(target)
+    except OSError:  # not there, or another process makes it anew at this moment
+        return False
 
 
 def _note(target: Path) -> bytes:
