@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from evals.extractors import pinned
 from evals.extractors.i3d import I3dExtractor, centred
 from evals.extractors.lite0 import Lite0Extractor, network_input
 from evals.extractors.lite0_network import Lite0, load_lite0
@@ -201,7 +200,6 @@ def toy_i3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     fake = registry() | {"i3d": dataclasses.replace(official, files=(pin,))}
     monkeypatch.setattr(weights, "registry", lambda: fake)
-    monkeypatch.setattr(pinned, "registry", lambda: fake)
     monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(tmp_path))
 
 
