@@ -3,6 +3,8 @@
 import os
 import pathlib
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,9 @@ def killed_at_each_step(work: Callable[[], object], begin: Callable[[], object])
     Yields:
         The number of the step, after each process that was killed.
     """
-    step = 0
-    while True:
-        step += 1
+    for step in count(1):
         begin()
-        status = in_child(lambda: (_die_at(step), work()))
+        status = in_child(partial(_interrupted, work, step))
         if status == 0:
             assert step > 5, "nothing was interrupted"
             return
@@ -55,6 +55,11 @@ def tree(folder: Path) -> dict[str, bytes | None]:
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
     }
+
+
+def _interrupted(work: Callable[[], object], step: int) -> None:
+    _die_at(step)
+    work()
 
 
 def _die_at(step: int) -> None:
