@@ -40,10 +40,11 @@ from evals.system import Prompt
 from evals.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.workers import Progress, executor
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.files import partial_path, read_json, write_atomically
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav
+from streamchar_ref.swap import replacing_folder
 
 _NATIVE = False
 _SOURCES = ("streamchar_ref/world", "evals/faults")
@@ -275,8 +276,7 @@ def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
     clip = out / "clips" / unit.clip
     if unit.fault == CLEAN:
         return _extracted(recording_of(clip), names, realised=0.0, new=())
-    scratch = out / "scratch" / f"{unit.clip}-{unit.fault}-{unit.dose:g}"
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch = partial_path(out / "scratch" / "unit")
     scratch.mkdir(parents=True)
     try:
         faulted = (FAULTS | FLOORS)[unit.fault].apply(open_take(clip), unit.dose)
@@ -340,10 +340,11 @@ def _source(plan: Plan, clip: str) -> tuple[Prompt | Recording, str, float | Non
 def _make_clip(
     folder: Path, source: Prompt | Recording, suite: str, seconds: float | None, other: str
 ) -> None:
-    if isinstance(source, Prompt):
-        write_world_take(folder, source, suite=suite, seconds=seconds)
-    else:
-        write_file_take(folder, source, seconds=seconds, other=other)
+    with replacing_folder(folder) as partial:
+        if isinstance(source, Prompt):
+            write_world_take(partial, source, suite=suite, seconds=seconds)
+        else:
+            write_file_take(partial, source, seconds=seconds, other=other)
 
 
 def _check_same(plan: Plan) -> None:

@@ -20,6 +20,7 @@ from evals.run_scores import identities_of, score_run, summaries_of
 from evals.score import Options, default_jobs
 from evals.summary import SummaryRow
 from evals.summary_table import summary_html, summary_latex, summary_text
+from evals.transaction import consistently, place_of
 from streamchar_ref.errors import InputError
 
 Source = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]] | pd.DataFrame
@@ -157,7 +158,7 @@ def evaluate(
         )
         return Results(
             rows=rows,
-            windows=read_windows(folder / "windows.csv"),
+            windows=consistently([folder], lambda: read_windows(place_of(folder, "windows.csv"))),
             identities=identities_of(recordings),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evals.jsonl import check_folder_name
 from evals.recording import Recording
+from evals.transaction import place_of
 from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
@@ -48,7 +49,7 @@ class MediaFile:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is a run folder: it holds ``run.json`` or ``recordings/``."""
-    return (path / "run.json").is_file() or (path / "recordings").is_dir()
+    return place_of(path, "run.json").is_file() or place_of(path, "recordings").is_dir()
 
 
 def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recording]:

@@ -8,7 +8,6 @@ nothing but copying to disk is done between two chunks; a failed stream is kept 
 import hashlib
 import json
 import math
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,12 +23,14 @@ from evals.jsonl import check_folder_name
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
 from evals.system import Prompt, System, first_chunks
+from evals.transaction import finish_results
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.files import read_json, remove_abandoned
 from streamchar_ref.lock import only_writer
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav
+from streamchar_ref.swap import replacing_folder, settle
 
 WARM_UP_CHUNKS = 2
 SPOOL_BATCH = 32
@@ -125,6 +126,7 @@ def record(
     """
     made = _conforming(system, plan)
     with only_writer(plan.out, verb="record"):
+        _tidy(made, prompts, plan)
         todo = [prompt for prompt in prompts if not _is_kept(made, prompt, plan)]
         counts = {"recorded": 0, "failed": 0, "kept": len(prompts) - len(todo)}
         if todo:
@@ -134,6 +136,18 @@ def record(
             counts["recorded" if record_one(made, prompt, plan, clock=clock) else "failed"] += 1
         progress(made.name, len(todo), len(todo))
     return counts
+
+
+def _tidy(system: System, prompts: Sequence[Prompt], plan: Plan) -> None:
+    """Ends or removes what a kill has left half-done."""
+    finish_results(plan.out, verb="record")
+    remove_abandoned(plan.out / "recordings")
+    for prompt in prompts:
+        settle(_folder(system, prompt, plan))
+
+
+def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
+    return recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
 
 
 def _conforming(system: object, plan: Plan) -> System:
@@ -175,24 +189,18 @@ def record_one(
     The folder appears when it is complete. A stream that fails leaves ``meta.json`` and
     ``error.txt`` with the traceback.
     """
-    folder = recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
-    partial = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    spool = _Spool(path=partial / "frames.raw")
-    error = ""
-    try:
-        _stream(system, prompt, plan.seed, spool, clock)
-        _write_media(partial, spool, system)
-    except Exception:  # the one place where a system's error becomes a failed recording
-        error = traceback.format_exc()
-        (partial / "error.txt").write_text(error, encoding="utf-8")
-    spool.path.unlink(missing_ok=True)
-    Image.fromarray(prompt.reference).save(partial / "reference.png")
-    meta = _meta(system, prompt, plan, spool)
-    write_atomically(partial / "meta.json", _json(meta))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.replace(folder)
+    with replacing_folder(_folder(system, prompt, plan)) as partial:
+        spool = _Spool(path=partial / "frames.raw")
+        error = ""
+        try:
+            _stream(system, prompt, plan.seed, spool, clock)
+            _write_media(partial, spool, system)
+        except Exception:  # the one place where a system's error becomes a failed recording
+            error = traceback.format_exc()
+            (partial / "error.txt").write_text(error, encoding="utf-8")
+        spool.path.unlink(missing_ok=True)
+        Image.fromarray(prompt.reference).save(partial / "reference.png")
+        (partial / "meta.json").write_bytes(_json(_meta(system, prompt, plan, spool)))
     return not error
 
 
@@ -229,7 +237,7 @@ def _look(system: System, prompt: Prompt, plan: Plan) -> None:
 
 
 def _is_kept(system: System, prompt: Prompt, plan: Plan) -> bool:
-    folder = recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
+    folder = _folder(system, prompt, plan)
     if not (folder / "meta.json").is_file():
         return False
     meta = read_json(folder / "meta.json")

@@ -9,8 +9,10 @@ from typing import Any
 from evals.manifest import load_manifest, read_arrivals
 from evals.media_files import recordings_of_files
 from evals.recording import Recording, Trace
+from evals.transaction import RECORDINGS, consistently, place_of
 from streamchar_ref.errors import InputError
 from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.swap import settled_name
 
 SCHEMA_VERSION = 1
 _MEND = "delete the folder and record this sample again"
@@ -29,7 +31,7 @@ def recordings_of(run: Path) -> list[Recording]:
     Raises:
         InputError: If there is neither, or a ``meta.json`` is damaged.
     """
-    folders = sorted((run / "recordings").glob("*/*/*/*/"))
+    folders = recording_folders(run).values()
     found = [read_recording(folder) for folder in folders if (folder / "meta.json").is_file()]
     manifest = read_run(run).get("manifest")
     if manifest:
@@ -40,6 +42,28 @@ def recordings_of(run: Path) -> list[Recording]:
     if not found:
         raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
     return found
+
+
+def recording_folders(run: Path) -> dict[str, Path]:
+    """Finds what was recorded.
+
+    Args:
+        run: Run folder.
+
+    Returns:
+        ``system/suite/sample_id/seed`` -> folder, sorted; not what is being written.
+    """
+    root = place_of(run, RECORDINGS)
+    found: dict[str, Path] = {}
+    for folder in root.glob("*/*/*/*/"):
+        name = settled_name(folder.name)
+        if name and not (name == folder.name and _key(root, folder, name) in found):
+            found[_key(root, folder, name)] = folder
+    return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+
+
+def _key(root: Path, folder: Path, name: str) -> str:
+    return (folder.relative_to(root).parent / name).as_posix()
 
 
 def recording_folder(run: Path, system: str, suite: str, sample_id: str, seed: int) -> Path:
@@ -128,7 +152,10 @@ def read_run(run: Path) -> dict[str, Any]:
     Raises:
         InputError: If it was written by a newer version.
     """
-    path = run / "run.json"
+    return consistently([run], lambda: _read_run(place_of(run, "run.json")))
+
+
+def _read_run(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     content = read_json(path)
@@ -137,11 +164,11 @@ def read_run(run: Path) -> dict[str, Any]:
     return content
 
 
-def update_run(run: Path, **entries: Any) -> None:
-    """Writes entries into ``run.json`` beside what it holds already."""
-    content = {"schema_version": SCHEMA_VERSION} | read_run(run) | entries
+def write_run(path: Path, entries: Mapping[str, Any]) -> None:
+    """Writes a ``run.json``; the same entries give the same bytes."""
+    content = {"schema_version": SCHEMA_VERSION, **entries}
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(run / "run.json", text.encode())
+    write_atomically(path, text.encode())
 
 
 def sources_from(run: Path, other: Path) -> dict[str, Any]:

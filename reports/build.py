@@ -1,12 +1,15 @@
 """From run folders to tables, figures and the report page."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from evals.compare import Comparison
 from evals.recording import Recording
 from evals.run_folder import read_run, recordings_of
+from evals.transaction import WAIT_S, consistently
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
 from reports.load import Runs, load_runs
@@ -15,7 +18,8 @@ from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
 from reports.tables import wide
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import write_atomically
+from streamchar_ref.files import remove_abandoned, write_atomically
+from streamchar_ref.lock import only_writer
 from streamchar_ref.media import MediaError
 
 
@@ -41,28 +45,38 @@ def build_report(
 
     Raises:
         FileNotFoundError: If a folder holds no scores.
+        InputError: If another process writes a report into the same run and does not end.
     """
     runs = load_runs(folders)
-    found = find_recordings(runs)
-    comparisons = runs.comparisons
-    figures = draw(runs, recordings=found.recordings)
-    names = ", ".join(path.resolve().name for path in runs.paths)
-    content = Content(
-        title=title or f"Streaming characters: {names}",
-        runs=runs,
-        provenance={path.resolve().name: read_run(path) for path in runs.paths},
-        comparisons=comparisons,
-        figures=figures,
-        recordings=found.recordings,
-        notes=found.missing,
-        player=player,
-        strip=strip,
-    )
-    if len(runs.paths) == 1 and out.resolve().parent == runs.paths[0].resolve():
-        write_tables(runs, comparisons, out.parent / "tables")
-        write_figures(figures, out.parent / "figures")
-    write_atomically(out, page(content).encode())
+    is_home = len(runs.paths) == 1 and out.resolve().parent == runs.paths[0].resolve()
+    owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
+    with owned:
+        runs, provenance = consistently(folders, lambda: _loaded(folders))
+        found = find_recordings(runs)
+        figures = draw(runs, recordings=found.recordings)
+        names = ", ".join(path.resolve().name for path in runs.paths)
+        content = Content(
+            title=title or f"Streaming characters: {names}",
+            runs=runs,
+            provenance=provenance,
+            comparisons=runs.comparisons,
+            figures=figures,
+            recordings=found.recordings,
+            notes=found.missing,
+            player=player,
+            strip=strip,
+        )
+        if is_home:
+            write_tables(runs, runs.comparisons, out.parent / "tables")
+            write_figures(figures, out.parent / "figures")
+        remove_abandoned(out.parent, deep=False)
+        write_atomically(out, page(content).encode())
     return out
+
+
+def _loaded(folders: Sequence[Path]) -> tuple[Runs, dict[str, Any]]:
+    runs = load_runs(folders)
+    return runs, {path.resolve().name: read_run(path) for path in runs.paths}
 
 
 def headline(folders: Sequence[Path]) -> str:
@@ -121,12 +135,14 @@ def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) ->
         "results.tex": "\n".join(latex(table) for table in tables),
         "results.csv": tables_csv(tables),
     }
+    remove_abandoned(folder, deep=False)
     for name, text in content.items():
         write_atomically(folder / name, text.encode())
 
 
 def write_figures(figures: Sequence[Drawn], folder: Path) -> list[Path]:
     """Writes each figure as PDF and PNG with its data as CSV."""
+    remove_abandoned(folder, deep=False)
     return [
         path
         for drawn in figures

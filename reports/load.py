@@ -13,10 +13,12 @@ import pandas as pd
 
 from evals.compare import Comparison, compare
 from evals.metric_info import MetricInfo
+from evals.metrics import INFOS
 from evals.results import ScoreRow, WindowRow, read_scores, read_windows
 from evals.run_folder import read_run
 from evals.summary import SummaryRow, infos_of, read_summary, summarise
 from evals.summary_table import summary_html
+from evals.transaction import consistently, place_of
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -101,11 +103,18 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
     """
     names = [runs] if isinstance(runs, str | Path) else list(runs)
     paths = list(dict.fromkeys(path for name in names for path in _folders(str(name))))
-    scores = [read_scores(path / "scores.jsonl") for path in paths]
+    return consistently(paths, lambda: _loaded(paths))
+
+
+def _loaded(paths: Sequence[Path]) -> Runs:
+    scores = [read_scores(place_of(path, "scores.jsonl")) for path in paths]
     windows = [_windows_of(path) for path in paths]
-    infos: dict[str, MetricInfo] = {}
+    # A scoring that an earlier version was killed in has left a summary of older rows, or none.
+    infos = {
+        row.metric: INFOS[row.metric] for rows in scores for row in rows if row.metric in INFOS
+    }
     for path in paths:
-        summary = path / "summary.json"
+        summary = place_of(path, "summary.json")
         infos |= infos_of(read_summary(summary)) if summary.exists() else {}
     people = [read_run(path).get("identities", {}) for path in paths]
     shared = _in_several(scores)
@@ -128,17 +137,17 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
 
 
 def _folders(name: str) -> list[Path]:
-    if (Path(name) / "scores.jsonl").exists():
+    if place_of(Path(name), "scores.jsonl").exists():
         return [Path(name)]
     found = [Path(match) for match in sorted(glob(name))]
-    found = [path for path in found if (path / "scores.jsonl").exists()]
+    found = [path for path in found if place_of(path, "scores.jsonl").exists()]
     if not found:
         raise FileNotFoundError(f"{name}: no scores.jsonl there; run `streamchar score` first")
     return found
 
 
 def _windows_of(path: Path) -> list[WindowRow]:
-    file = path / "windows.csv"
+    file = place_of(path, "windows.csv")
     return read_windows(file) if file.exists() else []
 
 

@@ -70,18 +70,19 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path, *, deep: bool = True) -> None:
     """Removes what processes of this host that have ended left half-written in a folder.
 
     Args:
-        folder: Looked through to the bottom; links are not followed.
+        folder: Looked through; links are not followed.
+        deep: Whether to look to the bottom, and not at its own entries only.
     """
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             if _is_abandoned(name):
                 with suppress(FileNotFoundError):  # another process has found it too
                     remove(Path(parent, name))
-        folders[:] = [name for name in folders if not _PARTIAL.fullmatch(name)]
+        folders[:] = [name for name in folders if deep and not _PARTIAL.fullmatch(name)]
 
 
 def _is_abandoned(name: str) -> bool:
@@ -97,7 +98,15 @@ def is_running(pid: int) -> bool:
         return False
     except PermissionError:  # somebody else's process, which lives
         return True
-    return True
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process was killed and its parent has not taken notice yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    except (OSError, IndexError):  # no such table on this system
+        return False
 
 
 def sync(path: Path) -> None:

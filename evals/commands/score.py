@@ -14,8 +14,9 @@ from evals.media_files import is_run, recordings_of_files
 from evals.recording import Recording
 from evals.results import ScoreRow
 from evals.run_folder import read_run, recordings_of, relative_to_run
-from evals.run_scores import score_run
+from evals.run_scores import check_sources, score_run
 from evals.score import Options, default_jobs
+from evals.transaction import missing_from
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.errors import InputError
 
@@ -55,6 +56,12 @@ def score(
     """
     progress = ProgressBar()
     folder, recordings, config = _input(sources or [], manifest, out, system)
+    if missing := missing_from(folder):
+        typer.echo(
+            f"{folder}: {' and '.join(missing)} missing, made anew; rows of other metrics stay, "
+            "their curves come back when these metrics are scored again",
+            err=True,
+        )
     chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
     known = sorted({recording.system for recording in recordings})
     if reference and reference not in known:
@@ -94,7 +101,7 @@ def _input(
         if out is None:
             raise InputError("--manifest needs --out RUN")
         recordings = load_manifest(manifest)
-        return out, recordings, _not_of_others(out, {"manifest": relative_to_run(manifest, out)})
+        return out, recordings, _checked(out, {"manifest": relative_to_run(manifest, out)})
     if runs:
         if len(sources) > 1:
             raise InputError(f"{runs[0]} is a run folder; score it alone")
@@ -117,17 +124,11 @@ def _videos(
     counts = f"{len(recordings)}; with a transcript (NAME.txt beside it): {texts}"
     typer.echo(f"videos of {', '.join(systems)}: {counts}", err=True)
     files = {"files": {"sources": paths, "system": system}}
-    return out, recordings, _not_of_others(out, files)
+    return out, recordings, _checked(out, files)
 
 
-def _not_of_others(out: Path, made_from: dict[str, Any]) -> dict[str, Any]:
-    """Refuses a folder that holds scores of another manifest or of other files."""
-    if "files" in made_from and (out / "recordings").is_dir():
-        raise InputError(f"{out} holds recordings of its own; choose another --out")
-    earlier = {key: told for key, told in read_run(out).items() if key in ("manifest", "files")}
-    if earlier and earlier != made_from:
-        what = earlier.get("manifest") or ", ".join(earlier["files"]["sources"])
-        raise InputError(f"{out} holds scores of {what}; choose another --out")
+def _checked(out: Path, made_from: dict[str, Any]) -> dict[str, Any]:
+    check_sources(out, made_from)
     return made_from
 
 

@@ -19,6 +19,8 @@ from evals.system import Prompt
 from reports.calibration import calibration_markdown, write_calibration
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import remove_abandoned
+from streamchar_ref.lock import only_writer
 
 app = Verb(__doc__)
 
@@ -57,9 +59,11 @@ def calibrate(
         seconds=seconds,
         jobs=jobs or default_jobs(),
     )
-    calibration = responses_of(plan, measure(plan, progress))
-    progress.close()
-    paths = write_calibration(calibration, out)
+    with only_writer(out, verb="calibrate"):
+        remove_abandoned(out)
+        calibration = responses_of(plan, measure(plan, progress))
+        progress.close()
+        paths = write_calibration(calibration, out)
     if as_json_:
         typer.echo(dump_json(as_json(calibration), indent=1))
     else:

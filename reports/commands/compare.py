@@ -13,7 +13,7 @@ from reports.axes import names_in
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.files import write_atomically
+from streamchar_ref.files import remove_abandoned, write_atomically
 
 app = Verb(__doc__)
 
@@ -41,6 +41,7 @@ def compare(
         "compare.csv": pairs_csv(found),
         "compare.md": pairs_markdown(found),
     }
+    remove_abandoned(out, deep=False)
     for name, text in content.items():
         write_atomically(out / name, text.encode())
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)

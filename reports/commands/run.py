@@ -13,6 +13,7 @@ from evals.commands.terminal import ProgressBar
 from evals.contract import problems_with_system
 from evals.make_system import make_system
 from evals.record import Plan, failures, record
+from evals.results import ScoreRow
 from evals.run_folder import recordings_of
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
@@ -20,6 +21,7 @@ from evals.suites import load_suite
 from reports.build import build_report, headline
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.errors import InputError
+from streamchar_ref.lock import only_writer
 
 app = Verb(__doc__)
 
@@ -51,25 +53,32 @@ def run(
         raise InputError(f"--reference {reference!r} is not among --systems")
     prompts = load_suite(suite)[:limit]
     plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
-    failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
-    told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
-    metrics, set_metrics = choose_metrics([], "default")
-    rows = score_run(
-        out,
-        recordings_of(out),
-        metrics=metrics,
-        set_metrics=set_metrics,
-        options=Options(jobs=jobs or default_jobs(), reference_system=reference),
-        progress=progress,
-    )
-    progress.close()
-    page = build_report([out], out / "report.html")
+    options = Options(jobs=jobs or default_jobs(), reference_system=reference)
+    with only_writer(out, verb="run"):
+        failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
+        told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
+        rows = _scored(out, options, progress)
+        page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
     typer.echo(
         "\n".join([*told, *why_unscored(rows, out), in_words(count_statuses(rows))]), err=True
     )
     typer.echo(f"report: {page}", err=True)
     raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
+
+
+def _scored(out: Path, options: Options, progress: ProgressBar) -> list[ScoreRow]:
+    metrics, set_metrics = choose_metrics([], "default")
+    rows = score_run(
+        out,
+        recordings_of(out),
+        metrics=metrics,
+        set_metrics=set_metrics,
+        options=options,
+        progress=progress,
+    )
+    progress.close()
+    return rows
 
 
 def _made(names: Sequence[str]) -> list[Any]:
