@@ -70,18 +70,19 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path, *, is_deep: bool = True) -> None:
     """Removes what processes of this host that have ended left half-written in a folder.
 
     Args:
-        folder: Looked through to the bottom; links are not followed.
+        folder: Looked through; links are not followed.
+        is_deep: Whether its subfolders are looked through, too.
     """
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             if _is_abandoned(name):
                 with suppress(FileNotFoundError):  # another process has found it too
                     remove(Path(parent, name))
-        folders[:] = [name for name in folders if not _PARTIAL.fullmatch(name)]
+        folders[:] = [name for name in folders if is_deep and not _PARTIAL.fullmatch(name)]
 
 
 def _is_abandoned(name: str) -> bool:
