@@ -150,9 +150,8 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
         CheckpointError: If the index or a shard is missing or altered, the version is another
             one, or the preset is not the one asked for; says which and what to do.
     """
-    old = _set_aside(folder.resolve())
-    if not (folder / INDEX).is_file() and (old / INDEX).is_file():
-        folder = old  # its writer ended just before the new one came
+    if not (folder / INDEX).is_file() and has_checkpoint(folder):
+        folder = _set_aside(folder.resolve())
     index = _index(folder)
     config = _config(folder, index)
     if preset and config.preset != preset:
@@ -166,6 +165,11 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
         origin=index["origin"],
         digest=index[DIGEST],
     )
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Says whether there is one, if only where a killed writer has set it aside."""
+    return (folder / INDEX).is_file() or (_set_aside(folder.resolve()) / INDEX).is_file()
 
 
 def part_of(

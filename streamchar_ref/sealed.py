@@ -7,14 +7,18 @@ could leave behind.
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 from streamchar_ref.errors import InputError
 from streamchar_ref.files import parse_json
 
 DIGEST = "digest"
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, EOFError, BadZipFile, zlib.error)
+"""What reading an archive of numpy and its JSON raises if something else is in it."""
 _MARK = b"sha256:"
 _SEAL_BYTES = len(_MARK) + 64
 _UNSEALED_END = b"\0\0"  # an archive's last field: the length of its comment
