@@ -117,7 +117,7 @@ def save_checkpoint(
     folder = folder.resolve()  # a link stays one
     _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(folder)
+    tidy_checkpoint(folder)
     partial = partial_path(folder)
     partial.mkdir()
     try:
@@ -318,18 +318,22 @@ def _set_aside(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.old"
 
 
-def _tidy(folder: Path) -> None:
-    """Puts right what a writer that was killed has left."""
+def tidy_checkpoint(folder: Path) -> None:
+    """Puts right what a writer of this checkpoint that was killed has left."""
     old = _set_aside(folder)
-    if (old / INDEX).is_file() and not folder.exists():
+    if (folder / INDEX).is_file():
+        remove(old)
+    elif (old / INDEX).is_file() and not folder.exists():
         old.rename(folder)
-    remove(old)
-    remove_abandoned(folder.parent, is_deep=False)
+    if folder.parent.is_dir():
+        remove_abandoned(folder.parent, is_deep=False)
 
 
 def _replace(partial: Path, folder: Path) -> None:
     old = _set_aside(folder)
-    if folder.exists():
+    if (old / INDEX).is_file():
+        remove(folder)  # not whole, see `tidy_checkpoint`, while the old one is
+    elif folder.exists():
         folder.rename(old)
     partial.rename(folder)
     sync_folder(folder.parent)

@@ -193,7 +193,8 @@ def fit(
     with _stopped_gently(run):
         while not run.state.is_done and team.agree(run.wanted and clock() < deadline):
             began = clock()
-            logs = _step(wrapped, stage, settings, run, team)
+            with _memory_in_words(stage, settings):
+                logs = _step(wrapped, stage, settings, run, team)
             if not math.isfinite(logs["loss"]):
                 raise TrainingDiverged(
                     f"{stage.name}: the loss is {logs['loss']} at step {run.state.step}; the last "
@@ -288,6 +289,19 @@ def _step(
         loss = loss * math.nan
     logs = {"loss": loss.item(), "gradient_norm": float(norm), "learning_rate": rate}
     return logs | {name: part.item() for name, part in parts.items()}
+
+
+@contextmanager
+def _memory_in_words(stage: Stage, settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch has a class of its own for this on the GPU alone
+        if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
+            raise
+        raise InputError(
+            f"{stage.name}: no memory for a step of {settings.batch} samples; give a smaller "
+            "--batch, or --set smaller sizes"
+        ) from error
 
 
 @contextmanager

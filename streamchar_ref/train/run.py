@@ -20,6 +20,7 @@ from streamchar_ref.checkpoint import (
     has_checkpoint,
     load_checkpoint,
     save_checkpoint,
+    tidy_checkpoint,
 )
 from streamchar_ref.config import Config, to_json
 from streamchar_ref.errors import InputError
@@ -96,6 +97,8 @@ class TrainRun:
                 raise refusal or InputError(f"{self.folder}: the first process could not begin")
             if team.is_first:
                 remove_abandoned(self.folder)
+                for stage in STAGES:
+                    tidy_checkpoint(self.folder / stage / WEIGHTS)
             yield
 
     def train(
@@ -125,9 +128,9 @@ class TrainRun:
         state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
         before = load_state(folder, None, (), origin=state_of)
         steps = (changes or {}).get("num_steps")
-        if before and before.is_done and steps in (None, before.num_steps):
-            if self._is_written(stage):
-                return before
+        is_done = before and before.is_done and steps in (None, before.num_steps)
+        if before and is_done and self._is_written(stage):
+            return before
         model, known = self.model_before(stage)
         data = TrainingData(
             folder=self.folder,

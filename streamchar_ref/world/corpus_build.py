@@ -9,12 +9,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from math import ceil, floor, inf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from streamchar_ref.files import (
 from streamchar_ref.lock import only_writer
 from streamchar_ref.sealed import UNREADABLE, index_bytes, seal, verify_seal
 from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.workers import worker_pool
 from streamchar_ref.world.corpus import (
     FORMAT,
     INDEX,
@@ -179,14 +179,10 @@ def _made(wanted: list[Path], missing: list[int], plan: CorpusPlan, jobs: int) -
         for number in missing:
             yield _make_shard(wanted[number], plan, number)
         return
-    with _one_thread_each(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with _one_thread_each(), worker_pool(jobs) as pool:
         futures = [pool.submit(_make_shard, wanted[n], plan, n) for n in missing]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            yield future.result()
 
 
 @contextmanager
