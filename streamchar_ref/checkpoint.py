@@ -1,30 +1,35 @@
 """Weights with their config and origin: a folder of safetensors shards and one index.
 
-The index is written last and names every shard with its SHA-256, so a folder is whole or it is
-not a checkpoint; a new one takes the place of an old one once it is whole.
+The index is written last, names every shard with its SHA-256 and holds a digest of itself, so a
+folder is whole or it is not a checkpoint; a new one takes the place of an old one once it is whole.
 """
 
-import json
-import shutil
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from streamchar_ref.config import Config, from_json, to_json
 from streamchar_ref.errors import InputError
-from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.files import partial_path, remove, remove_abandoned, sync, sync_folder
+from streamchar_ref.sealed import DIGEST, index_bytes, read_index
+from streamchar_ref.streamchar import StreamChar, shapes_of
 
 INDEX = "checkpoint.json"
 VERSION = 1
 MAX_SHARD_BYTES = 15_000_000
 Storage = Literal["float32", "bfloat16", "int8"]
+_SHARDS = "weights-*.safetensors"
+_SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SCALE = ".scale"
+_REMEDY = "copy or train it again"
 _MIN_QUANTISED = 1024  # smaller tensors cost little and matter much
 
 
@@ -40,7 +45,7 @@ class Checkpoint:
         config: Of the model.
         tensors: Its weights, as floating point numbers.
         origin: Where they come from: stages, steps, minutes, data, versions.
-        digest: SHA-256 of the index, which names those of the shards.
+        digest: SHA-256 of what the index says, which names those of the shards.
     """
 
     config: Config
@@ -56,20 +61,21 @@ class Checkpoint:
 
         Raises:
             CheckpointError: If the weights do not fit the config.
+            InputError: If there is no model of this config.
         """
-        model = StreamChar(self.config)
-        misfit = self._misfit(model.state_dict())
+        misfit = self._misfit(shapes_of(self.config))
         if misfit:
             raise CheckpointError(misfit)
+        model = StreamChar(self.config)
         model.load_state_dict(self.tensors)
         return model.eval()
 
-    def _misfit(self, wanted: Mapping[str, Tensor]) -> str:
+    def _misfit(self, wanted: Mapping[str, torch.Size]) -> str:
         """Says in one line how the weights differ from those of a whole model; empty if not."""
         lacking = [name for name in wanted if name not in self.tensors]
         unknown = [name for name in self.tensors if name not in wanted]
         shared = wanted.keys() & self.tensors.keys()
-        other = [name for name in sorted(shared) if wanted[name].shape != self.tensors[name].shape]
+        other = [name for name in sorted(shared) if wanted[name] != self.tensors[name].shape]
         if lacking and not unknown and not other:
             stages = ", ".join(self.origin) or "unknown"
             parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in lacking))
@@ -108,9 +114,12 @@ def save_checkpoint(
     Raises:
         OSError: If the disk is full; the earlier checkpoint is then still whole.
     """
-    partial = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    folder = folder.resolve()  # a link stays one
+    _check_replaceable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    tidy_checkpoint(folder)
+    partial = partial_path(folder)
+    partial.mkdir()
     try:
         shards = _write_shards(partial, _packed(tensors, storage))
         index = {
@@ -120,10 +129,11 @@ def save_checkpoint(
             "storage": storage,
             "shards": shards,
         }
-        (partial / INDEX).write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
+        (partial / INDEX).write_bytes(index_bytes(index))
+        sync(partial)
         _replace(partial, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
 
 
 def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
@@ -137,19 +147,29 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
         Config, weights and origin.
 
     Raises:
-        CheckpointError: If a shard is missing or altered, the version is another one, or the
-            preset is not the one asked for; says which and what to do.
+        CheckpointError: If the index or a shard is missing or altered, the version is another
+            one, or the preset is not the one asked for; says which and what to do.
     """
-    index, digest = _index(folder)
+    if not (folder / INDEX).is_file() and has_checkpoint(folder):
+        folder = _set_aside(folder.resolve())
+    index = _index(folder)
     config = _config(folder, index)
     if preset and config.preset != preset:
         raise CheckpointError(f"{folder} holds preset {config.preset!r}, not {preset!r}")
     tensors: dict[str, Tensor] = {}
     for name, known in index["shards"].items():
-        tensors |= load(_verified(folder / name, known["sha256"]))
+        tensors |= _loaded(folder, name, known)
     return Checkpoint(
-        config=config, tensors=dict(_unpacked(tensors)), origin=index["origin"], digest=digest
+        config=config,
+        tensors=dict(_unpacked(folder, tensors)),
+        origin=index["origin"],
+        digest=index[DIGEST],
     )
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Says whether there is one, if only where a killed writer has set it aside."""
+    return (folder / INDEX).is_file() or (_set_aside(folder.resolve()) / INDEX).is_file()
 
 
 def part_of(
@@ -160,20 +180,39 @@ def part_of(
     return {name.partition(".")[2]: found[name] for name in found} if strip else found
 
 
-def _index(folder: Path) -> tuple[dict[str, Any], str]:
+def _index(folder: Path) -> dict[str, Any]:
+    """Reads the index; those of before there were digests are taken without."""
     path = folder / INDEX
     if not path.is_file():
         raise CheckpointError(f"{folder} is no checkpoint: it has no {INDEX}")
-    content = path.read_bytes()
     try:
-        index = json.loads(content)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
-    if index.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path} has version {index.get('version')}, this program reads {VERSION}"
-        )
-    return index, sha256(content).hexdigest()
+        index = read_index(path, version=VERSION, remedy=_REMEDY, is_digest_needed=False)
+    except InputError as error:
+        raise CheckpointError(str(error)) from error
+    wrong = _wrong_fields(index)
+    if wrong:
+        raise CheckpointError(f"{path} is no index of a checkpoint: {wrong}; {_REMEDY}")
+    return index
+
+
+def _wrong_fields(index: Mapping[str, Any]) -> str:
+    """Says what an index lacks or has of another kind; empty if nothing."""
+    kinds = {"config": dict, "origin": dict, "storage": str, "shards": dict}
+    if index.keys() - {"version", DIGEST} != kinds.keys():
+        return f"it has the fields {', '.join(index):.200}"
+    for name, kind in kinds.items():
+        if not isinstance(index[name], kind):
+            return f"{name} is {index[name]!r:.60}"
+    if index["storage"] not in get_args(Storage):
+        return f"storage is {index['storage']!r:.60}"
+    for name, known in index["shards"].items():
+        if not _SHARD_NAME.fullmatch(name):
+            return f"a shard is called {name!r:.60}, which is no name of a file beside it"
+        if not isinstance(known, dict) or known.keys() != {"sha256", "tensors"}:
+            return f"shard {name!r:.60} is described as {known!r:.60}"
+        if not isinstance(known["sha256"], str) or not isinstance(known["tensors"], list):
+            return f"shard {name!r:.60} is described as {known!r:.60}"
+    return ""
 
 
 def _config(folder: Path, index: Mapping[str, Any]) -> Config:
@@ -183,13 +222,27 @@ def _config(folder: Path, index: Mapping[str, Any]) -> Config:
         raise CheckpointError(f"{folder / INDEX}: {error}") from error
 
 
-def _verified(path: Path, digest: str) -> bytes:
+def _loaded(folder: Path, name: str, known: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Reads a shard whose bytes and tensors are those that the index names."""
+    path = folder / name
+    if path.is_symlink() and path.resolve().parent != folder.resolve():
+        raise CheckpointError(f"shard {path} is a link out of its folder; copy the file itself")
     if not path.is_file():
-        raise CheckpointError(f"shard {path.name} is missing in {path.parent}; copy it again")
+        raise CheckpointError(f"shard {name} is missing in {folder}; copy it again")
     content = path.read_bytes()
-    if sha256(content).hexdigest() != digest:
-        raise CheckpointError(f"shard {path} is damaged: its SHA-256 is not that of the index")
-    return content
+    if sha256(content).hexdigest() != known["sha256"]:
+        raise CheckpointError(
+            f"shard {path} is damaged: its SHA-256 is not that of the index; {_REMEDY}"
+        )
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"shard {path} is no safetensors file ({error}); {_REMEDY}"
+        ) from error
+    if sorted(tensors) != known["tensors"]:
+        raise CheckpointError(f"shard {path} holds other weights than the index says; {_REMEDY}")
+    return tensors
 
 
 def _packed(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:
@@ -208,12 +261,14 @@ def _packed(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor
     return packed
 
 
-def _unpacked(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+def _unpacked(folder: Path, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in tensors.items():
         if name.endswith(_SCALE) and name.removesuffix(_SCALE) in tensors:
             continue
         if tensor.dtype == torch.int8:
-            scale = tensors[name + _SCALE]
+            scale = tensors.get(name + _SCALE)
+            if scale is None or tensor.ndim < 2 or scale.shape != tensor.shape[:1]:
+                raise CheckpointError(f"{folder}: {name} has no scale for each row; {_REMEDY}")
             yield name, (tensor.flatten(1).float() * scale[:, None]).view(tensor.shape)
         else:
             yield name, tensor.float() if tensor.is_floating_point() else tensor
@@ -244,10 +299,42 @@ def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     yield shard
 
 
+def _check_replaceable(folder: Path) -> None:
+    """Refuses a folder that holds more than a checkpoint: all of it would be gone."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is a file; choose another folder")
+    own = {INDEX, *(path.name for path in folder.glob(_SHARDS))}
+    others = sorted(path.name for path in folder.iterdir() if path.name not in own)
+    if others:
+        raise CheckpointError(
+            f"{folder} holds something else, such as {others[0]!r:.60}; choose another folder"
+        )
+
+
+def _set_aside(folder: Path) -> Path:
+    """Where the old checkpoint is between the two renames of `_replace`."""
+    return folder.parent / f".{folder.name}.old"
+
+
+def tidy_checkpoint(folder: Path) -> None:
+    """Puts right what a writer of this checkpoint that was killed has left."""
+    old = _set_aside(folder)
+    if (folder / INDEX).is_file():
+        remove(old)
+    elif (old / INDEX).is_file() and not folder.exists():
+        old.rename(folder)
+    if folder.parent.is_dir():
+        remove_abandoned(folder.parent, deep=False)
+
+
 def _replace(partial: Path, folder: Path) -> None:
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    old = _set_aside(folder)
+    if (old / INDEX).is_file():
+        remove(folder)  # not whole, see `tidy_checkpoint`, while the old one is
+    elif folder.exists():
         folder.rename(old)
     partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    sync_folder(folder.parent)
+    remove(old)

@@ -2,18 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
+from streamchar_ref.config_values import filled
+from streamchar_ref.config_values import override as override
+from streamchar_ref.errors import InputError
 from streamchar_ref.model.dit import DitConfig
 from streamchar_ref.model.geometry import WindowGeometry
 from streamchar_ref.orchestrator import OrchestratorConfig
 from streamchar_ref.prompt import PromptConfig
 from streamchar_ref.vae.audio import AudioVaeConfig
 from streamchar_ref.vae.video import SPATIAL_STRIDE, VideoVaeConfig
-
-ConfigT = TypeVar("ConfigT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,37 +310,11 @@ def preset(name: str) -> Config:
         Its config.
 
     Raises:
-        ValueError: If there is none of that name.
+        InputError: If there is none of that name.
     """
     if name not in PRESETS:
-        raise ValueError(f"no preset {name!r}; known: {', '.join(PRESETS)}")
+        raise InputError(f"no preset {name!r:.60}; known: {', '.join(PRESETS)}")
     return PRESETS[name]()
-
-
-def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
-    """Copies a config with dotted assignments applied, such as ``stream.sink_latents=0``.
-
-    Args:
-        config: Any of the dataclasses above.
-        assignments: ``path=value``; the value is JSON, a plain word is a string.
-
-    Returns:
-        A new config; the one passed in is unchanged.
-
-    Raises:
-        ValueError: If a path names no field, or a value is of another kind.
-    """
-    changes: dict[str, Any] = {}
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals:
-            raise ValueError(f"{assignment!r} is not path=value")
-        *parents, name = path.split(".")
-        inner = changes
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[name] = _value(text)
-    return _changed(config, changes)
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -358,42 +333,9 @@ def from_json(values: Mapping[str, Any]) -> Config:
         The config.
 
     Raises:
-        ValueError: If a field is missing or unknown, e.g. of another version.
+        InputError: If a field is missing, unknown or of another kind, e.g. of another version.
     """
-    parts = {field.name: field.type for field in dataclasses.fields(Config)}
     try:
-        return Config(**{name: _part(parts[name], value) for name, value in values.items()})
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a config of this version: {error}") from error
-
-
-def _part(kind: Any, value: Any) -> Any:
-    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
-        return value
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
-
-
-def _changed(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
-    """Applies all changes at once, since some fit each other only."""
-    known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
-    values = {}
-    for name, value in changes.items():
-        if name not in known:
-            raise ValueError(
-                f"{type(config).__name__} has no field {name!r}; it has {', '.join(known)}"
-            )
-        old = getattr(config, name)
-        if dataclasses.is_dataclass(old) and isinstance(value, dict):
-            value = _changed(old, value)
-        if type(value) is not type(old) and (type(old), type(value)) != (float, int):
-            raise ValueError(f"{name} is a {type(old).__name__} like {old!r}, not {value!r}")
-        values[name] = value
-    return replace(config, **values)  # type: ignore[type-var]
-
-
-def _value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return text
-    return tuple(value) if isinstance(value, list) else value
+        return filled(Config, values)
+    except InputError as error:
+        raise InputError(f"not a config of this version: {error}") from error

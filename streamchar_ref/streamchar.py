@@ -3,6 +3,7 @@
 Shape letters: B batch, P prompt vectors, E their width, Ca channels of an audio latent.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from streamchar_ref.config import Config
+from streamchar_ref.errors import InputError
 from streamchar_ref.memory import StreamMemory, empty_memory
 from streamchar_ref.model.dit import Context, JointDiT
 from streamchar_ref.orchestrator import Orchestrator, Script
@@ -32,6 +34,37 @@ class Cast:
 
     prompt: Float[Tensor, "B P E"]
     reference: Float[Tensor, "B 1 C h w"]
+
+
+def shapes_of(config: Config) -> dict[str, torch.Size]:
+    """Returns the shapes of a model's weights, once it is sure that it can be built.
+
+    Args:
+        config: Of the model.
+
+    Returns:
+        Shapes by name, as in the state of a `StreamChar`; none of its memory is taken.
+
+    Raises:
+        InputError: If its numbers give no network, or one that does not fit into the memory.
+    """
+    try:
+        with torch.device("meta"):
+            state = StreamChar(config).state_dict()
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"no networks can be built with this config: {why:.200}") from error
+    empty = next((name for name, weight in state.items() if not weight.numel()), "")
+    if empty:
+        raise InputError(f"no networks can be built with this config: {empty} has no numbers")
+    needed = sum(weight.numel() * weight.element_size() for weight in state.values())
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise InputError(
+            f"the weights of this config take {needed / 1e9:,.0f} GB, the machine's memory is "
+            f"{there / 1e9:,.0f} GB"
+        )
+    return {name: weight.shape for name, weight in state.items()}
 
 
 class StreamChar(nn.Module):

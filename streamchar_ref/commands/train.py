@@ -1,7 +1,10 @@
 """Train the reference model, stage by stage or all of it in one go."""
 
 import json
+import math
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +13,7 @@ import typer
 
 from streamchar_ref.commands.common import num_cores
 from streamchar_ref.commands.verb import Verb
+from streamchar_ref.errors import InputError
 
 if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
@@ -35,8 +39,12 @@ def train(
     max_minutes: Annotated[
         float, typer.Option(min=0, help="Time limit of training; 0 takes the recipe's.")
     ] = 0,
-    steps: Annotated[int, typer.Option(min=0, help="0 reckons them from time and speed.")] = 0,
-    batch: Annotated[int, typer.Option(min=0, help="Of a process; 0 takes the recipe's.")] = 0,
+    steps: Annotated[
+        int, typer.Option(min=0, max=10**9, help="0 reckons them from time and speed.")
+    ] = 0,
+    batch: Annotated[
+        int, typer.Option(min=0, max=10**6, help="Of a process; 0 takes the recipe's.")
+    ] = 0,
     resume: Annotated[bool, typer.Option(help="Go on where the run stopped.")] = False,
     start: Annotated[
         Path | None, typer.Option("--from", help="Checkpoint with weights to begin from.")
@@ -49,8 +57,12 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Part of the config, such as dit.width=192; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, data and noise.")] = 0,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes for data; 0 is one a core.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data and noise.")
+    ] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=0, max=1000, help="Processes for data; 0 is one a core.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the states as JSON.")] = False,
 ) -> None:
@@ -61,35 +73,21 @@ def train(
     once more on latents that stay: video_decoder, audio_decoder; export writes one checkpoint.
     Example: streamchar train all --preset micro --out runs/micro
     """
-    from streamchar_ref.checkpoint import CheckpointError
-    from streamchar_ref.train.loop import TrainingDiverged
     from streamchar_ref.train.recipe import STAGES
-    from streamchar_ref.train.run import StageMissing, export
-    from streamchar_ref.weights import WeightsMissing
-    from streamchar_ref.world.corpus import CorpusError
-    from streamchar_ref.world.take import EngineMissing
+    from streamchar_ref.train.run import export
 
     if stage not in (*STAGES, "all", "export"):
-        _stop(f"unknown stage {stage!r}; known: {', '.join(STAGES)}, all, export")
-    try:
-        run = _run(out, preset, setting or [], seed, jobs, device, start)
-        names = STAGES if stage == "all" else (stage,) if stage in STAGES else ()
-        changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
+        raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(STAGES)}, all, export")
+    if math.isnan(max_minutes):
+        raise InputError("--max-minutes is not a number")
+    run = _run(out, preset, setting or [], seed, jobs, device, start)
+    names = STAGES if stage == "all" else (stage,) if stage in STAGES else ()
+    changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
+    with run.held() if names or os.access(out, os.W_OK) else nullcontext():
         told = _train(run, names, max_minutes, changes, resume)
         if stage in ("all", "export") and all(each["done"] for each in told.values()):
             export(run, to or out / "checkpoint", storage=storage.value)
             typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
-    except (
-        CheckpointError,
-        CorpusError,
-        EngineMissing,
-        OSError,
-        StageMissing,
-        TrainingDiverged,
-        ValueError,
-        WeightsMissing,
-    ) as error:
-        _stop(str(error))
     unfinished = _unfinished(names, told)
     if unfinished:
         typer.echo(unfinished, err=True)
@@ -140,8 +138,6 @@ def _run(
     device: str,
     start: Path | None,
 ) -> "TrainRun":
-    import torch
-
     from streamchar_ref import config
     from streamchar_ref.train.recipe import recipe
     from streamchar_ref.train.run import TrainRun
@@ -152,15 +148,21 @@ def _run(
         recipe=recipe(preset),
         seed=seed,
         jobs=jobs or num_cores(),
-        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        device=_device(device),
         start=start,
         progress=lambda line: typer.echo(line, err=True),
     )
 
 
-def _stop(message: str) -> None:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code=2)
+def _device(name: str) -> str:
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    known = ["cpu", *(["cuda"] if has_cuda else [])]
+    known += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if name and name not in known:
+        raise InputError(f"--device {name!r:.60}: there is {', '.join(known)}")
+    return name or ("cuda" if has_cuda else "cpu")
 
 
 if __name__ == "__main__":  # where nothing can be installed, see `make bundle`

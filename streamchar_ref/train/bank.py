@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float16, Float32, Int16
 
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import parse_json, replacing
+from streamchar_ref.sealed import UNREADABLE, seal, verify_seal
 from streamchar_ref.text import PHONES
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
@@ -102,35 +105,71 @@ def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: f
     )
 
 
-def save_bank(path: Path, clips: Sequence[LatentClip]) -> None:
-    """Writes clips into one file, which numpy reads without pickles."""
+def save_bank(path: Path, clips: Sequence[LatentClip], *, made_of: str = "") -> None:
+    """Writes clips into one file, which numpy reads without pickles.
+
+    Args:
+        path: Where to.
+        clips: In order.
+        made_of: Stands for all that they were made of, see `is_bank`.
+    """
     arrays = {}
     for name in STACKED:
         parts = [getattr(clip, name) for clip in clips]
         arrays[name] = np.concatenate(parts)
         arrays[f"{name}_length"] = np.array([len(part) for part in parts])
     told = [{"prompt": clip.prompt, "identity": clip.identity} for clip in clips]
-    arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    partial.replace(path)
+    text = json.dumps({"made_of": made_of, "clips": told})
+    arrays["told"] = np.frombuffer(text.encode(), np.uint8)
+    with replacing(path) as partial:
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        seal(partial)
+
+
+def is_bank(path: Path, *, made_of: str) -> bool:
+    """Whether a file is there as `save_bank` wrote it, and made of the same."""
+    if not path.is_file():
+        return False
+    try:
+        verify_seal(path)
+        with np.load(path) as file:
+            return bool(parse_json(file["told"].tobytes())["made_of"] == made_of)
+    except UNREADABLE:
+        return False  # it is made again
 
 
 def load_bank(paths: Iterable[Path]) -> list[LatentClip]:
-    """Reads what `save_bank` wrote, file after file."""
-    clips: list[LatentClip] = []
-    for path in paths:
+    """Reads what `save_bank` wrote, file after file.
+
+    Args:
+        paths: Of the files.
+
+    Returns:
+        The clips.
+
+    Raises:
+        InputError: If a file was altered, cut or written by something else; names it.
+    """
+    return [clip for path in paths for clip in _read(path)]
+
+
+def _read(path: Path) -> list[LatentClip]:
+    verify_seal(path)
+    try:
         with np.load(path) as file:
-            told = json.loads(file["told"].tobytes())
+            told = parse_json(file["told"].tobytes())["clips"]
             parts = {
                 name: np.split(file[name], np.cumsum(file[f"{name}_length"])[:-1])
                 for name in STACKED
             }
+        clips = []
         for index, about in enumerate(told):
             arrays: dict[str, Any] = {name: parts[name][index] for name in STACKED}
             clips.append(LatentClip(**about, **arrays))
-    return clips
+        return clips
+    except UNREADABLE as error:
+        raise InputError(f"{path} holds no clips; delete it, and it is made again") from error
 
 
 assert {field.name for field in fields(LatentClip)} == {"prompt", "identity", *STACKED}

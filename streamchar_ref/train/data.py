@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from streamchar_ref.checkpoint import load_checkpoint, part_of, save_checkpoint
+from streamchar_ref.checkpoint import CheckpointError, load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.config import Config
-from streamchar_ref.train.bank import STACKED, LatentClip, load_bank, save_bank
+from streamchar_ref.train.bank import STACKED, LatentClip, is_bank, load_bank, save_bank
 from streamchar_ref.train.clips import (
     HELD_OUT_IDENTITIES,
     TRAINING_IDENTITIES,
@@ -22,11 +22,13 @@ from streamchar_ref.train.pool import HELD_OUT, SoundPool, VideoPool, each_of, v
 from streamchar_ref.train.recipe import Recipe
 from streamchar_ref.vae.audio import AudioVae
 from streamchar_ref.vae.video import VideoVae
-from streamchar_ref.world.corpus import Corpus, open_corpus
+from streamchar_ref.world.corpus import INDEX, Corpus, open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 CLIPS_A_FILE = 48
 VAES = "vaes"
+BankFile = tuple[Path, list[int], str]
+"""Of latents: where, of which clips, and what they are made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class TrainingData:
     def corpus(self) -> Corpus:
         """Dry speech in the voices of the painted style."""
         folder = self.folder / "corpus"
-        if (folder / "index.json").is_file():
+        if (folder / INDEX).is_file():
             return open_corpus(folder)
         plan = CorpusPlan(seed=self.seed, rooms=0.0)
         return build_corpus(
@@ -68,7 +70,7 @@ class TrainingData:
     @property
     def speech_hours(self) -> float:
         """Length of the corpus; until it is made, what the recipe asks for."""
-        if not (self.folder / "corpus" / "index.json").is_file():
+        if not (self.folder / "corpus" / INDEX).is_file():
             return self.recipe.hours
         return round(self.corpus.duration_s / 3600, 3)
 
@@ -109,16 +111,32 @@ class TrainingData:
         Returns:
             The clips.
         """
-        folder = self.folder / f"bank-{self._digest(vaes)}"
+        folder = self.folder / f"bank-{self._digest(vaes)[:8]}"
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / VAES).is_dir():
+        if not self._has_vaes(folder / VAES, vaes):
             save_checkpoint(folder / VAES, vaes, self.config, origin={}, storage="float32")
         kind, numbers = ("held_out", list(self.held_out)) if held_out else ("clips", self._all)
         parts = [numbers[at : at + CLIPS_A_FILE] for at in range(0, len(numbers), CLIPS_A_FILE)]
-        paths = [folder / f"{kind}-{number:04d}.npz" for number in range(len(parts))]
-        files = list(zip(paths, parts, strict=True))
-        self._encode(folder, kind, [file for file in files if not file[0].is_file()])
-        return load_bank(paths)
+        files = [
+            (folder / f"{kind}-{number:04d}.npz", part, self._made_of(vaes, kind, part))
+            for number, part in enumerate(parts)
+        ]
+        missing = [file for file in files if not is_bank(file[0], made_of=file[2])]
+        self._encode(folder, kind, missing)
+        return load_bank(path for path, _, _ in files)
+
+    def _has_vaes(self, folder: Path, vaes: Mapping[str, Tensor]) -> bool:
+        """Whether the weights that clips are encoded with are there and whole."""
+        try:
+            found = load_checkpoint(folder)
+        except CheckpointError:
+            return False  # they are written anew
+        return found.config == self.config and self._digest(found.tensors) == self._digest(vaes)
+
+    def _made_of(self, vaes: Mapping[str, Tensor], kind: str, numbers: list[int]) -> str:
+        """Stands for everything that a file of clips depends on."""
+        parts = [self._digest(vaes), self.corpus.digest, self.seed, kind, numbers]
+        return sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def _all(self) -> list[int]:
@@ -129,7 +147,7 @@ class TrainingData:
         again, utterance = divmod(number, len(self.training))
         return again * len(self.corpus) + utterance
 
-    def _encode(self, folder: Path, kind: str, missing: Sequence[tuple[Path, list[int]]]) -> None:
+    def _encode(self, folder: Path, kind: str, missing: Sequence[BankFile]) -> None:
         work = partial(
             _encode_file,
             self.corpus.folder,
@@ -147,13 +165,13 @@ class TrainingData:
             if ".decoder." in name:
                 continue
             digest.update(name.encode() + vaes[name].detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:8]
+        return digest.hexdigest()
 
 
 def _encode_file(
-    corpus_folder: Path, vaes: Path, seed: int, identities: range, file: tuple[Path, list[int]]
+    corpus_folder: Path, vaes: Path, seed: int, identities: range, file: BankFile
 ) -> None:
-    path, numbers = file
+    path, numbers, made_of = file
     corpus, loaded = open_corpus(corpus_folder), load_checkpoint(vaes)
     config = loaded.config
     has_pictures = any(name.startswith("video_vae.") for name in loaded.tensors)
@@ -175,4 +193,5 @@ def _encode_file(
         )
         for number in numbers
     )
-    save_bank(path, [encode_clip(clip, video_vae, audio_vae) for clip in drawn])
+    clips = [encode_clip(clip, video_vae, audio_vae) for clip in drawn]
+    save_bank(path, clips, made_of=made_of)

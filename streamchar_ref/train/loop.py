@@ -4,7 +4,6 @@ Everything random in step n is drawn from generators seeded with (seed, n, rank)
 is cut anywhere and resumed gives the same weights as one that is not.
 """
 
-import csv
 import math
 import re
 import signal
@@ -23,8 +22,9 @@ from torch import Tensor, nn
 
 from streamchar_ref.errors import InputError
 from streamchar_ref.train.flops import FlopCounter
+from streamchar_ref.train.log import add_row, keep_rows, means_of
 from streamchar_ref.train.parallel import Team, whole
-from streamchar_ref.train.state import TrainState, load_state, save_state
+from streamchar_ref.train.state import Origin, TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
 _SPARE = 0.03  # of the time limit, for saving and for steps that take longer
@@ -142,6 +142,7 @@ class _Run:
 
     state: TrainState
     optimizers: list[torch.optim.Optimizer]
+    origin: Origin
     wanted: bool = True
     rows: list[dict[str, float]] = field(default_factory=list)
     step_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBE_STEPS))
@@ -154,6 +155,7 @@ def fit(
     folder: Path,
     max_minutes: float,
     resume: bool = False,
+    origin: Origin | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[str], None] = lambda line: None,
 ) -> TrainState:
@@ -168,6 +170,7 @@ def fit(
         folder: For state, log and samples.
         max_minutes: Time limit of this call.
         resume: Go on from the state in the folder, if there is one.
+        origin: Kept in the state; that of another origin is not gone on from.
         clock: Seconds; replaced in tests.
         progress: Told a line of the log.
 
@@ -176,21 +179,22 @@ def fit(
 
     Raises:
         TrainingDiverged: If the loss is not finite; says at which step.
-        ValueError: If there is neither a number of steps nor a time limit to reckon it from, or
-            the state was begun with another number.
+        InputError: If there is neither a number of steps nor a time limit to reckon it from, or
+            the state was begun with another number or is not to be used, see `load_state`.
     """
     if not settings.num_steps and not math.isfinite(max_minutes):
-        raise ValueError("give a number of steps or a time limit")
+        raise InputError("give a number of steps or a time limit")
     team = Team.of_this_process()
     start = clock()
     deadline = start + 60 * max_minutes
     wrapped = team.wrap(stage)
-    run = _begin(stage, settings, folder, resume)
+    run = _begin(stage, settings, folder, resume, {"stage": stage.name, **(origin or {})})
     saved = start
     with _stopped_gently(run):
         while not run.state.is_done and team.agree(run.wanted and clock() < deadline):
             began = clock()
-            logs = _step(wrapped, stage, settings, run, team)
+            with _memory_in_words(stage, settings):
+                logs = _step(wrapped, stage, settings, run, team)
             if not math.isfinite(logs["loss"]):
                 raise TrainingDiverged(
                     f"{stage.name}: the loss is {logs['loss']} at step {run.state.step}; the last "
@@ -202,7 +206,7 @@ def fit(
                 _plan_steps(run, team, deadline - clock(), max_minutes)
             _log(run, stage, settings, team, logs, folder, progress)
             if team.of_first(int(clock() - saved > settings.save_every_s)):
-                save_state(folder, run.state, stage, run.optimizers)
+                save_state(folder, run.state, stage, run.optimizers, origin=run.origin)
                 saved = clock()
         _end(run, stage, team, folder)
     if team.is_first:
@@ -210,27 +214,27 @@ def fit(
     return run.state
 
 
-def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool) -> _Run:
+def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool, origin: Origin) -> _Run:
     folder.mkdir(parents=True, exist_ok=True)
     optimizers = _optimizers(stage, settings)
     state = TrainState.fresh(stage, num_steps=settings.num_steps)
     if resume:
-        state = load_state(folder, stage, optimizers) or state
+        state = load_state(folder, stage, optimizers, origin=origin) or state
         if settings.num_steps and state.num_steps not in (0, settings.num_steps):
-            raise ValueError(
+            raise InputError(
                 f"{folder} was begun with {state.num_steps} steps, so {settings.num_steps} do not "
                 "go on from it"
             )
-    else:
-        (folder / "log.csv").unlink(missing_ok=True)
-    return _Run(state=state, optimizers=optimizers)
+    if Team.of_this_process().is_first:
+        keep_rows(folder, state.step)
+    return _Run(state=state, optimizers=optimizers, origin=origin)
 
 
 def _end(run: _Run, stage: Stage, team: Team, folder: Path) -> None:
     """Makes the stage whole, its state safe, and leaves it with its averaged weights."""
     team.unwrap(stage)
     run.state.mean = whole(run.state.mean)
-    save_state(folder, run.state, stage, run.optimizers)
+    save_state(folder, run.state, stage, run.optimizers, origin=run.origin)
     run.state.use_average(stage)
     stage.finish()
     team.agree(True)  # so that none reads the folder before the first has written
@@ -288,6 +292,19 @@ def _step(
 
 
 @contextmanager
+def _memory_in_words(stage: Stage, settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch has a class of its own for this on the GPU alone
+        if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
+            raise
+        raise InputError(
+            f"{stage.name}: no memory for a step of {settings.batch} samples; give a smaller "
+            "--batch, or --set smaller sizes"
+        ) from error
+
+
+@contextmanager
 def _counted(state: TrainState, stage: Stage, settings: Settings) -> Iterator[None]:
     """Counts the operations of the first step, unless the stage knows them."""
     if stage.flops_per_sample:
@@ -329,7 +346,7 @@ def _log(
     step = run.state.step
     if step % settings.log_every and not run.state.is_done:
         return
-    means = _means(run.rows, team)
+    means = means_of(run.rows, team)
     run.rows.clear()
     if not team.is_first:
         return
@@ -342,27 +359,9 @@ def _log(
         "flop_per_s": round(samples * (run.state.flops_per_sample or 0) / seconds),
         **{name: float(f"{mean:.6g}") for name, mean in means.items()},
     }
-    path = folder / "log.csv"
-    is_new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    add_row(folder, row)
     done = f"{step}/{run.state.num_steps or '?'}"
     progress(f"{stage.name} {done} {seconds:.0f} s loss {means['loss']:.4f}")
-
-
-def _means(rows: list[dict[str, float]], team: Team) -> dict[str, float]:
-    """Averages over steps and processes, whatever is NaN left out; NaN where nothing is left."""
-    names = list(rows[-1])
-    told = [[row[name] for row in rows if not math.isnan(row[name])] for name in names]
-    sums = team.total([sum(values) for values in told])
-    counts = team.total([len(values) for values in told])
-    return {
-        name: total / count if count else math.nan
-        for name, total, count in zip(names, sums, counts, strict=True)
-    }
 
 
 def _last_good(folder: Path) -> int:

@@ -4,10 +4,8 @@ Shape letters: B batch, T frames, S samples, H and W pixels.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +18,7 @@ from streamchar_ref.config import Config
 from streamchar_ref.train.clips import DrawnClip, draw_clip
 from streamchar_ref.train.loop import Draw
 from streamchar_ref.train.quality import regions
+from streamchar_ref.workers import worker_pool
 from streamchar_ref.world.corpus import Corpus, open_corpus
 
 ItemT = TypeVar("ItemT")
@@ -133,7 +132,7 @@ def each_of(
     if jobs == 1 or len(items) < 2:
         yield from map(work, items)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_one_thread) as pool:
+    with worker_pool(jobs, prepare=_one_thread) as pool:
         yield from pool.map(work, items)
 
 

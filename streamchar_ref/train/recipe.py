@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from streamchar_ref.errors import InputError
 from streamchar_ref.train.loop import Settings
 
 STAGES = (
@@ -48,10 +49,10 @@ def recipe(preset: str) -> Recipe:
         The recipe.
 
     Raises:
-        ValueError: If the preset is not one to be trained.
+        InputError: If the preset is not one to be trained.
     """
     if preset not in _RECIPES:
-        raise ValueError(f"no recipe for preset {preset!r}; there is one for {', '.join(_RECIPES)}")
+        raise InputError(f"no recipe for preset {preset!r}; there is one for {', '.join(_RECIPES)}")
     return _RECIPES[preset]
 
 

@@ -1,8 +1,11 @@
 """Trains stages one after the other and keeps what each has learned."""
 
+import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +14,26 @@ from torch import Tensor
 
 from streamchar_ref import __version__
 from streamchar_ref.checkpoint import (
-    INDEX,
     Checkpoint,
     CheckpointError,
     Storage,
+    has_checkpoint,
     load_checkpoint,
     save_checkpoint,
+    tidy_checkpoint,
 )
-from streamchar_ref.config import Config
+from streamchar_ref.config import Config, to_json
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import remove_abandoned
+from streamchar_ref.lock import only_writer
 from streamchar_ref.sampling import CHOSEN
-from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.streamchar import StreamChar, shapes_of
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.loop import Settings, fit
 from streamchar_ref.train.parallel import Team
 from streamchar_ref.train.recipe import STAGES, Recipe
 from streamchar_ref.train.stages import make_stage
-from streamchar_ref.train.state import STATE, TrainState, load_state
+from streamchar_ref.train.state import STATE, TrainState, load_state, state_digest
 
 WEIGHTS = "checkpoint"
 NEEDS = {
@@ -67,6 +73,34 @@ class TrainRun:
     start: Path | None = None
     progress: Callable[[str], None] = lambda line: None
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other trainers out of the folder, and removes what killed ones left half-written.
+
+        Of several processes under ``torchrun`` the first holds it, for all.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            InputError: If another trainer is in it; names its process.
+        """
+        team = Team.of_this_process(self.device)
+        refusal: Exception | None = None
+        with ExitStack() as stack:
+            try:
+                if team.is_first:
+                    stack.enter_context(only_writer(self.folder, verb="train"))
+            except (InputError, OSError) as error:
+                refusal = error
+            if not team.agree(refusal is None):
+                raise refusal or InputError(f"{self.folder}: the first process could not begin")
+            if team.is_first:
+                remove_abandoned(self.folder)
+                for stage in STAGES:
+                    tidy_checkpoint(self.folder / stage / WEIGHTS)
+            yield
+
     def train(
         self, stage: str, *, minutes: float, resume: bool, changes: Mapping[str, Any] | None = None
     ) -> TrainState:
@@ -85,14 +119,17 @@ class TrainRun:
             StageMissing: If a stage before it has not been trained.
             FileExistsError: If it has begun and is not to be resumed.
             CheckpointError: If a stage before it was trained with another config.
+            InputError: If the state or the settings do not allow it, see `loop.fit`.
         """
         folder = self.folder / stage
-        if not resume and (folder / STATE).is_file():
+        if not resume and (folder / STATE).exists():
             raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
         team = Team.of_this_process(self.device)
-        before, steps = load_state(folder, None, ()), (changes or {}).get("num_steps")
-        is_kept = (folder / WEIGHTS / INDEX).is_file()
-        if before and before.is_done and is_kept and steps in (None, before.num_steps):
+        state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
+        before = load_state(folder, None, (), origin=state_of)
+        steps = (changes or {}).get("num_steps")
+        is_done = before and before.is_done and steps in (None, before.num_steps)
+        if before and is_done and self._is_written(stage):
             return before
         model, known = self.model_before(stage)
         data = TrainingData(
@@ -118,11 +155,12 @@ class TrainRun:
             folder=folder,
             max_minutes=minutes,
             resume=resume,
+            origin={**state_of, "seed": settings.seed},
             progress=self.progress,
         )
         if team.is_first:
             own = {"earlier": earlier, "speech_hours": data.speech_hours}
-            origin = known | {stage: self._origin(state, settings) | own}
+            origin = known | {stage: self._origin(folder, state, settings) | own}
             save_checkpoint(
                 folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
             )
@@ -131,9 +169,16 @@ class TrainRun:
 
     def model_before(self, stage: str) -> tuple[StreamChar, dict[str, Any]]:
         """Returns a model with the weights of all stages before one, and where they come from."""
+        wanted = shapes_of(self.config)
         torch.manual_seed(self.seed)
         model = StreamChar(self.config)
         found = self.weights_so_far(STAGES[: STAGES.index(stage)])
+        others = [name for name, each in found.tensors.items() if wanted.get(name) != each.shape]
+        if others:
+            raise CheckpointError(
+                f"the weights to begin with do not fit this config, e.g. {others[0]!r:.80}: give "
+                "the same --preset and --set values, or another --from"
+            )
         missing = [name for name in NEEDS.get(stage, ()) if name not in found.origin]
         if missing:
             raise StageMissing(
@@ -155,8 +200,8 @@ class TrainRun:
             The weights under this run's config.
 
         Raises:
-            CheckpointError: If a stage was trained with another config; how a stream is sampled
-                may differ.
+            CheckpointError: If a stage was trained with another config (how a stream is sampled
+                may differ), or its weights are not those of the state beside them.
         """
         tensors: dict[str, Tensor] = {}
         origin: dict[str, Any] = {}
@@ -165,12 +210,39 @@ class TrainRun:
             tensors, origin = dict(begun.tensors), dict(begun.origin)
         for stage in stages:
             folder = self.folder / stage / WEIGHTS
-            if (folder / INDEX).is_file():
+            if has_checkpoint(folder):
                 found = load_checkpoint(folder, preset=self.config.preset)
                 self._check_config(folder, found.config)
+                self._check_written(stage, found)
                 tensors |= found.tensors
                 origin[stage] = found.origin[stage]  # not what it had known of the others
         return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
+
+    def _is_written(self, stage: str) -> bool:
+        """Whether the weights of a stage are whole and are those of its state."""
+        try:
+            found = load_checkpoint(self.folder / stage / WEIGHTS, preset=self.config.preset)
+            self._check_written(stage, found)
+        except CheckpointError:
+            return False  # they are written anew
+        return True
+
+    def _check_written(self, stage: str, found: Checkpoint) -> None:
+        folder, told = self.folder / stage, found.origin.get(stage)
+        remedy = f"give: streamchar train {stage} --resume, which writes them anew"
+        if not isinstance(told, dict):
+            raise CheckpointError(f"{folder / WEIGHTS} holds no weights of this stage; {remedy}")
+        if (folder / STATE).exists() and told.get("state") != state_digest(folder):
+            raise CheckpointError(
+                f"{folder / WEIGHTS} is not of the state beside it, since a run was stopped in "
+                f"between; {remedy}"
+            )
+
+    def _config_digest(self) -> str:
+        """Stands for everything in the config that training looks at."""
+        stream = replace(self.config.stream, **dict.fromkeys(CHOSEN, 1))
+        values = to_json(replace(self.config, stream=stream))
+        return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _check_config(self, folder: Path, config: Config) -> None:
         sampled = {name: getattr(self.config.stream, name) for name in CHOSEN}
@@ -180,8 +252,9 @@ class TrainRun:
                 "--out folder"
             )
 
-    def _origin(self, state: TrainState, settings: Settings) -> dict[str, Any]:
+    def _origin(self, folder: Path, state: TrainState, settings: Settings) -> dict[str, Any]:
         return {
+            "state": state_digest(folder),
             "steps": state.step,
             "of_steps": state.num_steps,
             "minutes": round(state.seconds / 60, 2),
@@ -195,13 +268,19 @@ class TrainRun:
         }
 
 
-def _earlier(origin: Mapping[str, Any]) -> dict[str, Any]:
+def _earlier(origin: Any) -> dict[str, Any]:
     """Sums up what a stage had been trained before, by what its weights say of themselves."""
-    before = origin.get("earlier", {})
-    return {
-        "steps": origin.get("steps", 0) + before.get("steps", 0),
-        "minutes": round(origin.get("minutes", 0) + before.get("minutes", 0), 2),
-    }
+    try:
+        before = origin.get("earlier", {})
+        return {
+            "steps": int(origin.get("steps", 0)) + int(before.get("steps", 0)),
+            "minutes": round(origin.get("minutes", 0) + before.get("minutes", 0), 2),
+        }
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"the weights to begin with say {origin!r:.100} of how they were trained; copy them "
+            "again"
+        ) from error
 
 
 def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
@@ -222,5 +301,6 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
     if missing:
         raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
     if team.is_first:
-        save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
+        with only_writer(folder.resolve().parent, verb="export"):
+            save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
     team.agree(True)

@@ -1,17 +1,27 @@
-"""What must be kept to go on with training as if it had not stopped."""
+"""What must be kept to go on with training as if it had not stopped.
+
+The file holds its own digest, see `sealed`, and says of which stage, config and seed it is.
+"""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import replacing
+from streamchar_ref.sealed import seal, verify_seal
 from streamchar_ref.train.parallel import Team, placed_like, whole
 
 STATE = "state.pt"
+Origin = Mapping[str, str | int]
+"""Of a state: ``stage``, ``config`` and ``seed``."""
 _WARM_STEPS = 10
 
 
@@ -65,8 +75,10 @@ def save_state(
     state: TrainState,
     stage: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    origin: Origin,
 ) -> None:
-    """Writes the state so that the old one stays until the new one is whole.
+    """Writes the state so that the old one stays until the new one is whole and on the disk.
 
     All processes must call it; the first one writes, the same file for any number of them.
 
@@ -75,11 +87,13 @@ def save_state(
         state: Progress and mean.
         stage: Weights and buffers.
         optimizers: Their moments.
+        origin: What `load_state` must be given again.
 
     Raises:
         OSError: If the disk is full; the old state is then still there.
     """
     content = {
+        "origin": dict(origin),
         "state": copy.copy(state.__dict__),
         "stage": stage.state_dict(),
         "optimizers": [each.state_dict() for each in optimizers],
@@ -88,17 +102,18 @@ def save_state(
     content = whole(content, keep=is_first)
     if not is_first:
         return
-    partial = folder / f"{STATE}.part"
-    try:
+    with replacing(folder / STATE, durable=True) as partial:
         with partial.open("wb") as file:  # torch's own writer has no OSError for a full disk
             torch.save(content, file)
-        partial.replace(folder / STATE)
-    finally:
-        partial.unlink(missing_ok=True)
+        seal(partial)
 
 
 def load_state(
-    folder: Path, stage: nn.Module | None, optimizers: Sequence[torch.optim.Optimizer]
+    folder: Path,
+    stage: nn.Module | None,
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    origin: Origin | None = None,
 ) -> TrainState | None:
     """Reads what `save_state` wrote, into stage and optimisers if given.
 
@@ -106,30 +121,127 @@ def load_state(
         folder: Where from.
         stage: Gets weights and buffers.
         optimizers: Get their moments.
+        origin: Whatever it says must be so in the file.
 
     Returns:
         The state; ``None`` if there is none.
 
     Raises:
-        ValueError: If it is of a run with other optimisers.
+        InputError: If the file was altered or cut, or is of another stage, config or seed, or of
+            other optimisers; names it and says what to do.
     """
     path = folder / STATE
-    if not path.is_file():
+    if not path.exists():
         return None
-    content = torch.load(path, weights_only=True, map_location="cpu")
+    content = _content(path)
+    _check_origin(path, content["origin"], origin or {})
     state = TrainState(**content["state"])
     if stage is not None:
+        _check_fit(path, content, stage)
         stage.load_state_dict(_placed(content["stage"], stage.state_dict()))
         state.mean = _placed(state.mean, dict(stage.named_parameters()))
-    moments = content.get("optimizers", [])
+    moments = content["optimizers"]
     if optimizers and len(moments) != len(optimizers):
-        raise ValueError(
-            f"{path} was written with other optimisers; go on from the weights beside it, with "
-            "--from, in another folder"
-        )
+        raise _of_other_optimizers(path)
     for optimizer, kept in zip(optimizers, moments, strict=False):
-        _load_moments(optimizer, kept)
+        try:
+            _load_moments(optimizer, kept)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise _of_other_optimizers(path) from error
     return state
+
+
+def state_digest(folder: Path) -> str:
+    """Returns the digest of the state in a folder, which stands for it in a checkpoint."""
+    return verify_seal(folder / STATE)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Reads a state that is as it was written, and has the fields that are read here."""
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; move it away")
+    try:
+        verify_seal(path)
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        wrong = _wrong(content)
+    except InputError as error:
+        raise _damaged(path, str(error).removeprefix(f"{path} ")) from error
+    except (RuntimeError, pickle.UnpicklingError, ValueError, LookupError, EOFError) as error:
+        raise _damaged(path, "is no state of a stage") from error
+    if wrong:
+        raise _damaged(path, wrong)
+    found: dict[str, Any] = content
+    return found
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path} {why}; delete it and train the stage again (weights in "
+        f"{path.parent / 'checkpoint'}, if any, can be kept: --from)"
+    )
+
+
+def _of_other_optimizers(path: Path) -> InputError:
+    return InputError(
+        f"{path} was written with other optimisers; go on from the weights beside it, with "
+        "--from, in another folder"
+    )
+
+
+def _wrong(content: Any) -> str:
+    """Says what a state lacks or has of another kind; empty if nothing."""
+    kinds = {"origin": dict, "state": dict, "stage": dict, "optimizers": list}
+    if not isinstance(content, dict) or content.keys() != kinds.keys():
+        return "has other fields than a state"
+    for name, kind in kinds.items():
+        if not isinstance(content[name], kind):
+            return f"has no {kind.__name__} as {name}"
+    state = content["state"]
+    if state.keys() != {each.name for each in fields(TrainState)}:
+        return "says other things of its progress than a state"
+    for name in ("step", "num_steps"):
+        if type(state[name]) is not int or state[name] < 0:
+            return f"says that {name} is {state[name]!r:.60}"
+    for name in ("seconds", "flops_per_sample"):
+        number = 0 if name == "flops_per_sample" and state[name] is None else state[name]
+        if type(number) not in (int, float) or not (0 <= number < math.inf):
+            return f"says that {name} is {state[name]!r:.60}"
+    if not isinstance(state["mean"], dict):
+        return "has no mean of the weights"
+    return ""
+
+
+def _check_origin(path: Path, found: Origin, wanted: Origin) -> None:
+    remedies = {
+        "stage": "delete it and train the stage again",
+        "config": "give the same --preset and --set values, or another --out folder",
+        "seed": "give the same --seed and --from, or another --out folder",
+    }
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise InputError(f"{path} was trained with another {name}: {remedies[name]}")
+
+
+def _check_fit(path: Path, content: Mapping[str, Any], stage: nn.Module) -> None:
+    """Refuses a state whose weights are not those of the stage, or are no numbers."""
+    trained = {name: each for name, each in stage.named_parameters() if each.requires_grad}
+    both = ((content["stage"], stage.state_dict()), (content["state"]["mean"], trained))
+    for kept, wanted in both:
+        if {name: _kind(each) for name, each in kept.items()} != {
+            name: _kind(each) for name, each in wanted.items()
+        }:
+            raise InputError(
+                f"{path} was trained with other networks: give the same --preset and --set values, "
+                "or another --out folder"
+            )
+        if not all(bool(torch.isfinite(each).all()) for each in kept.values()):
+            raise _damaged(path, "has weights that are no numbers")
+
+
+def _kind(tensor: Any) -> tuple[Any, ...]:
+    if not isinstance(tensor, Tensor):
+        return (type(tensor),)
+    return tuple(tensor.shape), tensor.dtype
 
 
 def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -140,6 +252,11 @@ def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, 
 
 
 def _load_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
+    """Gives an optimiser its moments back.
+
+    Raises:
+        ValueError: If one is of another shape than its weight, or no number.
+    """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments = kept["state"]
     for number, each in moments.items():
@@ -149,7 +266,9 @@ def _load_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> Non
 
 def _moments_placed(kept: dict[str, Any], weight: Tensor) -> dict[str, Any]:
     """Spreads the moments as their weight is; the count of steps has no shape to spread."""
-    return {
-        name: placed_like(value, weight) if value.shape == weight.shape else value
-        for name, value in kept.items()
-    }
+    placed = {}
+    for name, value in kept.items():
+        if (value.ndim and value.shape != weight.shape) or not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not one of its weight")
+        placed[name] = placed_like(value, weight) if value.shape == weight.shape else value
+    return placed

@@ -51,6 +51,11 @@ class LogMel(nn.Module):
 
 def mel_filters(sample_rate: int, window: int, num_bands: int) -> Float[Tensor, "M bins"]:
     """Returns triangles of equal area, evenly spaced on the mel scale up to half the rate."""
+    with torch.device("cpu"):  # numbers are read off on the way, also where a model has no memory
+        return _triangles(sample_rate, window, num_bands)
+
+
+def _triangles(sample_rate: int, window: int, num_bands: int) -> Float[Tensor, "M bins"]:
     edges = torch.linspace(0, _to_mel(sample_rate / 2), num_bands + 2, dtype=torch.float64)
     hertz = torch.tensor([_to_hertz(edge) for edge in edges.tolist()], dtype=torch.float64)
     bins = torch.linspace(0, sample_rate / 2, window // 2 + 1, dtype=torch.float64)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from streamchar_ref.errors import InputError
+
 
 class Whitening(nn.Module):
     """Per-channel shift and scale, measured once after a VAE is trained.
@@ -35,12 +37,12 @@ class Whitening(nn.Module):
             latents: At least two.
 
         Raises:
-            ValueError: If a channel never changes, so carries nothing.
+            InputError: If a channel never changes, so carries nothing.
         """
         if len(latents) < 2:
-            raise ValueError("every channel of a single latent is constant: measure over more")
+            raise InputError("every channel of a single latent is constant: measure over more")
         deviation = latents.std(dim=0)
         if not bool((deviation > 1e-6).all()):
-            raise ValueError("a latent channel is constant: train the VAE longer or use fewer")
+            raise InputError("a latent channel is constant: train the VAE longer or use fewer")
         self.mean.copy_(latents.mean(dim=0))
         self.deviation.copy_(deviation)

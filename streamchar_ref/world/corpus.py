@@ -2,12 +2,15 @@
 
 ``corpus.json`` says how it was made, ``index.json`` what is in it, ``shard-00000.npz`` and so on
 hold five minutes of speech each. An hour takes about `MB_PER_HOUR`. numpy alone can read it.
+The index names the SHA-256 of the others, so that an altered file is not taken for what was built.
 
 Shape letters: U utterances in a shard, N phonemes in it, K blocks of sound in it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,13 +20,19 @@ import numpy as np
 from jaxtyping import Float32
 
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import parse_json, sha256_of
+from streamchar_ref.sealed import DIGEST, UNREADABLE, read_index, verify_seal
 from streamchar_ref.world.adpcm import BLOCK_SAMPLES, Packed, decode, encode
 from streamchar_ref.world.room import Room
 from streamchar_ref.world.speech import SAMPLE_RATE, SILENCE, Speech, TimedPhoneme, TimedWord
 from streamchar_ref.world.tables import TABLES
 
 PHONES = (SILENCE, *sorted(TABLES["symbols"]))
+FORMAT = 2
+PLAN, INDEX = "corpus.json", "index.json"
 MICROSECONDS = 1_000_000
+_NAME = re.compile(r"shard-\d{5,9}\.npz")
+_REMEDY = "build the corpus again in another folder"
 _SHARDS_IN_MEMORY = 8
 
 
@@ -78,12 +87,17 @@ class Corpus(Sequence[Utterance]):
 
     Args:
         folder: Where it was built.
-        shards: Names and numbers of utterances, from the index.
+        index: Of the folder.
+
+    Attributes:
+        digest: Stands for all that is in it.
     """
 
-    def __init__(self, folder: Path, shards: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, index: Mapping[str, Any]) -> None:
         self.folder = folder
-        self._names = [str(shard["name"]) for shard in shards]
+        self.digest: str = index[DIGEST]
+        shards = index["shards"]
+        self._shards = [(folder / shard["name"], str(shard["sha256"])) for shard in shards]
         self._ends = np.cumsum([int(shard["utterances"]) for shard in shards]).tolist()
         self.duration_s = sum(float(shard["duration_s"]) for shard in shards)
 
@@ -98,7 +112,13 @@ class Corpus(Sequence[Utterance]):
             raise IndexError(f"utterance {index} of {len(self)}")
         number = int(np.searchsorted(self._ends, at, side="right"))
         before = self._ends[number - 1] if number else 0
-        return _utterance(_shard(self.folder / self._names[number]), at - before)
+        path, digest = self._shards[number]
+        try:
+            return _utterance(_shard(path, digest), at - before)
+        except UNREADABLE as error:
+            if isinstance(error, InputError):
+                raise
+            raise CorpusError(f"{path} holds no speech; {_REMEDY}") from error
 
     def __iter__(self) -> Iterator[Utterance]:
         return (self[index] for index in range(len(self)))
@@ -114,24 +134,47 @@ def open_corpus(folder: Path | str) -> Corpus:
         Its utterances in order.
 
     Raises:
-        CorpusError: If there is none, or its build was not finished.
+        CorpusError: If there is none, its build was not finished, or what says of it is damaged.
     """
-    index = Path(folder) / "index.json"
-    if not index.is_file():
+    folder = Path(folder)
+    if not (folder / INDEX).is_file():
         hint = "not finished: run the same `streamchar world build` again"
-        state = hint if (Path(folder) / "corpus.json").is_file() else "not a corpus"
+        state = hint if (folder / PLAN).is_file() else "not a corpus"
         raise CorpusError(f"{folder} is {state}")
-    return Corpus(Path(folder), json.loads(index.read_text(encoding="utf-8"))["shards"])
+    try:
+        index = read_index(folder / INDEX, version=FORMAT, remedy=_REMEDY)
+    except InputError as error:
+        raise CorpusError(str(error)) from error
+    shards = index.get("shards")
+    if not isinstance(shards, list) or not shards or not all(map(_is_described, shards)):
+        raise CorpusError(f"{folder / INDEX} is no index of a corpus; {_REMEDY}")
+    if not (folder / PLAN).is_file() or sha256_of(folder / PLAN) != index.get("plan"):
+        raise CorpusError(f"{folder / PLAN} is damaged or missing; {_REMEDY}")
+    return Corpus(folder, index)
+
+
+def _is_described(shard: Any) -> bool:
+    """Whether an index says of a shard what is read here."""
+    if not isinstance(shard, dict):
+        return False
+    name, digest = shard.get("name"), shard.get("sha256")
+    if not isinstance(name, str) or not isinstance(digest, str) or not _NAME.fullmatch(name):
+        return False
+    count, length_s = shard.get("utterances", 0), shard.get("duration_s", 0)
+    if type(count) is not int or type(length_s) not in (int, float):
+        return False
+    return count > 0 and 0 < length_s < math.inf
 
 
 def pack_shard(
-    said: Sequence[tuple[Recipe, Speech]], skipped: Sequence[dict[str, str]]
+    said: Sequence[tuple[Recipe, Speech]], skipped: Sequence[dict[str, str]], *, made_of: str
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of a shard.
 
     Args:
         said: In order.
         skipped: Texts that could not be said, with reasons.
+        made_of: Stands for the plan and the number of the shard.
 
     Returns:
         What `numpy.savez_compressed` takes.
@@ -140,7 +183,8 @@ def pack_shard(
     phonemes = [phoneme for _, speech in said for phoneme in speech.phonemes]
     lengths = [length for _, speech in said for length in _microseconds(speech)]
     entries = [_entry(recipe, speech) for recipe, speech in said]
-    text = json.dumps({"utterances": entries, "skipped": list(skipped)}, sort_keys=True)
+    told = {"made_of": made_of, "utterances": entries, "skipped": list(skipped)}
+    text = json.dumps(told, sort_keys=True)
     return {
         "first": np.concatenate([sound.first for sound in sounds]),
         "step": np.concatenate([sound.step for sound in sounds]),
@@ -173,10 +217,14 @@ def _entry(recipe: Recipe, speech: Speech) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=_SHARDS_IN_MEMORY)
-def _shard(path: Path) -> _Shard:
+def _shard(path: Path, digest: str) -> _Shard:
+    if not path.is_file():
+        raise CorpusError(f"{path} is missing; {_REMEDY}")
+    if verify_seal(path) != digest:
+        raise CorpusError(f"{path} is another one than the index says; {_REMEDY}")
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    entries = json.loads(arrays["text"].tobytes())["utterances"]
+    entries = parse_json(arrays["text"].tobytes())["utterances"]
     blocks = [-(-entry["samples"] // BLOCK_SAMPLES) for entry in entries]
     return _Shard(
         arrays,

@@ -9,18 +9,31 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from math import ceil, floor, inf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from streamchar_ref.files import (
+    parse_json,
+    remove_abandoned,
+    replacing,
+    sha256_of,
+    write_atomically,
+)
+from streamchar_ref.lock import only_writer
+from streamchar_ref.sealed import UNREADABLE, index_bytes, seal, verify_seal
 from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.workers import worker_pool
 from streamchar_ref.world.corpus import (
+    FORMAT,
+    INDEX,
+    PLAN,
     Corpus,
     CorpusError,
     Recipe,
@@ -35,7 +48,6 @@ from streamchar_ref.world.speech import Speech, speak
 from streamchar_ref.world.take import EngineMissing
 from streamchar_ref.world.voices import voices_of
 
-FORMAT = 1
 SHARD_S = 300.0
 MIN_WORDS, MAX_WORDS = 8, 40
 RATES_WPM = (120.0, 200.0)
@@ -89,17 +101,24 @@ def build_corpus(
     Raises:
         CorpusError: If hours or room are not numbers above 0, it would not fit, the folder holds
             another corpus, or no text can be said.
+        InputError: If another process builds there.
     """
     num_shards = _num_shards(plan, hours, max_mb)
-    _prepare(folder, plan)
-    wanted = [folder / f"shard-{number:05d}.npz" for number in range(num_shards)]
-    missing = [number for number, path in enumerate(wanted) if not path.is_file()]
-    progress("speech", num_shards - len(missing), num_shards)
-    for count, _ in enumerate(_made(wanted, missing, plan, jobs), num_shards - len(missing) + 1):
-        progress("speech", count, num_shards)
-    index = {"shards": [_summary(path) for path in wanted]}
-    _write(folder / "index.json", json.dumps(index, indent=1, sort_keys=True).encode())
-    return open_corpus(folder)
+    with only_writer(folder, verb="world build"):
+        remove_abandoned(folder)
+        _prepare(folder, plan)
+        wanted = [folder / f"shard-{number:05d}.npz" for number in range(num_shards)]
+        told = [_summary(path, _made_of(plan, number)) for number, path in enumerate(wanted)]
+        missing = [number for number, each in enumerate(told) if each is None]
+        progress("speech", num_shards - len(missing), num_shards)
+        made = _made(wanted, missing, plan, jobs)
+        for count, _ in enumerate(made, num_shards - len(missing) + 1):
+            progress("speech", count, num_shards)
+        for number in missing:
+            told[number] = _summary(wanted[number], _made_of(plan, number))
+        index = {"version": FORMAT, "plan": sha256_of(folder / PLAN), "shards": told}
+        write_atomically(folder / INDEX, index_bytes(index))
+        return open_corpus(folder)
 
 
 def utterance_texts(text: str) -> tuple[str, ...]:
@@ -136,22 +155,23 @@ def _num_shards(plan: CorpusPlan, hours: float, max_mb: float) -> int:
 
 
 def _prepare(folder: Path, plan: CorpusPlan) -> None:
-    """Claims a folder; what a stopped build left half-written is thrown away."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partials = [
-        partial
-        for pattern in ("shard-*.npz.part", "corpus.json.part", "index.json.part")
-        for partial in folder.glob(pattern)
-    ]
-    described = json.dumps({"format": FORMAT} | asdict(plan), indent=1, sort_keys=True)
-    path = folder / "corpus.json"
-    if path.is_file() and path.read_text(encoding="utf-8") != described:
-        raise CorpusError(f"{folder} holds another corpus (see {path}); choose another folder")
-    if not path.is_file() and set(folder.iterdir()) - set(partials):
-        raise CorpusError(f"{folder} is not empty; choose another folder")
-    for partial in partials:
+    """Claims a folder, in which there is nothing yet, or what a stopped build has left."""
+    for partial in folder.glob("shard-*.npz.part"):  # of earlier versions
         partial.unlink()
-    _write(path, described.encode())
+    path = folder / PLAN
+    described = json.dumps({"format": FORMAT} | asdict(plan), indent=1, sort_keys=True).encode()
+    if not path.is_file():
+        others = [each.name for each in folder.iterdir() if not each.name.endswith(".lock")]
+        if others:
+            raise CorpusError(f"{folder} is not empty; choose another folder")
+        write_atomically(path, described)
+    elif path.read_bytes() != described:
+        raise CorpusError(f"{folder} holds another corpus (see {path}); choose another folder")
+
+
+def _made_of(plan: CorpusPlan, number: int) -> str:
+    text = json.dumps([FORMAT, asdict(plan), number], sort_keys=True)
+    return sha256(text.encode()).hexdigest()
 
 
 def _made(wanted: list[Path], missing: list[int], plan: CorpusPlan, jobs: int) -> Iterator[int]:
@@ -159,14 +179,10 @@ def _made(wanted: list[Path], missing: list[int], plan: CorpusPlan, jobs: int) -
         for number in missing:
             yield _make_shard(wanted[number], plan, number)
         return
-    with _one_thread_each(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with _one_thread_each(), worker_pool(jobs) as pool:
         futures = [pool.submit(_make_shard, wanted[n], plan, n) for n in missing]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            yield future.result()
 
 
 @contextmanager
@@ -201,10 +217,11 @@ def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
         failures = 0
         said.append(result)
         duration_s += result[1].length_s
-    partial = path.with_suffix(".npz.part")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **pack_shard(said, skipped))
-    partial.replace(path)
+    arrays = pack_shard(said, skipped, made_of=_made_of(plan, number))
+    with replacing(path) as partial:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        seal(partial)
     return number
 
 
@@ -235,18 +252,22 @@ def _text(texts: Sequence[str], seed: int, rng: np.random.Generator) -> str:
     return " ".join(write_script(seed, num_words=num_words).split())
 
 
-def _summary(path: Path) -> dict[str, Any]:
-    with np.load(path) as file:
-        shard = json.loads(file["text"].tobytes())
-    return {
-        "name": path.name,
-        "utterances": len(shard["utterances"]),
-        "duration_s": sum(entry["samples"] for entry in shard["utterances"]) / 16_000,
-        "skipped": shard["skipped"],
-    }
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(content)
-    partial.replace(path)
+def _summary(path: Path, made_of: str) -> dict[str, Any] | None:
+    """Says of a shard what the index does; None if it is not there, whole and of this plan."""
+    if not path.is_file():
+        return None
+    try:
+        digest = verify_seal(path)
+        with np.load(path) as file:
+            shard = parse_json(file["text"].tobytes())
+        if shard["made_of"] != made_of:
+            return None
+        return {
+            "name": path.name,
+            "sha256": digest,
+            "utterances": len(shard["utterances"]),
+            "duration_s": sum(entry["samples"] for entry in shard["utterances"]) / 16_000,
+            "skipped": shard["skipped"],
+        }
+    except UNREADABLE:
+        return None  # it is made again

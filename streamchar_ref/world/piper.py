@@ -12,7 +12,7 @@ Source:
 """
 
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from streamchar_ref.files import replacing, sha256_of, write_atomically
 from streamchar_ref.weights import cache_folder, locate, registry
 from streamchar_ref.world.lexicon import Sentence
 from streamchar_ref.world.piper_graph import LATENT_CHANNELS, cut_graph
@@ -188,13 +189,19 @@ def _model() -> tuple[Any, Any, dict[str, int]]:
 
 
 def _halves(path: Path) -> tuple[Path, Path]:
+    """Returns the two graphs, which are made anew if they are not what was written."""
     stem = f"joe-{registry()['piper-joe'].digest}-{_CUT_VERSION}"
     folder = cache_folder() / "world"
     targets = folder / f"{stem}-read.onnx", folder / f"{stem}-sound.onnx"
-    if not all(target.is_file() for target in targets):
-        folder.mkdir(parents=True, exist_ok=True)
-        partials = [target.with_name(f"{target.name}.{os.getpid()}.part") for target in targets]
-        cut_graph(path, *partials)
-        for partial, target in zip(partials, targets, strict=True):
-            partial.replace(target)
+    note = folder / f"{stem}.sha256"
+    if not (note.is_file() and _note_of(targets) == note.read_bytes()):
+        with replacing(targets[0]) as reader, replacing(targets[1]) as sounder:
+            cut_graph(path, reader, sounder)
+        write_atomically(note, _note_of(targets))
     return targets
+
+
+def _note_of(targets: Sequence[Path]) -> bytes:
+    if not all(target.is_file() for target in targets):
+        return b""
+    return "\n".join(map(sha256_of, targets)).encode()
