@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from evals.content import content_hash
+from evals.unchanged import unchanged
 from streamchar_ref.files import write_atomically
 from streamchar_ref.media.lengths import Lengths, measure
 from streamchar_ref.weights import cache_folder
@@ -23,12 +23,14 @@ def lengths_of(path: Path) -> Lengths:
         What a player gets out of it.
 
     Raises:
-        MediaError: If it is unreadable.
+        MediaError: If it is damaged.
+        OSError: If it is gone, cannot be read, or changed meanwhile.
     """
-    kept = cache_folder() / "lengths" / f"{content_hash(path)}-{_VERSION}.json"
-    try:
-        return Lengths(**json.loads(kept.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):  # not measured yet, or damaged
-        found = measure(path)
+    with unchanged(path) as digest:
+        kept = cache_folder() / "lengths" / f"{digest}-{_VERSION}.json"
+        try:
+            return Lengths(**json.loads(kept.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):  # not measured yet, or damaged
+            found = measure(path)
     write_atomically(kept, json.dumps(asdict(found)).encode())
     return found

@@ -106,7 +106,7 @@ class Recording:
         chunk_frames: Video frames in a chunk, if known.
         trace: Arrival times, if they were recorded.
         trace_error: Why there is no trace although one was named.
-        trace_status: Of the rows that need it: ``evaluator_failure`` if it could not be read.
+        trace_status: Of the rows that need a trace where there is none.
         groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
         is_silent: Whether the system says of itself that it makes no sound, as a still does.
         is_still: Whether it says of itself that its mouth does not move.
@@ -128,7 +128,9 @@ class Recording:
     chunk_frames: int | None = None
     trace: Trace | None = None
     trace_error: str = ""
-    trace_status: Literal["not_applicable", "evaluator_failure"] = "not_applicable"
+    trace_status: Literal["not_applicable", "generation_failure", "evaluator_failure"] = (
+        "not_applicable"
+    )
     groups: dict[str, str] = field(default_factory=dict)
     is_silent: bool = False
     is_still: bool = False

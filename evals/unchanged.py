@@ -13,14 +13,14 @@ class FileChanged(OSError):
 
 
 @contextmanager
-def unchanged(*paths: Path | None) -> Iterator[None]:
+def unchanged(*paths: Path | None) -> Iterator[str]:
     """Refuses what was read from files that are others at the end of the block than at its start.
 
     Args:
         paths: Files that are read in the block; ``None`` counts for no file.
 
     Yields:
-        Nothing.
+        Their `content_hash`.
 
     Raises:
         FileChanged: If a file was written to or replaced meanwhile.
@@ -28,7 +28,7 @@ def unchanged(*paths: Path | None) -> Iterator[None]:
     """
     files = [path for path in paths if path is not None]
     before = _state(files)
-    yield
+    yield before[0]
     if _state(files) != before:
         names = " or ".join(dict.fromkeys(path.name for path in files))
         raise FileChanged(f"{names} changed while it was read; score again")

@@ -91,6 +91,11 @@ def _is_abandoned(name: str) -> bool:
     return owner is not None and owner[1] == _HOST and not is_running(int(owner[2]))
 
 
+def is_being_written(name: str) -> bool:
+    """Whether a half-written file or folder of this name may have a process that goes on."""
+    return _PARTIAL.fullmatch(name) is not None and not _is_abandoned(name)
+
+
 def is_running(pid: int) -> bool:
     """Whether a process of this host is there."""
     try:

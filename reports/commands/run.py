@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics
-from evals.commands.reasons import why_failed, why_unscored
+from evals.commands.reasons import why_cut_off, why_failed, why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar
 from evals.contract import problems_with_system
 from evals.make_system import make_system
 from evals.record import Plan, failures, record
-from evals.run_folder import recordings_of
+from evals.run_folder import cut_off, recordings_of
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
 from evals.suites import load_suite
@@ -66,7 +66,15 @@ def run(
     page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
     typer.echo(
-        "\n".join([*told, *why_unscored(rows, out), in_words(count_statuses(rows))]), err=True
+        "\n".join(
+            [
+                *told,
+                *why_cut_off(cut_off(out)),
+                *why_unscored(rows, out),
+                in_words(count_statuses(rows)),
+            ]
+        ),
+        err=True,
     )
     typer.echo(f"report: {page}", err=True)
     raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
