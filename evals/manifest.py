@@ -95,7 +95,7 @@ def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: st
         raise InputError(f"{place}: groups are names to text, e.g. {{'identity': 'anna'}}")
     if groups.get("domain", "real") not in DOMAINS:
         raise InputError(f"{place}: groups.domain is one of {', '.join(DOMAINS)}")
-    paths = {
+    paths: dict[str, Path] = {
         name: Path(value[name]) if folder is None else path_beside(place, name, value[name], folder)
         for name in ("video_path", "audio_path", "reference_path", "trace_path")
         if name in value

@@ -131,9 +131,8 @@ def error_of(folder: Path) -> str:
     path = folder / "error.txt"
     if not path.is_file():
         return ""
-    return (
-        path.read_text(encoding="utf-8", errors="replace").strip() or "it does not say why"
-    ).splitlines()[-1]
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it does not say why"
 
 
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:

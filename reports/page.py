@@ -193,9 +193,15 @@ def _recordings(content: Content) -> Html | None:
 def _recording(recording: Recording, content: Content) -> Html | None:
     seed = el("span", f" seed {recording.seed}", class_="unit")
     if recording.error:
-        failed = el("span", f"generation failed: {recording.error}", class_="badge failed")
+        whose = "generation" if recording.error_status == "generation_failure" else "evaluation"
+        failed = el("span", f"{whose} failed: {recording.error}", class_="badge failed")
         return el("div", el("h4", recording.system, seed, " ", failed), class_="recording")
-    video, pictures = content.player(recording), content.strip(recording)
+    try:
+        video, pictures = content.player(recording), content.strip(recording)
+    except Exception as error:  # a file that cannot be shown must not cost the page
+        reason = f"cannot be shown: {type(error).__name__}: {error}"
+        badge = el("span", reason, class_="badge failed")
+        return el("div", el("h4", recording.system, seed, " ", badge), class_="recording")
     if video is None and not pictures:
         return None
     player = (

@@ -51,7 +51,8 @@ def run(
         raise InputError(f"--reference {reference!r} is not among --systems")
     prompts = load_suite(suite)[:limit]
     plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
-    failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
+    for one in made:
+        record(one, prompts, plan, progress=progress)
     told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
     metrics, set_metrics = choose_metrics([], "default")
     rows = score_run(
@@ -63,21 +64,12 @@ def run(
         progress=progress,
     )
     progress.close()
+    unscored = [*why_cut_off(cut_off(out)), *why_unscored(rows, out)]
     page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
-    typer.echo(
-        "\n".join(
-            [
-                *told,
-                *why_cut_off(cut_off(out)),
-                *why_unscored(rows, out),
-                in_words(count_statuses(rows)),
-            ]
-        ),
-        err=True,
-    )
+    typer.echo("\n".join([*told, *unscored, in_words(count_statuses(rows))]), err=True)
     typer.echo(f"report: {page}", err=True)
-    raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
+    raise typer.Exit(code=1 if told or share_failed(rows) else 0)
 
 
 def _made(names: Sequence[str]) -> list[Any]:
