@@ -45,7 +45,8 @@ def build_report(
     runs = load_runs(folders)
     found = find_recordings(runs)
     comparisons = runs.comparisons
-    figures = draw(runs, recordings=found.recordings)
+    faults: list[str] = []
+    figures = draw(runs, recordings=found.recordings, faults=faults)
     names = ", ".join(path.resolve().name for path in runs.paths)
     content = Content(
         title=title or f"Streaming characters: {names}",
@@ -54,7 +55,7 @@ def build_report(
         comparisons=comparisons,
         figures=figures,
         recordings=found.recordings,
-        notes=found.missing,
+        notes=(*found.missing, *faults),
         player=player,
         strip=strip,
     )
