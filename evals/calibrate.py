@@ -19,18 +19,10 @@ from evals.extractors import EXTRACTORS
 from evals.faults import FAULTS, FLOORS
 from evals.faults.base import FPS, PICTURE, SAMPLE_RATE, SOUND
 from evals.faults.takes import open_take, recording_of, write_file_take, write_world_take
-from evals.feature_jobs import reference_of, references_of
-from evals.features import (
-    Arrays,
-    FeatureView,
-    Missing,
-    TrackKeys,
-    extract,
-    load_kept,
-    track_keys,
-    unavailable,
-)
+from evals.feature_jobs import context_of, reference_of
+from evals.features import FeatureView, TrackKeys, extract, load_kept, track_keys, unavailable
 from evals.metrics.base import Context, Metric, NotMeasured, protocol_hash
+from evals.missing import Arrays, Missing
 from evals.recording import Recording
 from evals.response import Value
 from evals.results import dump_json
@@ -221,7 +213,7 @@ class _Bench:
         recording = self.recordings[unit.clip]
         if self.context is None:
             clean = list(self.recordings.values())
-            self.context = Context(references=references_of(clean, self.names))
+            self.context = context_of(clean, self.names)
         reference = reference_of(recording, self.names)
         view = FeatureView({**features, **self.absent, **reference})
         score = score_one(recording, metric, view, self.context, [])

@@ -5,7 +5,9 @@ Picture and sound that came as two files are encoded as two files, so that what 
 known for every recording that shares it; the frames and samples are those of a joint encode.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +17,9 @@ from evals.content import content_hash
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
+from evals.unchanged import FileChanged, unchanged
 from streamchar_ref.cache import cache_folder, kept_whole
+from streamchar_ref.files import remove
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
@@ -37,6 +41,7 @@ NATIVE: dict[str, Any] = {
     "timeline": "by timestamps, as shown",
     "audio": "mono 16000 Hz",
 }
+_DAMAGED = "the cached encode was altered while it was read; score again"
 
 
 def input_protocol(*, native: bool) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def canonical_picture(recording: Recording) -> Path:
     def write(target: Path) -> None:
         write_mp4(target, _frames(recording), None, fps=FPS, sample_rate=SAMPLE_RATE)
 
-    return kept_whole(encode_path(recording, "frames"), write)
+    return _kept(recording, "frames", write)
 
 
 def canonical_sound(recording: Recording) -> Path:
@@ -123,7 +128,7 @@ def canonical_sound(recording: Recording) -> Path:
         samples = audio(source, sample_rate=SAMPLE_RATE)
         write_m4a(target, samples, sample_rate=SAMPLE_RATE)
 
-    return kept_whole(encode_path(recording, "audio"), write)
+    return _kept(recording, "audio", write)
 
 
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
@@ -147,7 +152,28 @@ def canonical(recording: Recording) -> Path:
         samples = _sound_or_none(recording)
         write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
 
-    return kept_whole(encode_path(recording, "clip"), write)
+    return _kept(recording, "clip", write)
+
+
+def _kept(
+    recording: Recording, track: Literal["frames", "audio", "clip"], write: Callable[[Path], None]
+) -> Path:
+    """Makes an encode once; what was made from files that changed meanwhile is thrown away."""
+    target = encode_path(recording, track)
+    if target.is_dir():
+        remove(target)
+
+    def write_checked(path: Path) -> None:
+        try:
+            with unchanged(recording.video_path, recording.audio_path):
+                write(path)
+                if encode_path(recording, track) != target:
+                    raise FileChanged(f"{recording.video_path.name} changed; score again")
+        except Exception:
+            path.unlink(missing_ok=True)
+            raise
+
+    return kept_whole(target, write_checked)
 
 
 def _even_width(batch: np.ndarray) -> np.ndarray:
@@ -170,25 +196,48 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
     Raises:
         NotMeasured: If the recording has no picture, which is the system's failure.
         MediaError: If it cannot be read.
+        EncodeDamaged: If the canonical encode was altered while it was read.
     """
     if not probe(recording.video_path).video_codec:
         raise NotMeasured("the file has no picture", "generation_failure")
     if native:
         return frames(recording.video_path, fps=FPS)
-    return _decoded(canonical_picture(recording))
+    return _decoded(partial(canonical_picture, recording))
 
 
-def _decoded(path: Path) -> Iterator[np.ndarray]:
-    try:
+def _decoded(make: Callable[[], Path]) -> Iterator[np.ndarray]:
+    with intact(make) as path:
         yield from frames(path, fps=FPS)
-    except MediaError as error:
-        raise _damaged(path, error) from error
 
 
-def _damaged(path: Path, error: MediaError) -> RuntimeError:
-    """Throws away an encode that cannot be read: a fault of ours, not of what was recorded."""
-    path.unlink(missing_ok=True)
-    return RuntimeError(f"the cached encode could not be read and is removed; score again: {error}")
+class EncodeDamaged(RuntimeError):
+    """An encode in the cache was altered while it was read: a fault of ours, not of a system."""
+
+
+@contextmanager
+def intact(make: Callable[[], Path]) -> Iterator[Path]:
+    """Refuses what was read from an encode that is not as it was written, before or after.
+
+    Args:
+        make: Makes the encode, or checks the one that is there.
+
+    Yields:
+        The encode, to be read in the block.
+
+    Raises:
+        EncodeDamaged: If it is gone, cannot be decoded, or was altered. The next use makes it anew.
+        MediaError: If the recording cannot be read.
+    """
+    path = make()
+    try:
+        before = content_hash(path)
+        yield path
+        after = content_hash(path)
+    except (MediaError, OSError) as error:
+        remove(path)  # its hash may fit
+        raise EncodeDamaged(f"{_DAMAGED}: {error}") from error
+    if after != before or content_hash(make()) != before:
+        raise EncodeDamaged(_DAMAGED)
 
 
 def source_scale(recording: Recording, *, native: bool) -> float:
@@ -218,17 +267,15 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
 
     Raises:
         MediaError: If it cannot be read.
+        EncodeDamaged: If the canonical encode was altered while it was read.
     """
     samples = _sound_or_none(recording)
     if samples is None or not len(samples):
         return np.zeros(0, np.float32)
     if native or not probe(recording.video_path).video_codec:
         return samples
-    path = canonical_sound(recording)
-    try:
+    with intact(partial(canonical_sound, recording)) as path:
         return audio(path, sample_rate=SAMPLE_RATE)
-    except MediaError as error:
-        raise _damaged(path, error) from error
 
 
 def _sound_or_none(recording: Recording) -> np.ndarray | None:

@@ -2,7 +2,8 @@
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from evals.canonical import (
+    EncodeDamaged,
     input_protocol,
+    intact,
     picture,
     picture_path,
     sound,
@@ -20,36 +23,23 @@ from evals.canonical import (
 )
 from evals.content import content_hash
 from evals.extractors import EXTRACTORS, ExtractorSpec
-from evals.metrics.base import NotMeasured, Status, protocol_hash
+from evals.metrics.base import NotMeasured, protocol_hash
+from evals.missing import Arrays, Missing, failed_reading, is_verdict, without_verdict
 from evals.recording import Recording
+from evals.unchanged import FileChanged, unchanged
 from streamchar_ref.cache import read_sealed, write_sealed
+from streamchar_ref.files import sha256_of
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.picture import read_picture
 from streamchar_ref.weights import WeightsMissing
 
-Arrays = Mapping[str, np.ndarray]
 TrackKeys = Mapping[str, str]
 """Track of an extractor -> what its features of one recording are kept under."""
 _PICTURE = "picture@2"  # how a reference picture is read
-FEATURES = "features-2"
-"""Folder in the cache. In the first one a fault of ours could be kept as a system's failure."""
+FEATURES = "features-3"
+"""Folder in the cache. In earlier ones a fault of ours could be kept as a system's failure."""
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Missing:
-    """Why an extractor has no features of a recording.
-
-    Attributes:
-        reason: For a reader of the table.
-        status: Of the rows that need it.
-        log: Traceback of an unexpected error, for the log file.
-    """
-
-    reason: str
-    status: Status
-    log: str = ""
 
 
 class FeatureView(Mapping[str, Arrays]):
@@ -98,20 +88,39 @@ def load_kept(keys: TrackKeys, names: Iterable[str]) -> dict[str, Arrays | Missi
 
 
 def extract(
-    recording: Recording, names: Sequence[str], *, native: bool
+    recording: Recording, names: Sequence[str], *, native: bool, keys: TrackKeys | None = None
 ) -> dict[str, Arrays | Missing]:
     """Runs extractors on one recording and caches what they find.
 
     Args:
-        recording: Files that exist.
+        recording: Files that may be gone, or change meanwhile: then nothing is kept.
         names: Extractors; those of one track share one pass over it.
         native: Take the files as they are rather than the canonical encode.
+        keys: The `track_keys` that the files had when they were listed.
 
     Returns:
         For each name its arrays, or why there are none.
     """
-    found = load(recording, _with_upstream(names), native=native)
-    wanted = [EXTRACTORS[name] for name in _with_upstream(names) if name not in found]
+    names = _with_upstream(names)
+    try:
+        with unchanged(recording.video_path, recording.audio_path):
+            now = track_keys(recording, native=native)
+            if keys is not None and now != keys:
+                raise FileChanged(f"{recording.video_path.name} changed meanwhile; score again")
+            found = load_kept(now, names)
+            new = _run(recording, names, found, native)
+            if any(is_verdict(arrays) for arrays in new.values()):
+                _read_to_the_end(recording)
+    except Exception as error:  # a file that is gone must not cost the other samples
+        return dict.fromkeys(names, failed_reading(error))
+    return found | {name: _kept(now, EXTRACTORS[name], arrays) for name, arrays in new.items()}
+
+
+def _run(
+    recording: Recording, names: Sequence[str], found: Mapping[str, Arrays | Missing], native: bool
+) -> dict[str, Arrays | Missing]:
+    """Runs the extractors of which nothing is cached."""
+    wanted = [EXTRACTORS[name] for name in names if name not in found]
     # A frame extractor reads its upstream batch by batch, so that runs again; a clip's is cached.
     frame_names = _with_upstream([spec.name for spec in wanted if spec.track == "frames"])
     over_frames = [EXTRACTORS[name] for name in frame_names]
@@ -123,12 +132,25 @@ def extract(
         new |= _guarded(lambda: _over_sound(recording, over_sound, native), over_sound)
     for spec in wanted:
         if spec.track == "clip":
-            run = partial(_over_clip, recording, spec, found | new, native)
+            run = partial(_over_clip, recording, spec, {**found, **new}, native)
             new |= _guarded(run, [spec])
-    keys = track_keys(recording, native=native)
-    for name, arrays in new.items():
-        _write(_cache_path(keys, EXTRACTORS[name]), arrays)
-    return found | new
+    return new
+
+
+def _read_to_the_end(recording: Recording) -> None:
+    """Refuses a verdict on files that the machine cannot read: libav may call them damaged."""
+    for path in (recording.video_path, recording.audio_path):
+        if path is not None:
+            sha256_of(path)
+
+
+def _kept(keys: TrackKeys, spec: ExtractorSpec, found: Arrays | Missing) -> Arrays | Missing:
+    """Caches findings; what cannot be kept would be missing when it is looked up."""
+    try:
+        _write(_cache_path(keys, spec), found)
+    except OSError as error:
+        return failed_reading(error)
+    return found
 
 
 def unavailable(names: Iterable[str]) -> dict[str, Missing]:
@@ -154,17 +176,19 @@ def reference_features(path: Path, names: Sequence[str]) -> dict[str, Arrays | M
         From the cache if all of it is there.
     """
     specs = [EXTRACTORS[name] for name in _with_upstream(names)]
-    if not path.is_file():
-        reason = f"reference_path: there is no file {path.name}"
-        return {s.name: Missing(reason=reason, status="generation_failure") for s in specs}
-    keys = {"frames": f"{content_hash(path)}-{_PICTURE}"}
-    found = {spec.name: _read(_cache_path(keys, spec)) for spec in specs}
-    if all(arrays is not None for arrays in found.values()):
-        return {name: arrays for name, arrays in found.items() if arrays is not None}
-    ran = _guarded(lambda: _run_frames([read_picture(path)[None]], specs), specs)
-    for spec in specs:
-        _write(_cache_path(keys, spec), ran[spec.name])
-    return ran
+    try:
+        with unchanged(path):
+            keys = {"frames": f"{content_hash(path)}-{_PICTURE}"}
+            found = load_kept(keys, [spec.name for spec in specs])
+            if len(found) == len(specs):
+                return {name: without_verdict(known) for name, known in found.items()}
+            ran = _guarded(lambda: _run_frames([read_picture(path)[None]], specs), specs)
+    except FileNotFoundError as error:
+        missing = f"reference_path: there is no file {path.name}"
+        return {s.name: replace(failed_reading(error), reason=missing) for s in specs}
+    except Exception as error:  # as in `extract`
+        return {s.name: failed_reading(error) for s in specs}
+    return {spec.name: _kept(keys, spec, without_verdict(ran[spec.name])) for spec in specs}
 
 
 def _with_upstream(names: Sequence[str]) -> list[str]:
@@ -182,18 +206,16 @@ def _guarded(
 ) -> dict[str, Arrays | Missing]:
     """Turns what stops a whole pass into a reason for each of its extractors."""
     try:
-        return run()
+        try:
+            return run()
+        except (MediaError, EncodeDamaged):  # a disk that failed for a moment answers now
+            return run()
     except NotMeasured as why:
         return {s.name: Missing(reason=why.reason, status=why.status) for s in specs}
     except MediaError as error:
         return {s.name: Missing(reason=str(error), status="generation_failure") for s in specs}
     except Exception as error:  # a file that nobody thought of must not cost the other samples
-        missing = Missing(
-            reason=f"reading the file: {type(error).__name__}: {error}",
-            status="evaluator_failure",
-            log=traceback.format_exc(),
-        )
-        return {s.name: missing for s in specs}
+        return {s.name: failed_reading(error) for s in specs}
 
 
 def _over_frames(
@@ -252,16 +274,21 @@ def _over_clip(
     found: Mapping[str, Arrays | Missing],
     native: bool,
 ) -> dict[str, Arrays | Missing]:
-    def run() -> Arrays:
-        extractor = spec.make()
-        path = picture_path(recording, native=native, with_sound=spec.reads_sound)
-        samples = sound(recording, native=native)
-        arrays: Arrays = extractor.extract(path, samples, FeatureView(found))
-        return arrays
-
+    make = partial(picture_path, recording, native=native, with_sound=spec.reads_sound)
+    samples = sound(recording, native=native)
     done: dict[str, Any] = {}
     failed: dict[str, Missing] = {}
-    _attempt(spec, failed, done, run)
+    with nullcontext(make()) if native else intact(make) as path:
+
+        def run() -> Any:
+            try:
+                return spec.make().extract(path, samples, FeatureView(found))
+            except MediaError as error:
+                if not native:
+                    raise
+                raise NotMeasured(str(error), "generation_failure") from error
+
+        _attempt(spec, failed, done, run)
     return done | failed
 
 

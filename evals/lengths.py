@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from evals.content import content_hash
+from evals.unchanged import unchanged
 from streamchar_ref.cache import recall, remember
 from streamchar_ref.media.lengths import Lengths, measure
 
@@ -21,11 +21,13 @@ def lengths_of(path: Path) -> Lengths:
         What a player gets out of it.
 
     Raises:
-        MediaError: If it is unreadable.
+        MediaError: If it is damaged.
+        OSError: If it is gone, cannot be read, or changed meanwhile.
     """
-    name = f"lengths/{content_hash(path)}-{_VERSION}"
-    known = recall(name)
+    with unchanged(path) as digest:
+        name = f"lengths/{digest}-{_VERSION}"
+        known = recall(name)
+        found = asdict(measure(path)) if known is None else known
     if known is None:
-        known = asdict(measure(path))
-        remember(name, known)
-    return Lengths(**known)
+        remember(name, found)
+    return Lengths(**found)

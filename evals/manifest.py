@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from evals.jsonl import check_fields, check_folder_name, path_beside, read_objects
-from evals.recording import Arrival, Recording, Trace
+from evals.recording import Arrival, Recording
 from evals.text.language import language_code
 from evals.trace import trace_of_file
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import check_is_file
 from streamchar_ref.media import MediaError
 
 REQUIRED = {"sample_id": str, "system": str, "video_path": str}
@@ -94,22 +95,13 @@ def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: st
         raise InputError(f"{place}: groups are names to text, e.g. {{'identity': 'anna'}}")
     if groups.get("domain", "real") not in DOMAINS:
         raise InputError(f"{place}: groups.domain is one of {', '.join(DOMAINS)}")
-    paths = {
+    paths: dict[str, Path] = {
         name: Path(value[name]) if folder is None else path_beside(place, name, value[name], folder)
         for name in ("video_path", "audio_path", "reference_path", "trace_path")
         if name in value
     }
     needed = [name for name in ("video_path", "audio_path") if name in paths]
-    missing = [name for name in needed if not paths[name].is_file()]
-    error = f"{missing[0]}: there is no file {value[missing[0]]}" if missing else ""
-    trace, trace_error = None, ""
-    if "trace_path" in paths and not error:
-        try:
-            trace = _manifest_trace(
-                paths["trace_path"], paths["video_path"], paths.get("audio_path")
-            )
-        except InputError as damage:
-            trace_error = str(damage)
+    problems = [problem for name in needed if (problem := _problem(name, value[name], paths[name]))]
     return Recording(
         sample_id=value["sample_id"],
         system=value["system"],
@@ -122,11 +114,22 @@ def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: st
         language=_language(place, value.get("language", "")),
         checkpoint=value.get("checkpoint", ""),
         chunk_frames=value.get("chunk_frames"),
-        trace=trace,
-        trace_error=trace_error,
+        **_manifest_trace(paths) if "trace_path" in paths and not problems else {},
         groups=groups,
-        error=error,
+        error=problems[0] if problems else "",
+        error_status="evaluator_failure",  # no decoder has seen what is not there
     )
+
+
+def _problem(name: str, given: str, path: Path) -> str:
+    """Why a file cannot be opened; empty if it can."""
+    try:
+        check_is_file(path)
+    except FileNotFoundError:
+        return f"{name}: there is no file {given}"
+    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+        return f"{name}: {given:.255} cannot be read ({getattr(error, 'strerror', None) or error})"
+    return ""
 
 
 def _language(place: str, tag: str) -> str:
@@ -141,12 +144,17 @@ def path_name(folder: Path) -> str:
     return folder.resolve().name or "manifest"
 
 
-def _manifest_trace(path: Path, video_path: Path, audio_path: Path | None) -> Trace | None:
-    arrivals = read_arrivals(path)
+def _manifest_trace(paths: Mapping[str, Path]) -> dict[str, Any]:
+    """Fields of a recording: its trace, or why there is none and whose failure that is."""
+    video_path, audio_path = paths["video_path"], paths.get("audio_path")
     try:
-        return trace_of_file(arrivals, video_path=video_path, audio_path=audio_path)
-    except MediaError:
-        return None  # the recording's own rows say what is wrong with the file
+        arrivals = read_arrivals(paths["trace_path"])
+        return {"trace": trace_of_file(arrivals, video_path=video_path, audio_path=audio_path)}
+    except MediaError as error:
+        return {"trace_error": str(error), "trace_status": "generation_failure"}
+    except (ValueError, OSError, MemoryError, RecursionError) as error:
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        return {"trace_error": f"{kind}{error}", "trace_status": "evaluator_failure"}
 
 
 def read_arrivals(path: Path) -> tuple[Arrival, ...]:

@@ -86,13 +86,23 @@ def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recor
 
 
 def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording:
+    transcript, problems = "", []
+    try:
+        transcript = _transcript(file.path)
+    except OSError as error:
+        problems.append(f"its transcript cannot be read ({error})")
+    info = _probed(file.path) if sound is not None else None
+    if isinstance(info, OSError):
+        problems.append(f"nobody can tell whether it has sound of its own ({info})")
     return Recording(
         sample_id=sample_id,
         system=file.system,
         suite=SUITE,
-        transcript=_transcript(file.path),
+        transcript=transcript,
         video_path=file.path,
         audio_path=sound,
+        error="; ".join(problems),
+        error_status="evaluator_failure",
     )
 
 
@@ -139,14 +149,19 @@ def _is_media(path: Path) -> bool:
     if suffix in _OTHER_SUFFIXES:
         return False
     info = _probed(path)
+    if isinstance(info, OSError):
+        return True  # it may be one: its rows say why nobody can tell
     return info is not None and bool(info.audio_codec or info.video_codec not in _STILL_CODECS)
 
 
-def _probed(path: Path) -> MediaInfo | None:
+def _probed(path: Path) -> MediaInfo | OSError | None:
+    """What a file holds; nothing if it is no media file, or why it cannot be read."""
     try:
         return probe(path)
     except MediaError:
         return None
+    except OSError as error:
+        return error
 
 
 def _without_sound_of_videos(paths: Sequence[Path]) -> list[Path]:
@@ -157,7 +172,7 @@ def _without_sound_of_videos(paths: Sequence[Path]) -> list[Path]:
 
 
 def _sounds_of_silent_videos(paths: Sequence[Path]) -> dict[Path, Path]:
-    """Video without sound -> the sound file of the same stem beside it."""
+    """Video without sound, or that cannot be read -> the sound file of its stem beside it."""
     sounds = {path.with_suffix(""): path for path in paths if _is_sound(path)}
     pairs = {p: sounds[p.with_suffix("")] for p in paths
              if not _is_sound(p) and p.with_suffix("") in sounds}  # fmt: skip
@@ -165,7 +180,7 @@ def _sounds_of_silent_videos(paths: Sequence[Path]) -> dict[Path, Path]:
     return {
         video: sound
         for video, sound in pairs.items()
-        if (info := infos[video]) is not None and not info.audio_codec
+        if isinstance(info := infos[video], OSError) or (info and not info.audio_codec)
     }
 
 

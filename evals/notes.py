@@ -29,6 +29,8 @@ def notes_on(recording: Recording) -> list[str]:
         return notes + _on_sound(recording, info, lengths)
     except MediaError as error:
         return [str(error)]
+    except Exception as error:  # a file that is gone costs its notes, not those of the others
+        return [f"nobody could look at the file ({type(error).__name__}: {error})"]
 
 
 def _on_picture(info: MediaInfo, lengths: Lengths) -> list[str]:

@@ -5,6 +5,7 @@ the system hands over its frames and samples in host memory, so its device has f
 nothing but copying to disk is done between two chunks; a failed stream is kept as a failure.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -33,6 +34,9 @@ from streamchar_ref.media.wav import write_wav
 from streamchar_ref.swap import replacing_folder, settle
 
 WARM_UP_CHUNKS = 2
+_OF_MACHINE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE
+)  # fmt: skip
 SPOOL_BATCH = 32
 
 Clock = Callable[[], float]
@@ -117,12 +121,13 @@ def record(
         progress: Told ``(prompt_id, done, total)``.
 
     Returns:
-        Counts: ``recorded``, ``failed``, ``kept`` (there already).
+        Counts: ``recorded`` and ``failed`` now, ``kept`` (there already, failed or not).
 
     Raises:
         InputError: If the system breaks the contract, or the folder holds a recording made with
             other settings or is being written by another process, or the system or suite has a
             name that no folder can have. Nothing is written then.
+        OSError: If the machine fails, e.g. its disk is full; what came before is kept.
     """
     made = _conforming(system, plan)
     with only_writer(plan.out, verb="record"):
@@ -195,13 +200,26 @@ def record_one(
         try:
             _stream(system, prompt, plan.seed, spool, clock)
             _write_media(partial, spool, system)
-        except Exception:  # the one place where a system's error becomes a failed recording
+        except (
+            Exception
+        ) as failure:  # the one place where a system's error becomes a failed recording
+            if _is_of_machine(failure):
+                raise
             error = traceback.format_exc()
             (partial / "error.txt").write_text(error, encoding="utf-8")
         spool.path.unlink(missing_ok=True)
         Image.fromarray(prompt.reference).save(partial / "reference.png")
         (partial / "meta.json").write_bytes(_json(_meta(system, prompt, plan, spool)))
     return not error
+
+
+def _is_of_machine(failure: BaseException | None) -> bool:
+    """Whether disk or operating system gave out, which is remembered of no system."""
+    while failure is not None:
+        if isinstance(failure, OSError) and failure.errno in _OF_MACHINE:
+            return True
+        failure = failure.__cause__ or failure.__context__
+    return False
 
 
 def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -105,10 +106,13 @@ class Recording:
         chunk_frames: Video frames in a chunk, if known.
         trace: Arrival times, if they were recorded.
         trace_error: Why there is no trace although one was named.
+        trace_status: Of the rows that need a trace where there is none.
         groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
         is_silent: Whether the system says of itself that it makes no sound, as a still does.
         is_still: Whether it says of itself that its mouth does not move.
         error: Why there is nothing to score; empty if there is.
+        error_status: Whose failure ``error`` is: the system's, or ours if a file is gone or cannot
+            be read.
     """
 
     sample_id: str
@@ -124,10 +128,14 @@ class Recording:
     chunk_frames: int | None = None
     trace: Trace | None = None
     trace_error: str = ""
+    trace_status: Literal["not_applicable", "generation_failure", "evaluator_failure"] = (
+        "not_applicable"
+    )
     groups: dict[str, str] = field(default_factory=dict)
     is_silent: bool = False
     is_still: bool = False
     error: str = ""
+    error_status: Literal["generation_failure", "evaluator_failure"] = "generation_failure"
 
     @property
     def words_asked(self) -> int:

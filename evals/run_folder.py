@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from evals.media_files import recordings_of_files
 from evals.recording import Recording, Trace
 from evals.transaction import RECORDINGS, consistently, place_of
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.files import is_being_written, read_json, write_atomically
 from streamchar_ref.swap import settled_name
 
 SCHEMA_VERSION = 1
@@ -26,13 +27,12 @@ def recordings_of(run: Path) -> list[Recording]:
 
     Returns:
         Recorded streams in the order of their folders, then the samples of the manifest or of the
-        files that were scored.
+        files that were scored. One that cannot be read is there, with why.
 
     Raises:
-        InputError: If there is neither, or a ``meta.json`` is damaged.
+        InputError: If there is neither.
     """
-    folders = recording_folders(run).values()
-    found = [read_recording(folder) for folder in folders if (folder / "meta.json").is_file()]
+    found = [_read_or_failed(folder) for folder in recording_folders(run).values()]
     manifest = read_run(run).get("manifest")
     if manifest:
         found += load_manifest((run / manifest).resolve())
@@ -42,6 +42,27 @@ def recordings_of(run: Path) -> list[Recording]:
     if not found:
         raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
     return found
+
+
+def _read_or_failed(folder: Path) -> Recording:
+    """Reads a recording; of one that cannot be read, its path says which it is."""
+    try:
+        return read_recording(folder)
+    except FileNotFoundError as error:
+        reason = f"{Path(error.filename or folder).name} is missing; {_MEND}"
+    except Exception as error:  # whatever is wrong with one must not cost the others
+        reason = f"{type(error).__name__}: {error}; {_MEND}"
+    system, suite, sample_id, seed = folder.parts[-4:]
+    return Recording(
+        sample_id=sample_id,
+        system=system,
+        suite=suite,
+        seed=int(seed) if re.fullmatch(r"-?\d{1,18}", seed) else 0,
+        transcript="",
+        video_path=folder / "video.mkv",
+        error=f"damaged recording {'/'.join(folder.parts[-4:])}: {reason}",
+        error_status="evaluator_failure",
+    )
 
 
 def recording_folders(run: Path) -> dict[str, Path]:
@@ -66,6 +87,20 @@ def _key(root: Path, folder: Path, name: str) -> str:
     return (folder.relative_to(root).parent / name).as_posix()
 
 
+def cut_off(run: Path) -> list[str]:
+    """Finds the recordings that a process has begun and not ended.
+
+    Args:
+        run: Run folder.
+
+    Returns:
+        ``system/suite/sample_id`` of each; not those that may be being made now.
+    """
+    root = place_of(run, RECORDINGS)
+    begun = [path for path in root.glob("*/*/*/.*.part/") if not is_being_written(path.name)]
+    return sorted({path.parent.relative_to(root).as_posix() for path in begun})
+
+
 def recording_folder(run: Path, system: str, suite: str, sample_id: str, seed: int) -> Path:
     """Where one recording lies."""
     return run / "recordings" / system / suite / sample_id / str(seed)
@@ -78,21 +113,22 @@ def read_recording(folder: Path) -> Recording:
         folder: Holds ``meta.json``, and picture, sound and arrivals unless the stream failed.
 
     Returns:
-        The recording; one whose stream failed, or whose files are missing or do not add up to
-        what ``meta.json`` says, has an ``error`` and no trace.
+        The recording; one whose stream failed has an ``error`` and no trace. So has one whose
+        files are missing or do not add up to what ``meta.json`` says, which is not the system's
+        failure.
 
     Raises:
         InputError: If ``meta.json`` is damaged.
     """
     meta = read_json(folder / "meta.json")
     error = error_of(folder)
+    is_damaged = False
     trace = None
     if not error:
         try:
             trace = _trace(folder, meta)
-        except InputError as damage:
-            error = f"damaged recording: {damage}"
-    reference = folder / "reference.png"
+        except (InputError, OSError) as damage:
+            error, is_damaged = f"damaged recording: {damage}", True
     return Recording(
         sample_id=meta["sample_id"],
         system=meta["system"],
@@ -101,7 +137,7 @@ def read_recording(folder: Path) -> Recording:
         transcript=meta["transcript"],
         video_path=folder / "video.mkv",
         audio_path=folder / "audio.wav",
-        reference_path=reference if reference.is_file() else None,
+        reference_path=folder / "reference.png",
         language=meta["language"],
         checkpoint=meta["checkpoint"],
         trace=trace,
@@ -109,6 +145,7 @@ def read_recording(folder: Path) -> Recording:
         is_silent=meta.get("is_silent", False),
         is_still=meta.get("is_still", False),
         error=error,
+        error_status="evaluator_failure" if is_damaged else "generation_failure",
     )
 
 
@@ -117,7 +154,8 @@ def error_of(folder: Path) -> str:
     path = folder / "error.txt"
     if not path.is_file():
         return ""
-    return (path.read_text(encoding="utf-8").strip() or "it does not say why").splitlines()[-1]
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it does not say why"
 
 
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:

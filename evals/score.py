@@ -9,7 +9,7 @@ from typing import Any
 
 from evals.canonical import recording_hash
 from evals.extractors import EXTRACTORS
-from evals.feature_jobs import features_of, references_of
+from evals.feature_jobs import context_of, features_of
 from evals.features import FeatureView, feature_protocol
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
 from evals.metrics.base import Context, Metric, NotMeasured, Score, protocol_hash
@@ -78,7 +78,7 @@ def score(
     features = features_of(
         recordings, names, native=options.native, jobs=options.jobs, progress=progress
     )
-    context = Context(references=references_of(whole or recordings, names))
+    context = context_of(whole or recordings, names)
     scored = Scored(rows=[], windows=[], protocols={})
     for metric in metrics:
         params = params_of(metric, options)
@@ -100,7 +100,7 @@ def score_one(
     """Measures one recording; an exception becomes the reason, its traceback goes to ``logs``."""
     if recording.error:
         return Score(
-            value=math.nan, weight=0.0, status="generation_failure", reason=recording.error
+            value=math.nan, weight=0.0, status=recording.error_status, reason=recording.error
         )
     try:
         if metric.is_of_speech:
@@ -214,16 +214,21 @@ def _add_sets(
         possible = groups.get((options.reference_system, suite), [])
         if system == options.reference_system:
             possible = []
-        reference = [i for i in possible if not recordings[i].error]
-        params = params_of(metric, options) | {
-            "reference": _reference_name(recordings, reference, options)
-        }
+        reference = [i for i in possible if not _system_failed(recordings[i])]
+        fault = ""
+        try:
+            name = _reference_name(recordings, reference, options)
+        except OSError as error:  # the set is not known any more, so neither is the protocol
+            name, fault = None, f"the reference set: {error}"
+        params = params_of(metric, options) | {"reference": name}
         digest = protocol_hash(params)
         scored.protocols[digest] = params
-        usable = [features[i] for i in members if not recordings[i].error]
+        usable = [features[i] for i in members if not _system_failed(recordings[i])]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
             value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
+        elif fault:
+            value = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=fault)
         else:
             others = [features[i] for i in reference]
             domain = recordings[members[0]].domain
@@ -231,6 +236,11 @@ def _add_sets(
         scored.rows.append(
             _row(recordings[members[0]], metric, value, digest, options, sample_id=SET_ID)
         )
+
+
+def _system_failed(recording: Recording) -> bool:
+    """Whether a set goes without it; one that we could not read is missing from its set."""
+    return bool(recording.error) and recording.error_status == "generation_failure"
 
 
 def score_set(

@@ -181,5 +181,5 @@ def _drawn(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
 def _picture(path: Path, place: str) -> UInt8[np.ndarray, "H W 3"]:
     try:
         return read_picture(path)
-    except MediaError as error:
+    except (MediaError, OSError) as error:
         raise InputError(f"{place}: cannot read the picture: {error}") from error

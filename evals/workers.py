@@ -52,9 +52,12 @@ class _Here(Executor):
     """Runs each job at once in this process: what ``jobs=1`` means."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Returns a finished future; an exception is raised here and now."""
+        """Returns a finished future."""
         future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # for whoever asks for the result, as from a worker
+            future.set_exception(error)
         return future
 
 

@@ -53,7 +53,8 @@ def build_report(
     with owned:
         runs, provenance = consistently(folders, lambda: _loaded(folders))
         found = find_recordings(runs)
-        figures = draw(runs, recordings=found.recordings)
+        faults: list[str] = []
+        figures = draw(runs, recordings=found.recordings, faults=faults)
         names = ", ".join(path.resolve().name for path in runs.paths)
         content = Content(
             title=title or f"Streaming characters: {names}",
@@ -62,7 +63,7 @@ def build_report(
             comparisons=runs.comparisons,
             figures=figures,
             recordings=found.recordings,
-            notes=found.missing,
+            notes=(*found.missing, *faults),
             player=player,
             strip=strip,
         )

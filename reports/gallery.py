@@ -78,6 +78,7 @@ def draw(
     recordings: Sequence[Recording] = (),
     width: str = "report",
     metrics: Sequence[str] | None = None,
+    faults: list[str] | None = None,
 ) -> list[Drawn]:
     """Draws the figures that the data allows.
 
@@ -87,6 +88,7 @@ def draw(
         recordings: For arrival traces.
         width: A name of `reports.figures.style.WIDTHS_IN`.
         metrics: Which, for drift and bars; two for pareto; the usual ones by default.
+        faults: Where to say which figures cannot be drawn, and why; by default that is an error.
 
     Returns:
         Figures, none of them empty.
@@ -95,7 +97,12 @@ def draw(
     with styled():
         for part in _parts(runs, recordings, width):
             for kind in kinds or KINDS:
-                drawn += list(KINDS[kind](part, metrics))
+                try:
+                    drawn += list(KINDS[kind](part, metrics))
+                except Exception as error:  # one figure must not cost a page
+                    if faults is None:
+                        raise
+                    faults.append(f"no figure {_name(kind, '', part)}: {error}")
     return drawn
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from evals.compare import Comparison
 from evals.recording import Recording
@@ -21,6 +21,7 @@ Player = Callable[[Recording], bytes | None]
 Strip = Callable[[Recording], list[tuple[float, bytes]]]
 """A few PNG pictures of a recording, each with its time in seconds."""
 
+Made = TypeVar("Made")
 MAX_PLAYED = 3
 # The browser itself refuses anything that is not in the file.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -102,8 +103,8 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
     tables = wide(content.runs.summaries, comparisons=content.comparisons)
     yield "results", "Results", join(*(headline_table(table) for table in tables))
     yield "unavailable", "Not measured here", sections.unavailable(rows)
-    plots = el("div", *map(plot, content.figures), class_="plots") if content.figures else None
-    yield "figures", "Figures", plots
+    figures = [_plot_or_why_not(drawn) for drawn in content.figures]
+    yield "figures", "Figures", el("div", *figures, class_="plots") if figures else None
     yield "recordings", "Recordings", _recordings(content)
     yield "failures", "What failed, and why", sections.failures(rows)
     pairs = sections.pairs(content.comparisons)
@@ -164,6 +165,13 @@ def plot(drawn: Drawn) -> Html:
     )
 
 
+def _plot_or_why_not(drawn: Drawn) -> Html:
+    try:
+        return plot(drawn)
+    except Exception as error:  # one figure must not cost the page
+        return el("p", f"{drawn.title}: cannot be drawn: {error}", class_="note")
+
+
 def _recordings(content: Content) -> Html | None:
     """Shows the first samples, the systems under each other so that they can be compared."""
     by_sample: dict[tuple[str, str], list[Recording]] = defaultdict(list)
@@ -193,10 +201,12 @@ def _recordings(content: Content) -> Html | None:
 def _recording(recording: Recording, content: Content) -> Html | None:
     seed = el("span", f" seed {recording.seed}", class_="unit")
     if recording.error:
-        failed = el("span", f"generation failed: {recording.error}", class_="badge failed")
+        whose = "generation" if recording.error_status == "generation_failure" else "evaluation"
+        failed = el("span", f"{whose} failed: {recording.error}", class_="badge failed")
         return el("div", el("h4", recording.system, seed, " ", failed), class_="recording")
-    video, pictures = content.player(recording), content.strip(recording)
-    if video is None and not pictures:
+    video, no_video = _attempt(content.player, recording)
+    pictures, no_pictures = _attempt(content.strip, recording)
+    if video is None and not pictures and not no_video + no_pictures:
         return None
     player = (
         el("span", "no player", class_="na")
@@ -205,10 +215,22 @@ def _recording(recording: Recording, content: Content) -> Html | None:
     )
     film = [
         el("li", el("img", src=data_uri(png, "image/png"), alt=f"at {t_s:.1f} s"), f"{t_s:.1f} s")
-        for t_s, png in pictures
+        for t_s, png in pictures or ()
     ]
-    heading = el("h4", recording.system, seed)
+    problems = [("player", no_video), ("film strip", no_pictures)]
+    badges = [
+        el("span", f"no {what}: {why}", class_="badge failed") for what, why in problems if why
+    ]
+    heading = el("h4", recording.system, seed, *badges)
     return el("div", heading, player, el("ul", *film, class_="strip"), class_="recording")
+
+
+def _attempt(make: Callable[[Recording], Made], recording: Recording) -> tuple[Made | None, str]:
+    """Makes a picture of a recording, or says why not: a file that is gone must not cost a page."""
+    try:
+        return make(recording), ""
+    except Exception as error:  # whatever is wrong with one file
+        return None, f"{type(error).__name__}: {error}"
 
 
 def _folded(title: str, body: Html) -> Html:

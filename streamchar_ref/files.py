@@ -1,5 +1,6 @@
 """Files that are whole or not there, and JSON that is read with suspicion."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,6 +92,11 @@ def _is_abandoned(name: str) -> bool:
     return owner is not None and owner[1] == _HOST and not is_running(int(owner[2]))
 
 
+def is_being_written(name: str) -> bool:
+    """Whether a half-written file or folder of this name may have a process that goes on."""
+    return _PARTIAL.fullmatch(name) is not None and not _is_abandoned(name)
+
+
 def is_running(pid: int) -> bool:
     """Whether a process of this host is there."""
     try:
@@ -133,6 +140,15 @@ def sha256_of(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_is_file(path: Path) -> None:
+    """Raises the `OSError` that says why a path is no file that can be read."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -53,6 +53,14 @@ def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
     return lines
 
 
+def why_cut_off(samples: Sequence[str]) -> list[str]:
+    """Counts recordings that were begun and have no row, see `evals.run_folder.cut_off`."""
+    if not samples:
+        return []
+    words = "1 recording was" if len(samples) == 1 else f"{len(samples)} recordings were"
+    return [f"{words} cut off and not scored ({_listed(samples)}): give their record command again"]
+
+
 def notes_in_words(notes: Mapping[str, Sequence[str]]) -> list[str]:
     """Gathers the notes on recordings, those of several once.
 

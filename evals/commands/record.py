@@ -57,8 +57,11 @@ def record(
     failed = failures(made.name, prompts, plan)
     for line in why_failed(failed):
         typer.echo(line, err=True)
-    if sum(map(len, failed.values())) > counts["failed"]:
+    failed_before = sum(map(len, failed.values())) - counts["failed"]
+    if failed_before:
         typer.echo("what failed before is kept; record it again with --retry-failed", err=True)
+        counts["failed"] += failed_before
+        counts["kept"] -= failed_before
     text = json.dumps(counts) if as_json else ", ".join(f"{n} {what}" for what, n in counts.items())
     typer.echo(text)
     raise typer.Exit(code=1 if counts["failed"] else 0)

@@ -20,8 +20,9 @@ from evals.faults.base import (
     SpokenWord,
     Take,
 )
-from evals.features import Missing, extract
+from evals.features import extract
 from evals.metrics.base import NotMeasured
+from evals.missing import Missing
 from evals.recording import Recording
 from evals.system import Prompt
 from streamchar_ref.errors import InputError

@@ -15,10 +15,11 @@ from jaxtyping import Float32, Float64
 
 from evals.canonical import picture_path, sound
 from evals.extractors.sync_world import SAMPLES_A_FRAME, SyncWorldExtractor
-from evals.features import Missing, extract
+from evals.features import extract
 from evals.judges.schedule import Say
 from evals.metrics.base import Context, NotMeasured
 from evals.metrics.sync import SYNC, MeshOffset
+from evals.missing import Missing
 from evals.recording import Recording
 from evals.syncnet import SyncScore, mean_curve, read_curve
 from streamchar_ref.media.encode import write_mp4

@@ -89,9 +89,11 @@ class Context:
 
     Attributes:
         references: Embeddings of the reference pictures in the run: extractor -> identity -> [D].
+        reference_faults: Extractor -> why some of them are not there though they should be.
     """
 
     references: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    reference_faults: Mapping[str, str] = field(default_factory=dict)
 
 
 class Described(ABC):

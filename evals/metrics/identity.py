@@ -148,13 +148,16 @@ class _Identity(Metric):
             The distances, and ``reference`` or ``start``.
 
         Raises:
-            NotMeasured: If there is no face to measure, or none to measure from.
+            NotMeasured: If there is no face to measure, or none to measure from; also if the
+                picture could not be read.
         """
         found = self.embeddings(recording, features)
         try:
             anchor = self.reference_embedding(recording, features)
             return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
-        except NotMeasured:
+        except NotMeasured as why:
+            if why.status != "not_applicable":  # there is a picture, which could not be read
+                raise
             first, _ = ends(len(features["face"]["has_mesh"]))
             is_early = features[self.extractor]["frame"] < first.stop
             return self.series(features, distances_to_start(found, is_early)), "start"
@@ -224,6 +227,9 @@ class IdRank1(_Identity):
         Not measured if the run has fewer than two references, or none of this identity.
         """
         references = context.references.get(self.extractor, {})
+        if self.extractor in context.reference_faults:  # among fewer pictures, chance is another
+            fault = context.reference_faults[self.extractor]
+            raise NotMeasured(f"a reference picture of the run: {fault}", "evaluator_failure")
         if len(references) < 2:
             raise NotMeasured("fewer than two reference pictures in the run")
         if recording.identity not in references:

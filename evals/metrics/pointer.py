@@ -89,7 +89,7 @@ class PointerError(Metric):
 def _trace(recording: Recording) -> Trace:
     if recording.trace is None:
         reason = recording.trace_error or "the file was not recorded by the harness"
-        raise NotMeasured(f"no chunks: {reason}")
+        raise NotMeasured(f"no chunks: {reason}", recording.trace_status)
     if not recording.trace.arrivals:
         raise NotMeasured("no chunks arrived", "generation_failure")
     return recording.trace

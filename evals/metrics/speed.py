@@ -47,7 +47,7 @@ class SpeedMetric(Metric):
         """Returns the number; cold runs and recordings without a trace have none."""
         if recording.trace is None:
             reason = recording.trace_error or "the file was not recorded by the harness"
-            raise NotMeasured(f"no arrival times: {reason}")
+            raise NotMeasured(f"no arrival times: {reason}", recording.trace_status)
         if not recording.trace.is_warm:
             raise NotMeasured("cold run: no warm-up request went before it")
         if not recording.trace.arrivals or recording.trace.media_s.sum() == 0:

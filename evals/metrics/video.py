@@ -130,13 +130,15 @@ class FrechetMetric(SetMetric):
         return Score(value=value, components=components)
 
     def _collect(self, recordings: Sequence[Features]) -> FeatureSet:
-        """Joins the features of all recordings that have any; raises if none has."""
+        """Joins the features of all recordings that have any; raises if none has, or we failed."""
         found: list[np.ndarray] = []
         why = NotMeasured("there are no recordings")
         for recording in recordings:
             try:
                 found.append(recording[self.needs[0]]["features"])
             except NotMeasured as missing:
+                if missing.status == "evaluator_failure":  # a smaller set has another distance
+                    raise
                 why = missing
         if not found:
             raise why

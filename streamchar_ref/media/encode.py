@@ -3,7 +3,6 @@
 Shape letters: T frames, H and W pixels, S audio samples.
 """
 
-import errno
 import os
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -14,11 +13,10 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from streamchar_ref.media.chunk import MediaError
-from streamchar_ref.media.source import file_url
+from streamchar_ref.media.source import fault_of_machine, file_url
 
 # No dates, versions or random identifiers: the same frames give the same bytes.
 BIT_EXACT = {"fflags": "+bitexact"}
-_REFUSED = (errno.EINVAL, errno.ENOSYS, errno.ERANGE)
 
 
 def write_lossless(
@@ -35,9 +33,16 @@ def write_lossless(
         Number of frames written.
 
     Raises:
-        MediaError: If there are no frames or the size changes.
+        MediaError: If there are no frames, the size changes, or FFV1 has no such size.
+        OSError: If the file cannot be written.
     """
-    rate = Fraction(fps).limit_denominator(1001)
+    try:
+        return _encode_lossless(path, batches, Fraction(fps).limit_denominator(1001))
+    except av.error.FFmpegError as error:
+        raise _cannot_encode(path, error) from error
+
+
+def _encode_lossless(path: Path, batches: Iterable[np.ndarray], rate: Fraction) -> int:
     count = 0
     with av.open(file_url(path), "w", format="matroska", container_options=BIT_EXACT) as container:
         stream = container.add_stream("ffv1", rate=rate)
@@ -154,12 +159,9 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
 
 
 def _cannot_encode(path: Path, error: av.error.FFmpegError) -> Exception:
-    """Tells a disk or a folder that takes no more from what cannot be encoded.
-
-    What libavcodec and libavformat refuse has one of three numbers, or a number of their own.
-    """
-    if error.errno in errno.errorcode and error.errno not in _REFUSED:
-        return OSError(error.errno, f"cannot write {path.name}: {error.strerror}")
+    """Tells a disk or a folder that takes no more from what cannot be encoded."""
+    if (fault := fault_of_machine(error, path)) is not None:
+        return OSError(fault.errno, f"cannot write {path.name}: {fault.strerror}")
     return MediaError(f"{path.name}: cannot be encoded ({error.strerror})")
 
 

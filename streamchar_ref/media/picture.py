@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from streamchar_ref.files import check_is_file
 from streamchar_ref.media.chunk import MediaError
 
 BACKGROUND = (255, 255, 255)
@@ -25,14 +26,16 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
         RGB; deep grey is brought to 8 bits.
 
     Raises:
-        MediaError: If there is no such file, or it is no picture.
+        MediaError: If it is no picture.
+        OSError: If the file is missing or cannot be read.
     """
+    check_is_file(path)
     try:
         with Image.open(path) as stored:
             return np.asarray(_opaque(ImageOps.exif_transpose(stored)))
-    except FileNotFoundError as error:
-        raise MediaError(f"{path.name}: there is no such file ({path})") from error
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's, not Pillow's
         raise MediaError(f"{path.name}: not a picture ({error})") from error
 
 

@@ -1,5 +1,6 @@
 """Opens files and chooses the tracks that a player would play."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -10,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
+from streamchar_ref.files import check_is_file
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.playlist import check_playlist
 
@@ -25,12 +27,32 @@ _FOR_SOME = (
 _DECODE_ANYTHING = ("mpeg4", "msmpeg4", "h263", "flv", "wmv")  # grey where a key frame is missing
 _STILLS = {"mjpeg", "png", "bmp", "webp", "tiff"}
 
+_VERDICTS = (errno.EINVAL, errno.ENOSYS, errno.ERANGE, errno.EDOM, errno.EILSEQ, errno.EOVERFLOW)
+
 _Track = TypeVar("_Track", av.VideoStream, av.AudioStream)
 
 
 def file_url(path: Path) -> str:
     """Names a file for FFmpeg, which takes what stands before a colon for a protocol."""
     return f"file:{path}"
+
+
+def fault_of_machine(error: av.error.FFmpegError, path: Path) -> OSError | None:
+    """Tells a fault of disk, memory, permission or network from a verdict on the file.
+
+    libav's verdicts have numbers of their own or one of `_VERDICTS`; the others are the system's,
+    and say nothing of what the file holds.
+
+    Args:
+        error: What PyAV raised.
+        path: Which file was read or written.
+
+    Returns:
+        The error of the system; ``None`` if it is a verdict.
+    """
+    if error.errno in errno.errorcode and error.errno not in _VERDICTS:
+        return OSError(error.errno, error.strerror, str(path))
+    return None
 
 
 @contextmanager
@@ -44,10 +66,10 @@ def opened(path: Path) -> Iterator[InputContainer]:
         The container; what PyAV raises on broken input inside the block becomes a `MediaError`.
 
     Raises:
-        MediaError: If the file, or one that a playlist names, is missing or cannot be decoded.
+        MediaError: If the file cannot be decoded, or is a playlist that names one that is missing.
+        OSError: If the file is missing, or the machine fails to read it: see `fault_of_machine`.
     """
-    if not path.is_file():
-        raise MediaError(f"{path.name}: there is no such file ({path})")
+    check_is_file(path)
     check_playlist(path)
     try:
         # Titles and comments need not be UTF-8; nothing here reads them.
@@ -56,6 +78,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
                 raise MediaError(f"{path.name}: is a list of files; score them one by one")
             yield container
     except av.error.FFmpegError as error:
+        if (fault := fault_of_machine(error, path)) is not None:
+            raise fault from error
         raise MediaError(
             f"{path.name}: cannot be decoded; is it cut short or not a media file? "
             f"({error.strerror or error})"

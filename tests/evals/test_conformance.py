@@ -9,10 +9,11 @@ import pytest
 
 from evals.choice import choose_metrics, take_shard
 from evals.extractors import EXTRACTORS
-from evals.features import REFERENCE_EXTRACTORS, FeatureView, Missing
+from evals.features import REFERENCE_EXTRACTORS, FeatureView
 from evals.metric_info import Direction
 from evals.metrics import INFOS, METRICS, SET_METRICS
 from evals.metrics.base import Context, Metric, protocol_hash
+from evals.missing import Missing
 from evals.recording import Recording
 from evals.set_metric import SetMetric
 from streamchar_ref.errors import InputError

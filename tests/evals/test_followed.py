@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.features import FeatureView, Missing
+from evals.features import FeatureView
 from evals.judges.drawn import film
 from evals.metrics.base import Context, NotMeasured
 from evals.metrics.followed import Followed, doubt_in_words, follow
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.published import SyncConfidence
 from evals.metrics.sync import SYNC
+from evals.missing import Missing
 from evals.run_folder import read_run
 from evals.run_scores import score_run
 from evals.score import Options

@@ -16,7 +16,7 @@ from evals.extractors.mouth_crop import cut_mouth, mouth_squares
 from evals.extractors.sync_world import SAMPLES_A_FRAME, MouthEmbedder, SyncWorldExtractor
 from evals.extractors.syncnet_network import WINDOW_FRAMES as SYNCNET_WINDOW_FRAMES
 from evals.extractors.syncnet_network import WINDOW_MFCC_FRAMES, SyncNet
-from evals.features import FeatureView, Missing
+from evals.features import FeatureView
 from evals.judges import WEIGHTS, align_world, sync_world
 from evals.judges.align_data import Sentence
 from evals.judges.align_network import AlignWorld
@@ -31,6 +31,7 @@ from evals.metrics.base import Context
 from evals.metrics.per_world import PhonemeErrorRateInWorld, reference_phones
 from evals.metrics.published import PUBLISHED
 from evals.metrics.sync_world import SYNC_WORLD
+from evals.missing import Missing
 from evals.recording import Recording
 from evals.syncnet import mean_curve, read_curve
 from evals.text.progress import (

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.features import Missing, reference_features
+from evals.features import reference_features
 from evals.manifest import load_manifest, read_arrivals
 from evals.metrics.base import Context
 from evals.metrics.speed import SPEED_METRICS
+from evals.missing import Missing
 from streamchar_ref.errors import InputError
 from streamchar_ref.media.encode import write_mp4
 

@@ -13,7 +13,8 @@ from PIL import Image
 from evals import extractors
 from evals.extractors import ExtractorSpec
 from evals.faults import takes
-from evals.features import Missing, reference_features
+from evals.features import reference_features
+from evals.missing import Missing
 from evals.suites import load_suite
 from streamchar_ref.commands.generate import _picture as character_picture
 from streamchar_ref.errors import InputError

@@ -181,8 +181,10 @@ def test_a_damaged_recording_is_a_failed_one_beside_the_others(tmp_path: Path) -
 def test_a_damaged_meta_file_is_named(tmp_path: Path) -> None:
     record(Scripted([0.1]), [prompt()], plan(tmp_path))
     (recording_folder(tmp_path, "scripted", "s", "p", 0) / "meta.json").write_text("{")
-    with pytest.raises(InputError, match=r"meta\.json: damaged"):
-        recordings_of(tmp_path)
+    (found,) = recordings_of(tmp_path)
+    assert (found.system, found.suite, found.sample_id, found.seed) == ("scripted", "s", "p", 0)
+    assert "meta.json: damaged" in found.error
+    assert found.error_status == "evaluator_failure"
     with pytest.raises(InputError, match=r"meta\.json: damaged"):
         record(Scripted([0.1]), [prompt()], plan(tmp_path))
 

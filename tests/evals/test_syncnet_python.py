@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.features import FeatureView, Missing
+from evals.features import FeatureView
 from evals.metrics.base import Context
 from evals.metrics.published import SECOND_BACK_END
+from evals.missing import Missing
 from evals.recording import Recording
 
 
