@@ -9,7 +9,7 @@ from streamchar_ref.files import write_atomically
 from streamchar_ref.media.lengths import Lengths, measure
 from streamchar_ref.weights import cache_folder
 
-_VERSION = 1
+_VERSION = 2
 """Raised when `measure` finds other lengths."""
 
 

@@ -84,7 +84,9 @@ class _Track:
 
     @property
     def held_s(self) -> Fraction:
-        """From its first packet to the end of its last."""
+        """From its start, by its header if that knows, to the end of its last packet."""
+        if self.stream.start_time is not None:
+            return self.end_s - seconds(self.stream.start_time, self.stream.time_base)
         return self.end_s - (self.start_s or 0)
 
     @property
@@ -125,7 +127,8 @@ def _missing_by_header(container: InputContainer, tracks: list[_Track]) -> str:
     names = container.format.name
     least = 1 - MOST_MISSING
     for track in tracks:
-        has_few = track.packets < least * track.stream.frames
+        is_counted = names != "avi" or track.stream.type == "video"  # a late sound is counted too
+        has_few = is_counted and track.packets < least * track.stream.frames
         if has_few and track.held_s < least * track.promised_s:
             return "track"
         if names in _EXACT_LENGTH_IN_HEADER and track.promised_s - track.held_s > _LEAST_S:
@@ -140,6 +143,7 @@ def _shortest(
     path: Path, container: InputContainer, tracks: list[_Track]
 ) -> tuple[Fraction, Fraction]:
     """How much there is of the track that has lost most, and how much there should be."""
-    whole_s = max(Fraction(container.duration or 0, av.time_base), Fraction(promised_s(path)))
-    pairs = [(track.held_s, track.promised_s or whole_s) for track in tracks]
+    whole_s = Fraction(container.duration or 0, av.time_base)
+    of_wav_s = Fraction(promised_s(path))
+    pairs = [(track.held_s, max(track.promised_s, of_wav_s) or whole_s) for track in tracks]
     return max(pairs, key=lambda pair: pair[1] - pair[0], default=(Fraction(0), whole_s))

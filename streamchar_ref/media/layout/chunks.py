@@ -106,4 +106,5 @@ def missing_of_flv(file: BinaryIO, size: int) -> str:
         position = end + 4
     place = first.find(b"\x00\x08filesize\x00")
     promised = struct.unpack(">d", first[place + 11 : place + 19])[0] if 0 <= place < 1000 else 0
-    return "tag" if promised > size + 4 else ""
+    # Each tag is followed by its size, 4 bytes that hold nothing else.
+    return "tag" if promised > size + 4 or (position > size and not promised) else ""
