@@ -23,14 +23,15 @@ def content_hash(*paths: Path | None) -> str:
 
 def _digest(path: Path) -> str:
     parts = [part for part in parts_of(path) if part.is_file()]
-    return "".join(map(_file_hash, (path, *parts)))
+    return "".join(map(file_hash, (path, *parts)))
 
 
 SETTLED_S = 2.0
 """A file that changed more recently is hashed anew: its clock may not show the next change."""
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """Returns the SHA-256 of a file; it is read once, until it changes."""
     stat = path.stat()
     # Who changes a file may set size and modification time as they were, but not the change time.
     stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
@@ -61,10 +62,10 @@ def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
         ``target``.
     """
     note = target.with_name(f"{target.name}.sha256")
-    if target.is_file() and note.is_file() and note.read_bytes() == _file_hash(target).encode():
+    if target.is_file() and note.is_file() and note.read_bytes() == file_hash(target).encode():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)
     write(target)
-    write_atomically(note, _file_hash(target).encode())
+    write_atomically(note, file_hash(target).encode())
     return target

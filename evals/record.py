@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
+from evals.damage import digests_of
 from evals.jsonl import check_folder_name
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
@@ -189,7 +190,7 @@ def record_one(
         (partial / "error.txt").write_text(error, encoding="utf-8")
     spool.path.unlink(missing_ok=True)
     Image.fromarray(prompt.reference).save(partial / "reference.png")
-    meta = _meta(system, prompt, plan, spool)
+    meta = _meta(system, prompt, plan, spool) | {"files": digests_of(partial)}
     write_atomically(partial / "meta.json", _json(meta))
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)

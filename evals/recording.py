@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -109,6 +110,8 @@ class Recording:
         is_silent: Whether the system says of itself that it makes no sound, as a still does.
         is_still: Whether it says of itself that its mouth does not move.
         error: Why there is nothing to score; empty if there is.
+        error_status: Whose failure ``error`` is: the system's, or ours if a file is gone or cannot
+            be read.
     """
 
     sample_id: str
@@ -128,6 +131,7 @@ class Recording:
     is_silent: bool = False
     is_still: bool = False
     error: str = ""
+    error_status: Literal["generation_failure", "evaluator_failure"] = "generation_failure"
 
     @property
     def words_asked(self) -> int:

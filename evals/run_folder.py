@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evals.damage import MEND, check_files
 from evals.manifest import load_manifest, read_arrivals
 from evals.media_files import recordings_of_files
 from evals.recording import Recording, Trace
@@ -13,7 +14,6 @@ from streamchar_ref.errors import InputError
 from streamchar_ref.files import read_json, write_atomically
 
 SCHEMA_VERSION = 1
-_MEND = "delete the folder and record this sample again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
@@ -54,20 +54,22 @@ def read_recording(folder: Path) -> Recording:
         folder: Holds ``meta.json``, and picture, sound and arrivals unless the stream failed.
 
     Returns:
-        The recording; one whose stream failed, or whose files are missing or do not add up to
-        what ``meta.json`` says, has an ``error`` and no trace.
+        The recording; one whose stream failed has an ``error`` and no trace. So has one whose
+        files are missing, altered or do not add up to what ``meta.json`` says, which is not the
+        system's failure.
 
     Raises:
         InputError: If ``meta.json`` is damaged.
     """
     meta = read_json(folder / "meta.json")
     error = error_of(folder)
+    is_damaged = False
     trace = None
     if not error:
         try:
             trace = _trace(folder, meta)
-        except InputError as damage:
-            error = f"damaged recording: {damage}"
+        except (InputError, OSError) as damage:
+            error, is_damaged = f"damaged recording: {damage}", True
     reference = folder / "reference.png"
     return Recording(
         sample_id=meta["sample_id"],
@@ -85,6 +87,7 @@ def read_recording(folder: Path) -> Recording:
         is_silent=meta.get("is_silent", False),
         is_still=meta.get("is_still", False),
         error=error,
+        error_status="evaluator_failure" if is_damaged else "generation_failure",
     )
 
 
@@ -97,15 +100,13 @@ def error_of(folder: Path) -> str:
 
 
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
-    for name in ("video.mkv", "audio.wav", "chunks.jsonl"):
-        if not (folder / name).is_file():
-            raise InputError(f"{name} is missing; {_MEND}")
+    check_files(folder, meta)
     arrivals = read_arrivals(folder / "chunks.jsonl")
     counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {_MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
         )
     return Trace(
         arrivals=arrivals,

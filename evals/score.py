@@ -100,7 +100,7 @@ def score_one(
     """Measures one recording; an exception becomes the reason, its traceback goes to ``logs``."""
     if recording.error:
         return Score(
-            value=math.nan, weight=0.0, status="generation_failure", reason=recording.error
+            value=math.nan, weight=0.0, status=recording.error_status, reason=recording.error
         )
     try:
         if metric.is_of_speech:
