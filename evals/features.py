@@ -33,8 +33,9 @@ Arrays = Mapping[str, np.ndarray]
 TrackKeys = Mapping[str, str]
 """Track of an extractor -> what its features of one recording are kept under."""
 _PICTURE = "picture@2"  # how a reference picture is read
-FEATURES = "features-2"
-"""Folder in the cache. In the first one a fault of ours could be kept as a system's failure."""
+FEATURES = "features-3"
+"""Folder in the cache. In the first one a fault of ours could be kept as a system's failure, the
+second one may hold features of files that were cut short."""
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 

@@ -9,6 +9,7 @@ from av.container import InputContainer
 
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.layout import missing_part
+from streamchar_ref.media.playlist import parts_of
 from streamchar_ref.media.source import opened, seconds
 from streamchar_ref.media.wav import promised_s
 
@@ -47,8 +48,8 @@ def cut_of(path: Path) -> str:
     Raises:
         MediaError: If the file cannot be read.
     """
-    part = missing_part(path)
     with opened(path) as container:
+        part = next(filter(None, map(missing_part, (path, *parts_of(path)))), "")
         tracks = _read(container)
         part = part or _missing_packet(path, tracks) or _missing_by_header(container, tracks)
         if not part:
@@ -100,7 +101,10 @@ class _Track:
 
 def _read(container: InputContainer) -> list[_Track]:
     """Reads all packets; tracks of pictures and sound come back."""
-    tracks = {s.index: _Track(s) for s in (*container.streams.video, *container.streams.audio)}
+    streams: list[av.VideoStream | av.AudioStream] = []
+    streams += container.streams.video
+    streams += container.streams.audio
+    tracks = {stream.index: _Track(stream) for stream in streams}
     for packet in container.demux():
         if packet.size and packet.stream_index in tracks:
             tracks[packet.stream_index].add(packet)
@@ -108,7 +112,7 @@ def _read(container: InputContainer) -> list[_Track]:
 
 
 def _missing_packet(path: Path, tracks: list[_Track]) -> str:
-    """Whether the file ends in the middle of the last packet of a track; plain samples have none."""
+    """Whether the file ends within the last packet of a track; plain samples have none."""
     size = path.stat().st_size
     for track in tracks:
         is_corrupt, position, length = track.last

@@ -162,9 +162,7 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
     try:
         with (
             replacing(path) as partial,
-            av.open(
-                file_url(partial), "w", format="mp4", container_options=BIT_EXACT
-            ) as container,
+            av.open(file_url(partial), "w", format="mp4", container_options=BIT_EXACT) as container,
         ):
             sound = _aac_stream(container, sample_rate)
             _encode_sound(container, sound, samples, sample_rate)

@@ -12,9 +12,9 @@ from streamchar_ref.media.layout.reading import (
     unsigned,
 )
 
-_FIRST = (b"ftyp", b"moov", b"mdat", b"styp", b"wide", b"free", b"skip", b"pnot")
+_FIRST = (b"ftyp", b"styp", b"sidx", b"moov", b"moof", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _CONTENT = (b"moov", b"moof", b"mdat")
-_PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_PATH = (b"trak", b"mdia", b"minf", b"stbl")
 _HEADER = 8
 
 
@@ -74,14 +74,14 @@ def _indexed_end(file: BinaryIO, sidx: _Box) -> int:
     return sidx.end + first_offset + sum(entry & 0x7FFF_FFFF for entry in sizes)
 
 
-def _furthest_chunk(file: BinaryIO, parent: _Box) -> int:
+def _furthest_chunk(file: BinaryIO, parent: _Box, path: tuple[bytes, ...] = _PATH) -> int:
     """Where the last chunk of any track begins; -1 if the samples are in fragments."""
     furthest = -1
     for box in _boxes(file, parent.body, parent.end):
-        if box.name in _PARENTS:
-            furthest = max(furthest, _furthest_chunk(file, box))
-        elif box.name in {b"stco", b"co64"}:
+        if path and box.name == path[0]:
+            furthest = max(furthest, _furthest_chunk(file, box, path[1:]))
+        elif not path and box.name in {b"stco", b"co64"}:
             table = read_at(file, box.body + _HEADER, box.end - box.body - _HEADER)
             offsets = uint32s(table) if box.name == b"stco" else uint64s(table)
-            furthest = max(furthest, *offsets, -1)
+            furthest = max(furthest, max(offsets, default=-1))
     return furthest

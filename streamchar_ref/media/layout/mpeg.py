@@ -46,10 +46,10 @@ def missing_of_transport_stream(file: BinaryIO, size: int) -> str:
 
 def _count_payload(packet: bytes, missing: dict[int, int]) -> None:
     """Updates how many bytes of the packet that each PID carries have yet to come."""
+    if packet[0] != _SYNC or not packet[3] & 0x10:
+        return
     pid = unsigned(packet[1:3]) & 0x1FFF
     payload = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
-    if not packet[3] & 0x10:
-        return
     if packet[1] & 0x40:  # a packet begins
         is_packet = payload[:3] == b"\x00\x00\x01" and len(payload) >= 6
         length = unsigned(payload[4:6]) if is_packet else 0
