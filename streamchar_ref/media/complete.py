@@ -50,8 +50,9 @@ def cut_of(path: Path) -> str:
     """
     with opened(path) as container:
         part = next(filter(None, map(missing_part, (path, *parts_of(path)))), "")
-        tracks = _read(container)
-        part = part or _missing_packet(path, tracks) or _missing_by_header(container, tracks)
+        tracks, end_s = _read(container)
+        part = part or _missing_packet(path, tracks)
+        part = part or _missing_by_header(container, tracks, end_s)
         if not part:
             return ""
         held_s, whole_s = _shortest(path, container, tracks)
@@ -99,16 +100,18 @@ class _Track:
         return length_s
 
 
-def _read(container: InputContainer) -> list[_Track]:
-    """Reads all packets; tracks of pictures and sound come back."""
+def _read(container: InputContainer) -> tuple[list[_Track], Fraction]:
+    """Reads all packets; returns tracks of pictures and sound, and the end of any track."""
     streams: list[av.VideoStream | av.AudioStream] = []
     streams += container.streams.video
     streams += container.streams.audio
     tracks = {stream.index: _Track(stream) for stream in streams}
+    end_s = Fraction(0)
     for packet in container.demux():
+        end_s = max(end_s, seconds((packet.pts or 0) + (packet.duration or 0), packet.time_base))
         if packet.size and packet.stream_index in tracks:
             tracks[packet.stream_index].add(packet)
-    return list(tracks.values())
+    return list(tracks.values()), end_s
 
 
 def _missing_packet(path: Path, tracks: list[_Track]) -> str:
@@ -122,7 +125,7 @@ def _missing_packet(path: Path, tracks: list[_Track]) -> str:
     return ""
 
 
-def _missing_by_header(container: InputContainer, tracks: list[_Track]) -> str:
+def _missing_by_header(container: InputContainer, tracks: list[_Track], end_s: Fraction) -> str:
     """Whether a header counts far more packets or seconds than there are.
 
     The count in an mp4's header includes frames that an edit list leaves out, so a track is whole
@@ -138,7 +141,6 @@ def _missing_by_header(container: InputContainer, tracks: list[_Track]) -> str:
         if names in _EXACT_LENGTH_IN_HEADER and track.promised_s - track.held_s > _LEAST_S:
             return "track"
     whole_s = Fraction(container.duration or 0, av.time_base)
-    end_s = max((track.end_s for track in tracks), default=whole_s)
     is_promised = any(name in names for name in _LENGTH_IN_HEADER)
     return "track" if is_promised and end_s < least * whole_s else ""
 
