@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.canonical import canonical
+from evals.canonical import ENCODES, canonical
 from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
 from evals.features import FEATURES, extract, unavailable
 from evals.metrics import METRICS, SET_METRICS
@@ -120,7 +120,7 @@ def _measure(clip: Path, part: str) -> tuple[float, float, float]:
         sample_id="bench", system="bench", suite="bench", transcript="hello", video_path=clip
     )
     before = _peak_mb()
-    for name in {"encode": ("canonical",), "suite": ("canonical", FEATURES)}.get(part, ()):
+    for name in {"encode": (ENCODES,), "suite": (ENCODES, FEATURES)}.get(part, ()):
         shutil.rmtree(cache_folder() / name, ignore_errors=True)
     start = time.perf_counter()
     if part == "encode":

@@ -24,6 +24,8 @@ from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
 
+ENCODES = "canonical-2"
+"""Folder in the cache. The first one may hold encodes of files that were cut short."""
 SHORT_SIDE = 512
 WIDTH_GRID = 32
 CANONICAL: dict[str, Any] = {
@@ -84,7 +86,7 @@ def encode_path(recording: Recording, track: Literal["frames", "audio", "clip"])
         name += {"frames": ".picture.mp4", "audio": ".m4a", "clip": ".mp4"}[track]
     else:
         name += ".mp4"
-    return cache_folder() / "canonical" / name
+    return cache_folder() / ENCODES / name
 
 
 def canonical_picture(recording: Recording) -> Path:

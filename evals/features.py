@@ -37,7 +37,8 @@ TrackKeys = Mapping[str, str]
 """Track of an extractor -> what its features of one recording are kept under."""
 _PICTURE = "picture@2"  # how a reference picture is read
 FEATURES = "features-3"
-"""Folder in the cache. In earlier ones a fault of ours could be kept as a system's failure."""
+"""Folder in the cache. In the first one a fault of ours could be kept as a system's failure, the
+second one may hold features of files that were cut short."""
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 

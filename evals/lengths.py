@@ -7,7 +7,7 @@ from evals.unchanged import unchanged
 from streamchar_ref.cache import recall, remember
 from streamchar_ref.media.lengths import Lengths, measure
 
-_VERSION = 1
+_VERSION = 2
 """Raised when `measure` finds other lengths."""
 
 

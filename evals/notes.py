@@ -25,7 +25,8 @@ def notes_on(recording: Recording) -> list[str]:
     """
     try:
         info, lengths = probe(recording.video_path), lengths_of(recording.video_path)
-        notes = _on_picture(info, lengths) if info.video_codec else []
+        notes = [f"the file {lengths.cut}"] if lengths.cut else []
+        notes += _on_picture(info, lengths) if info.video_codec else []
         return notes + _on_sound(recording, info, lengths)
     except MediaError as error:
         return [str(error)]
@@ -45,6 +46,11 @@ def _on_picture(info: MediaInfo, lengths: Lengths) -> list[str]:
     if str(info.display):
         notes.append(f"picture {info.display}, as a player shows it")
     notes += [f"picture is {oddity}" for oddity in info.oddities]
+    if lengths.num_damaged:
+        notes.append(
+            f"{lengths.num_damaged} of {lengths.num_frames} frames are damaged; a player shows "
+            "them patched or not at all"
+        )
     if info.video_tracks > 1:
         notes.append(f"{info.video_tracks} picture tracks; the default one is scored")
     if min(info.width, info.height) < SHORT_SIDE:
@@ -60,6 +66,8 @@ def _on_sound(recording: Recording, info: MediaInfo, lengths: Lengths) -> list[s
     notes = []
     if not tracks:
         notes.append("the file has no sound")
+    elif not heard.sound_s and not heard.cut:
+        notes.append("the file has a sound track with nothing in it")
     if tracks > 1:
         notes.append(f"{tracks} sound tracks; the default one is scored")
     if recording.audio_path is None and abs(info.start_offset_s) > LEAST_OFFSET_S:
@@ -73,11 +81,8 @@ def _on_sound(recording: Recording, info: MediaInfo, lengths: Lengths) -> list[s
             f"the sound channels cancel each other; channel {heard.heard_channel + 1} is heard "
             "alone"
         )
-    if heard.promised_sound_s - heard.sound_s > LEAST_DIFFERENCE_S:
-        notes.append(
-            f"the sound file is cut short: it holds {heard.sound_s:.2f} s of the "
-            f"{heard.promised_sound_s:.2f} s in its header"
-        )
+    if recording.audio_path is not None and heard.cut:
+        notes.append(f"the sound file {heard.cut}")
     pair = lengths.picture_s, heard.sound_s
     if min(pair) > 0 and abs(pair[0] - pair[1]) > LEAST_DIFFERENCE_S:
         notes.append(f"{pair[0]:.2f} s of picture, {pair[1]:.2f} s of sound")

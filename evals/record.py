@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
+from evals.damage import digests_of
 from evals.jsonl import check_folder_name
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
@@ -200,16 +201,15 @@ def record_one(
         try:
             _stream(system, prompt, plan.seed, spool, clock)
             _write_media(partial, spool, system)
-        except (
-            Exception
-        ) as failure:  # the one place where a system's error becomes a failed recording
+        except Exception as failure:  # the one place where an error of a system is kept
             if _is_of_machine(failure):
                 raise
             error = traceback.format_exc()
             (partial / "error.txt").write_text(error, encoding="utf-8")
         spool.path.unlink(missing_ok=True)
         Image.fromarray(prompt.reference).save(partial / "reference.png")
-        (partial / "meta.json").write_bytes(_json(_meta(system, prompt, plan, spool)))
+        meta = _meta(system, prompt, plan, spool) | {"files": digests_of(partial)}
+        (partial / "meta.json").write_bytes(_json(meta))
     return not error
 
 

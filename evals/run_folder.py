@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evals.damage import MEND, check_files
 from evals.manifest import load_manifest, read_arrivals
 from evals.media_files import recordings_of_files
 from evals.recording import Recording, Trace
@@ -16,7 +17,6 @@ from streamchar_ref.files import is_being_written, read_json, write_atomically
 from streamchar_ref.swap import settled_name
 
 SCHEMA_VERSION = 1
-_MEND = "delete the folder and record this sample again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
@@ -49,9 +49,9 @@ def _read_or_failed(folder: Path) -> Recording:
     try:
         return read_recording(folder)
     except FileNotFoundError as error:
-        reason = f"{Path(error.filename or folder).name} is missing; {_MEND}"
+        reason = f"{Path(error.filename or folder).name} is missing; {MEND}"
     except Exception as error:  # whatever is wrong with one must not cost the others
-        reason = f"{type(error).__name__}: {error}; {_MEND}"
+        reason = f"{type(error).__name__}: {error}; {MEND}"
     system, suite, sample_id, seed = folder.parts[-4:]
     return Recording(
         sample_id=sample_id,
@@ -114,8 +114,8 @@ def read_recording(folder: Path) -> Recording:
 
     Returns:
         The recording; one whose stream failed has an ``error`` and no trace. So has one whose
-        files are missing or do not add up to what ``meta.json`` says, which is not the system's
-        failure.
+        files are missing, altered or do not add up to what ``meta.json`` says, which is not the
+        system's failure.
 
     Raises:
         InputError: If ``meta.json`` is damaged.
@@ -159,15 +159,13 @@ def error_of(folder: Path) -> str:
 
 
 def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
-    for name in ("video.mkv", "audio.wav", "chunks.jsonl"):
-        if not (folder / name).is_file():
-            raise InputError(f"{name} is missing; {_MEND}")
+    check_files(folder, meta)
     arrivals = read_arrivals(folder / "chunks.jsonl")
     counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {_MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
         )
     return Trace(
         arrivals=arrivals,

@@ -16,6 +16,7 @@ from av.container import InputContainer
 from jaxtyping import UInt8
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.complete import check_complete
 from streamchar_ref.media.display import Display, display_of
 from streamchar_ref.media.sound import audio, first_sample_s
 from streamchar_ref.media.source import first_frame, opened, picture_tracks, sound_tracks
@@ -136,9 +137,10 @@ def frames(
         RGB frames.
 
     Raises:
-        MediaError: If the file cannot be read, has no picture, no frames, far fewer frames
-            than its header promises, frames of several sizes, or timestamps that jump.
+        MediaError: If the file cannot be read, is cut short or damaged, has no picture, no
+            frames, frames of several sizes, or timestamps that jump.
     """
+    check_complete(path)
     held: list[np.ndarray] = []
     with opened(path) as container:
         stream = _picture(path, container)

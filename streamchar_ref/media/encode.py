@@ -3,7 +3,7 @@
 Shape letters: T frames, H and W pixels, S audio samples.
 """
 
-import os
+import errno
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +12,9 @@ import av
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from streamchar_ref.files import replacing
 from streamchar_ref.media.chunk import MediaError
-from streamchar_ref.media.source import fault_of_machine, file_url
+from streamchar_ref.media.source import fault_of_machine, file_url, opened
 
 # No dates, versions or random identifiers: the same frames give the same bytes.
 BIT_EXACT = {"fflags": "+bitexact"}
@@ -34,29 +35,43 @@ def write_lossless(
 
     Raises:
         MediaError: If there are no frames, the size changes, or FFV1 has no such size.
-        OSError: If the file cannot be written.
+        OSError: If it cannot be written, or the file does not hold all frames afterwards.
     """
     try:
-        return _encode_lossless(path, batches, Fraction(fps).limit_denominator(1001))
+        with replacing(path) as partial:
+            count = _encode_lossless(partial, _video_frames(batches, path), fps)
+            _check_written(path, partial, count)
     except av.error.FFmpegError as error:
         raise _cannot_encode(path, error) from error
+    return count
 
 
-def _encode_lossless(path: Path, batches: Iterable[np.ndarray], rate: Fraction) -> int:
+def _encode_lossless(path: Path, frames: Iterable[av.VideoFrame], fps: float) -> int:
+    rate = Fraction(fps).limit_denominator(1001)
     count = 0
     with av.open(file_url(path), "w", format="matroska", container_options=BIT_EXACT) as container:
         stream = container.add_stream("ffv1", rate=rate)
         stream.pix_fmt = "bgr0"
         stream.codec_context.options = {"flags": "+bitexact", "level": "3", "slices": "4"}
-        for frame in _video_frames(batches, path):
+        for frame in frames:
             if count == 0:
                 stream.width, stream.height = frame.width, frame.height
             frame.pts, count = count, count + 1
             container.mux(stream.encode(frame.reformat(format="bgr0")))
-        if count == 0:
-            raise MediaError(f"{path.name}: no frames to write")
-        container.mux(stream.encode())
+        if count:
+            container.mux(stream.encode())
     return count
+
+
+def _check_written(path: Path, written: Path, count: int) -> None:
+    """Reads back how many frames a file holds, before it takes its place."""
+    if not count:
+        raise MediaError(f"{path.name}: no frames to write")
+    with opened(written) as container:
+        held = sum(packet.size > 0 for packet in container.demux(video=0))
+    if held != count:
+        reason = f"only {held} of {count} frames were written; is the disk full?"
+        raise OSError(errno.EIO, f"cannot write {path.name}: {reason}")
 
 
 def write_mp4(
@@ -88,20 +103,19 @@ def write_mp4(
     Raises:
         MediaError: If there are no frames, the size changes, or H.264 has no such size.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        count = _encode_mp4(partial, batches, samples, fps, sample_rate, crf, preset)
-        partial.replace(path)
+        with replacing(path) as partial:
+            frames = _video_frames(map(_even, batches), path)
+            count = _encode_mp4(partial, frames, samples, fps, sample_rate, crf, preset)
+            _check_written(path, partial, count)
     except av.error.FFmpegError as error:
         raise _cannot_encode(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return count
 
 
 def _encode_mp4(
     path: Path,
-    batches: Iterable[np.ndarray],
+    frames: Iterable[av.VideoFrame],
     samples: np.ndarray | Callable[[], np.ndarray] | None,
     fps: float,
     sample_rate: int,
@@ -119,13 +133,13 @@ def _encode_mp4(
             "crf": str(crf), "preset": preset, "threads": "2", "flags": "+bitexact"
         }  # fmt: skip
         sound = None if samples is None else _aac_stream(container, sample_rate)
-        for frame in _video_frames(map(_even, batches), path):
+        for frame in frames:
             if count == 0:
                 video.width, video.height = frame.width & ~1, frame.height & ~1
             frame.pts, count = count, count + 1
             container.mux(video.encode(frame))
-        if count == 0:
-            raise MediaError(f"{path.name}: no frames to write")
+        if not count:
+            return 0
         container.mux(video.encode())
         if sound is not None and samples is not None:
             heard = samples() if callable(samples) else samples
@@ -144,18 +158,15 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
     Raises:
         MediaError: If the sound cannot be encoded.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with av.open(
-            file_url(partial), "w", format="mp4", container_options=BIT_EXACT
-        ) as container:
+        with (
+            replacing(path) as partial,
+            av.open(file_url(partial), "w", format="mp4", container_options=BIT_EXACT) as container,
+        ):
             sound = _aac_stream(container, sample_rate)
             _encode_sound(container, sound, samples, sample_rate)
-        partial.replace(path)
     except av.error.FFmpegError as error:
         raise _cannot_encode(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _cannot_encode(path: Path, error: av.error.FFmpegError) -> Exception:

@@ -9,6 +9,7 @@ from statistics import median
 
 import av
 
+from streamchar_ref.media.complete import cut_of
 from streamchar_ref.media.sound import LARGEST_DRIFT_S, cancelled_for
 from streamchar_ref.media.source import (
     PictureDecoder,
@@ -18,7 +19,6 @@ from streamchar_ref.media.source import (
     sound_tracks,
 )
 from streamchar_ref.media.timeline import Clock, clock_of, last_duration
-from streamchar_ref.media.wav import promised_s
 
 _VP8_SHOWN = 0x10  # bit of a packet's first byte; other packets only help to decode (RFC 6386)
 
@@ -34,8 +34,8 @@ class Lengths:
         num_holes: Places where the timestamps of the sound leave some out.
         hole_s: Length of all of them.
         longest_frame_s: How long the frame that stays longest is shown, the last one aside.
-        promised_sound_s: Length of the sound by the header of a file without picture; 0 if it
-            does not say.
+        num_damaged: Frames that the decoder could not decode, or had to patch.
+        cut: How much of the file is missing, see `complete.cut_of`; empty if it is all there.
         heard_channel: Channel that is heard alone because a mix of all cancels itself out, from
             0; ``None`` if all are mixed.
     """
@@ -46,7 +46,8 @@ class Lengths:
     num_holes: int
     hole_s: float
     longest_frame_s: float
-    promised_sound_s: float
+    num_damaged: int = 0
+    cut: str = ""
     heard_channel: int | None = None
 
     @property
@@ -56,7 +57,7 @@ class Lengths:
 
 
 def measure(path: Path) -> Lengths:
-    """Measures a file by the timestamps of its packets; decodes its first frame and sound channels.
+    """Measures a file by the timestamps of its packets, and decodes it for what is damaged.
 
     Args:
         path: Any file that FFmpeg's libraries read.
@@ -71,25 +72,39 @@ def measure(path: Path) -> Lengths:
         video = next(iter(picture_tracks(container)), None)
         sound = next(iter(sound_tracks(container)), None)
         start_s: Fraction | None = None
+        damaged = 0
         pictures: list[_Span] = []
         sounds: list[_Span] = []
         packet_s = _packet_s(sound) if sound else Fraction(0)
         clock = clock_of(video) if video else Clock(Fraction(0))
-        decoder = PictureDecoder(video) if video else None
+        decoder = _decoder(video) if video else None
         for packet in container.demux([track for track in (video, sound) if track]):
-            if packet.stream is video:
+            if packet.stream is video and decoder is not None:
                 if packet.size and not packet.is_discard and _is_shown(packet):
                     pictures.append(_Span.of(packet))
-                if start_s is None and decoder is not None:
-                    start_s = next(map(clock.time_of, decoder.decode(packet)), None)
+                frames = _decoded(decoder, packet)
+                if start_s is None:
+                    start_s = next(map(clock.time_of, frames or ()), None)
+                damaged += 1 if frames is None else sum(frame.is_corrupt for frame in frames)
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
-        promised = Fraction(promised_s(path))
-        if not promised and sound and not video:
-            promised = seconds(sound.duration, sound.time_base)
     heard = _in_order(_without_holes(sounds, packet_s))
-    found = _lengths(start_s, _in_order(pictures), heard, clock.step_s, promised)
-    return replace(found, heard_channel=cancelled_for(path)) if sounds else found
+    found = _lengths(start_s, _in_order(pictures), heard, clock.step_s)
+    channel = cancelled_for(path) if sounds else None
+    return replace(found, num_damaged=damaged, cut=cut_of(path), heard_channel=channel)
+
+
+def _decoder(video: av.VideoStream) -> PictureDecoder:
+    video.thread_type = "AUTO"
+    return PictureDecoder(video)
+
+
+def _decoded(decoder: PictureDecoder, packet: av.Packet) -> list[av.VideoFrame] | None:
+    """Frames of a packet; ``None`` if it cannot be decoded."""
+    try:
+        return decoder.decode(packet)
+    except av.error.InvalidDataError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,6 @@ def _lengths(
     pictures: list[tuple[Fraction, Fraction]],
     sounds: list[tuple[Fraction, Fraction]],
     step_s: Fraction,
-    promised_s: Fraction,
 ) -> Lengths:
     shown = [span for span in pictures if start_s is not None and span[0] >= start_s]
     starts = [start for start, _ in shown]
@@ -159,5 +173,4 @@ def _lengths(
         num_holes=len(holes),
         hole_s=float(sum(holes)),
         longest_frame_s=float(max(steps, default=picture_s)),
-        promised_sound_s=float(promised_s),
     )

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from jaxtyping import Float32
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.complete import check_complete
 from streamchar_ref.media.source import (
     check_step,
     first_frame,
@@ -56,9 +57,10 @@ def audio(
         Samples in [-1, 1]; what is louder is clipped, as a player would.
 
     Raises:
-        MediaError: If the file cannot be read, has no sound, holds NaN or infinite samples, or
-            timestamps that jump.
+        MediaError: If the file cannot be read, is cut short, has no sound, holds NaN or infinite
+            samples, or timestamps that jump.
     """
+    check_complete(path)
     samples, first_s = _read(path, sample_rate)
     if not np.isfinite(samples).all():
         where = np.flatnonzero(~np.isfinite(samples))[0] / sample_rate

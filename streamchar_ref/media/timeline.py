@@ -10,11 +10,10 @@ import av
 from av.container import InputContainer
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.complete import MOST_MISSING
 from streamchar_ref.media.source import PictureDecoder, check_step, seconds
 
 DEFAULT_FPS = 25
-_MOST_MISSING = 0.05
-_LENGTH_IN_HEADER = ("matroska", "flv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,50 +148,24 @@ class _Packets:
         self._read = self._hidden = 0
         self._has_key = False
         self._decoder = PictureDecoder(stream)
-        self._track_end_s = self._file_end_s = Fraction(0)
 
     def decode(self) -> Iterator[av.VideoFrame]:
         """Yields the frames of the track."""
         for packet in self._container.demux():
-            end_s = seconds((packet.pts or 0) + (packet.duration or 0), packet.time_base)
-            self._file_end_s = max(self._file_end_s, end_s)
             if packet.stream is not self._stream:
                 continue
             if packet.size:
                 self._read += 1
                 self._has_key = self._has_key or packet.is_keyframe
                 self._hidden += packet.is_discard or not self._has_key
-                self._track_end_s = max(self._track_end_s, end_s)
             yield from self._decoder.decode(packet)
 
-    def _is_of(self, *formats: str) -> bool:
-        return any(name in self._container.format.name for name in formats)
-
     def check(self, decoded: int) -> None:
-        """Refuses a file that holds less than its header promises.
-
-        The count in an mp4's header includes frames that an edit list leaves out, so a file is
-        whole if it has them all, or reaches the end that it announces.
-        """
-        least = 1 - _MOST_MISSING
+        """Refuses a file of whose frames many cannot be decoded."""
+        least = 1 - MOST_MISSING
         promised = self._stream.frames
-        start_s = seconds(self._stream.start_time, self._stream.time_base)
-        length_s = seconds(self._stream.duration, self._stream.time_base)
-        if self._is_of("avi"):  # libavformat shortens a length that the file is too small for
-            length_s = seconds(promised, self._stream.time_base)
-        reached_s = self._track_end_s - start_s
-        if self._read < least * promised and reached_s < least * length_s:
-            raise MediaError(
-                f"{self._path.name}: is cut short: {decoded} of {promised} frames can be decoded"
-            )
         if promised and decoded < least * (self._read - self._hidden):
             raise MediaError(
                 f"{self._path.name}: is damaged: {decoded} of {self._read - self._hidden} frames "
                 "can be decoded"
-            )
-        whole_s = Fraction(self._container.duration or 0, av.time_base)
-        if self._is_of(*_LENGTH_IN_HEADER) and self._file_end_s < least * whole_s:
-            raise MediaError(
-                f"{self._path.name}: is cut short: it ends at {float(self._file_end_s):.2f} s of "
-                f"the {float(whole_s):.2f} s that its header promises"
             )

@@ -1,5 +1,6 @@
 """Sound to WAV files, with nothing but numpy."""
 
+import errno
 import struct
 import wave
 from pathlib import Path
@@ -7,27 +8,35 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from streamchar_ref.files import replacing
 from streamchar_ref.media.chunk import MediaError
+
+_HEADER = 44
 
 
 def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
     """Writes 16-bit PCM; samples outside [-1, 1] are an error, not clipped.
 
     Args:
-        path: A WAV file; written over if there is one.
+        path: A WAV file; written over if there is one, complete or not at all.
         samples: Mono, in [-1, 1].
         sample_rate: Samples per second.
 
     Raises:
         MediaError: If a sample is NaN, infinite or outside [-1, 1].
+        OSError: If it cannot be written, or does not hold all samples afterwards.
     """
     if not np.isfinite(samples).all() or np.abs(samples).max(initial=0) > 1:
         raise MediaError(f"{path.name}: samples must be finite and in [-1, 1]")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+    content = np.round(samples * 32767).astype("<i2").tobytes()
+    with replacing(path) as partial:
+        with wave.open(str(partial), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(sample_rate)
+            file.writeframes(content)
+        if partial.stat().st_size != _HEADER + len(content):
+            raise OSError(errno.EIO, f"cannot write {path.name}: not all samples were written")
 
 
 def promised_s(path: Path) -> float:

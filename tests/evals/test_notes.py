@@ -85,6 +85,18 @@ def test_lengths_of_separate_sound_are_told_whatever_its_header_says(tmp_path: P
     assert second.startswith("4.00 s of picture, ")
 
 
+def test_a_cut_file_an_empty_track_and_no_track_are_told_apart(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.mkv", numbered(50), tone(2.0))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert notes(cut)[0].startswith("the file is cut short: it holds ")
+    mute = write(tmp_path / "mute.mkv", numbered(50))
+    assert "the file has no sound" in notes_on(recording(video_path=mute))
+    empty = write(tmp_path / "empty.mkv", numbered(50), tone(2.0), lost=[(0.0, 9.0)])
+    assert notes(empty) == ["the file has a sound track with nothing in it"]
+    assert notes(write(tmp_path / "silent.mkv", numbered(50), 0 * tone(2.0))) == []
+
+
 def test_a_shortened_recording_of_the_harness_is_told(tmp_path: Path) -> None:
     write_lossless(tmp_path / "video.mkv", [numbered(50)], fps=25)
     write_wav(tmp_path / "audio.wav", tone(0.5), sample_rate=RATE)

@@ -1,7 +1,8 @@
 """Recording: the clock is the harness's, failures are kept, the same command goes on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,15 +168,68 @@ def test_a_warm_up_request_goes_first_and_is_noted(tmp_path: Path) -> None:
     assert all(r.trace is not None and r.trace.is_warm for r in recordings_of(tmp_path))
 
 
-def test_a_damaged_recording_is_a_failed_one_beside_the_others(tmp_path: Path) -> None:
-    record(Scripted([0.1, 0.1]), [prompt(), prompt("q")], plan(tmp_path))
-    chunks = recording_folder(tmp_path, "scripted", "s", "p", 0) / "chunks.jsonl"
-    chunks.write_text(chunks.read_text().splitlines()[0] + "\n")
+NAMES = ("video.mkv", "audio.wav", "chunks.jsonl", "reference.png")
+
+
+def recorded(out: Path, prompt_id: str) -> Path:
+    return recording_folder(out, "scripted", "s", prompt_id, 0)
+
+
+def cut(path: Path, other: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def swap(path: Path, other: Path) -> None:
+    path.write_bytes(other.read_bytes())
+
+
+def flip(path: Path, other: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) * 2 // 3] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("alter", [cut, swap, flip, lambda path, other: path.unlink()])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_altered_file_is_named_and_no_failure_of_the_system(
+    tmp_path: Path, name: str, alter: Callable[[Path, Path], None]
+) -> None:
+    record(Scripted([0.1, 0.1]), [prompt("p")], plan(tmp_path))
+    brighter = replace(prompt("q"), reference=np.full((8, 8, 3), 9, np.uint8))
+    record(Scripted([0.2, 0.2, 0.1]), [brighter], plan(tmp_path))
+    assert all(one.error == "" for one in recordings_of(tmp_path))
+    alter(recorded(tmp_path, "p") / name, recorded(tmp_path, "q") / name)
     damaged, whole = recordings_of(tmp_path)
-    assert "chunks hold 8 frames and 5120 samples, meta.json says 16" in damaged.error
+    assert damaged.error.startswith(f"damaged recording: {name} ")
+    assert damaged.error.endswith("delete the folder and record this sample again")
+    assert (damaged.error_status, damaged.trace) == ("evaluator_failure", None)
     assert whole.error == ""
-    chunks.unlink()
-    assert "chunks.jsonl is missing" in recordings_of(tmp_path)[0].error
+
+
+@pytest.mark.parametrize("alter", [cut, swap])
+@pytest.mark.parametrize("name", ["video.mkv", "audio.wav", "chunks.jsonl"])
+def test_a_recording_without_digests_is_compared_by_its_counts(
+    tmp_path: Path, name: str, alter: Callable[[Path, Path], None]
+) -> None:
+    record(Scripted([0.1, 0.1]), [prompt("p")], plan(tmp_path))
+    record(Scripted([0.2, 0.2, 0.1]), [prompt("q")], plan(tmp_path))
+    for prompt_id in "pq":
+        path = recorded(tmp_path, prompt_id) / "meta.json"
+        meta = json.loads(path.read_text())
+        del meta["files"]
+        path.write_text(json.dumps(meta))
+    assert all(one.error == "" for one in recordings_of(tmp_path))
+    alter(recorded(tmp_path, "p") / name, recorded(tmp_path, "q") / name)
+    damaged, whole = recordings_of(tmp_path)
+    assert damaged.error.startswith("damaged recording: ")
+    assert damaged.error_status == "evaluator_failure"
+    assert whole.error == ""
+
+
+def test_a_stream_that_failed_stays_the_failure_of_the_system(tmp_path: Path) -> None:
+    record(Scripted([0.1, ValueError("boom")]), [prompt()], plan(tmp_path))
+    (found,) = recordings_of(tmp_path)
+    assert (found.error, found.error_status) == ("ValueError: boom", "generation_failure")
 
 
 def test_a_damaged_meta_file_is_named(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from evals.score import Options, score
 from evals.set_metric import SetMetric
 from streamchar_ref.cli import main
 from streamchar_ref.media.decode import frames
+from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import ALL, RAN, recording, toy_extractors, video
 
@@ -45,6 +48,40 @@ def test_a_reader_that_fails_costs_its_own_sample_only(
     assert [row.status for row in scored.rows] == ["evaluator_failure", "computed"]
     assert "a stream that nobody thought of" in scored.rows[0].reason
     assert "Traceback" in scored.logs[0]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_file_that_is_cut_short_has_no_number(tmp_path: Path, native: bool) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 64, 64, 3), dtype=np.uint8)
+    write_lossless(tmp_path / "whole.mkv", [pixels], fps=25)
+    write_wav(tmp_path / "whole.wav", np.full(32_000, 0.1, np.float32), sample_rate=16_000)
+    for name in ("mkv", "wav"):
+        content = (tmp_path / f"whole.{name}").read_bytes()
+        (tmp_path / f"cut.{name}").write_bytes(content[: len(content) // 2])
+    subjects = [
+        recording(tmp_path / f"{seen}.mkv", f"{seen}-{heard}", audio_path=tmp_path / f"{heard}.wav")
+        for seen, heard in (("cut", "whole"), ("whole", "cut"))
+    ]
+    scored = score(subjects, metrics=[ALL[0], ALL[2]], options=Options(native=native))
+    rows = {(row.sample_id, row.metric): row for row in scored.rows}
+    assert rows["whole-cut", "brightness"].status == "computed"
+    assert rows["cut-whole", "loudness"].status == "computed"
+    seen, heard = rows["cut-whole", "brightness"], rows["whole-cut", "loudness"]
+    assert (seen.status, heard.status) == ("generation_failure",) * 2
+    assert re.fullmatch(
+        r"cut\.mkv: is cut short: it holds 0\.\d\d s of the 2\.00 s in its header", seen.reason
+    )
+    assert heard.reason == "cut.wav: is cut short: it holds 1.00 s of the 2.00 s in its header"
+
+
+def test_a_damaged_copy_of_a_recording_is_no_failure_of_its_system(tmp_path: Path) -> None:
+    subject = replace(
+        recording(video(tmp_path / "a.mp4")),
+        error="damaged recording: audio.wav is missing",
+        error_status="evaluator_failure",
+    )
+    (row,) = score([subject], metrics=ALL[:1], options=Options()).rows
+    assert (row.status, row.reason) == ("evaluator_failure", subject.error)
 
 
 def test_no_samples_of_sound_are_no_sound(tmp_path: Path) -> None:

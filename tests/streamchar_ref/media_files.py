@@ -118,6 +118,8 @@ def audio_packets(
         part = np.ascontiguousarray(channels[:, start : start + step], np.float32)
         if wanted in {"s16", "s16p"}:
             part = (np.clip(part, -1, 1) * 32767).astype(np.int16)
+        if wanted == "s32p":
+            part = (np.clip(part, -1, 1) * 0x7FFF_FF00).astype(np.int32)
         if wanted in {"s16", "flt"}:
             part = np.ascontiguousarray(part.T.reshape(1, -1))
         frame = av.AudioFrame.from_ndarray(part, format=wanted, layout=layout)
