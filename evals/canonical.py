@@ -13,11 +13,13 @@ import numpy as np
 
 from evals.content import content_hash, kept_whole
 from evals.extractors import FPS, SAMPLE_RATE
+from evals.lengths import lengths_of
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
+from streamchar_ref.media.limits import MAX_SECONDS, check
 from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
@@ -127,7 +129,9 @@ def canonical_sound(recording: Recording) -> Path:
 
 
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
-    return map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
+    path = recording.video_path
+    check(path, "its picture lasts", lengths_of(path).picture_s, MAX_SECONDS, "s")  # at once
+    return map(_even_width, frames(path, fps=FPS, short_side=SHORT_SIDE))
 
 
 def canonical(recording: Recording) -> Path:

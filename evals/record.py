@@ -23,7 +23,7 @@ from evals.contract import ContractBroken, opened, problem_with_chunk, problems_
 from evals.jsonl import check_folder_name
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
-from evals.system import Prompt, System, first_chunks
+from evals.system import Prompt, System, first_chunks, stream_budget
 from streamchar_ref.errors import InputError
 from streamchar_ref.files import read_json, write_atomically
 from streamchar_ref.lock import only_writer
@@ -197,9 +197,11 @@ def record_one(
 
 
 def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:
+    budget = stream_budget(prompt, system)
     start = clock()
     for chunk in opened(system.stream(prompt, seed=seed)):
         spool.add(chunk, clock() - start)
+        budget.add(len(chunk.frames), len(chunk.samples))
     if not spool.lines:
         raise MediaError("the system yielded no chunks")
     if not sum(line["num_frames"] for line in spool.lines):

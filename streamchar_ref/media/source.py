@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.limits import check_picture
 from streamchar_ref.media.playlist import check_playlist
 
 LONGEST_JUMP_BACK_S = 1
@@ -45,6 +46,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
     Raises:
         MediaError: If the file, or one that a playlist names, is missing or cannot be decoded.
+        TooLarge: If its pictures are over the limit.
     """
     if not path.is_file():
         raise MediaError(f"{path.name}: there is no such file ({path})")
@@ -54,6 +56,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
         with av.open(file_url(path), metadata_errors="replace") as container:
             if container.format.name == "concat":
                 raise MediaError(f"{path.name}: is a list of files; score them one by one")
+            for track in picture_tracks(container)[:1]:
+                check_picture(path, track.width, track.height)
             yield container
     except av.error.FFmpegError as error:
         raise MediaError(

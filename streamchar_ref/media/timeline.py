@@ -10,6 +10,7 @@ import av
 from av.container import InputContainer
 
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.limits import Budget
 from streamchar_ref.media.source import PictureDecoder, check_step, seconds
 
 DEFAULT_FPS = 25
@@ -107,7 +108,9 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
     Raises:
         MediaError: If there are no frames, their size changes, timestamps jump, or the file is cut
             short or damaged.
+        TooLarge: If they go on for longer than the limits allow.
     """
+    budget = Budget(path=path, what="picture")
     clock, packets = clock_of(stream), _Packets(path, container, stream)
     held: av.VideoFrame | None = None
     held_s = Fraction(0)
@@ -123,6 +126,7 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
             if due_s < held_s:
                 yield Shown(frame=frame, start_s=due_s, end_s=due_s)
             else:
+                budget.show(due_s - held_s, held.width * held.height)
                 yield Shown(frame=held, start_s=held_s, end_s=due_s)
                 steps_s.append(due_s - held_s)
                 held, held_s = frame, due_s
@@ -132,6 +136,7 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
     packets.check(decoded)
     given_s = seconds(held.duration, held.time_base)
     length_s = last_duration(given_s, steps_s, clock.step_s)
+    budget.show(length_s, held.width * held.height)
     yield Shown(frame=held, start_s=held_s, end_s=held_s + length_s)
 
 
