@@ -1,16 +1,17 @@
 """How much of a file or a stream is taken, so that none of them fills the memory or stands still.
 
-=============================  ==========  ====================================================
-variable                       default     limit
-=============================  ==========  ====================================================
-``STREAMCHAR_MAX_SECONDS``     7200        picture or sound of a file
-``STREAMCHAR_MAX_HELD_S``      600         of it, pictures beyond the 10 s that each may stay,
-                                           and silence where a file leaves sound out
-``STREAMCHAR_MAX_PIXELS``      64e6        in a picture, as stored and as it is shown or scaled
+===============================  ========  ====================================================
+variable                         default   limit
+===============================  ========  ====================================================
+``STREAMCHAR_MAX_SECONDS``       7200      picture or sound of a file
+``STREAMCHAR_MAX_HELD_S``        600       of it, pictures beyond the 10 s that each may stay, and
+                                           silence where a file leaves sound out
+``STREAMCHAR_MAX_PIXELS``        64e6      in a picture, as stored and as shown or scaled
 ``STREAMCHAR_MAX_TOTAL_PIXELS``  1e12      in all frames of a file: two hours of 1080p60
-``STREAMCHAR_MAX_STREAM_S``    see         frames or sound that a system streams for a prompt
-                               `stream_limit_s`
-=============================  ==========  ====================================================
+``STREAMCHAR_MAX_LETTERS``       300e3     in a transcript: five hours of speech
+``STREAMCHAR_MAX_STREAM_S``      by text   frames or sound that a system streams for a prompt, see
+                                           `stream_limit_s`
+===============================  ========  ====================================================
 
 What is over a limit is not measured: its rows are ``unavailable``, for the limit is ours and no
 fault of what was recorded. A stream that does not end is its system's failure.
@@ -29,8 +30,15 @@ MAX_SECONDS = "STREAMCHAR_MAX_SECONDS"
 MAX_HELD_S = "STREAMCHAR_MAX_HELD_S"
 MAX_PIXELS = "STREAMCHAR_MAX_PIXELS"
 MAX_TOTAL_PIXELS = "STREAMCHAR_MAX_TOTAL_PIXELS"
+MAX_LETTERS = "STREAMCHAR_MAX_LETTERS"
 MAX_STREAM_S = "STREAMCHAR_MAX_STREAM_S"
-_DEFAULTS = {MAX_SECONDS: 7200.0, MAX_HELD_S: 600.0, MAX_PIXELS: 64e6, MAX_TOTAL_PIXELS: 1e12}
+_DEFAULTS = {
+    MAX_SECONDS: 7200.0,
+    MAX_HELD_S: 600.0,
+    MAX_PIXELS: 64e6,
+    MAX_TOTAL_PIXELS: 1e12,
+    MAX_LETTERS: 300e3,
+}
 FREE_HOLD_S = 10
 """A picture may stay that long before it counts as held."""
 MAX_SAMPLE_RATE = 768_000
@@ -73,25 +81,32 @@ def limit(name: str) -> float:
     return value
 
 
-def check(path: Path, what: str, value: float | Fraction, name: str, unit: str) -> None:
-    """Refuses a file that has more of something than its limit.
+def excess(what: str, value: float | Fraction, name: str, unit: str) -> str:
+    """Says that there is more of something than its limit.
 
     Args:
-        path: For the message.
-        what: It has, e.g. ``its picture lasts``.
+        what: There is, e.g. ``its picture lasts``.
         value: How much of it.
         name: Of the limit.
         unit: Of both.
 
-    Raises:
-        TooLarge: If it is over the limit.
+    Returns:
+        A sentence; empty within the limit.
     """
     most = limit(name)
-    if value > most:
-        raise TooLarge(
-            f"{path.name}: {what} {float(value):.6g} {unit}, the limit is {most:.6g}; "
-            f"to measure it, raise the environment variable {name}"
-        )
+    if value <= most:
+        return ""
+    return (
+        f"{what} {float(value):.6g} {unit}, the limit is {most:.6g}; "
+        f"to measure it, raise the environment variable {name}"
+    )
+
+
+def check(path: Path, what: str, value: float | Fraction, name: str, unit: str) -> None:
+    """Refuses a file as `excess` says; raises `TooLarge`."""
+    sentence = excess(what, value, name, unit)
+    if sentence:
+        raise TooLarge(f"{path.name}: {sentence}")
 
 
 def check_picture(path: Path, width: int, height: int, what: str = "a picture of") -> None:
