@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
-from evals.jsonl import check_folder_name
+from evals.jsonl import check_folder_length, check_folder_name
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
 from evals.system import Prompt, System, first_chunks, stream_budget
@@ -139,6 +139,7 @@ def record(
 def _conforming(system: object, plan: Plan) -> System:
     if hasattr(system, "name"):
         check_folder_name("system", "name", system.name)
+        check_folder_length("system", "name", system.name)
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:

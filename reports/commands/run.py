@@ -16,7 +16,7 @@ from evals.record import Plan, failures, record
 from evals.run_folder import recordings_of
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
-from evals.suites import load_suite
+from evals.suites import check_suite_folder, load_suite
 from reports.build import build_report, headline
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.errors import InputError
@@ -49,7 +49,9 @@ def run(
     made = _made(names)  # all, before the first hour is spent
     if reference and reference not in {*names, *(one.name for one in made)}:
         raise InputError(f"--reference {reference!r} is not among --systems")
-    prompts = load_suite(suite)[:limit]
+    whole = load_suite(suite)
+    check_suite_folder(out, Path(suite).stem, whole)
+    prompts = whole[:limit]
     plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
     failed = sum(record(one, prompts, plan, progress=progress)["failed"] for one in made)
     told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
