@@ -59,8 +59,8 @@ def short(text: str, most: int = 48) -> str:
     """
     if len(text) <= most:
         return text
-    digest, end = _digest(text)[:4], most // 4
-    return f"{text[: most - end - 6]}\N{HORIZONTAL ELLIPSIS}{digest}\N{HORIZONTAL ELLIPSIS}{text[-end:]}"
+    end = most // 4
+    return "\N{HORIZONTAL ELLIPSIS}".join((text[: most - end - 6], _digest(text)[:4], text[-end:]))
 
 
 def file_name(text: str, most: int = 120) -> str:
@@ -75,7 +75,7 @@ def file_name(text: str, most: int = 120) -> str:
         hex digits at the end stand for it, so that two texts have two names.
     """
     plain = _UNSAFE_IN_FILES.sub("-", text).strip("-.")
-    if plain == text and len(plain) <= most:
+    if plain == text and 0 < len(plain) <= most:
         return plain
     return f"{plain[: most - _HASH_DIGITS - 1]}-{_digest(text)[:_HASH_DIGITS]}".strip("-")
 
