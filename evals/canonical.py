@@ -19,7 +19,6 @@ from evals.recording import Recording
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_m4a, write_mp4
-from streamchar_ref.media.limits import MAX_SECONDS, check
 from streamchar_ref.weights import cache_folder
 
 SHORT_SIDE = 512
@@ -130,7 +129,7 @@ def canonical_sound(recording: Recording) -> Path:
 
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
     path = recording.video_path
-    check(path, "its picture lasts", lengths_of(path).picture_s, MAX_SECONDS, "s")  # at once
+    lengths_of(path)  # refuses at once what would be found too long only in the end
     return map(_even_width, frames(path, fps=FPS, short_side=SHORT_SIDE))
 
 

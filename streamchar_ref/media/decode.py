@@ -194,9 +194,7 @@ def nearest_index(time_s: Fraction, fps: Fraction) -> int:
     return int((time_s * fps + Fraction(1, 2)) // 1)
 
 
-def _shown_size(
-    frame: av.VideoFrame, display: Display, short_side: int | None
-) -> tuple[int, int]:
+def _shown_size(frame: av.VideoFrame, display: Display, short_side: int | None) -> tuple[int, int]:
     width, height = display.stretched(frame.width, frame.height)
     return (width, height) if short_side is None else scaled_size(width, height, short_side)
 

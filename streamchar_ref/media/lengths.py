@@ -9,6 +9,7 @@ from statistics import median
 
 import av
 
+from streamchar_ref.media.limits import check_held
 from streamchar_ref.media.sound import LARGEST_DRIFT_S, cancelled_for
 from streamchar_ref.media.source import (
     PictureDecoder,
@@ -66,6 +67,7 @@ def measure(path: Path) -> Lengths:
 
     Raises:
         MediaError: If the file is missing or unreadable.
+        TooLarge: If its pictures stay for longer than the limit allows.
     """
     with opened(path) as container:
         video = next(iter(picture_tracks(container)), None)
@@ -87,8 +89,9 @@ def measure(path: Path) -> Lengths:
         promised = Fraction(promised_s(path))
         if not promised and sound and not video:
             promised = seconds(sound.duration, sound.time_base)
-    heard = _in_order(_without_holes(sounds, packet_s))
-    found = _lengths(start_s, _in_order(pictures), heard, clock.step_s, promised)
+    shown, heard = _in_order(pictures), _in_order(_without_holes(sounds, packet_s))
+    check_held(path, shown)
+    found = _lengths(start_s, shown, heard, clock.step_s, promised)
     return replace(found, heard_channel=cancelled_for(path)) if sounds else found
 
 

@@ -19,8 +19,10 @@ fault of what was recorded. A stream that does not end is its system's failure.
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from streamchar_ref.errors import InputError
@@ -177,6 +179,24 @@ class Budget:
         self._held_s += max(Fraction(0), length_s)
         what = "pictures are held for" if self.what == "picture" else "its sound is left out for"
         check(self.path, what, self._held_s, MAX_HELD_S, "s")
+
+
+def check_held(path: Path, spans: Sequence[tuple[Fraction, Fraction]]) -> None:
+    """Refuses a file whose pictures stay too long, before any is decoded.
+
+    Args:
+        path: For the message.
+        spans: Start and length of each picture, in order of time.
+
+    Raises:
+        TooLarge: If they are held for longer than the limit, or last longer in all.
+    """
+    if not spans:
+        return
+    steps_s = [after - before for (before, _), (after, _) in pairwise(spans)]
+    held_s = sum((max(Fraction(0), s - FREE_HOLD_S) for s in (*steps_s, spans[-1][1])), Fraction(0))
+    check(path, "pictures are held for", held_s, MAX_HELD_S, "s")
+    check(path, "its picture lasts", sum(steps_s, spans[-1][1]), MAX_SECONDS, "s")
 
 
 def stream_limit_s(transcript: str, last_piece_s: float = 0.0) -> float:

@@ -179,7 +179,9 @@ def test_of_a_long_log_the_ends_are_kept(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as error:
         list(command(tmp_path, body).stream(prompt(), seed=0))
     message = str(error.value)
-    assert "\nfirst\n" in message and "\nlast\n" in message and "exit status 4" in message
+    assert "\nfirst\n" in message
+    assert "\nlast\n" in message
+    assert "exit status 4" in message
     assert len(message) < 100_000
 
 
@@ -187,7 +189,11 @@ def test_of_a_long_log_the_ends_are_kept(tmp_path: Path) -> None:
     ("body", "settings", "message"),
     [
         ("for i in range(10_000): chunk(i, 1000)", {}, "the stream does not end"),
-        ("for i in range(10_000): time.sleep(0.1); print(i)", {"total_s": 1}, "not ended after 1 s"),
+        (
+            "for i in range(10_000): time.sleep(0.1); print(i)",
+            {"total_s": 1},
+            "not ended after 1 s",
+        ),
         (
             "(out / 'x').write_bytes(os.urandom(3_000_000)); time.sleep(30)",
             {"disk_gb": 0.002},
@@ -241,9 +247,7 @@ with zipfile.ZipFile(out / "b", "w", zipfile.ZIP_DEFLATED) as archive:
         ),
     ],
 )
-def test_only_plain_files_of_a_sane_size_are_read(
-    tmp_path: Path, body: str, message: str
-) -> None:
+def test_only_plain_files_of_a_sane_size_are_read(tmp_path: Path, body: str, message: str) -> None:
     with pytest.raises(CommandFailed, match=message):
         list(command(tmp_path, body).stream(prompt(), seed=0))
 
@@ -253,7 +257,9 @@ def test_a_chunk_is_removed_once_it_is_read(tmp_path: Path) -> None:
     assert len(list(command(tmp_path, body).stream(prompt(), seed=0))) == 2
 
 
-@pytest.mark.parametrize("settings", [{"timeout_s": 0}, {"total_s": float("nan")}, {"disk_gb": -1.0}])
+@pytest.mark.parametrize(
+    "settings", [{"timeout_s": 0}, {"total_s": float("nan")}, {"disk_gb": -1.0}]
+)
 def test_limits_are_numbers_above_0(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match="above 0"):
         Command("true", **settings)  # type: ignore[arg-type]

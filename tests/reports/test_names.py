@@ -13,8 +13,8 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib import pyplot as plt
 from markdown_it import MarkdownIt
+from matplotlib import pyplot as plt
 from typer.testing import CliRunner
 
 from evals.jsonl import check_folder_name
@@ -83,11 +83,12 @@ def test_markdown_prints_a_name_as_text_alone(name: str) -> None:
 @given(names)
 def test_html_and_latex_hold_a_name_without_what_they_would_run(name: str) -> None:
     markup = el("p", name, title=name)
-    assert "<script" not in markup and "\x1b" not in markup
+    assert "<script" not in markup
+    assert "\x1b" not in markup
     markup.encode()
     written = escape_latex(name)
     plain = re.sub(r"\\text\w+\{\}|\\[{}&%$#_]|\{\}|\$\\\w+\$|\$-\$|\\dag\{\}", "", written)
-    assert not set(plain) & set("\\{}$&#%_^~<>|\"\n")
+    assert not set(plain) & set('\\{}$&#%_^~<>|"\n')
     assert not re.search(r"--|''|``|\?`|!`|^[\[*]", written.replace("\N{EN DASH}", ""))
 
 
@@ -117,7 +118,8 @@ def test_figures_show_every_name(is_styled: bool) -> None:
         plot_pareto([(row, replace(row, metric="rtf")) for row in rows[:12]], ax=right)
         left.figure.canvas.draw()  # parses what it takes for mathematics
     ticks = [tick.get_text() for tick in left.get_yticklabels()]
-    assert len(set(ticks)) == len(HOSTILE) and max(map(len, ticks)) <= 50
+    assert len(set(ticks)) == len(HOSTILE)
+    assert max(map(len, ticks)) <= 50
     legend = right.get_legend()
     assert legend is not None
     shown = {text.get_text().lstrip("\u200b").replace("\\$", "$") for text in legend.get_texts()}
@@ -133,7 +135,8 @@ def test_in_a_figure_a_dollar_is_a_dollar() -> None:
         plt.close(figure)
     assert not parsed
     assert drawn("$a$") == r"\$a\$"
-    assert drawn("_a") == "\u200b_a" and drawn("\u4e2d") == r"\u4e2d"
+    assert drawn("_a") == "\u200b_a"
+    assert drawn("\u4e2d") == r"\u4e2d"
 
 
 def test_figures_of_hostile_suites_have_files_of_their_own() -> None:
@@ -186,4 +189,3 @@ def test_two_suites_of_one_name_are_not_mixed(tmp_path: Path) -> None:
     check_suite_folder(tmp_path, "y", prompts("q1"))
     with pytest.raises(InputError, match="'p1', which is no prompt of this suite"):
         check_suite_folder(tmp_path, "x", prompts("q1", "q2"))
-
