@@ -139,8 +139,8 @@ def test_replay_gives_back_the_file_of_the_prompt(tmp_path: Path) -> None:
 
 DAEMON = """
 import subprocess
-body = "import os, sys, time; os.setsid(); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
-left = out.parent.parent / f"{out.parent.name}.pid"
+body = "import os, sys, time; os.setsid()\\n"
+body += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
 note = Path(__file__).with_suffix(".pid")
 ENV = dict(os.environ) if KEEPS_ENV else {}
 middle = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])"
