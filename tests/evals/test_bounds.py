@@ -201,9 +201,8 @@ def test_a_transcript_over_the_limit_is_not_aligned(tmp_path: Path) -> None:
 
 # Whatever repeats: four times the signs must take about four times as long, not sixteen times.
 REPEATED = (
-    "a ", "1,", "(", "[", "<", "{", "9", "'", "\u0301", "\u200b", " ", "\n", ".", "-", "*", "a.",
-    "a@", "1.", "1-2-", "<!--", "<|", "www.", "A.", "\u00ab", "http://", "&", "555-",
-    "one hundred ", "2020-01-", "[a", "(a", "**a", "Bob:\n", "1 ", "12:30 ", "$1", "_", "/", "~", "a-b-", "\u201c",
+    "1,", "(", "[", "<", "9", "'", "\u200b", " ", "-", "*", "a.", "a@", "1.", "1-2-", "<!--",
+    "<|", "www.", "\u00ab", "http://", "one hundred ", "2020-01-", "[a", "(a", "**a", "a-b-",
 )  # fmt: skip
 SIZE = 12_000
 
