@@ -5,17 +5,19 @@ reference: path of a PNG) and an output folder. It either writes one ``out.mp4``
 and the harness watches, ``chunk_00000.npz``, ``chunk_00001.npz`` ... with arrays ``frames`` (uint8
 [T, H, W, 3]) and ``samples`` (float32 [S], mono in [-1, 1]); a program that keeps account of the
 transcript adds ``spoken`` to each, one number, see `AVChunk`. A chunk must appear complete: write
-it under another name, then rename it. A chunk's arrival is when the harness has read it.
+it under another name, then rename it. A chunk's arrival is when the harness has read it; its file
+is removed then.
+
+The program ends with the stream: whatever it has started and not stopped is killed. What it prints
+goes, first and last lines, into the message of a failure.
 """
 
 import json
 import os
 import shlex
-import signal
-import subprocess
+import stat
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -23,15 +25,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from baselines.chunk_files import Unreadable, read_chunk, regular_file
 from baselines.file_chunks import file_chunks
+from baselines.program import Program
 from evals.extractors import FPS
-from evals.system import Prompt
+from evals.system import Prompt, stream_budget
+from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.lengths import measure
 
 POLL_S = 0.005
-LOG_LINES = 60
+DISK_POLL_S = 0.5
 LARGEST_RATE_ERROR = 0.005  # 29.97 fps counts as 30
 
 
@@ -50,6 +55,12 @@ class Command:
             one that varies or is no whole number is shown at 25.
         sample_rate: Samples per second of its chunk files; an mp4's sound is resampled to it.
         timeout_s: Longest time between two signs of life (start, a chunk, the end).
+        total_s: Longest time for one prompt.
+        disk_gb: Most that may lie in its output folder at a time.
+
+    Raises:
+        InputError: If the command is empty or has an open quotation mark, or a number is not
+            above 0.
     """
 
     def __init__(
@@ -60,12 +71,22 @@ class Command:
         fps: int = 25,
         sample_rate: int = 16_000,
         timeout_s: float = 600.0,
+        total_s: float = 21_600.0,
+        disk_gb: float = 64.0,
     ) -> None:
         self.command = command
         self.name = name
         self.fps = fps
         self.sample_rate = sample_rate
-        self.timeout_s = timeout_s
+        self.timeout_s = _positive("timeout_s", timeout_s)
+        self.total_s = _positive("total_s", total_s)
+        self.disk_gb = _positive("disk_gb", disk_gb)
+        try:
+            self._words = shlex.split(command)
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"the command {command!r} cannot be run: {error}") from error
+        if not self._words:
+            raise InputError("the command is empty")
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Runs the program on one prompt.
@@ -80,26 +101,33 @@ class Command:
 
         Raises:
             CommandFailed: If the program cannot be started, exits with an error, is silent for too
-                long, or leaves nothing or a file that cannot be read.
+                long, does not come to an end, fills the disk, or leaves nothing or a file that
+                cannot be read.
         """
-        with tempfile.TemporaryDirectory(prefix="streamchar-") as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="streamchar-", ignore_cleanup_errors=True
+        ) as folder:
             work = Path(folder)
             out = work / "out"
             out.mkdir()
-            process = self._start(prompt, seed, work, out)
+            program = self._start(prompt, seed, work, out)
             try:
                 num_chunks = 0
-                for chunk in self._watch(process, work, out):
+                for chunk in self._watch(program, out, prompt):
                     num_chunks += 1
                     yield chunk
                 if num_chunks == 0:
-                    yield from self._read_mp4(work, out)
+                    yield from self._read_mp4(out)
+            except (Unreadable, MediaError, _Stopped) as error:
+                program.stop()  # so that all it has printed is there
+                printed = program.log() or "(it printed nothing)"
+                raise CommandFailed(
+                    f"output of {self.command!r}:\n{printed}\n{self.name}: {error}"
+                ) from error
             finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)  # what it started goes with it
-                process.wait()
+                program.stop()
 
-    def _start(self, prompt: Prompt, seed: int, work: Path, out: Path) -> "subprocess.Popen[bytes]":
+    def _start(self, prompt: Prompt, seed: int, work: Path, out: Path) -> Program:
         Image.fromarray(prompt.reference).save(work / "reference.png")
         request = {
             "prompt_id": prompt.prompt_id,
@@ -113,76 +141,86 @@ class Command:
         (work / "prompt.json").write_text(json.dumps(request), encoding="utf-8")
         words = [
             word.replace("{prompt}", str(work / "prompt.json")).replace("{out}", str(out))
-            for word in shlex.split(self.command)
+            for word in self._words
         ]
         try:
-            with (work / "log.txt").open("wb") as log:
-                return subprocess.Popen(
-                    words,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-        except OSError as error:
+            return Program(words)
+        except (OSError, ValueError) as error:
             raise CommandFailed(f"cannot start {words[0]!r}: {error}") from error
 
-    def _watch(
-        self, process: "subprocess.Popen[bytes]", work: Path, out: Path
-    ) -> Iterator[AVChunk]:
-        last_sign, index = time.monotonic(), 0
+    def _watch(self, program: Program, out: Path, prompt: Prompt) -> Iterator[AVChunk]:
+        start = last_sign = last_weighed = time.monotonic()
+        index, budget = 0, stream_budget(prompt, self)
         while True:
-            has_ended = process.poll() is not None  # before the look, so that no chunk is missed
-            path = out / f"chunk_{index:05d}.npz"
-            if path.is_file():
-                yield self._read_chunk(path, index, work)
+            has_ended = program.has_ended()  # before the look, so that no chunk is missed
+            path, now = out / f"chunk_{index:05d}.npz", time.monotonic()
+            if now - last_weighed > DISK_POLL_S:
+                self._weigh(out)
+                last_weighed = time.monotonic()
+            if os.path.lexists(path):
+                chunk = read_chunk(path, index)
+                budget.add(len(chunk.frames), len(chunk.samples))
+                path.unlink()
+                yield chunk
                 last_sign, index = time.monotonic(), index + 1
             elif has_ended:
                 break
-            elif time.monotonic() - last_sign > self.timeout_s:
-                raise self._failure(work, f"nothing new for {self.timeout_s:g} s; stopped it")
+            elif now - last_sign > self.timeout_s:
+                raise _Stopped(f"nothing new for {self.timeout_s:g} s; stopped it")
             else:
                 time.sleep(POLL_S)
-        if process.returncode != 0:
-            raise self._failure(work, f"exit status {process.returncode} after {index} chunks")
-        late = sorted(path.name for path in out.glob("chunk_*.npz"))[index:]
+            if now - start > self.total_s:
+                raise _Stopped(f"has not ended after {self.total_s:g} s; stopped it")
+        if program.status != 0:
+            raise _Stopped(f"exit status {program.status} after {index} chunks")
+        late = sorted(path.name for path in out.glob("chunk_*.npz"))
         if late:
-            raise self._failure(work, f"{late[0]} is there but chunk_{index:05d}.npz is not")
+            raise _Stopped(f"{late[0]} is there but chunk_{index:05d}.npz is not")
 
-    def _read_chunk(self, path: Path, index: int, work: Path) -> AVChunk:
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                pixels, samples = stored["frames"], stored["samples"]
-                spoken = float(stored["spoken"].item()) if "spoken" in stored else None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise self._failure(work, f"{path.name} cannot be read ({error})") from error
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
-            raise self._failure(work, f"{path.name}: frames must be uint8 [T, H, W, 3]")
-        if samples.ndim != 1:
-            raise self._failure(work, f"{path.name}: samples must be float32 [S]")
-        return AVChunk(
-            index=index, frames=pixels, samples=samples.astype(np.float32), spoken=spoken
+    def _weigh(self, out: Path) -> None:
+        used_gb = _bytes_in(out) / 1e9
+        if used_gb > self.disk_gb:
+            raise _Stopped(
+                f"its output folder holds {used_gb:.3g} GB, the limit is {self.disk_gb:g}; "
+                "raise it with --set disk_gb=..."
+            )
+
+    def _read_mp4(self, out: Path) -> Iterator[AVChunk]:
+        path = out / "out.mp4"
+        if not os.path.lexists(path):
+            raise _Stopped("it left neither chunk files nor out.mp4")
+        with regular_file(path):
+            pass
+        self.fps = _whole_fps(measure(path).fps)
+        samples = np.zeros(0, np.float32)
+        if probe(path).audio_codec:
+            samples = audio(path, sample_rate=self.sample_rate)
+        yield from file_chunks(
+            frames(path, fps=self.fps), samples, fps=self.fps, sample_rate=self.sample_rate
         )
 
-    def _read_mp4(self, work: Path, out: Path) -> Iterator[AVChunk]:
-        path = out / "out.mp4"
-        if not path.is_file():
-            raise self._failure(work, "it left neither chunk files nor out.mp4")
-        try:
-            self.fps = _whole_fps(measure(path).fps)
-            samples = np.zeros(0, np.float32)
-            if probe(path).audio_codec:
-                samples = audio(path, sample_rate=self.sample_rate)
-            yield from file_chunks(
-                frames(path, fps=self.fps), samples, fps=self.fps, sample_rate=self.sample_rate
-            )
-        except MediaError as error:
-            raise self._failure(work, str(error)) from error
 
-    def _failure(self, work: Path, reason: str) -> CommandFailed:
-        log = (work / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "\n".join(log[-LOG_LINES:]) or "(it printed nothing)"
-        return CommandFailed(f"output of {self.command!r}:\n{tail}\n{self.name}: {reason}")
+class _Stopped(Exception):
+    """Why a program is not listened to any longer."""
+
+
+def _positive(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InputError(f"{name} is {value!r} and must be a number above 0")
+    return value
+
+
+def _bytes_in(folder: Path) -> int:
+    """Disk that a folder takes up; links are not followed."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                found = os.lstat(Path(parent, name))
+            except FileNotFoundError:  # renamed meanwhile
+                continue
+            total += found.st_blocks * 512 if stat.S_ISREG(found.st_mode) else 0
+    return total
 
 
 def _whole_fps(fps: float) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 
 from evals.content import content_hash
 from evals.extractors import FPS, SAMPLE_RATE
+from evals.lengths import lengths_of
 from evals.metrics.base import NotMeasured, protocol_hash
 from evals.recording import Recording
 from evals.unchanged import FileChanged, unchanged
@@ -134,7 +135,9 @@ def canonical_sound(recording: Recording) -> Path:
 
 
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
-    return map(_even_width, frames(recording.video_path, fps=FPS, short_side=SHORT_SIDE))
+    path = recording.video_path
+    lengths_of(path)  # refuses at once what would be found too long only in the end
+    return map(_even_width, frames(path, fps=FPS, short_side=SHORT_SIDE))
 
 
 def canonical(recording: Recording) -> Path:

@@ -30,6 +30,7 @@ from evals.unchanged import FileChanged, unchanged
 from streamchar_ref.cache import read_sealed, write_sealed
 from streamchar_ref.files import sha256_of
 from streamchar_ref.media import MediaError
+from streamchar_ref.media.limits import TooLarge
 from streamchar_ref.media.picture import read_picture
 from streamchar_ref.weights import WeightsMissing
 
@@ -213,6 +214,8 @@ def _guarded(
             return run()
     except NotMeasured as why:
         return {s.name: Missing(reason=why.reason, status=why.status) for s in specs}
+    except TooLarge as error:  # our limit, and no fault of the file
+        return {s.name: Missing(reason=str(error), status="unavailable") for s in specs}
     except MediaError as error:
         return {s.name: Missing(reason=str(error), status="generation_failure") for s in specs}
     except Exception as error:  # a file that nobody thought of must not cost the other samples
@@ -312,6 +315,8 @@ def _attempt(
         failed[spec.name] = Missing(reason=why.reason, status=why.status)
     except (WeightsMissing, ImportError) as error:
         failed[spec.name] = Missing(reason=_how_to_get(spec, error), status="unavailable")
+    except TooLarge as error:
+        failed[spec.name] = Missing(reason=str(error), status="unavailable")
     except Exception as error:  # reported in every row that needs it, and logged whole
         failed[spec.name] = Missing(
             reason=f"{spec.name}: {type(error).__name__}: {error}",

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from streamchar_ref.errors import InputError
+from streamchar_ref.names import MOST_BYTES
 
-_FOLDER_NAME = re.compile(r"[^/\\\x00-\x1f]+")
+_FOLDER_NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -91,11 +92,21 @@ def check_folder_name(place: str, name: str, value: Any) -> None:
         value: What was given.
 
     Raises:
-        InputError: If ``value`` is no text, is empty, or has slashes or control characters.
+        InputError: If ``value`` is no text, is empty, or has slashes, control characters or what
+            UTF-8 cannot hold.
     """
     is_name = isinstance(value, str) and _FOLDER_NAME.fullmatch(value)
     if not is_name or value in {".", "..", "*"}:
         raise InputError(f"{place}: {name} {value!r} cannot name a folder")
+
+
+def check_folder_length(place: str, name: str, value: str) -> None:
+    """Refuses a name that is too long for a folder that is to be made; raises `InputError`."""
+    if len(value.encode()) > MOST_BYTES:
+        raise InputError(
+            f"{place}: {name} {value[:40]!r}... is too long to name a folder: it has "
+            f"{len(value.encode())} bytes, and {MOST_BYTES} are allowed"
+        )
 
 
 def path_beside(place: str, name: str, value: str, folder: Path) -> Path:

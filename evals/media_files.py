@@ -11,6 +11,7 @@ from evals.transaction import place_of
 from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
+from streamchar_ref.names import MOST_BYTES, file_name, visible
 
 SUITE = "files"
 """One suite for all, so that samples of the same name in two folders are compared."""
@@ -221,6 +222,9 @@ def _sample_ids(files: Sequence[MediaFile]) -> dict[Path, str]:
 
 
 def folder_name(text: str) -> str:
-    """Makes a text name a folder of a run: no slashes, no control signs, never empty."""
+    """Makes a text name a folder of a run: no slashes or control signs, never empty or too long."""
     name = "".join("_" if sign in "/\\" or ord(sign) < 32 else sign for sign in text)
+    name = visible(name).replace("\\", "_")  # bytes that are no UTF-8, marks of direction
+    if len(name.encode()) > MOST_BYTES:
+        name = file_name(name, MOST_BYTES)
     return name if name not in {"", ".", "..", "*"} else "files"

@@ -21,10 +21,10 @@ from PIL import Image
 
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
 from evals.damage import digests_of
-from evals.jsonl import check_folder_name
+from evals.jsonl import check_folder_length, check_folder_name
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
-from evals.system import Prompt, System, first_chunks
+from evals.system import Prompt, System, first_chunks, stream_budget
 from evals.transaction import finish_results
 from streamchar_ref.errors import InputError
 from streamchar_ref.files import read_json, remove_abandoned
@@ -159,6 +159,7 @@ def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
 def _conforming(system: object, plan: Plan) -> System:
     if hasattr(system, "name"):
         check_folder_name("system", "name", system.name)
+        check_folder_length("system", "name", system.name)
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:
@@ -223,9 +224,11 @@ def _is_of_machine(failure: BaseException | None) -> bool:
 
 
 def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:
+    budget = stream_budget(prompt, system)
     start = clock()
     for chunk in opened(system.stream(prompt, seed=seed)):
         spool.add(chunk, clock() - start)
+        budget.add(len(chunk.frames), len(chunk.samples))
     if not spool.lines:
         raise MediaError("the system yielded no chunks")
     if not sum(line["num_frames"] for line in spool.lines):

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-_TAG = re.compile(r"\[[^\]]*\]|<[^>]*>")
+# What is never closed is matched once, to the end, and kept: time in proportion to the length.
+_TAGS = (re.compile(r"(\[[^\]]*\])|\[[^\]]*\Z"), re.compile(r"(<[^>]*>)|<[^>]*\Z"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,10 @@ class Recording:
     @property
     def words_asked(self) -> int:
         """How many words were to be said, cut at blanks; tags such as ``[laughs]`` are none."""
-        words = _TAG.sub(" ", self.transcript or "").split()
+        text = self.transcript or ""
+        for tag in _TAGS:
+            text = tag.sub(lambda match: " " if match[1] else match[0], text)
+        words = text.split()
         return sum(any(sign.isalnum() for sign in word) for word in words)
 
     @property

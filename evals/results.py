@@ -205,19 +205,23 @@ def read_windows(path: Path) -> list[WindowRow]:
 
     Older files do not say of what their values are; those that are not of the metric are known.
     """
+    csv.field_size_limit(2**31 - 1)  # a name may be longer than Python's 128 KiB
     with path.open(encoding="utf-8", newline="") as file:
         return [_window(cells) for cells in csv.DictReader(file)]
 
 
 def csv_text(rows: Iterable[Iterable[str]]) -> str:
-    """Returns CSV with line feeds; cells with a comma, quote or any line end are quoted."""
+    """Returns CSV with line feeds; cells with a comma, quote or any line end are quoted.
+
+    What UTF-8 cannot hold, lone surrogates, is escaped.
+    """
     lines = []
     for row in rows:
         # The writer quotes the signs of its own line end, and a lone CR ends lines for readers.
         buffer = io.StringIO(newline="")
         csv.writer(buffer, lineterminator="\r\n").writerow(row)
         lines.append(buffer.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines)
+    return "".join(lines).encode("utf-8", "backslashreplace").decode()
 
 
 def guard_cell(text: str) -> str:

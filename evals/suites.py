@@ -6,6 +6,7 @@ picture beside the file, or ``character``, the seed of a character of the world,
 the reference; and if wanted ``voice``, ``caption``, ``seed`` and ``groups``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from evals.jsonl import check_fields, check_folder_name, path_beside, read_objects
+from evals.jsonl import (
+    check_fields,
+    check_folder_length,
+    check_folder_name,
+    path_beside,
+    read_objects,
+)
 from evals.system import Prompt, TextPiece
 from streamchar_ref.errors import InputError
 from streamchar_ref.media import MediaError
@@ -108,6 +115,28 @@ def load_suite(name_or_path: str | Path) -> list[Prompt]:
     return list(prompts.values())
 
 
+def check_suite_folder(run: Path, suite: str, prompts: Sequence[Prompt]) -> None:
+    """Refuses a run that holds another suite of the same name, as of a file in another folder.
+
+    Args:
+        run: Run folder, or where it will be.
+        suite: Name of the suite.
+        prompts: All of it.
+
+    Raises:
+        InputError: If something is recorded there that is no prompt of this suite.
+    """
+    known = {prompt.prompt_id for prompt in prompts}
+    for folder in sorted(run.glob("recordings/*/")):
+        there = {path.name for path in (folder / suite).glob("*/")} - known
+        others = sorted(name for name in there if not name.startswith("."))
+        if others:
+            raise InputError(
+                f"{folder / suite} holds {others[0]!r}, which is no prompt of this suite: another "
+                f"one is called {suite!r} too; choose another --out or name of the suite's file"
+            )
+
+
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".jsonl":
@@ -148,6 +177,7 @@ def _check(entry: dict[str, Any], place: str) -> None:
     if not entry.get("transcript"):
         raise InputError(f"{place}: field 'transcript' is missing or empty")
     check_folder_name(place, "prompt_id", entry["prompt_id"])
+    check_folder_length(place, "prompt_id", entry["prompt_id"])
     if ("reference_path" in entry) == ("character" in entry):
         raise InputError(f"{place}: give either 'reference_path' or 'character'")
     if entry.get("character", 0) < 0 or entry.get("seed", 0) < 0:

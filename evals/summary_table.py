@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from evals.metric_info import Direction
 from evals.summary import SummaryRow
+from streamchar_ref.names import visible
 
 HEADS = ("system", "suite", "metric", "value", "95 % interval", "unit", "better", "n", "coverage")
 _NUMBERS = frozenset({"value", "95 % interval", "n", "coverage"})
@@ -98,12 +100,15 @@ _LATEX = {
     "\N{MINUS SIGN}": "$-$",
     "\N{EN DASH}": "--",
     "\N{DAGGER}": "\\dag{}",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
 }
+_LINE_ENDS = str.maketrans("\n\r\t", "   ")
+_LIGATURES = frozenset({"--", "''", "``", ",,", "?`", "!`"})
 
 
 def escape_latex(text: str) -> str:
     """Makes any text print as itself; line ends become spaces."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    plain = visible(text.translate(_LINE_ENDS))
+    # Neither ligatures, as of two hyphens, nor the option of a line end before.
+    apart = ["{}" * ((before + sign) in _LIGATURES) for before, sign in pairwise(f" {plain}")]
+    written = [gap + _LATEX.get(sign, sign) for gap, sign in zip(apart, plain, strict=True)]
+    return "{}" * plain.startswith(("[", "*")) + "".join(written)

@@ -19,6 +19,7 @@ from evals.contract import (
 )  # fmt: skip
 from streamchar_ref.errors import InputError
 from streamchar_ref.media import AVChunk
+from streamchar_ref.media.limits import StreamBudget, stream_limit_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,13 @@ def installed_systems() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="evals.systems")}
 
 
+def stream_budget(prompt: Prompt, system: System) -> StreamBudget:
+    """How much a system may stream for a prompt, nothing of it used yet."""
+    last_s = max((piece.t_s for piece in prompt.pieces), default=0.0)
+    limit_s = stream_limit_s(prompt.transcript, last_s)
+    return StreamBudget(limit_s=limit_s, fps=system.fps, sample_rate=system.sample_rate)
+
+
 def problems_with(system: object, prompt: Prompt) -> list[str]:
     """Checks that a system keeps the contract of `System` on one prompt.
 
@@ -138,7 +146,8 @@ def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> li
     Raises:
         ContractBroken: If there is none, or one of them breaks the contract.
     """
-    chunks = _checked(islice(opened(system.stream(prompt, seed=seed)), count))
+    stream = islice(opened(system.stream(prompt, seed=seed)), count)
+    chunks = _checked(stream, stream_budget(prompt, system))
     frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
     broken = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
     if broken:
@@ -147,16 +156,17 @@ def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> li
 
 
 def _streamed(system: System, prompt: Prompt) -> list[AVChunk]:
-    return _checked(opened(system.stream(prompt, seed=0)))
+    return _checked(opened(system.stream(prompt, seed=0)), stream_budget(prompt, system))
 
 
-def _checked(stream: Iterator[Any]) -> list[AVChunk]:
+def _checked(stream: Iterator[Any], budget: StreamBudget) -> list[AVChunk]:
     """Reads a stream up to the first chunk that breaks the contract."""
     chunks: list[AVChunk] = []
     for index, chunk in enumerate(stream):
         broken = problem_with_chunk(chunk, index, chunks[0].frames.shape[1:] if chunks else ())
         if broken:
             raise ContractBroken(broken)
+        budget.add(len(chunk.frames), len(chunk.samples))
         chunks.append(chunk)
     if not chunks:
         raise ContractBroken("it yields no chunks: yield at least one AVChunk for every prompt")

@@ -20,6 +20,7 @@ from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.style import WIDTHS_IN, styled
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
 from reports.load import Runs
+from streamchar_ref.names import file_name
 
 MAX_STRIPS = 16
 MAX_TRACES = 8
@@ -328,4 +329,4 @@ def _one_axis(part: Part, *, height_in: float, share: float = 1.0) -> tuple[Figu
 def _name(kind: str, metric: str, part: Part) -> str:
     parts = (kind, metric, part.suite, part.domain)
     text = "_".join(name for name in parts if name)
-    return "".join(sign if sign.isalnum() or sign in "_-." else "-" for sign in text)
+    return file_name(text)

@@ -3,6 +3,8 @@
 from base64 import b64encode
 from html import escape
 
+from streamchar_ref.names import visible_lines
+
 
 class Html(str):
     """Markup; any other string is text and is escaped when it goes into an element."""
@@ -43,11 +45,11 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def _markup(child: str) -> str:
-    return child if isinstance(child, Html) else escape(child)
+    return child if isinstance(child, Html) else escape(visible_lines(child))
 
 
 def _attribute(key: str, value: str | bool | int | None) -> str:
     name = key.rstrip("_").replace("_", "-")
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{escape(visible_lines(str(value)))}"'

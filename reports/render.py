@@ -14,6 +14,7 @@ from evals.summary_table import escape_latex
 from reports.axes import OF_THIS_PROJECT
 from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
 from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
+from streamchar_ref.names import visible
 
 RowsOf = Literal["metrics", "systems"]
 """What a row of a printed table is."""
@@ -265,8 +266,14 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Makes any text print as itself in GitHub Markdown; line ends become spaces."""
-    text = re.sub(r"([\\|*`<>])", r"\\\1", " ".join(text.split()))
+    """Makes any text print as itself in GitHub Markdown; line ends become spaces.
+
+    Brackets are escaped where they would make a link, a picture or a footnote.
+    """
+    text = visible(" ".join(text.split()))
+    text = re.sub(r"([\\|*`<>$~])", r"\\\1", text)
+    text = re.sub(r"&(?=#?\w+;)", r"\\&", text)
+    text = re.sub(r"\](?=[(\[:])|\[(?=\^)|!(?=\[)|:(?=//)|(?<=www)\.", r"\\\g<0>", text)
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
 
 

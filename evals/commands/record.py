@@ -12,7 +12,7 @@ from evals.commands.terminal import ProgressBar
 from evals.make_system import make_system, parse_settings
 from evals.record import Plan, failures
 from evals.record import record as record_prompts
-from evals.suites import load_suite
+from evals.suites import check_suite_folder, load_suite
 from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)
@@ -41,7 +41,9 @@ def record(
     streamchar record static_portrait --suite smoke --out runs/first
     """
     progress = ProgressBar()
-    prompts = take_shard(load_suite(suite)[:limit], shard)
+    whole = load_suite(suite)
+    check_suite_folder(out, Path(suite).stem, whole)
+    prompts = take_shard(whole[:limit], shard)
     settings = parse_settings(setting or [])
     made = make_system(system, settings)
     plan = Plan(

@@ -5,6 +5,8 @@ import sys
 import typer
 from tqdm import tqdm
 
+from streamchar_ref.names import short, visible
+
 
 class ProgressBar:
     """A bar on stderr for callbacks ``(what, done, total)``; plain lines without a terminal."""
@@ -21,8 +23,10 @@ class ProgressBar:
             return
         if self._bar is None or self._bar.total != total:
             self.close()
-            self._bar = tqdm(total=total, leave=False, file=sys.stderr)
-        self._bar.set_description(what)
+            # The bar steers the terminal itself; only what it shows is escaped.
+            stream = getattr(sys.stderr, "plain_stream", sys.stderr)
+            self._bar = tqdm(total=total, leave=False, file=stream)
+        self._bar.set_description(short(visible(what)))
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from evals.recording import Recording
 from evals.text.characters import plain_characters
 from evals.text.language import UNKNOWN, WrittenIn, language_code, language_name, written_in
 from evals.text.markup import without_markup
+from streamchar_ref.media.limits import MAX_LETTERS, excess
 
 CLEAR_LANGUAGE = 0.8
 """Probability from which it is said that speech sounds like another language."""
@@ -29,8 +30,12 @@ def require_english(recording: Recording) -> None:
         recording: For its transcript and language.
 
     Raises:
-        NotMeasured: If it is not English, or its tag names no language.
+        NotMeasured: If it is not English, its tag names no language, or it is longer than the
+            limit.
     """
+    too_long = excess("the transcript has", len(recording.transcript), MAX_LETTERS, "letters")
+    if too_long:
+        raise NotMeasured(too_long, "unavailable")
     try:
         code = language_code(recording.language)
     except ValueError as error:

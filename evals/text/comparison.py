@@ -98,6 +98,7 @@ def _same_compounds(reference: Words, heard: Words) -> Iterator[str]:
 
 def _joined_or_parted(reference: Words, heard: Words) -> Iterator[str]:
     """Words that were heard between two that agree."""
+    wanted = frozenset(reference)
     parted = {a + b: (a, b) for a, b in pairwise(reference) if _is_compound(a, b)}
     skips = False
     for word, after in zip_longest(heard, heard[1:], fillvalue=""):
@@ -105,7 +106,7 @@ def _joined_or_parted(reference: Words, heard: Words) -> Iterator[str]:
             skips = False
         elif word in parted:
             yield from parted[word]
-        elif after and word + after in reference and _is_compound(word, after):
+        elif after and word + after in wanted and _is_compound(word, after):
             yield word + after
             skips = True
         else:

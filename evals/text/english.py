@@ -39,6 +39,14 @@ _LETTERS = {  # not taken apart by NFKD
     "\u0142": "l",
     "\u0141": "L",
 }
+# Whisper's ``[<\[][^>\]]*[>\]]`` and ``\(([^)]+?)\)``: what is never closed is matched once, to the
+# end, and kept, so that the time grows with the length and not with its square.
+_BRACKETS = re.compile(r"([<\[][^>\]]*[>\]])|[<\[][^>\]]*\Z")
+_PARENTHESES = re.compile(r"(\([^)]+?\))|\([^)]*\Z")
+
+
+def _unclosed(match: re.Match[str]) -> str:
+    return "" if match[1] else match[0]
 
 
 @cache
@@ -80,10 +88,10 @@ def american(word: str) -> str:
 def whisper_english(text: str) -> str:
     """Returns the text as Whisper's authors compare English transcripts."""
     text = text.lower()
-    text = re.sub(r"[<\[][^>\]]*[>\]]", "", text)
-    text = re.sub(r"\(([^)]+?)\)", "", text)
+    text = _BRACKETS.sub(_unclosed, text)
+    text = _PARENTHESES.sub(_unclosed, text)
     text = re.sub(r"\b(hmm|mm|mhm|mmm|uh|um)\b", "", text)
-    text = re.sub(r"\s+'", "'", text)
+    text = re.sub(r"(?<!\s)\s++'", "'", text)
     for pattern, said in _contractions():
         text = pattern.sub(said, text)
     text = re.sub(r"(\d),(\d)", r"\1\2", text)

@@ -82,10 +82,12 @@ def is_loop(heard: Sequence[str], run: Run) -> bool:
     """Whether a run of heard words repeats, with some period, what was heard just before it."""
     if len(run) < MIN_LOOP_WORDS:
         return False
-    repeated = heard[run.start : run.stop]
-    for period in range(1, min(len(run), run.start) + 1):
-        before = heard[run.start - period : run.stop - period]
-        same = sum(a == b for a, b in zip(repeated, before, strict=True))
+    first = max(0, run.start - len(run))
+    codes: dict[str, int] = {}
+    words = np.array([codes.setdefault(word, len(codes)) for word in heard[first : run.stop]])
+    start = run.start - first
+    for period in range(1, start + 1):
+        same = int((words[start:] == words[start - period : len(words) - period]).sum())
         if same >= MIN_SHARE_REPEATED * len(run):
             return True
     return False

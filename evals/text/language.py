@@ -33,7 +33,8 @@ the English ones; a word counts once."""
 LONG_TEXT = 40
 """Words from which on that share no longer grows, as function words repeat."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_QUOTED = re.compile('["\u201c\u201e\u00ab][^"\u201d\u00bb\n]*["\u201d\u201c\u00bb]')
+_OPENED = '["\u201c\u201e\u00ab][^"\u201d\u00bb\n]*'
+_QUOTED = re.compile(f'({_OPENED}["\u201d\u201c\u00bb])|{_OPENED}')
 MIN_OUTSIDE_QUOTES = 2
 """Words; where there are fewer, what is quoted tells the language too."""
 _PARTICLES = frozenset("da das de del den der di do dos du el la las le los van von y".split())  # noqa: SIM905
@@ -133,7 +134,7 @@ def _candidates(transcript: str) -> list[str]:
     """Words in lower case, without those that may be part of a name or of a refrain."""
     if transcript == transcript.upper():
         transcript = transcript.lower()
-    unquoted = _QUOTED.sub(" , ", transcript)
+    unquoted = _QUOTED.sub(lambda match: " , " if match[1] else match[0], transcript)
     transcript = unquoted if len(_WORD.findall(unquoted)) >= MIN_OUTSIDE_QUOTES else transcript
     found = list(_WORD.finditer(transcript))
     words = [match[0] for match in found]

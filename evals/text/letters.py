@@ -109,8 +109,10 @@ def _rule(pattern: str, reader: Callable[[re.Match[str]], str] | str, flags: int
 
 
 BEFORE_FIGURES: tuple[Rule, ...] = (
-    _rule(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b|https?://[^\s,;]+[\w/]", _address),
-    _rule(rf"\b(?:www\.)?(?:[a-zA-Z0-9-]+\.)+(?:{_DOMAINS})\b(?:/[\w/.-]*\w)?", _address),
+    _rule(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\b|https?://[^\s,;]+[\w/]", _address),
+    _rule(
+        rf"\b(?:www\.)?(?:[a-zA-Z0-9-]{{1,63}}\.){{1,9}}(?:{_DOMAINS})\b(?:/[\w/.-]*\w)?", _address
+    ),
     _rule(r"\b(?:OK|Ok|ok|O\.K\.|o\.k\.)(?=\W|$)", "okay"),
     _rule(r"\bPh\.?\s?D\b\.?", "p. h. d."),
     _rule(r"(?<=\w)\s?'n'?\s(?=\w)|(?<=[a-z]) n (?=[a-z])", lambda _: choice(" and ", " n ")),

@@ -6,10 +6,12 @@ import re
 from evals.text.choices import choice
 from evals.text.tables import TABLES
 
-_TAG = re.compile(r"<\|[^|<>]*\|>|<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+# What is opened and never closed is matched to the end and kept, once and not from every sign on.
+_COMMENT = re.compile(r"(<!--.*?-->)|<!--.*", re.DOTALL)
+_TAG = re.compile(r"<\|[^|<>]*\|>|</?[A-Za-z][^<>]*>")
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
 _DOUBLE = re.compile(r"\{\{?[^{}]*\}?\}")
-_ASIDE = re.compile(r"\(([^()]*)\)|\*+([^*\n]+)\*+")
+_ASIDE = re.compile(r"\(([^()]*)\)|(?<!\*)\*++([^*\n]+)\*+")
 _TIMESTAMPS = re.compile(
     r"^(?:\d+\n)?\d\d:\d\d(?::\d\d)?[.,]\d+ *--> *\d\d:\d\d(?::\d\d)?[.,]\d+.*$|^WEBVTT.*$",
     re.MULTILINE,
@@ -36,6 +38,7 @@ def without_markup(text: str) -> str:
     """
     text = html.unescape(text) if "&" in text else text
     text = _TIMESTAMPS.sub(" ", text)
+    text = _COMMENT.sub(lambda match: " " if match[1] else match[0], text)
     for pattern in (_TAG, _BRACKETS, _DOUBLE):
         text = pattern.sub(" ", text)
     text = _ASIDE.sub(_aside, text)

@@ -136,6 +136,9 @@ class _Reader:
         digits = word
         if word[0] in PREFIXES:
             self.prefix, digits = word[0], word[1:]
+        if len(digits) > MAX_DIGITS:
+            self.emit(digits)
+            return
         number = Fraction(digits)
         self.value = number.numerator if number.denominator == 1 else digits
 

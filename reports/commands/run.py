@@ -17,7 +17,7 @@ from evals.results import ScoreRow
 from evals.run_folder import cut_off, recordings_of
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
-from evals.suites import load_suite
+from evals.suites import check_suite_folder, load_suite
 from reports.build import build_report, headline
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.errors import InputError
@@ -51,7 +51,9 @@ def run(
     made = _made(names)  # all, before the first hour is spent
     if reference and reference not in {*names, *(one.name for one in made)}:
         raise InputError(f"--reference {reference!r} is not among --systems")
-    prompts = load_suite(suite)[:limit]
+    whole = load_suite(suite)
+    check_suite_folder(out, Path(suite).stem, whole)
+    prompts = whole[:limit]
     plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
     options = Options(jobs=jobs or default_jobs(), reference_system=reference)
     with only_writer(out, verb="run"):

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from evals.metric_info import Direction
 from evals.summary import SummaryRow
 from reports.axes import axis_label, scale_of
-from reports.figures.style import GREY, colours_of, markers_of
+from reports.figures.style import GREY, colours_of, drawn, markers_of
 from reports.numbers import decimals_for, value_text
 from reports.tables import UNRANKED
 
@@ -53,7 +53,7 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
             va="center",
             fontsize=7,
         )
-    ax.set_yticks(range(len(ordered)), [row.system for row in ordered])
+    ax.set_yticks(range(len(ordered)), [drawn(row.system) for row in ordered])
     ax.set_ylim(len(ordered) - 0.5, -0.5)  # whole rows also for systems without a bar
     ax.margins(x=0.18)
     ax.grid(False, axis="y")
@@ -91,7 +91,7 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
             color=colour,
             markersize=6,
             linestyle="none",
-            label=x.system,
+            label=drawn(x.system),
         )
     ax.margins(0.15)
     if known:

@@ -16,7 +16,7 @@ from scipy.stats import t as student_t
 
 from evals.metric_info import UNBOUNDED, Bounds, Direction
 from reports.axes import axis_label, scale_of
-from reports.figures.style import ABOVE, GREY, colours_of
+from reports.figures.style import ABOVE, GREY, colours_of, drawn
 
 MIN_FOR_BAND = 8
 """With fewer recordings each is drawn: a band would say little, and reach far beyond them."""
@@ -141,7 +141,7 @@ def _draw_curve(ax: Axes, curve: DriftCurve, colour: str, bounds: Bounds) -> Non
         curve.times_s,
         np.where(is_whole, mean, np.nan),
         color=colour,
-        label=f"{curve.system} (n={len(curve.values)})",
+        label=f"{drawn(curve.system)} (n={len(curve.values)})",
         marker=marker,
         markersize=2.5,
     )

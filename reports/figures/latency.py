@@ -15,7 +15,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from evals.playback import lateness_s, zero_stall_startup_s
 from evals.recording import Trace
-from reports.figures.style import ABOVE, BAD, colours_of
+from reports.figures.style import ABOVE, BAD, colours_of, drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def plot_latency(traces: Sequence[LabelledTrace], *, ax: Axes | None = None) -> 
     ax = ax if ax is not None else plt.subplots()[1]
     colours = colours_of(trace.system for trace in traces)
     for one in traces:
-        name = f"{one.label}: zero-stall start-up {one.zero_stall_s:.2f} s"
+        name = f"{drawn(one.label)}: zero-stall start-up {one.zero_stall_s:.2f} s"
         ax.plot(
             one.media_start_s,
             one.ahead_s,

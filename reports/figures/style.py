@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import matplotlib
 from cycler import cycler
+from matplotlib.font_manager import findfont
+from matplotlib.ft2font import FT2Font
+
+from streamchar_ref.names import short, visible
 
 WIDTHS_IN = {
     "cvpr_column": 3.25,
@@ -55,6 +60,7 @@ STYLE: dict[str, Any] = {
     "ps.fonttype": 42,
     "svg.hashsalt": "streamchar",  # element ids, and so the file, repeat
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
 """Matplotlib settings; see `styled`."""
 
@@ -65,6 +71,32 @@ ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borde
 def styled() -> AbstractContextManager[None]:
     """Draws and saves in this style inside a ``with`` block; other figures keep theirs."""
     return matplotlib.rc_context(STYLE)  # type: ignore[arg-type]  # its keys are a literal type
+
+
+def drawn(name: str, most: int = 48) -> str:
+    """Writes any name so that a figure shows it as it is.
+
+    Args:
+        name: Of a system or sample.
+        most: Letters that there is room for; a longer name is shortened.
+
+    Returns:
+        Without signs that the font lacks, which are written as escapes; in front of an underscore,
+        with which matplotlib would leave it out of a legend, an invisible blank.
+    """
+    seen = short("".join(_in_font(sign) for sign in visible(name)), most)
+    if matplotlib.rcParams["text.parse_math"]:  # drawn outside `styled`
+        seen = seen.replace("$", "\\$")
+    return ("\u200b" * seen.startswith("_")) + seen
+
+
+def _in_font(sign: str) -> str:
+    return sign if ord(sign) in _glyphs() else sign.encode("unicode_escape").decode()
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(FT2Font(findfont("DejaVu Sans")).get_charmap())
 
 
 def colours_of(systems: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from evals.results import ScoreRow
-from reports.figures.style import ABOVE, BAD, COLOURS, WARN
+from reports.figures.style import ABOVE, BAD, COLOURS, WARN, drawn
 
 # equal, sub, del, ins are the edit operations that turn the script into what was heard.
 OPERATIONS = {
@@ -76,7 +76,7 @@ def plot_word_strips(strips: Sequence[WordStrip], *, ax: Axes | None = None) -> 
             times = [t_s for t_s, name in strip.words if name == operation]
             reach = 0.26 if operation == "equal" else 0.42
             ax.vlines(times, place - reach, place + reach, color=colour, lw=1.1)
-    ax.set_yticks(range(len(strips)), [strip.label for strip in strips])
+    ax.set_yticks(range(len(strips)), [drawn(strip.label) for strip in strips])
     ax.set_ylim(len(strips) - 0.4, -0.6)
     ax.set_xlabel("playing time [s]")
     ax.grid(False, axis="y")

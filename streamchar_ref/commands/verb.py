@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from streamchar_ref.commands.output import visible_output
 from streamchar_ref.errors import InputError
 from streamchar_ref.media.chunk import MediaError
 
@@ -39,7 +40,7 @@ class Verb(typer.Typer):
 
 class _Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # typer has a click of its own, or that of the package
-        with one_line_errors():
+        with visible_output(), one_line_errors():
             return super().invoke(ctx)
 
 

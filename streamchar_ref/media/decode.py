@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.complete import check_complete
 from streamchar_ref.media.display import Display, display_of
+from streamchar_ref.media.limits import batch_size, check_picture, check_scaled
 from streamchar_ref.media.sound import audio, first_sample_s
 from streamchar_ref.media.source import first_frame, opened, picture_tracks, sound_tracks
 from streamchar_ref.media.timeline import Shown, clock_of, shown_frames
@@ -131,7 +132,7 @@ def frames(
             It is never shown before its time by more than half an output frame, and it stays
             for as long as a player would hold it. By default every frame of the file once.
         short_side: Size of the shorter side to scale to (bicubic); by default as in the file.
-        batch: Frames in each array; the last may have fewer.
+        batch: Frames in each array; the last may have fewer, and so has each of large frames.
 
     Yields:
         RGB frames.
@@ -139,6 +140,7 @@ def frames(
     Raises:
         MediaError: If the file cannot be read, is cut short or damaged, has no picture, no
             frames, frames of several sizes, or timestamps that jump.
+        TooLarge: If the file, or the picture as scaled, is over a limit.
     """
     check_complete(path)
     held: list[np.ndarray] = []
@@ -147,12 +149,21 @@ def frames(
         stream.thread_type = "AUTO"
         display = None
         for frame, repeats in _repeated(shown_frames(path, container, stream), fps):
-            display = display or display_of(stream, frame)
-            if repeats:
-                held += [_rgb(frame, display, short_side)] * repeats
-            while len(held) >= batch:
-                yield np.stack(held[:batch])
-                held = held[batch:]
+            if display is None:
+                display = display_of(stream, frame)
+                width, height = _shown_size(frame, display, short_side)
+                check_picture(path, width, height, "a picture as shown, of")
+                if short_side is not None:
+                    check_scaled(path, width, height)
+                batch = batch_size(batch, width, height)
+            shown = _rgb(frame, display, short_side) if repeats else None
+            while shown is not None and repeats:
+                taken = min(repeats, batch - len(held))
+                held += [shown] * taken
+                repeats -= taken
+                if len(held) == batch:
+                    yield np.stack(held)
+                    held = []
     if held:
         yield np.stack(held)
 
@@ -185,12 +196,15 @@ def nearest_index(time_s: Fraction, fps: Fraction) -> int:
     return int((time_s * fps + Fraction(1, 2)) // 1)
 
 
+def _shown_size(frame: av.VideoFrame, display: Display, short_side: int | None) -> tuple[int, int]:
+    width, height = display.stretched(frame.width, frame.height)
+    return (width, height) if short_side is None else scaled_size(width, height, short_side)
+
+
 def _rgb(frame: av.VideoFrame, display: Display, short_side: int | None) -> np.ndarray:
     # Colour first, then size: both at once shifts flat grey by up to 2 levels in libswscale.
     picture = frame.reformat(format="rgb24")
-    width, height = display.stretched(frame.width, frame.height)
-    if short_side is not None:
-        width, height = scaled_size(width, height, short_side)
+    width, height = _shown_size(frame, display, short_side)
     if (width, height) != (frame.width, frame.height) or short_side is not None:
         picture = picture.reformat(width=width, height=height, interpolation="BICUBIC")
     return display.turn(picture.to_ndarray())

@@ -10,6 +10,7 @@ from statistics import median
 import av
 
 from streamchar_ref.media.complete import cut_of
+from streamchar_ref.media.limits import check_held
 from streamchar_ref.media.sound import LARGEST_DRIFT_S, cancelled_for
 from streamchar_ref.media.source import (
     PictureDecoder,
@@ -67,6 +68,7 @@ def measure(path: Path) -> Lengths:
 
     Raises:
         MediaError: If the file is missing or unreadable.
+        TooLarge: If its pictures stay for longer than the limit allows.
     """
     with opened(path) as container:
         video = next(iter(picture_tracks(container)), None)
@@ -89,7 +91,9 @@ def measure(path: Path) -> Lengths:
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
     heard = _in_order(_without_holes(sounds, packet_s))
-    found = _lengths(start_s, _in_order(pictures), heard, clock.step_s)
+    shown = _in_order(pictures)
+    check_held(path, shown)
+    found = _lengths(start_s, shown, heard, clock.step_s)
     channel = cancelled_for(path) if sounds else None
     return replace(found, num_damaged=damaged, cut=cut_of(path), heard_channel=channel)
 

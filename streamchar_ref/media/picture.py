@@ -3,6 +3,11 @@
 Shape letters: H and W pixels.
 """
 
+import math
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from streamchar_ref.files import check_is_file
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.limits import MAX_PIXELS, TooLarge, check_picture, limit
 
 BACKGROUND = (255, 255, 255)
 _DEEP = ("I;16", "I;16L", "I;16B", "I", "F")
@@ -28,15 +34,34 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
         MediaError: If it is no picture.
         OSError: If the file is missing or cannot be read.
+        TooLarge: If it has more pixels than the limit.
     """
     check_is_file(path)
     try:
-        with Image.open(path) as stored:
+        with _own_limit(path), Image.open(path) as stored:
+            check_picture(path, *stored.size)
             return np.asarray(_opaque(ImageOps.exif_transpose(stored)))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except MediaError:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's, not Pillow's
         raise MediaError(f"{path.name}: not a picture ({error})") from error
+
+
+@contextmanager
+def _own_limit(path: Path) -> Iterator[None]:
+    """Puts our limit in the place of Pillow's, which refuses twice its number of pixels."""
+    most, theirs = limit(MAX_PIXELS), Image.MAX_IMAGE_PIXELS
+    try:
+        Image.MAX_IMAGE_PIXELS = None if math.isinf(most) else int(most / 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except Image.DecompressionBombError as error:
+        raise TooLarge(f"{path.name}: {error}; to read it, raise {MAX_PIXELS}") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = theirs
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

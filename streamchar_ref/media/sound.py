@@ -16,6 +16,7 @@ from jaxtyping import Float32
 
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.complete import check_complete
+from streamchar_ref.media.limits import Budget, check_sound
 from streamchar_ref.media.source import (
     check_step,
     first_frame,
@@ -59,6 +60,7 @@ def audio(
     Raises:
         MediaError: If the file cannot be read, is cut short, has no sound, holds NaN or infinite
             samples, or timestamps that jump.
+        TooLarge: If it goes on for longer than the limits allow, or starts so much later.
     """
     check_complete(path)
     samples, first_s = _read(path, sample_rate)
@@ -66,6 +68,7 @@ def audio(
         where = np.flatnonzero(~np.isfinite(samples))[0] / sample_rate
         raise MediaError(f"{path.name}: sound has NaN or infinite samples from {where:.2f} s on")
     zero_s = float(_zero_s(path, first_s)) if start_s is None else start_s
+    Budget(path=path, what="sound").hold(first_s - Fraction(zero_s))
     lead = round((float(first_s) - zero_s) * sample_rate)
     shifted = np.pad(samples, (lead, 0)) if lead > 0 else samples[-lead:]
     return np.clip(shifted, -1.0, 1.0).astype(np.float32)
@@ -136,16 +139,19 @@ class _Placed:
         self.first_s: Fraction | None = None
         self.mixer = _Mixer(rate)
         self._path, self._rate, self._written = path, rate, 0
+        self._budget = Budget(path=path, what="sound")
 
     def add(self, frame: av.AudioFrame, channel: int | None) -> Iterator[np.ndarray]:
         """Yields silence for a hole before a frame, then what is new in it."""
         samples = self.mixer.mono(frame) if channel is None else self.mixer.one(frame, channel)
         drift = self._drift(frame)
         if drift > 0:
+            self._budget.hold(Fraction(drift, self._rate))
             yield np.zeros(drift, np.float32)
         new = samples[-drift:] if drift < 0 else samples
         yield new
         self._written += max(0, drift) + len(new)
+        self._budget.last(Fraction(max(0, drift) + len(new), self._rate))
 
     def _drift(self, frame: av.AudioFrame) -> int:
         """Samples from where the sound has got to until where the frame belongs."""
@@ -193,10 +199,12 @@ class _Mixer:
 
     def _convert(self, frame: av.AudioFrame, layout: str) -> np.ndarray:
         key = (frame.format.name, frame.layout.name, frame.sample_rate, layout)
-        if key not in self._resamplers:
-            self._resamplers[key] = av.AudioResampler(format="fltp", layout=layout, rate=self._rate)
-        pieces = [piece.to_ndarray() for piece in self._resamplers[key].resample(frame)]
-        return np.concatenate(pieces, axis=1) if pieces else np.zeros((1, 0), np.float32)
+        num_channels = 1 if layout == "mono" else frame.layout.nb_channels
+        if key not in self._resamplers:  # interleaved: PyAV crashes on more than 8 planes
+            self._resamplers[key] = av.AudioResampler(format="flt", layout=layout, rate=self._rate)
+        pieces = [piece.to_ndarray()[0] for piece in self._resamplers[key].resample(frame)]
+        mixed = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        return mixed.reshape(-1, num_channels).T
 
 
 @cache
@@ -205,7 +213,7 @@ def _gain(layout: str) -> np.float32:
     to_mono = av.AudioResampler(format="fltp", layout="mono", rate=_GAIN_RATE)
     num_channels = av.AudioLayout(layout).nb_channels
     frame = av.AudioFrame.from_ndarray(
-        np.ones((num_channels, 1), np.float32), format="fltp", layout=layout
+        np.ones((1, num_channels), np.float32), format="flt", layout=layout
     )
     frame.sample_rate = _GAIN_RATE
     return np.maximum(to_mono.resample(frame)[0].to_ndarray()[0, 0], np.float32(1))
@@ -215,4 +223,5 @@ def _track(path: Path, container: InputContainer) -> av.AudioStream:
     tracks = sound_tracks(container)
     if not tracks:
         raise MediaError(f"{path.name}: has no sound")
+    check_sound(path, tracks[0].sample_rate, tracks[0].channels)
     return tracks[0]

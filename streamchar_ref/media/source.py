@@ -13,6 +13,7 @@ from av.stream import Disposition
 
 from streamchar_ref.files import check_is_file
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.media.limits import check_picture
 from streamchar_ref.media.playlist import check_playlist
 
 LONGEST_JUMP_BACK_S = 1
@@ -67,6 +68,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
     Raises:
         MediaError: If the file cannot be decoded, or is a playlist that names one that is missing.
+        TooLarge: If its pictures are over the limit.
         OSError: If the file is missing, or the machine fails to read it: see `fault_of_machine`.
     """
     check_is_file(path)
@@ -76,6 +78,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
         with av.open(file_url(path), metadata_errors="replace") as container:
             if container.format.name == "concat":
                 raise MediaError(f"{path.name}: is a list of files; score them one by one")
+            for track in picture_tracks(container)[:1]:
+                check_picture(path, track.width, track.height)
             yield container
     except av.error.FFmpegError as error:
         if (fault := fault_of_machine(error, path)) is not None:

@@ -11,6 +11,7 @@ from av.container import InputContainer
 
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.complete import MOST_MISSING
+from streamchar_ref.media.limits import Budget
 from streamchar_ref.media.source import PictureDecoder, check_step, seconds
 
 DEFAULT_FPS = 25
@@ -106,7 +107,9 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
     Raises:
         MediaError: If there are no frames, their size changes, timestamps jump, or the file is cut
             short or damaged.
+        TooLarge: If they go on for longer than the limits allow.
     """
+    budget = Budget(path=path, what="picture")
     clock, packets = clock_of(stream), _Packets(path, container, stream)
     held: av.VideoFrame | None = None
     held_s = Fraction(0)
@@ -122,6 +125,7 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
             if due_s < held_s:
                 yield Shown(frame=frame, start_s=due_s, end_s=due_s)
             else:
+                budget.show(due_s - held_s, held.width * held.height)
                 yield Shown(frame=held, start_s=held_s, end_s=due_s)
                 steps_s.append(due_s - held_s)
                 held, held_s = frame, due_s
@@ -131,6 +135,7 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
     packets.check(decoded)
     given_s = seconds(held.duration, held.time_base)
     length_s = last_duration(given_s, steps_s, clock.step_s)
+    budget.show(length_s, held.width * held.height)
     yield Shown(frame=held, start_s=held_s, end_s=held_s + length_s)
 
 

@@ -135,3 +135,137 @@ def test_replay_gives_back_the_file_of_the_prompt(tmp_path: Path) -> None:
     other = Prompt(prompt_id="q", transcript="", reference=prompt().reference)
     with pytest.raises(InputError, match="no sample 'q'"):
         list(Replay(str(manifest)).stream(other, seed=0))
+
+
+DAEMON = """
+import subprocess
+body = "import os, sys, time; os.setsid()\\n"
+body += "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+note = Path(__file__).with_suffix(".pid")
+ENV = dict(os.environ) if KEEPS_ENV else {}
+middle = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])"
+subprocess.run([sys.executable, "-c", middle, body, str(note)], env=ENV)
+while not note.is_file() or not note.read_text():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are found by Linux' means")
+@pytest.mark.parametrize("keeps_env", [True, False])
+@pytest.mark.parametrize("end", ["chunk(0)", "sys.exit(1)", "chunk(0); time.sleep(60)"])
+def test_a_daemon_does_not_outlive_the_stream(tmp_path: Path, keeps_env: bool, end: str) -> None:
+    system = command(tmp_path, DAEMON.replace("KEEPS_ENV", str(keeps_env)) + end)
+    stream = system.stream(prompt(), seed=0)
+    if end == "sys.exit(1)":
+        with pytest.raises(CommandFailed):
+            list(stream)
+    else:
+        next(stream)
+        stream.close() if "sleep" in end else list(stream)  # type: ignore[attr-defined]
+    assert not _is_running(int((tmp_path / "program.pid").read_text()))
+
+
+def test_an_interrupt_stops_the_program_too(tmp_path: Path) -> None:
+    system = command(tmp_path, "chunk(0); print(os.getpid()); time.sleep(60)")
+    stream = system.stream(prompt(), seed=0)
+    next(stream)
+    with pytest.raises(KeyboardInterrupt):
+        stream.throw(KeyboardInterrupt())  # type: ignore[attr-defined]
+    assert list(stream) == []
+
+
+def test_of_a_long_log_the_ends_are_kept(tmp_path: Path) -> None:
+    body = "print('first'); sys.stdout.write('x' * 30_000_000); print('\\nlast'); sys.exit(4)"
+    with pytest.raises(CommandFailed) as error:
+        list(command(tmp_path, body).stream(prompt(), seed=0))
+    message = str(error.value)
+    assert "\nfirst\n" in message
+    assert "\nlast\n" in message
+    assert "exit status 4" in message
+    assert len(message) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "settings", "message"),
+    [
+        ("for i in range(10_000): chunk(i, 1000)", {}, "the stream does not end"),
+        (
+            "for i in range(10_000): time.sleep(0.1); print(i)",
+            {"total_s": 1},
+            "not ended after 1 s",
+        ),
+        (
+            "(out / 'x').write_bytes(os.urandom(3_000_000)); time.sleep(30)",
+            {"disk_gb": 0.002},
+            "output folder holds",
+        ),
+    ],
+)
+def test_what_does_not_end_is_stopped(
+    tmp_path: Path, body: str, settings: dict[str, float], message: str
+) -> None:
+    system = command(tmp_path, body)
+    system = Command(system.command, **settings)  # type: ignore[arg-type]
+    with pytest.raises(CommandFailed, match=message):
+        for _ in system.stream(prompt(), seed=0):
+            pass
+
+
+BOMB = """
+import io, zipfile
+head = io.BytesIO()
+np.lib.format.write_array_header_1_0(head, dict(descr='|u1', fortran_order=False, shape=(SHAPE)))
+with zipfile.ZipFile(out / "b", "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("frames.npy", head.getvalue() + bytes(1000))
+    np.lib.format.write_array(sound := io.BytesIO(), np.zeros(3, np.float32))
+    archive.writestr("samples.npy", sound.getvalue())
+(out / "b").rename(out / "chunk_00000.npz")
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("os.mkfifo(out / 'chunk_00000.npz'); time.sleep(30)", "no regular file"),
+        ("(out / 'chunk_00000.npz').mkdir(); time.sleep(30)", "no regular file"),
+        ("(out / 'chunk_00000.npz').symlink_to(sys.argv[1]); time.sleep(30)", "a link"),
+        ("(out / 'out.mp4').symlink_to(sys.argv[1])", "out.mp4 cannot be read .a link"),
+        ("os.mkfifo(out / 'out.mp4')", "no regular file"),
+        (BOMB.replace("SHAPE", "10**6, 64, 64, 3"), "GiB, the limit is 4"),
+        (BOMB.replace("SHAPE", "2**62, 2**62, 2**62, 3"), "GiB, the limit is 4"),
+        (BOMB.replace("SHAPE", "-1, 8, 8, 3"), "chunk_00000.npz cannot be read"),
+        (
+            "np.savez(out / 'a.npz', frames=np.array([{}]), samples=np.zeros(3))\n"
+            "(out / 'a.npz').rename(out / 'chunk_00000.npz')",
+            "frames must be uint8",
+        ),
+        (
+            "np.savez(out / 'a.npz', frames=np.zeros((1, 8, 8, 3), np.uint8),\n"
+            "         samples=np.array(['a']))\n"
+            "(out / 'a.npz').rename(out / 'chunk_00000.npz')",
+            "samples must be float32",
+        ),
+    ],
+)
+def test_only_plain_files_of_a_sane_size_are_read(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(CommandFailed, match=message):
+        list(command(tmp_path, body).stream(prompt(), seed=0))
+
+
+def test_a_chunk_is_removed_once_it_is_read(tmp_path: Path) -> None:
+    body = "chunk(0)\nwhile (out / 'chunk_00000.npz').exists(): time.sleep(0.01)\nchunk(1)"
+    assert len(list(command(tmp_path, body).stream(prompt(), seed=0))) == 2
+
+
+@pytest.mark.parametrize(
+    "settings", [{"timeout_s": 0}, {"total_s": float("nan")}, {"disk_gb": -1.0}]
+)
+def test_limits_are_numbers_above_0(settings: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="above 0"):
+        Command("true", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", ["", "  ", "a 'b"])
+def test_a_command_that_is_none_is_refused_at_once(words: str) -> None:
+    with pytest.raises(InputError, match="command"):
+        Command(words)

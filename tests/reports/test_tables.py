@@ -244,7 +244,7 @@ def test_latex_is_balanced_and_escaped() -> None:
 def test_escaped_latex_holds_no_active_sign(text: str) -> None:
     escaped = escape_latex(text)
     assert balanced(escaped)
-    bare = re.sub(r"\\[a-z]+\{\}|\\[{}&%$#_]|\$(\\[a-z]+|-)\$", "", escaped)
+    bare = re.sub(r"\\[a-z]+\{\}|\{\}|\\[{}&%$#_]|\$(\\[a-z]+|-)\$", "", escaped)
     assert not set(bare) & set('\\{}&%$#_~^<>|"\n')
 
 

@@ -1,0 +1,253 @@
+"""How much of a file or a stream is taken, so that none of them fills the memory or stands still.
+
+===============================  ========  ====================================================
+variable                         default   limit
+===============================  ========  ====================================================
+``STREAMCHAR_MAX_SECONDS``       7200      picture or sound of a file
+``STREAMCHAR_MAX_HELD_S``        600       of it, pictures beyond the 10 s that each may stay, and
+                                           silence where a file leaves sound out
+``STREAMCHAR_MAX_PIXELS``        64e6      in a picture, as stored and as shown or scaled
+``STREAMCHAR_MAX_TOTAL_PIXELS``  1e12      in all frames of a file: two hours of 1080p60
+``STREAMCHAR_MAX_LETTERS``       300e3     in a transcript: five hours of speech
+``STREAMCHAR_MAX_STREAM_S``      by text   frames or sound that a system streams for a prompt, see
+                                           `stream_limit_s`
+===============================  ========  ====================================================
+
+What is over a limit is not measured: its rows are ``unavailable``, for the limit is ours and no
+fault of what was recorded. A stream that does not end is its system's failure.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from streamchar_ref.errors import InputError
+from streamchar_ref.media.chunk import MediaError
+
+MAX_SECONDS = "STREAMCHAR_MAX_SECONDS"
+MAX_HELD_S = "STREAMCHAR_MAX_HELD_S"
+MAX_PIXELS = "STREAMCHAR_MAX_PIXELS"
+MAX_TOTAL_PIXELS = "STREAMCHAR_MAX_TOTAL_PIXELS"
+MAX_LETTERS = "STREAMCHAR_MAX_LETTERS"
+MAX_STREAM_S = "STREAMCHAR_MAX_STREAM_S"
+_DEFAULTS = {
+    MAX_SECONDS: 7200.0,
+    MAX_HELD_S: 600.0,
+    MAX_PIXELS: 64e6,
+    MAX_TOTAL_PIXELS: 1e12,
+    MAX_LETTERS: 300e3,
+}
+FREE_HOLD_S = 10
+"""A picture may stay that long before it counts as held."""
+MAX_SAMPLE_RATE = 768_000
+MAX_CHANNELS = 64
+MAX_SIDE = 16_384
+"""Of a scaled picture, for it becomes H.264, of which x264 writes no more."""
+MAX_BATCH_BYTES = 200 * 2**20
+"""Of frames decoded at a time: 32 of 1920 x 1080."""
+STREAM_S = 300.0
+STREAM_S_A_LETTER = 0.6
+"""Eight times as long as English takes."""
+CHUNKS_A_SECOND = 100
+
+
+class TooLarge(MediaError):
+    """A file asks for more than a limit allows; says which limit and how to raise it."""
+
+
+def limit(name: str) -> float:
+    """Returns a limit: the value of its environment variable, or the default.
+
+    Args:
+        name: Of the variable.
+
+    Returns:
+        A number above 0, which may be infinite.
+
+    Raises:
+        InputError: If the variable is set to anything else.
+    """
+    written = os.environ.get(name, "")
+    if not written:
+        return _DEFAULTS[name]
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not value > 0:
+        raise InputError(f"{name}={written!r} is no number above 0")
+    return value
+
+
+def excess(what: str, value: float | Fraction, name: str, unit: str) -> str:
+    """Says that there is more of something than its limit.
+
+    Args:
+        what: There is, e.g. ``its picture lasts``.
+        value: How much of it.
+        name: Of the limit.
+        unit: Of both.
+
+    Returns:
+        A sentence; empty within the limit.
+    """
+    most = limit(name)
+    if value <= most:
+        return ""
+    return (
+        f"{what} {float(value):.6g} {unit}, the limit is {most:.6g}; "
+        f"to measure it, raise the environment variable {name}"
+    )
+
+
+def check(path: Path, what: str, value: float | Fraction, name: str, unit: str) -> None:
+    """Refuses a file as `excess` says; raises `TooLarge`."""
+    sentence = excess(what, value, name, unit)
+    if sentence:
+        raise TooLarge(f"{path.name}: {sentence}")
+
+
+def check_picture(path: Path, width: int, height: int, what: str = "a picture of") -> None:
+    """Refuses pictures with more pixels than a frame may have."""
+    check(path, f"{what} {width} x {height} has", width * height, MAX_PIXELS, "pixels")
+
+
+def check_scaled(path: Path, width: int, height: int) -> None:
+    """Refuses pictures that are too long for their width once they are scaled."""
+    if max(width, height) > MAX_SIDE:
+        raise TooLarge(
+            f"{path.name}: scaled to be scored it has {width} x {height} pixels, and a side may "
+            f"have {MAX_SIDE}; score it with --native"
+        )
+
+
+def check_sound(path: Path, sample_rate: int, channels: int) -> None:
+    """Refuses sound at a rate, or in a number of channels, that no recorder writes.
+
+    Args:
+        path: For the message.
+        sample_rate: By the header.
+        channels: By the header.
+
+    Raises:
+        MediaError: If they are out of range.
+    """
+    if not 0 < sample_rate <= MAX_SAMPLE_RATE:
+        raise MediaError(f"{path.name}: a sample rate of {sample_rate} Hz cannot be read")
+    if not 0 < channels <= MAX_CHANNELS:
+        raise MediaError(f"{path.name}: sound of {channels} channels cannot be read")
+
+
+def batch_size(wanted: int, width: int, height: int) -> int:
+    """Returns how many RGB frames may be held at a time, at most as many as wanted."""
+    return max(1, min(wanted, MAX_BATCH_BYTES // max(1, 3 * width * height)))
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """Counts what has been read of one track, and stops where it is more than the limits allow.
+
+    Attributes:
+        path: For messages.
+        what: ``picture`` or ``sound``.
+    """
+
+    path: Path
+    what: str
+    _seconds: Fraction = Fraction(0)
+    _held_s: Fraction = Fraction(0)
+    _pixels: int = 0
+
+    def show(self, length_s: Fraction, pixels: int) -> None:
+        """Takes a picture and how long it is shown; raises `TooLarge` beyond a limit."""
+        self._pixels += pixels
+        check(self.path, "all its frames have", self._pixels, MAX_TOTAL_PIXELS, "pixels")
+        self.hold(length_s - FREE_HOLD_S)
+        self.last(length_s)
+
+    def last(self, length_s: Fraction) -> None:
+        """Counts seconds; raises `TooLarge` beyond the limit."""
+        self._seconds += length_s
+        check(self.path, f"its {self.what} lasts", self._seconds, MAX_SECONDS, "s")
+
+    def hold(self, length_s: Fraction) -> None:
+        """Counts seconds without anything new; raises `TooLarge` beyond the limit."""
+        self._held_s += max(Fraction(0), length_s)
+        what = "pictures are held for" if self.what == "picture" else "its sound is left out for"
+        check(self.path, what, self._held_s, MAX_HELD_S, "s")
+
+
+def check_held(path: Path, spans: Sequence[tuple[Fraction, Fraction]]) -> None:
+    """Refuses a file whose pictures stay too long, before any is decoded.
+
+    Args:
+        path: For the message.
+        spans: Start and length of each picture, in order of time.
+
+    Raises:
+        TooLarge: If they are held for longer than the limit, or last longer in all.
+    """
+    if not spans:
+        return
+    steps_s = [after - before for (before, _), (after, _) in pairwise(spans)]
+    held_s = sum((max(Fraction(0), s - FREE_HOLD_S) for s in (*steps_s, spans[-1][1])), Fraction(0))
+    check(path, "pictures are held for", held_s, MAX_HELD_S, "s")
+    check(path, "its picture lasts", sum(steps_s, spans[-1][1]), MAX_SECONDS, "s")
+
+
+def stream_limit_s(transcript: str, last_piece_s: float = 0.0) -> float:
+    """How long a stream may be that answers a prompt.
+
+    Args:
+        transcript: What should be said.
+        last_piece_s: When the last of it becomes known.
+
+    Returns:
+        Seconds: 300, and 0.6 for each letter, and until the last piece; or as the variable says.
+    """
+    if os.environ.get(MAX_STREAM_S):
+        return limit(MAX_STREAM_S)
+    return STREAM_S + STREAM_S_A_LETTER * len(transcript) + last_piece_s
+
+
+@dataclass(kw_only=True)
+class StreamBudget:
+    """Counts what a system streams for one prompt, and stops what does not come to an end.
+
+    Attributes:
+        limit_s: From `stream_limit_s`.
+        fps: Frames per second.
+        sample_rate: Samples per second.
+    """
+
+    limit_s: float
+    fps: float
+    sample_rate: float
+    _frames: int = 0
+    _samples: int = 0
+    _chunks: int = 0
+
+    def add(self, num_frames: int, num_samples: int) -> None:
+        """Counts a chunk.
+
+        Args:
+            num_frames: In it.
+            num_samples: In it.
+
+        Raises:
+            MediaError: If frames or sound so far are longer than the limit, or there are more than
+                100 chunks for each second of it.
+        """
+        self._frames, self._samples = self._frames + num_frames, self._samples + num_samples
+        self._chunks += 1
+        seconds = max(self._frames / self.fps, self._samples / self.sample_rate)
+        if seconds > self.limit_s or self._chunks > CHUNKS_A_SECOND * self.limit_s:
+            raise MediaError(
+                f"the stream does not end: {seconds:.1f} s in {self._chunks} chunks, and the "
+                f"limit for this transcript is {self.limit_s:.6g} s; if it is meant to be so "
+                f"long, set the environment variable {MAX_STREAM_S}"
+            )
