@@ -7,6 +7,7 @@ from pathlib import Path
 from evals.content import content_hash
 from streamchar_ref.files import write_atomically
 from streamchar_ref.media.lengths import Lengths, measure
+from streamchar_ref.shape import remembered
 from streamchar_ref.weights import cache_folder
 
 _VERSION = 1
@@ -26,9 +27,8 @@ def lengths_of(path: Path) -> Lengths:
         MediaError: If it is unreadable.
     """
     kept = cache_folder() / "lengths" / f"{content_hash(path)}-{_VERSION}.json"
-    try:
-        return Lengths(**json.loads(kept.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):  # not measured yet, or damaged
-        found = measure(path)
+    if known := remembered(kept, Lengths):
+        return Lengths(**known)
+    found = measure(path)
     write_atomically(kept, json.dumps(asdict(found)).encode())
     return found

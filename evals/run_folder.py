@@ -2,18 +2,19 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from evals.manifest import load_manifest, read_arrivals
 from evals.media_files import recordings_of_files
+from evals.meta import MEND, Meta, read_meta
 from evals.recording import Recording, Trace
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.files import has_file, write_atomically
+from streamchar_ref.shape import Count, read_shaped
 
 SCHEMA_VERSION = 1
-_MEND = "delete the folder and record this sample again"
+_RESTORE = "restore it, or delete it and score again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
@@ -60,7 +61,7 @@ def read_recording(folder: Path) -> Recording:
     Raises:
         InputError: If ``meta.json`` is damaged.
     """
-    meta = read_json(folder / "meta.json")
+    meta = read_meta(folder)
     error = error_of(folder)
     trace = None
     if not error:
@@ -91,29 +92,53 @@ def read_recording(folder: Path) -> Recording:
 def error_of(folder: Path) -> str:
     """Returns the last line of what a failed stream left; empty where none failed."""
     path = folder / "error.txt"
-    if not path.is_file():
+    if not has_file(path):
         return ""
-    return (path.read_text(encoding="utf-8").strip() or "it does not say why").splitlines()[-1]
+    return (path.read_text(encoding="utf-8", errors="replace").strip() or "it does not say why").splitlines()[-1]
 
 
-def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
+def _trace(folder: Path, meta: Meta) -> Trace:
     for name in ("video.mkv", "audio.wav", "chunks.jsonl"):
         if not (folder / name).is_file():
-            raise InputError(f"{name} is missing; {_MEND}")
+            raise InputError(f"{name} is missing; {MEND}")
     arrivals = read_arrivals(folder / "chunks.jsonl")
     counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {_MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
         )
+    fps, sample_rate = meta["fps"], meta["sample_rate"]
+    if fps is None or sample_rate is None:
+        raise InputError(f"meta.json says no frame rate or sample rate; {MEND}")
     return Trace(
         arrivals=arrivals,
-        fps=meta["fps"],
-        sample_rate=meta["sample_rate"],
+        fps=fps,
+        sample_rate=sample_rate,
         is_warm=meta["is_warm"],
         device=meta["device"],
     )
+
+
+class FilesEntry(TypedDict):
+    """Videos that were scored without a manifest."""
+
+    sources: list[str]
+    system: str
+
+
+class RunEntries(TypedDict, total=False):
+    """Entries of ``run.json`` that are read again."""
+
+    schema_version: Count
+    manifest: str
+    files: FilesEntry
+    protocols: dict[str, dict[str, Any]]
+    notes: dict[str, list[str]]
+    identities: dict[str, str]
+    versions: dict[str, str]
+    git: str
+    device: str
 
 
 def read_run(run: Path) -> dict[str, Any]:
@@ -126,12 +151,12 @@ def read_run(run: Path) -> dict[str, Any]:
         Its entries; none if there is no such file yet.
 
     Raises:
-        InputError: If it was written by a newer version.
+        InputError: If it is damaged or was written by a newer version.
     """
     path = run / "run.json"
-    if not path.is_file():
+    if not has_file(path):
         return {}
-    content = read_json(path)
+    content: dict[str, Any] = read_shaped(path, RunEntries, remedy=_RESTORE)  # type: ignore[assignment]
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
     return content
@@ -158,4 +183,7 @@ def sources_from(run: Path, other: Path) -> dict[str, Any]:
 
 def relative_to_run(path: Path, run: Path) -> str:
     """A path as ``run.json`` keeps it: from the run folder, so that both can move together."""
-    return os.path.relpath(path.resolve(), run.resolve())
+    relative = os.path.relpath(path.resolve(), run.resolve())
+    if not relative.isprintable() and os.fsencode(relative).decode(errors="replace") != relative:
+        raise InputError(f"{path}: the name is not UTF-8 text; rename it, or name a link to it")
+    return relative

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import parse_value
 from streamchar_ref.model.dit import DitConfig
 from streamchar_ref.model.geometry import WindowGeometry
 from streamchar_ref.orchestrator import OrchestratorConfig
@@ -309,10 +311,10 @@ def preset(name: str) -> Config:
         Its config.
 
     Raises:
-        ValueError: If there is none of that name.
+        InputError: If there is none of that name.
     """
     if name not in PRESETS:
-        raise ValueError(f"no preset {name!r}; known: {', '.join(PRESETS)}")
+        raise InputError(f"no preset {name!r}; known: {', '.join(PRESETS)}")
     return PRESETS[name]()
 
 
@@ -327,19 +329,26 @@ def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
         A new config; the one passed in is unchanged.
 
     Raises:
-        ValueError: If a path names no field, or a value is of another kind.
+        InputError: If a path names no field, or a value is of another kind or does not fit.
     """
     changes: dict[str, Any] = {}
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals:
-            raise ValueError(f"{assignment!r} is not path=value")
-        *parents, name = path.split(".")
-        inner = changes
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[name] = _value(text)
-    return _changed(config, changes)
+    try:
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise InputError(f"{assignment!r:.100} is not path=value")
+            *parents, name = path.split(".")
+            inner = changes
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+                if not isinstance(inner, dict):
+                    raise InputError(f"{path} is set, and {parent} as a whole, too")
+            inner[name] = _value(text)
+        return _changed(config, changes)
+    except InputError:
+        raise
+    except ValueError as error:  # a config checks its own numbers
+        raise InputError(str(error)) from error
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -379,21 +388,21 @@ def _changed(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
     values = {}
     for name, value in changes.items():
         if name not in known:
-            raise ValueError(
+            raise InputError(
                 f"{type(config).__name__} has no field {name!r}; it has {', '.join(known)}"
             )
         old = getattr(config, name)
         if dataclasses.is_dataclass(old) and isinstance(value, dict):
             value = _changed(old, value)
         if type(value) is not type(old) and (type(old), type(value)) != (float, int):
-            raise ValueError(f"{name} is a {type(old).__name__} like {old!r}, not {value!r}")
+            raise InputError(f"{name} is a {type(old).__name__} like {old!r}, not {value!r}")
         values[name] = value
     return replace(config, **values)  # type: ignore[type-var]
 
 
 def _value(text: str) -> Any:
     try:
-        value = json.loads(text)
+        value = parse_value(text)
     except json.JSONDecodeError:
         return text
     return tuple(value) if isinstance(value, list) else value

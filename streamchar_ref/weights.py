@@ -19,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from streamchar_ref.download import archive_url, download
+from streamchar_ref.errors import InputError
 from streamchar_ref.files import sha256_of
 
 
@@ -98,14 +99,25 @@ class WeightSet:
 
 
 def cache_folder() -> Path:
-    """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("STREAMCHAR_CACHE", base / "streamchar"))
+    """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder.
+
+    Raises:
+        InputError: If neither is known.
+    """
+    if own := os.environ.get("STREAMCHAR_CACHE"):
+        return Path(own)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "streamchar"
+    try:
+        return Path.home() / ".cache" / "streamchar"
+    except RuntimeError as error:
+        raise InputError("there is no home folder: set STREAMCHAR_CACHE to a folder") from error
 
 
 def weights_folder() -> Path:
     """``$STREAMCHAR_WEIGHTS``, by default ``weights`` in the cache folder."""
-    return Path(os.environ.get("STREAMCHAR_WEIGHTS", cache_folder() / "weights"))
+    own = os.environ.get("STREAMCHAR_WEIGHTS")
+    return Path(own) if own else cache_folder() / "weights"
 
 
 @cache

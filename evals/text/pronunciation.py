@@ -10,6 +10,7 @@ from evals.text.choices import best_reading, sentences
 from evals.text.spoken import readings, words_of
 from evals.text.tables import TABLES
 from streamchar_ref.files import write_atomically
+from streamchar_ref.shape import remembered
 from streamchar_ref.weights import cache_folder
 
 
@@ -55,9 +56,9 @@ def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
     text = json.dumps([f"hama {model}", wanted])
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = cache_folder() / "phonemes" / f"{key}.json"
-    if path.is_file():
-        found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+    known = remembered(path, dict[str, list[str]])
+    if known is not None and known.keys() == wanted.keys():
+        return known
     from evals.extractors.phonemes import pronounce
 
     sounds = {word: pronounce(respelled) for word, respelled in wanted.items()}

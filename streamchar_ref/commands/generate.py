@@ -214,11 +214,8 @@ def _configured(
     found = load_checkpoint(folder or shipped_checkpoint(), preset=preset)
     own = [each.removeprefix(_SAMPLING) for each in settings if each.startswith(_SAMPLING)]
     others = [each for each in settings if not each.startswith(_SAMPLING)]
-    try:
-        sampling = override(Sampling(num_steps=steps), own)
-        config: Config = override(found.config, others)
-    except ValueError as error:
-        raise InputError(f"--set: {error}") from error
+    sampling = override(Sampling(num_steps=steps), own)
+    config: Config = override(found.config, others)
     return replace(found, config=config), sampling
 
 
