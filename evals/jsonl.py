@@ -10,6 +10,7 @@ from streamchar_ref.errors import InputError
 from streamchar_ref.files import has_file, parse_json
 from streamchar_ref.shape import fault_in
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _FOLDER_NAME = re.compile(r"[^/\\\x00-\x1f\ud800-\udfff]+")
 
 
@@ -31,6 +32,8 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if line.strip():
             place = f"{path.name}:{number}"
             try:
+                if _NUL.search(line):
+                    raise ValueError("text holds NUL")
                 yield place, parse_json(line)
             except ValueError as error:
                 raise InputError(f"{place}: {error}") from error

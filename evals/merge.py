@@ -21,6 +21,7 @@ from evals.run_folder import read_run, sources_from, update_run
 from evals.run_scores import summaries_of
 from evals.summary import write_summary
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file
 
 _JOINED = ("protocols", "notes", "identities")
 """Entries of ``run.json`` that each run has its own part of."""
@@ -89,7 +90,7 @@ def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
     rows: dict[tuple[object, ...], ScoreRow] = {}
     for run in runs:
         path = run / "scores.jsonl"
-        for row in read_scores(path) if path.is_file() else []:
+        for row in read_scores(path) if has_file(path) else []:
             if row.sample_id == SET_ID and len(runs) > 1:
                 reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
                 row = replace(
@@ -103,4 +104,4 @@ def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
 
 def _windows(runs: Sequence[Path]) -> list[WindowRow]:
     paths = [run / "windows.csv" for run in runs]
-    return [row for path in paths if path.is_file() for row in read_windows(path)]
+    return [row for path in paths if has_file(path) for row in read_windows(path)]

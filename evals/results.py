@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 
@@ -189,9 +189,17 @@ def read_scores(path: Path) -> list[ScoreRow]:
     return list(rows.values())
 
 
+class _ReadComponents(TypedDict, total=False):
+    """Components that summaries and figures read."""
+
+    alignment: list[tuple[float | None, str]] | None
+    ci_low: float | None
+    ci_high: float | None
+
+
 def _row(line: bytes) -> ScoreRow:
     entry = parse_json(line)
-    fault = fault_in(entry, ScoreRow)
+    fault = fault_in(entry, ScoreRow) or fault_in(entry["components"], _ReadComponents)
     if fault:
         raise ValueError(fault)
     if entry["status"] == "computed" and entry["value"] is None:
@@ -284,8 +292,15 @@ def unguard_cell(cell: str) -> str:
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> str:
-    """Returns JSON with sorted keys, in ASCII, floats as ``repr`` gives them, and never NaN."""
-    return json.dumps(value, sort_keys=True, allow_nan=False, indent=indent)
+    """Returns JSON with sorted keys, in ASCII, floats as ``repr`` gives them, and never NaN.
+
+    Bytes of file names that are not UTF-8 become question marks.
+    """
+    text = json.dumps(value, sort_keys=True, allow_nan=False, indent=indent)
+    if "\\ud" not in text:
+        return text
+    whole = json.dumps(value, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+    return json.dumps(json.loads(whole), sort_keys=True, indent=indent)
 
 
 def _cell(value: Any) -> str:
@@ -297,6 +312,9 @@ def _cell(value: Any) -> str:
 def _window(cells: Mapping[str, str]) -> WindowRow:
     names = ("sample_id", "system", "suite", "metric", "protocol", "quantity", "unit")
     texts = {name: unguard_cell(cells.get(name, "")) for name in names}
+    empty = [name for name in names[:5] if not texts[name]]
+    if empty:
+        raise ValueError(f"{empty[0]} is empty")
     if not texts["quantity"]:
         texts["quantity"] = _OLD_QUANTITIES.get(texts["metric"], "")
     return WindowRow(

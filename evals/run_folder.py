@@ -166,7 +166,7 @@ def update_run(run: Path, **entries: Any) -> None:
     """Writes entries into ``run.json`` beside what it holds already."""
     content = {"schema_version": SCHEMA_VERSION} | read_run(run) | entries
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(run / "run.json", text.encode())
+    write_atomically(run / "run.json", text.encode(errors="replace"))
 
 
 def sources_from(run: Path, other: Path) -> dict[str, Any]:
@@ -184,6 +184,6 @@ def sources_from(run: Path, other: Path) -> dict[str, Any]:
 def relative_to_run(path: Path, run: Path) -> str:
     """A path as ``run.json`` keeps it: from the run folder, so that both can move together."""
     relative = os.path.relpath(path.resolve(), run.resolve())
-    if not relative.isprintable() and os.fsencode(relative).decode(errors="replace") != relative:
+    if os.fsencode(relative).decode(errors="replace") != relative:
         raise InputError(f"{path}: the name is not UTF-8 text; rename it, or name a link to it")
     return relative

@@ -61,7 +61,7 @@ def build_report(
     if len(runs.paths) == 1 and out.resolve().parent == runs.paths[0].resolve():
         write_tables(runs, comparisons, out.parent / "tables")
         write_figures(figures, out.parent / "figures")
-    write_atomically(out, page(content).encode())
+    write_atomically(out, page(content).encode(errors="replace"))
     return out
 
 
@@ -122,7 +122,7 @@ def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) ->
         "results.csv": tables_csv(tables),
     }
     for name, text in content.items():
-        write_atomically(folder / name, text.encode())
+        write_atomically(folder / name, text.encode(errors="replace"))
 
 
 def write_figures(figures: Sequence[Drawn], folder: Path) -> list[Path]:

@@ -13,10 +13,12 @@ import pandas as pd
 
 from evals.compare import Comparison, compare
 from evals.metric_info import MetricInfo
-from evals.results import ScoreRow, WindowRow, read_scores, read_windows
+from evals.results import MEND, ScoreRow, WindowRow, read_scores, read_windows
 from evals.run_folder import read_run
 from evals.summary import SummaryRow, infos_of, read_summary, summarise
 from evals.summary_table import summary_html
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -97,6 +99,7 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
         All runs together.
 
     Raises:
+        InputError: If a file is damaged, or scores and summary of a run are not of each other.
         FileNotFoundError: If a folder has no ``scores.jsonl``, or a glob finds none that has.
     """
     names = [runs] if isinstance(runs, str | Path) else list(runs)
@@ -104,9 +107,11 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
     scores = [read_scores(path / "scores.jsonl") for path in paths]
     windows = [_windows_of(path) for path in paths]
     infos: dict[str, MetricInfo] = {}
-    for path in paths:
-        summary = path / "summary.json"
-        infos |= infos_of(read_summary(summary)) if summary.exists() else {}
+    for path, rows in zip(paths, scores, strict=True):
+        if has_file(path / "summary.json"):
+            summaries = read_summary(path / "summary.json")
+            _check_agree(path, rows, summaries)
+            infos |= infos_of(summaries)
     people = [read_run(path).get("identities", {}) for path in paths]
     shared = _in_several(scores)
     labels = _labels(paths)
@@ -139,7 +144,28 @@ def _folders(name: str) -> list[Path]:
 
 def _windows_of(path: Path) -> list[WindowRow]:
     file = path / "windows.csv"
-    return read_windows(file) if file.exists() else []
+    return read_windows(file) if has_file(file) else []
+
+
+def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[SummaryRow]) -> None:
+    """Notices a file that lost lines, or that is of another run."""
+    counted = Counter(
+        (row.system, row.suite, row.metric, row.protocol_hash, row.domain, row.status)
+        for row in rows
+    )
+    told = Counter(
+        {
+            (one.system, one.suite, one.metric, one.protocol_hash, one.domain, status): count
+            for one in summaries
+            for status, count in one.counts.items()
+        }
+    )
+    wrong = next(iter((counted - told) + (told - counted)), None)
+    if wrong is not None:
+        raise InputError(
+            f"{run}: scores.jsonl and summary.json differ on {wrong[2]} of {wrong[0]}: "
+            f"{counted[wrong]} and {told[wrong]} rows are {wrong[-1].replace('_', ' ')}; {MEND}"
+        )
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
