@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import TypedDict
 
 from evals.canonical import encode_path
 from evals.extractors import EXTRACTORS
@@ -32,10 +33,11 @@ from evals.system import Prompt
 from evals.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.workers import Progress, executor
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import partial_path, read_json, write_atomically
+from streamchar_ref.files import has_file, partial_path, write_atomically
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav
+from streamchar_ref.shape import read_shaped
 from streamchar_ref.swap import replacing_folder
 
 _NATIVE = False
@@ -306,7 +308,7 @@ def _extracted(
 
 
 def _make_clips(plan: Plan, pool: Executor, progress: Progress) -> None:
-    todo = [c for c in plan.clips if not (plan.out / "clips" / c / "take.json").is_file()]
+    todo = [c for c in plan.clips if not has_file(plan.out / "clips" / c / "take.json")]
     futures = [pool.submit(_make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
     for done, future in enumerate(futures):
         progress("making clips", done, len(futures))
@@ -339,18 +341,27 @@ def _make_clip(
             write_file_take(partial, source, seconds=seconds, other=other)
 
 
+class _Made(TypedDict):
+    """Fields of ``calibrate.json``."""
+
+    suite: str
+    seconds: float | None
+    clips: list[str]
+    made_with: str
+
+
 def _check_same(plan: Plan) -> None:
     """Refuses to mix two calibrations in one folder."""
     path = plan.out / "calibrate.json"
-    now = {
+    now: _Made = {
         "suite": plan.suite,
         "seconds": plan.seconds,
         "clips": list(plan.clips),
         "made_with": _digest(_SOURCES),
     }
-    earlier = read_json(path) if path.is_file() else now
-    for name in ("suite", "seconds", "clips", "made_with"):
-        if earlier[name] != now[name]:
+    earlier = read_shaped(path, _Made, remedy="choose another --out") if has_file(path) else now
+    for name, then in earlier.items():
+        if name in now and then != now[name]:
             what = "version of the world or the faults" if name == "made_with" else name
             raise InputError(
                 f"{plan.out} holds a calibration of another {what}; choose another --out"

@@ -13,6 +13,7 @@ from evals.calibrate import (
     tracks_of,
 )
 from evals.faults import FAULTS, FLOORS
+from evals.faults.takes import read_take
 from evals.features import FeatureView
 from evals.metrics.base import Metric
 from evals.response import (
@@ -30,7 +31,6 @@ from evals.results import csv_text, guard_cell
 from evals.score import score_set
 from evals.set_metric import SetMetric
 from evals.units import CLEAN, Measured, Unit
-from streamchar_ref.files import read_json
 
 CSV_FIELDS = (
     "fault", "dose_unit", "dose", "realised_dose", "metric", "protocol", "metric_unit",
@@ -159,7 +159,7 @@ class _Table:
     def clip_seconds(self) -> float:
         """Mean length of the clean clips."""
         folders = [self.plan.out / "clips" / clip for clip in self.plan.clips]
-        counts = [read_json(folder / "take.json")["num_frames"] for folder in folders]
+        counts = [read_take(folder)["num_frames"] for folder in folders]
         return sum(counts) / len(counts) / 25
 
     def response(self, fault: str, metric: Metric, digest: str) -> Response:

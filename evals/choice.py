@@ -1,5 +1,6 @@
 """Picks metrics by name and protocol, and shards of a list."""
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TypeVar
@@ -86,8 +87,8 @@ def take_shard(items: Sequence[Item], shard: str) -> list[Item]:
     if not shard:
         return list(items)
     parts = shard.split("/")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        raise InputError(f"--shard is i/n, e.g. 1/4, not {shard!r}")
+    if len(parts) != 2 or not all(re.fullmatch("[0-9]{1,18}", part) for part in parts):
+        raise InputError(f"--shard is i/n, e.g. 1/4, not {shard!r:.60}")
     index, count = int(parts[0]), int(parts[1])
     if not 1 <= index <= count:
         raise InputError(f"--shard {shard}: counts from 1/{count} to {count}/{count}")

@@ -32,6 +32,13 @@ def problems_with_system(system: object) -> list[str]:
     """
     if inspect.isclass(system):
         return [f"it is the class {system.__name__}, not a system made by it: call it"]
+    try:
+        return _problems_with_attributes(system)
+    except (Exception, SystemExit) as error:  # whatever its properties do
+        return [f"asking it for name, rates and stream raises {type(error).__name__}: {error}"]
+
+
+def _problems_with_attributes(system: object) -> list[str]:
     found = [_problem_with_name(system)]
     found.append(_problem_with_rate(system, "fps", Real, "25, its video frames per second"))
     rate = _problem_with_rate(system, "sample_rate", Integral, "16000, its sound's samples")

@@ -1,6 +1,5 @@
 """Strict JSON-lines input: errors name file, line, and the field that was probably meant."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -8,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file, parse_json
 from streamchar_ref.names import MOST_BYTES
+from streamchar_ref.shape import fault_in
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _FOLDER_NAME = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -25,36 +27,24 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         InputError: If the file is missing, or a line is not a JSON object.
     """
-    if not path.is_file():
+    if not has_file(path):
         raise InputError(f"{path}: there is no such file")
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if line.strip():
             place = f"{path.name}:{number}"
-            yield place, _object(place, line)
-
-
-def _object(place: str, line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8-sig"), parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
-    except UnicodeError as error:
-        raise InputError(f"{place}: not UTF-8 text ({error})") from error
-    except ValueError as error:
-        raise InputError(f"{place}: not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{place}: one JSON object a line is wanted, got {value!r:.60}")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+            try:
+                if _NUL.search(line):
+                    raise ValueError("text holds NUL")
+                yield place, parse_json(line)
+            except ValueError as error:
+                raise InputError(f"{place}: {error}") from error
 
 
 def check_fields(
     place: str,
     value: Mapping[str, Any],
     *,
-    required: Mapping[str, type],
+    required: Mapping[str, Any],
     optional: Mapping[str, Any],
 ) -> None:
     """Checks names and types of the fields of one object.
@@ -62,8 +52,8 @@ def check_fields(
     Args:
         place: For messages.
         value: The object.
-        required: Field name to type.
-        optional: Field name to type, or tuple of types.
+        required: Field name to type hint, see `streamchar_ref.shape`.
+        optional: Field name to type hint.
 
     Raises:
         InputError: If a field is missing, of another type, or unknown; names the nearest.
@@ -74,10 +64,11 @@ def check_fields(
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise InputError(f"{place}: unknown field {name!r}; {hint}")
-        if not isinstance(content, known[name]) or isinstance(content, bool):
-            is_bare = known[name] is str and isinstance(content, int | float)
-            hint = f'; it is text: "{content}"' if is_bare else ""
-            raise InputError(f"{place}: field {name!r} cannot be {content!r:.60}{hint}")
+        fault = fault_in(content, known[name])
+        if fault:
+            is_bare = known[name] is str and type(content) in (int, float)
+            hint = f'it is text: "{content}"' if is_bare else fault
+            raise InputError(f"{place}: field {name!r} cannot be {content!r:.60}; {hint}")
     missing = [name for name in required if name not in value]
     if missing:
         raise InputError(f"{place}: field {missing[0]!r} is missing")
@@ -122,9 +113,11 @@ def path_beside(place: str, name: str, value: str, folder: Path) -> Path:
         The path, whether or not there is a file.
 
     Raises:
-        InputError: If the path is absolute or climbs out with ``..``.
+        InputError: If the path is absolute, climbs out with ``..``, or has a NUL in it.
     """
     path = Path(value)
+    if "\0" in value:
+        raise InputError(f"{place}: {name} {value!r:.60} cannot name a file")
     if path.is_absolute() or ".." in path.parts:
         raise InputError(
             f"{place}: {name} {value!r} must be relative to the file it stands in, without '..'; "

@@ -9,6 +9,7 @@ from typing import Any
 from evals.system import in_one_line, installed_systems
 from evals.system_file import load_class, names_a_file
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import parse_value
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -21,7 +22,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         Keys to values.
 
     Raises:
-        InputError: If a pair has no ``=``.
+        InputError: If a pair has no ``=``, or a value is NaN, infinite, nested too deeply, or no
+            UTF-8 text.
     """
     settings = {}
     for pair in pairs:
@@ -29,9 +31,12 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not key:
             raise InputError(f"--set is key=value, not {pair!r}")
         try:
-            settings[key] = json.loads(text)
+            text.encode()
+            settings[key] = parse_value(text)
         except json.JSONDecodeError:
             settings[key] = text
+        except ValueError as error:
+            raise InputError(f"--set {key:.60}: {error}") from error
     return settings
 
 
@@ -50,7 +55,10 @@ def make_system(name: str, settings: Mapping[str, Any]) -> Any:
             needs one.
     """
     make = load_class(name) if names_a_file(name) else _installed(name)
-    parameters = inspect.signature(make).parameters.values()
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"system {name!r} is no class of a system: {error}") from error
     takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
     named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     for key in settings:
@@ -68,7 +76,7 @@ def make_system(name: str, settings: Mapping[str, Any]) -> Any:
         return make(**settings)
     except InputError:
         raise
-    except Exception as error:  # whatever its class does with the settings
+    except (Exception, SystemExit) as error:  # whatever its class does with the settings
         raise InputError(f"system {name!r} cannot be made: {in_one_line(error)}") from error
 
 
@@ -83,5 +91,8 @@ def _installed(name: str) -> Any:
         )
     try:
         return systems[name].load()
-    except Exception as error:  # whatever the code of another package does when it is imported
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever the code of another package does when it is imported
         raise InputError(f"system {name!r} cannot be imported: {in_one_line(error)}") from error

@@ -1,5 +1,6 @@
 """Videos without a manifest: files and folders become recordings, named after where they lie."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from evals.jsonl import check_folder_name
 from evals.recording import Recording
 from evals.transaction import place_of
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
 from streamchar_ref.names import MOST_BYTES, file_name, visible
@@ -191,13 +193,16 @@ def _is_sound(path: Path) -> bool:
 
 def _transcript(path: Path) -> str:
     beside = [path.with_suffix(suffix) for suffix in (".txt", ".TXT")]
-    found = next((text for text in beside if text.is_file()), None)
+    found = next((text for text in beside if has_file(text)), None)
     if found is None:
         return ""
     try:
-        return found.read_text(encoding="utf-8-sig").strip()
+        words = found.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise InputError(f"{found}: not UTF-8 text ({error})") from error
+    if "\0" in words:
+        raise InputError(f"{found}: not UTF-8 text (it holds NUL; save it as UTF-8)")
+    return words
 
 
 def _sample_ids(files: Sequence[MediaFile]) -> dict[Path, str]:
@@ -223,6 +228,7 @@ def _sample_ids(files: Sequence[MediaFile]) -> dict[Path, str]:
 
 def folder_name(text: str) -> str:
     """Makes a text name a folder of a run: no slashes or control signs, never empty or too long."""
+    text = os.fsencode(text).decode(errors="backslashreplace")
     name = "".join("_" if sign in "/\\" or ord(sign) < 32 else sign for sign in text)
     name = visible(name).replace("\\", "_")  # bytes that are no UTF-8, marks of direction
     if len(name.encode()) > MOST_BYTES:

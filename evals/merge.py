@@ -23,7 +23,7 @@ from evals.run_scores import summaries_of
 from evals.summary import write_summary
 from evals.transaction import RECORDINGS, committing, consistently, place_of, results_of, steadily
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import remove
+from streamchar_ref.files import has_file, remove
 from streamchar_ref.lock import only_writer
 from streamchar_ref.swap import newest
 
@@ -170,7 +170,7 @@ def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
     rows: dict[tuple[object, ...], ScoreRow] = {}
     for run in runs:
         path = place_of(run, "scores.jsonl")
-        for row in read_scores(path) if path.is_file() else []:
+        for row in read_scores(path) if has_file(path) else []:
             if row.sample_id == SET_ID and len(runs) > 1:
                 reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
                 row = replace(
@@ -184,5 +184,5 @@ def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
 
 def _windows(runs: Sequence[Path]) -> list[WindowRow]:
     paths = [place_of(run, "windows.csv") for run in runs]
-    rows = [row for path in paths if path.is_file() for row in read_windows(path)]
+    rows = [row for path in paths if has_file(path) for row in read_windows(path)]
     return list(dict.fromkeys(rows))

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from PIL import Image
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
 from evals.damage import digests_of
 from evals.jsonl import check_folder_length, check_folder_name
+from evals.meta import read_meta
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
 from evals.system import Prompt, System, first_chunks, stream_budget
 from evals.transaction import finish_results
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_json, remove_abandoned
+from streamchar_ref.files import has_file, remove_abandoned
 from streamchar_ref.lock import only_writer
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless
@@ -157,8 +159,7 @@ def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
 
 
 def _conforming(system: object, plan: Plan) -> System:
-    if hasattr(system, "name"):
-        check_folder_name("system", "name", system.name)
+    if isinstance(getattr(system, "name", None), str):
         check_folder_length("system", "name", system.name)
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
@@ -202,11 +203,14 @@ def record_one(
         try:
             _stream(system, prompt, plan.seed, spool, clock)
             _write_media(partial, spool, system)
-        except Exception as failure:  # the one place where an error of a system is kept
+        except (
+            Exception,
+            SystemExit,
+        ) as failure:  # the one place where an error of a system is kept
             if _is_of_machine(failure):
                 raise
             error = traceback.format_exc()
-            (partial / "error.txt").write_text(error, encoding="utf-8")
+            (partial / "error.txt").write_text(error, encoding="utf-8", errors="backslashreplace")
         spool.path.unlink(missing_ok=True)
         Image.fromarray(prompt.reference).save(partial / "reference.png")
         meta = _meta(system, prompt, plan, spool) | {"files": digests_of(partial)}
@@ -253,23 +257,23 @@ def _look(system: System, prompt: Prompt, plan: Plan) -> None:
         first_chunks(system, prompt, seed=plan.seed, count=count)
     except ContractBroken as broken:
         raise InputError(f"{system.name}: {broken}; nothing was recorded") from broken
-    except Exception:  # the timed request meets the same error and keeps it
+    except (Exception, SystemExit):  # the timed request meets the same error and keeps it
         return
 
 
 def _is_kept(system: System, prompt: Prompt, plan: Plan) -> bool:
     folder = _folder(system, prompt, plan)
-    if not (folder / "meta.json").is_file():
+    if not has_file(folder / "meta.json"):
         return False
-    meta = read_json(folder / "meta.json")
-    for field_name, now in (
-        ("prompt_hash", prompt_hash(prompt)),
-        ("settings", dict(plan.settings)),
+    meta = read_meta(folder)
+    for field_name, then, now in (
+        ("prompt_hash", meta["prompt_hash"], prompt_hash(prompt)),
+        ("settings", meta["settings"], dict(plan.settings)),
     ):
-        if meta[field_name] != now:
+        if then != now:
             raise InputError(
                 f"{folder} was recorded with another {field_name.replace('_', ' ')}: "
-                f"{meta[field_name]} then, {now} now; choose another --out"
+                f"{then} then, {now} now; choose another --out"
             )
     return not (plan.retry_failed and (folder / "error.txt").is_file())
 
@@ -297,8 +301,8 @@ def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str
         "caption": prompt.caption,
         "language": prompt.groups.get("language", ""),
         "groups": prompt.groups,
-        "fps": system.fps,
-        "sample_rate": system.sample_rate,
+        "fps": _rate(system.fps),
+        "sample_rate": _rate(system.sample_rate),
         "num_frames": sum(line["num_frames"] for line in spool.lines),
         "num_samples": sum(line["num_samples"] for line in spool.lines),
         "is_silent": bool(getattr(system, "is_silent", False)),
@@ -308,5 +312,14 @@ def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str
     }
 
 
+def _rate(value: object) -> float | None:
+    """A rate as JSON has it; ``None`` where the stream broke it."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        return None
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode(errors="replace")

@@ -13,18 +13,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 
 from evals.metrics.base import Score, Status
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import write_atomically
+from streamchar_ref.files import parse_json, read_bytes, write_atomically
+from streamchar_ref.shape import fault_in
 
 STATUSES: tuple[str, ...] = get_args(Status)
 SET_ID = "*"
 """``sample_id`` of a metric on a whole set, such as ``fvd``."""
+MEND = "take it from a copy, or delete it and score again"
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
+csv.field_size_limit(2**31 - 1)  # names may be long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,15 +175,36 @@ def read_scores(path: Path) -> list[ScoreRow]:
     Raises:
         InputError: If a line is not a row; the message names file and line.
     """
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    rows: dict[tuple[Any, ...], ScoreRow] = {}
+    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
         if not line:
             continue
         try:
-            rows.append(ScoreRow(**json.loads(line)))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-    return rows
+            row = _row(line)
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: damaged, {error}; {MEND}") from error
+        if row.key in rows:
+            raise InputError(f"{path}, line {number}: {row.where} is there twice; {MEND}")
+        rows[row.key] = row
+    return list(rows.values())
+
+
+class _ReadComponents(TypedDict, total=False):
+    """Components that summaries and figures read."""
+
+    alignment: list[tuple[float | None, str]] | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+def _row(line: bytes) -> ScoreRow:
+    entry = parse_json(line)
+    fault = fault_in(entry, ScoreRow) or fault_in(entry["components"], _ReadComponents)
+    if fault:
+        raise ValueError(fault)
+    if entry["status"] == "computed" and entry["value"] is None:
+        raise ValueError("it is computed and has no value")
+    return ScoreRow(**entry)
 
 
 def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:
@@ -197,6 +221,8 @@ _OLD_QUANTITIES = {
     "id_slope_per_min": "corrected id distance",
     "id_world_slope_per_min": "corrected id distance",
 }
+
+
 _WINDOW_ORDER = ("system", "suite", "sample_id", "seed", "metric", "protocol", "t0_s", "t1_s")
 
 
@@ -204,10 +230,35 @@ def read_windows(path: Path) -> list[WindowRow]:
     """Reads what `write_windows` wrote; an empty value is ``None``.
 
     Older files do not say of what their values are; those that are not of the metric are known.
+
+    Args:
+        path: A CSV file.
+
+    Returns:
+        Rows in the order of the file.
+
+    Raises:
+        InputError: If a line is not a row; the message names file and line.
     """
     csv.field_size_limit(2**31 - 1)  # a name may be longer than Python's 128 KiB
-    with path.open(encoding="utf-8", newline="") as file:
-        return [_window(cells) for cells in csv.DictReader(file)]
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: damaged, not UTF-8 text ({error}); {MEND}") from error
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = _columns(next(lines, []))
+        return [_window(dict(zip(names, cells, strict=True))) for cells in lines]
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}, line {lines.line_num}: damaged, {error}; {MEND}") from error
+
+
+def _columns(names: list[str]) -> list[str]:
+    known = {column.name for column in fields(WindowRow)}
+    lacking = sorted(known - {"quantity", "unit"} - set(names))
+    if lacking or len(set(names)) < len(names):
+        raise ValueError(f"the column {lacking[0]!r} is missing" if lacking else "twin columns")
+    return names
 
 
 def csv_text(rows: Iterable[Iterable[str]]) -> str:
@@ -245,8 +296,15 @@ def unguard_cell(cell: str) -> str:
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> str:
-    """Returns JSON with sorted keys, in ASCII, floats as ``repr`` gives them, and never NaN."""
-    return json.dumps(value, sort_keys=True, allow_nan=False, indent=indent)
+    """Returns JSON with sorted keys, in ASCII, floats as ``repr`` gives them, and never NaN.
+
+    Bytes of file names that are not UTF-8 become question marks.
+    """
+    text = json.dumps(value, sort_keys=True, allow_nan=False, indent=indent)
+    if "\\ud" not in text:
+        return text
+    whole = json.dumps(value, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+    return json.dumps(json.loads(whole), sort_keys=True, indent=indent)
 
 
 def _cell(value: Any) -> str:
@@ -257,16 +315,32 @@ def _cell(value: Any) -> str:
 
 def _window(cells: Mapping[str, str]) -> WindowRow:
     names = ("sample_id", "system", "suite", "metric", "protocol", "quantity", "unit")
-    texts = {name: unguard_cell(cells.get(name) or "") for name in names}
+    texts = {name: unguard_cell(cells.get(name, "")) for name in names}
+    empty = [name for name in names[:5] if not texts[name]]
+    if empty:
+        raise ValueError(f"{empty[0]} is empty")
     if not texts["quantity"]:
         texts["quantity"] = _OLD_QUANTITIES.get(texts["metric"], "")
     return WindowRow(
         **texts,
-        seed=int(cells["seed"]),
-        t0_s=float(cells["t0_s"]),
-        t1_s=float(cells["t1_s"]),
-        value=float(cells["value"]) if cells["value"] else None,
+        seed=_whole(cells["seed"]),
+        t0_s=_number(cells["t0_s"]),
+        t1_s=_number(cells["t1_s"]),
+        value=_number(cells["value"]) if cells["value"] else None,
     )
+
+
+def _whole(cell: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", cell):
+        raise ValueError(f"the seed {cell!r:.60} is no whole number")
+    return int(cell)
+
+
+def _number(cell: str) -> float:
+    number = float(cell) if re.fullmatch(r"[-+0-9.e]{1,40}", cell) else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{cell!r:.60} is no finite number")
+    return number
 
 
 def _jsonable(value: Any) -> Any:

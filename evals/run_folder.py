@@ -5,18 +5,21 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from evals.damage import MEND, check_files
 from evals.manifest import load_manifest, read_arrivals
 from evals.media_files import recordings_of_files
+from evals.meta import Meta, read_meta
 from evals.recording import Recording, Trace
 from evals.transaction import RECORDINGS, consistently, place_of
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import is_being_written, read_json, write_atomically
+from streamchar_ref.files import has_file, is_being_written, write_atomically
+from streamchar_ref.shape import Count, read_shaped
 from streamchar_ref.swap import settled_name
 
 SCHEMA_VERSION = 1
+_RESTORE = "restore it, or delete it and score again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
@@ -120,7 +123,7 @@ def read_recording(folder: Path) -> Recording:
     Raises:
         InputError: If ``meta.json`` is damaged.
     """
-    meta = read_json(folder / "meta.json")
+    meta = read_meta(folder)
     error = error_of(folder)
     is_damaged = False
     trace = None
@@ -152,13 +155,13 @@ def read_recording(folder: Path) -> Recording:
 def error_of(folder: Path) -> str:
     """Returns the last line of what a failed stream left; empty where none failed."""
     path = folder / "error.txt"
-    if not path.is_file():
+    if not has_file(path):
         return ""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it does not say why"
 
 
-def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
+def _trace(folder: Path, meta: Meta) -> Trace:
     check_files(folder, meta)
     arrivals = read_arrivals(folder / "chunks.jsonl")
     counts = (sum(a.num_frames for a in arrivals), sum(a.num_samples for a in arrivals))
@@ -167,13 +170,37 @@ def _trace(folder: Path, meta: Mapping[str, Any]) -> Trace:
             f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
             f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
         )
+    fps, sample_rate = meta["fps"], meta["sample_rate"]
+    if fps is None or sample_rate is None:
+        raise InputError(f"meta.json says no frame rate or sample rate; {MEND}")
     return Trace(
         arrivals=arrivals,
-        fps=meta["fps"],
-        sample_rate=meta["sample_rate"],
+        fps=fps,
+        sample_rate=sample_rate,
         is_warm=meta["is_warm"],
         device=meta["device"],
     )
+
+
+class FilesEntry(TypedDict):
+    """Videos that were scored without a manifest."""
+
+    sources: list[str]
+    system: str
+
+
+class RunEntries(TypedDict, total=False):
+    """Entries of ``run.json`` that are read again."""
+
+    schema_version: Count
+    manifest: str
+    files: FilesEntry
+    protocols: dict[str, dict[str, Any]]
+    notes: dict[str, list[str]]
+    identities: dict[str, str]
+    versions: dict[str, str]
+    git: str
+    device: str
 
 
 def read_run(run: Path) -> dict[str, Any]:
@@ -186,15 +213,15 @@ def read_run(run: Path) -> dict[str, Any]:
         Its entries; none if there is no such file yet.
 
     Raises:
-        InputError: If it was written by a newer version.
+        InputError: If it is damaged or was written by a newer version.
     """
     return consistently([run], lambda: _read_run(place_of(run, "run.json")))
 
 
 def _read_run(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not has_file(path):
         return {}
-    content = read_json(path)
+    content: dict[str, Any] = read_shaped(path, RunEntries, remedy=_RESTORE)  # type: ignore[assignment]
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
     return content
@@ -204,7 +231,7 @@ def write_run(path: Path, entries: Mapping[str, Any]) -> None:
     """Writes a ``run.json``; the same entries give the same bytes."""
     content = {"schema_version": SCHEMA_VERSION, **entries}
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(path, text.encode())
+    write_atomically(path, text.encode(errors="replace"))
 
 
 def sources_from(run: Path, other: Path) -> dict[str, Any]:
@@ -221,4 +248,7 @@ def sources_from(run: Path, other: Path) -> dict[str, Any]:
 
 def relative_to_run(path: Path, run: Path) -> str:
     """A path as ``run.json`` keeps it: from the run folder, so that both can move together."""
-    return os.path.relpath(path.resolve(), run.resolve())
+    relative = os.path.relpath(path.resolve(), run.resolve())
+    if os.fsencode(relative).decode(errors="replace") != relative:
+        raise InputError(f"{path}: the name is not UTF-8 text; rename it, or name a link to it")
+    return relative

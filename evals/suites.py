@@ -23,21 +23,24 @@ from evals.jsonl import (
     read_objects,
 )
 from evals.system import Prompt, TextPiece
+from evals.text.language import language_code
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.picture import read_picture
+from streamchar_ref.shape import Count, NonNegative
 
 SUITES = Path(__file__).parent / "suites"
 REFERENCE_SIZE = 256
-_REQUIRED = {"prompt_id": str}
-_OPTIONAL = {
-    "transcript": (str, list),
+_REQUIRED: dict[str, Any] = {"prompt_id": str}
+_OPTIONAL: dict[str, Any] = {
+    "transcript": str | list[dict[str, Any]],
     "reference_path": str,
-    "character": int,
+    "character": Count,
     "voice": str,
     "caption": str,
-    "seed": int,
-    "groups": dict,
+    "seed": Count,
+    "groups": dict[str, str | int | float],
 }
 
 
@@ -180,21 +183,21 @@ def _check(entry: dict[str, Any], place: str) -> None:
     check_folder_length(place, "prompt_id", entry["prompt_id"])
     if ("reference_path" in entry) == ("character" in entry):
         raise InputError(f"{place}: give either 'reference_path' or 'character'")
-    if entry.get("character", 0) < 0 or entry.get("seed", 0) < 0:
-        raise InputError(f"{place}: seeds start at 0")
+    try:
+        language_code(str(entry.get("groups", {}).get("language", "")))
+    except ValueError as error:
+        raise InputError(f"{place}: groups.language: {error}") from error
 
 
-def _pieces(transcript: str | list[Any], place: str) -> tuple[TextPiece, ...]:
+def _pieces(transcript: str | list[dict[str, Any]], place: str) -> tuple[TextPiece, ...]:
     if isinstance(transcript, str):
         return (TextPiece(t_s=0.0, text=transcript),)
     pieces = []
     for item in transcript:
-        if not isinstance(item, dict):
-            raise InputError(f"{place}: a piece of a transcript has t_s and text, not {item!r}")
-        check_fields(place, item, required={"text": str}, optional={"t_s": (int, float)})
+        check_fields(place, item, required={"text": str}, optional={"t_s": NonNegative})
         pieces.append(TextPiece(t_s=float(item.get("t_s", 0)), text=item["text"]))
     times = [piece.t_s for piece in pieces]
-    if times[0] < 0 or times != sorted(times):
+    if times != sorted(times):
         raise InputError(f"{place}: times of the transcript must rise from 0, not {times}")
     return tuple(pieces)
 
@@ -209,6 +212,8 @@ def _drawn(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
 
 
 def _picture(path: Path, place: str) -> UInt8[np.ndarray, "H W 3"]:
+    if not has_file(path):
+        raise InputError(f"{place}: cannot read the picture: there is no file {path}")
     try:
         return read_picture(path)
     except (MediaError, OSError) as error:

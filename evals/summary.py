@@ -1,22 +1,22 @@
 """From score rows to one line a system and metric: mean, interval, coverage and counts."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import Int
 
 from evals.metric_info import NON_NEGATIVE, Direction, MetricInfo, direction_of
 from evals.metrics import INFOS
-from evals.results import SET_ID, STATUSES, ScoreRow, dump_json
+from evals.results import MEND, SET_ID, STATUSES, ScoreRow, dump_json
 from evals.statistics import Interval, bootstrap_mean
 from streamchar_ref.errors import InputError
 from streamchar_ref.files import write_atomically
+from streamchar_ref.shape import Count, NonNegative, fault_in, read_shaped
 
 SCHEMA_VERSION = 1
 
@@ -66,10 +66,10 @@ class SummaryRow:
     value: float | None
     ci_low: float | None
     ci_high: float | None
-    n: int
-    coverage: float | None
-    counts: Mapping[str, int]
-    reasons: Mapping[str, int]
+    n: Count
+    coverage: NonNegative | None
+    counts: Mapping[str, Count]
+    reasons: Mapping[str, Count]
     zero_is_best: bool = False
     n_independent: int | None = None
     abs_value: float | None = None
@@ -174,17 +174,28 @@ def read_summary(path: Path) -> list[SummaryRow]:
         Rows in the order of the file.
 
     Raises:
-        InputError: If the file is of a version that this code does not know.
+        InputError: If the file is damaged, or of a version that this code does not know.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_shaped(path, _Summary, remedy=MEND)
     if content["schema_version"] != SCHEMA_VERSION:
         raise InputError(f"{path}: schema version {content['schema_version']} is not known here")
-    return [SummaryRow(**_with_direction(row)) for row in content["rows"]]
+    rows = [_with_direction(row) for row in content["rows"]]
+    for number, row in enumerate(rows):
+        fault = fault_in(row, SummaryRow)
+        if fault or set(row["counts"]) != set(STATUSES):
+            fault = fault or "counts are not those of the statuses"
+            raise InputError(f"{path}: damaged, rows[{number}]: {fault}; {MEND}")
+    return [SummaryRow(**row) for row in rows]
+
+
+class _Summary(TypedDict):
+    schema_version: int
+    rows: list[dict[str, Any]]
 
 
 def _with_direction(row: dict[str, Any]) -> dict[str, Any]:
     """Adds what older files do not say: whether zero is best."""
-    return {"zero_is_best": INFOS.get(row["metric"], UNKNOWN).zero_is_best} | row
+    return {"zero_is_best": INFOS.get(str(row.get("metric")), UNKNOWN).zero_is_best} | row
 
 
 def infos_of(summaries: Iterable[SummaryRow]) -> dict[str, MetricInfo]:

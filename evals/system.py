@@ -115,7 +115,7 @@ def problems_with(system: object, prompt: Prompt) -> list[str]:
         return [str(broken)]
     except InputError:
         raise
-    except Exception as error:  # whatever a system raises, this is what is wrong with it
+    except (Exception, SystemExit) as error:  # whatever it raises, this is what is wrong with it
         return [in_one_line(error)]
     problems = problems_with_system(system)  # a stream may have changed its rates
     problems += _problems_with_account([chunk.spoken for chunk in chunks])

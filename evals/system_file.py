@@ -37,7 +37,10 @@ def load_class(name: str) -> Callable[..., Any]:
         InputError: If there is no such file or class, or the file cannot be imported; says why.
     """
     text, _, wanted = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
-    path = Path(text).expanduser().resolve()
+    try:
+        path = Path(text).expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # nobody of that name, a link in a circle, NUL
+        raise InputError(f"{text!r} names no file: {error}") from error
     if not path.is_file():
         raise InputError(f"{text}: there is no such file; a system is path/to/file.py:Class")
     module = _imported(path)

@@ -1,14 +1,17 @@
 """What was measured, clip by clip and fault by fault, in a file that only grows."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from evals.features import TrackKeys
 from evals.response import Value
 from evals.results import dump_json
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file, parse_json
+from streamchar_ref.shape import NonNegative, fault_in
 
 CLEAN = "clean"
 
@@ -39,14 +42,43 @@ class Measured:
     error: str = ""
 
 
+class _Line(TypedDict):
+    """Fields of one line; null is NaN."""
+
+    clip: str
+    fault: str
+    dose: float | None
+    realised: float | None
+    keys: dict[str, str]
+    values: dict[str, tuple[float | None, NonNegative, str]]
+    error: str
+
+
 def read_units(path: Path) -> dict[Unit, Measured]:
-    """Reads what is known; later lines replace earlier ones, a line that was cut short is none."""
+    """Reads what is known; later lines replace earlier ones, a line that was cut short is none.
+
+    Args:
+        path: A file of `append_unit`; need not be there.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        InputError: If a line is JSON and not what `append_unit` writes.
+    """
     measured = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for number, line in enumerate(
+        path.read_bytes().split(b"\n") if has_file(path) else (), start=1
+    ):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError:
             continue
+        fault = fault_in(entry, _Line)
+        if fault:
+            raise InputError(
+                f"{path}, line {number}: damaged, {fault}; delete the line, and it is measured again"
+            )
         unit = Unit(entry["clip"], entry["fault"], _number(entry["dose"]))
         values = {
             digest: Value(value=_number(value), weight=weight, reason=reason)

@@ -71,7 +71,7 @@ def build_report(
             write_tables(runs, runs.comparisons, out.parent / "tables")
             write_figures(figures, out.parent / "figures")
         remove_abandoned(out.parent, deep=False)
-        write_atomically(out, page(content).encode())
+        write_atomically(out, page(content).encode(errors="replace"))
     return out
 
 
@@ -138,7 +138,7 @@ def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) ->
     }
     remove_abandoned(folder, deep=False)
     for name, text in content.items():
-        write_atomically(folder / name, text.encode())
+        write_atomically(folder / name, text.encode(errors="replace"))
 
 
 def write_figures(figures: Sequence[Drawn], folder: Path) -> list[Path]:

@@ -14,11 +14,13 @@ import pandas as pd
 from evals.compare import Comparison, compare
 from evals.metric_info import MetricInfo
 from evals.metrics import INFOS
-from evals.results import ScoreRow, WindowRow, read_scores, read_windows
+from evals.results import MEND, ScoreRow, WindowRow, read_scores, read_windows
 from evals.run_folder import read_run
 from evals.summary import SummaryRow, infos_of, read_summary, summarise
 from evals.summary_table import summary_html
 from evals.transaction import consistently, place_of
+from streamchar_ref.errors import InputError
+from streamchar_ref.files import has_file
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -99,6 +101,7 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
         All runs together.
 
     Raises:
+        InputError: If a file is damaged, or scores and summary of a run are not of each other.
         FileNotFoundError: If a folder has no ``scores.jsonl``, or a glob finds none that has.
     """
     names = [runs] if isinstance(runs, str | Path) else list(runs)
@@ -113,9 +116,12 @@ def _loaded(paths: Sequence[Path]) -> Runs:
     infos = {
         row.metric: INFOS[row.metric] for rows in scores for row in rows if row.metric in INFOS
     }
-    for path in paths:
+    for path, rows in zip(paths, scores, strict=True):
         summary = place_of(path, "summary.json")
-        infos |= infos_of(read_summary(summary)) if summary.exists() else {}
+        if has_file(summary):
+            summaries = read_summary(summary)
+            _check_agree(path, rows, summaries)
+            infos |= infos_of(summaries)
     people = [read_run(path).get("identities", {}) for path in paths]
     shared = _in_several(scores)
     labels = _labels(paths)
@@ -148,7 +154,28 @@ def _folders(name: str) -> list[Path]:
 
 def _windows_of(path: Path) -> list[WindowRow]:
     file = place_of(path, "windows.csv")
-    return read_windows(file) if file.exists() else []
+    return read_windows(file) if has_file(file) else []
+
+
+def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[SummaryRow]) -> None:
+    """Notices a file that lost lines, or that is of another run."""
+    counted = Counter(
+        (row.system, row.suite, row.metric, row.protocol_hash, row.domain, row.status)
+        for row in rows
+    )
+    told = Counter(
+        {
+            (one.system, one.suite, one.metric, one.protocol_hash, one.domain, status): count
+            for one in summaries
+            for status, count in one.counts.items()
+        }
+    )
+    wrong = next(iter((counted - told) + (told - counted)), None)
+    if wrong is not None:
+        raise InputError(
+            f"{run}: scores.jsonl and summary.json differ on {wrong[2]} of {wrong[0]}: "
+            f"{counted[wrong]} and {told[wrong]} rows are {wrong[-1].replace('_', ' ')}; {MEND}"
+        )
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from streamchar_ref.errors import InputError
 from streamchar_ref.files import remove_abandoned, sha256_of, write_atomically
 
 SETTLED_S = 2.0
@@ -22,9 +23,19 @@ _SEAL_BYTES = 64
 
 
 def cache_folder() -> Path:
-    """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("STREAMCHAR_CACHE", base / "streamchar"))
+    """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder.
+
+    Raises:
+        InputError: If neither is known.
+    """
+    if own := os.environ.get("STREAMCHAR_CACHE"):
+        return Path(own)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "streamchar"
+    try:
+        return Path.home() / ".cache" / "streamchar"
+    except RuntimeError as error:
+        raise InputError("there is no home folder: set STREAMCHAR_CACHE to a folder") from error
 
 
 def write_sealed(name: str, content: bytes) -> None:

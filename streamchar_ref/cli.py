@@ -1,6 +1,7 @@
 """``streamchar``: finds the verbs that the packages register and imports a verb when it is used."""
 
 import ast
+import io
 import logging
 import os
 import sys
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     if arguments is None:
         _quiet_libraries()
+    _open_closed_streams()
     verb, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     verbs = {entry.name: entry for entry in entry_points(group=GROUP)}
     if verb in {"-h", "--help"}:
@@ -37,9 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         verbs[verb].load()(args=rest, prog_name=f"streamchar {verb}")
     else:
         near = "".join(f" Did you mean {name!r}?" for name in get_close_matches(verb, verbs, 1))
-        sys.stderr.write(f"streamchar has no command {verb!r}.{near} See: streamchar --help\n")
+        sys.stderr.write(f"streamchar has no command {verb!r:.100}.{near} See: streamchar --help\n")
         sys.exit(2)
     sys.exit(0)
+
+
+def _open_closed_streams() -> None:
+    """Lets anything be printed: to a stream that is closed, and in any locale."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _quiet_libraries() -> None:

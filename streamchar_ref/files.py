@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -151,6 +152,46 @@ def check_is_file(path: Path) -> None:
         raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 
+def has_file(path: Path) -> bool:
+    """Whether there is a file.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        False if there is nothing.
+
+    Raises:
+        InputError: If something else is in its place: a folder, a pipe, a link that leads nowhere.
+        OSError: If its folder cannot be looked into.
+    """
+    if path.is_file():
+        return True
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: a link that leads to no file; remove it or mend it")
+    if path.exists():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise InputError(f"{path}: {kind} is where a file should be; remove it")
+    return False
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file, and nothing else: a pipe would have us wait for ever.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        InputError: If something else is in its place.
+        OSError: If it is not there or cannot be read.
+    """
+    has_file(path)
+    return path.read_bytes()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object that a program wrote, and trusts nothing in it.
 
@@ -165,8 +206,9 @@ def read_json(path: Path) -> dict[str, Any]:
             infinity, or names a key twice; names the file.
         OSError: If it cannot be read.
     """
+    content = read_bytes(path)
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(content)
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}") from error
 
@@ -184,15 +226,9 @@ def parse_json(content: bytes) -> dict[str, Any]:
         ValueError: As the `InputError` of `read_json`, without the file.
     """
     try:
-        value = json.loads(
-            content.decode("utf-8-sig"),
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_without_twins,
-        )
+        value = parse_value(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 text ({error})") from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"not JSON ({error})") from error
     if not isinstance(value, dict):
@@ -200,8 +236,62 @@ def parse_json(content: bytes) -> dict[str, Any]:
     return value
 
 
+def parse_value(text: str) -> Any:
+    """Parses any JSON value; it holds finite numbers and text that can be written as UTF-8.
+
+    Args:
+        text: JSON.
+
+    Returns:
+        The value.
+
+    Raises:
+        JSONDecodeError: If it is not JSON.
+        ValueError: If it is, and nested too deeply, or holds NaN, infinity, a number of thousands
+            of digits or half a surrogate pair, or names a key twice.
+    """
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_without_twins,
+        )
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
+        raise ValueError("nested too deeply")
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("not UTF-8 text: half a surrogate pair") from error
+    return value
+
+
+DEEPEST = 100
+"""How deep JSON may be nested; ours is not a tenth of it."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        inner = [item for item in level if isinstance(item, dict | list)]
+        level = [i for item in inner for i in (item.values() if isinstance(item, dict) else item)]
+    return deepest
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.60} is too large for a number")
+    return number
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

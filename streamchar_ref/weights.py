@@ -159,7 +159,8 @@ def verify_file(path: Path, sha256: str, *, name: str, remedy: str) -> None:
 
 def weights_folder() -> Path:
     """``$STREAMCHAR_WEIGHTS``, by default ``weights`` in the cache folder."""
-    return Path(os.environ.get("STREAMCHAR_WEIGHTS", cache_folder() / "weights"))
+    own = os.environ.get("STREAMCHAR_WEIGHTS")
+    return Path(own) if own else cache_folder() / "weights"
 
 
 @cache

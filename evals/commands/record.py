@@ -26,7 +26,7 @@ def record(
     suite: Annotated[str, typer.Option(help="Name of a suite, or a JSONL file of prompts.")],
     out: Annotated[Path, typer.Option(help="Run folder; finished recordings in it are kept.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the generation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="key=value for the system; may be repeated.")
     ] = None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -21,16 +21,18 @@ from evals.faults.base import (
     Take,
 )
 from evals.features import extract
+from evals.jsonl import check_folder_name
 from evals.metrics.base import NotMeasured
 from evals.missing import Missing
 from evals.recording import Recording
 from evals.system import Prompt
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_json, write_atomically
+from streamchar_ref.files import write_atomically
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.picture import read_picture
 from streamchar_ref.media.wav import write_wav
+from streamchar_ref.shape import Count, fault_in, read_shaped
 
 SIZE = 256
 MAX_SIDE = 512
@@ -38,6 +40,7 @@ MORPH_FRAMES = 5
 """A character that changes is drawn in pieces of this many frames."""
 _TO_ANOTHER = 500_009  # seed of the person who comes instead, after the own one
 _RECOGNISER = "asr_whisper"
+_MEND = "delete the folder of the clip and give the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,9 +243,43 @@ def _write(
     write_atomically(folder / "take.json", text.encode())
 
 
+class _TakeFile(TypedDict):
+    """Fields of ``take.json``."""
+
+    transcript: str
+    suite: str
+    groups: dict[str, str]
+    words: list[tuple[str, float, float]]
+    num_frames: Count
+    other: NotRequired[str]
+    world: NotRequired[dict[str, Any]]
+
+
+def read_take(folder: Path) -> _TakeFile:
+    """Reads ``take.json`` of a clip.
+
+    Args:
+        folder: Of the clip.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    path = folder / "take.json"
+    take = read_shaped(path, _TakeFile, remedy=_MEND)
+    fault = fault_in(take["world"], Origin) if "world" in take else ""
+    if other := take.get("other", ""):
+        check_folder_name(str(path), "other", other)
+    if fault:
+        raise InputError(f"{path}: damaged, world: {fault}; {_MEND}")
+    return take
+
+
 def open_take(folder: Path) -> Take:
     """Opens what `write_world_take` or `write_file_take` wrote."""
-    meta = read_json(folder / "take.json")
+    meta = read_take(folder)
     size = _sides(folder / "video.mkv")
     other = meta.get("other", "")
     return Take(
@@ -266,7 +303,7 @@ def recording_of(
     folder: Path, *, video_path: Path | None = None, audio_path: Path | None = None
 ) -> Recording:
     """The clip as scorers see it, with a track of its own or the clean one."""
-    meta = read_json(folder / "take.json")
+    meta = read_take(folder)
     reference = folder / "reference.png"
     return Recording(
         sample_id=folder.name,

@@ -43,7 +43,7 @@ def compare(
     }
     remove_abandoned(out, deep=False)
     for name, text in content.items():
-        write_atomically(out / name, text.encode())
+        write_atomically(out / name, text.encode(errors="replace"))
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
     typer.echo(_in_short(found) if found else why_nothing(loaded.rows), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)

@@ -37,7 +37,7 @@ def run(
         str, typer.Option(help="System that is the reference set of Frechet distances.")
     ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the generation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

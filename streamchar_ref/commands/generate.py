@@ -31,6 +31,7 @@ USUAL_PER_S = 11.0
 FACES = "streamchar.faces"
 """Entry points that count the faces in a picture, [H, W, 3] as bytes."""
 _MOST_CHARACTERS_PER_S = 40
+_MOST_DIGITS = 18
 _SAMPLING = "sampling."
 
 
@@ -169,6 +170,10 @@ def _who(character: str, voice: str, caption: str, *, any_picture: bool) -> tupl
         return picture, prompt_of(caption, voice)
     from streamchar_ref.world.clips import own_voice
 
+    if len(character) > _MOST_DIGITS:
+        raise InputError(
+            f"--character {character:.20}...: numbers have {_MOST_DIGITS} digits at most"
+        )
     number = int(character)
     drawn = style.draw_character(number)
     reference = style.portrait(drawn, size=REFERENCE_SIZE, seed=0)
@@ -214,11 +219,8 @@ def _configured(
     found = load_checkpoint(folder or shipped_checkpoint(), preset=preset)
     own = [each.removeprefix(_SAMPLING) for each in settings if each.startswith(_SAMPLING)]
     others = [each for each in settings if not each.startswith(_SAMPLING)]
-    try:
-        sampling = override(Sampling(num_steps=steps), own)
-        config: Config = override(found.config, others)
-    except ValueError as error:
-        raise InputError(f"--set: {error}") from error
+    sampling = override(Sampling(num_steps=steps), own)
+    config: Config = override(found.config, others)
     return replace(found, config=config), sampling
 
 

@@ -27,6 +27,10 @@ _REMEDIES = {
 }
 
 
+_LARGEST = 2**63
+"""Whole numbers below it fit what tables and generators of random numbers take."""
+
+
 class Verb(typer.Typer):
     """A command line whose commands turn what the user can mend into one line and exit code 2."""
 
@@ -39,6 +43,16 @@ class Verb(typer.Typer):
 
 
 class _Command(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any("\0" in arg for arg in args):
+            raise typer.BadParameter("an argument holds NUL, which no name or text has")
+        rest: list[str] = super().parse_args(ctx, args)
+        for name, value in ctx.params.items():
+            if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:  # NaN, too
+                option = f"--{name.replace('_', '-')}"
+                raise typer.BadParameter(f"{option} {value!r:.60} is no number that can be used")
+        return rest
+
     def invoke(self, ctx: Any) -> Any:  # typer has a click of its own, or that of the package
         with visible_output(), one_line_errors():
             return super().invoke(ctx)

@@ -54,13 +54,13 @@ def test_a_transcript_may_be_missing_or_null(tmp_path: Path) -> None:
         (GOOD | {"sample_id": "a/b"}, "cannot name a folder"),
         (GOOD | {"sample_id": 7}, "field 'sample_id' cannot be 7; it is text: \"7\""),
         (GOOD | {"sample_id": "*"}, "cannot name a folder"),
-        (GOOD | {"groups": {"identity": 3}}, "groups are names to text"),
+        (GOOD | {"groups": {"identity": 3}}, "is 3, not text"),
         (GOOD | {"groups": {"domain": "cartoon"}}, "groups.domain is one of real, world"),
         ("{not json", "not JSON"),
         ('{"sample_id": NaN}', "not JSON (NaN is no number)"),
         (GOOD | {"transcript": "half \ud800"}, "not UTF-8 text"),
         (GOOD | {"system": ""}, "cannot name a folder"),
-        ("[1]", "one JSON object a line"),
+        ("[1]", "a JSON object is wanted"),
     ],
 )
 def test_a_wrong_line_says_where_and_what(tmp_path: Path, line: object, message: str) -> None:
@@ -137,7 +137,7 @@ def test_arrivals_must_run_forward(tmp_path: Path) -> None:
         read_arrivals(path)
     for wrong in ({"t_arrival_s": -1.0}, {"t_arrival_s": 1e999}, {"num_frames": -8}):
         path.write_text(json.dumps(line | wrong).replace("Infinity", "1e999"))
-        with pytest.raises(InputError, match=r"chunks\.jsonl:1: .*(from 0 on|fewer than 0)"):
+        with pytest.raises(InputError, match=r"chunks\.jsonl:1: .*(at least 0|too large)"):
             read_arrivals(path)
 
 

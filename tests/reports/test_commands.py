@@ -108,6 +108,7 @@ def test_compare_exits_with_1_when_nothing_can_be_compared(
     lines = (folder / "scores.jsonl").read_text().splitlines(keepends=True)
     alone = [line for line in lines if '"system": "cascade_a"' in line]
     (folder / "scores.jsonl").write_text("".join(alone))
+    (folder / "summary.json").unlink()
     assert run("compare", folder, "--out", tmp_path / "c") == 1
     assert "only 'cascade_a' has scores: a comparison needs two systems" in capsys.readouterr().err
 
