@@ -15,6 +15,8 @@ METRICS = "rtf,exposure_drift"
 SYSTEM = '''\
 """Grey pictures and a tone; `Failing` breaks off in one prompt."""
 
+import time
+
 import numpy as np
 
 from streamchar_ref.media import AVChunk
@@ -30,6 +32,13 @@ class Toy:
             rng = np.random.default_rng(seed + index)
             frames = rng.integers(0, 255, (5, 16, 16, 3)).astype(np.uint8)
             yield AVChunk(index=index, frames=frames, samples=np.full(3200, 0.1, np.float32))
+
+
+class Slow(Toy):
+    def stream(self, prompt, *, seed):
+        for chunk in super().stream(prompt, seed=seed):
+            time.sleep(0.02)
+            yield chunk
 
 
 class Failing(Toy):
@@ -69,7 +78,8 @@ def write_files(folder: Path) -> None:
     ]
     write_lines(folder / "suite.jsonl", prompts)
     write_lines(
-        folder / "videos.jsonl", [{"sample_id": "a", "system": "s", "video_path": "good.mp4"}]
+        folder / "videos.jsonl",
+        [{"sample_id": "a", "system": "s", "video_path": "good.mp4", "groups": {"suite": "u"}}],
     )
 
 
@@ -82,8 +92,13 @@ COMMANDS = (
     ("record", "toy.py:Toy", "--suite", "suite.jsonl", "--out", "run"),
     ("record", "toy.py:Failing", "--suite", "suite.jsonl", "--out", "run"),
     ("score", "run", "--metrics", METRICS, "--jobs", "1", "--native"),
+    ("score", "--manifest", "videos.jsonl", "--out", "scored", "--metrics", METRICS, "--jobs", "1"),
 )
-"""Make ``run`` in the folder that `write_files` has filled."""
+"""Make ``run`` and ``scored`` in the folder that `write_files` has filled."""
+TRAINED = (
+    ("train", "prompt", "--preset", "tiny", "--steps", "2", "--out", "trained", "--jobs", "1"),
+)
+"""Makes ``trained``, a stage with its state and checkpoint."""
 
 
 def copy(base: Path, target: Path) -> None:

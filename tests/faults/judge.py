@@ -72,6 +72,7 @@ def _rows(trial: Trial, last: Ended, path: Path) -> list[tuple[str, str]]:
         return [("lost samples", f"exit {last.code}, but there is no {path.name}")]
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     there = {(row["sample_id"], row["metric"]): row["status"] for row in rows}
+    there |= {(f"{row['system']}/{row['sample_id']}", row["metric"]): row["status"] for row in rows}
     lost = [(s, m) for s in trial.samples for m in trial.metrics if (s, m) not in there]
     found = [("lost samples", f"no row for {lost[0]} and {len(lost) - 1} more")] if lost else []
     harmed = [

@@ -14,7 +14,7 @@ class Trial:
     Attributes:
         note: What is wrong with the files, in words.
         commands: Arguments of ``streamchar``, run one after the other.
-        samples: Ids of samples, each of which must have a row in ``scores.jsonl`` for every one
+        samples: Ids of samples, or SYSTEM/ID, each of which must have a row in ``scores.jsonl`` for every one
             of ``metrics`` once ``score`` has ended with 0 or 1.
         metrics: See ``samples``.
         scores: Where the rows are, from the working folder.
@@ -22,6 +22,7 @@ class Trial:
         is_hopeless: Nothing in it can be used, so that no command may end with 0.
         well: Samples with nothing wrong; their rows must be computed.
         memory_mb: What the commands may take beyond what importing the program takes.
+        patience_s: It may be at work for longer, and is stopped after so many seconds.
         check: Looks at the working folder after the commands; returns what is wrong, or "".
     """
 
@@ -34,6 +35,7 @@ class Trial:
     is_hopeless: bool = False
     well: tuple[str, ...] = ()
     memory_mb: int = 1500
+    patience_s: float | None = None
     check: Callable[[Path], str] | None = None
 
 

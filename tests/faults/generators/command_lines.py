@@ -52,8 +52,9 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "generate": ("--max-minutes", "0.1"),
 }
 """Verb -> what keeps it short; values of these are never replaced."""
-LONG = ("bench", "judges", "weights pull", "world build", "doctor", "train", "check", "calibrate")
-"""What takes minutes, or fetches files, if nothing is wrong with the line: something always is."""
+LONG = ("bench", "judges", "world build", "train", "calibrate")
+"""What takes minutes if nothing is wrong with the line: then it is stopped, and all is well."""
+PATIENCE_S = 6.0
 PATHS = (
     "run", "good.mp4", "good.wav", "face.png", "toy.py", "suite.jsonl", "videos.jsonl", "cache", ".",
     "nowhere", "nowhere/deep/x", "toy.py/x", "empty", "empty.jsonl", "loop", "pipe", "random.bin",
@@ -64,8 +65,9 @@ PATHS = (
 def command_line(rng: Random, work: Path) -> Trial:
     """One command with one to three strange values."""
     _strange_files(rng, work)
-    paths = list(commands())
-    words, command = rng.choice(paths)
+    found = commands()
+    is_long = [" ".join(words).startswith(LONG) for words, _ in found]
+    words, command = rng.choices(found, [1 if long else 4 for long in is_long])[0]
     verb = " ".join(words)
     given: list[str] = list(words)
     strange = 0
@@ -80,12 +82,17 @@ def command_line(rng: Random, work: Path) -> Trial:
         elif parameter.required or (parameter.name in GOOD and rng.random() < 0.3 and not is_fixed):
             given += _spelled(parameter, _good(rng, parameter))
     given += ALWAYS.get(verb, ())
-    if strange == 0 or any(verb.startswith(name) for name in LONG):
+    if strange == 0:
         given.append(rng.choice(("--nonsense", "--no-such=1", "--seedd", "-Z")))
     if rng.random() < 0.1:
         given[0] = rng.choice((given[0].upper(), given[0][:-1], values.text(rng), "--help", "-h"))
     clean = tuple(word.replace("\x00", "") for word in given)
-    return Trial(note=" ".join(map(repr, clean)), commands=(clean,), memory_mb=2500)
+    return Trial(
+        note=" ".join(map(repr, clean)),
+        commands=(clean,),
+        memory_mb=2500,
+        patience_s=PATIENCE_S if verb.startswith(LONG) else None,
+    )
 
 
 def commands() -> list[tuple[tuple[str, ...], Any]]:

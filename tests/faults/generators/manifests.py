@@ -13,7 +13,8 @@ METRICS = ("rtf", "exposure_drift")
 
 def manifest(rng: Random, work: Path) -> Trial:
     """Three samples; a field is strange, or the text of the file is damaged."""
-    samples = [_sample(rng, number) for number in range(3)]
+    is_strange = rng.random() < 0.5
+    samples = [_sample(rng, number, is_strange) for number in range(3)]
     base.write_lines(
         work / "trace.jsonl",
         [
@@ -30,7 +31,7 @@ def manifest(rng: Random, work: Path) -> Trial:
         ("report", "out", "--out", "page.html"),
         ("score", "out", "--metrics", "rtf", "--jobs", "1"),
     )
-    is_fine = "trace.jsonl" in note
+    is_fine = note.startswith("trace.jsonl") and not is_strange
     return Trial(
         note=note,
         commands=(chosen, *(rng.sample(after, 1) if rng.random() < 0.4 else ())),
@@ -40,7 +41,7 @@ def manifest(rng: Random, work: Path) -> Trial:
     )
 
 
-def _sample(rng: Random, number: int) -> dict[str, Any]:
+def _sample(rng: Random, number: int, is_strange: bool) -> dict[str, Any]:
     sample: dict[str, Any] = {
         "sample_id": f"v{number}",
         "system": "s",
@@ -58,8 +59,8 @@ def _sample(rng: Random, number: int) -> dict[str, Any]:
         "groups": {"identity": "anna", "suite": "u", "domain": "real"},
     }
     sample |= {name: content for name, content in optional.items() if rng.random() < 0.5}
-    if rng.random() < 0.25:
+    if is_strange and rng.random() < 0.5:
         sample[rng.choice(("sample_id", "system", "checkpoint", "transcript"))] = values.text(rng)
-    if rng.random() < 0.1:
+    if is_strange and rng.random() < 0.2:
         sample["groups"] = {values.text(rng): values.text(rng), "suite": values.text(rng)}
     return sample

@@ -1,5 +1,6 @@
 """Video and sound files that are cut, altered, of odd shapes, or no such thing at all."""
 
+import os
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -211,7 +212,7 @@ def _nothing(rng: Random, path: Path) -> tuple[str, bool]:
         "a folder": path.mkdir,
         "a link to itself": lambda: path.symlink_to(path.name),
         "a link to nothing": lambda: path.symlink_to("nowhere"),
-        "a pipe": lambda: __import__("os").mkfifo(path),
+        "a pipe": lambda: os.mkfifo(path),
         "no bytes": path.touch,
     }
     what = rng.choice(list(kinds))

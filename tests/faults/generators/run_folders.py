@@ -1,5 +1,6 @@
 """Run folders in which a file, or several, are not what was written."""
 
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -38,19 +39,19 @@ def run_folder(rng: Random, work: Path) -> Trial:
     if rng.random() < 0.08:
         folders = sorted(path for path in run.rglob("*") if path.is_dir())
         notes.append(mangle.replace_folder(rng, rng.choice(folders)))
-    samples = tuple(sorted({path.parent.parent.name for path in files if path.name == "meta.json"}))
+    samples = sorted({path.parents[1] for path in files if path.name == "meta.json"})
+    there = [path for path in samples if any(path.glob("*/*"))]
     commands = [rng.choice(COMMANDS)]
-    if any("again" in command for command in commands):
-        __import__("shutil").copytree(run, work / "again", symlinks=True)
+    if "again" in commands[0]:
+        shutil.copytree(run, work / "again", symlinks=True)
     if rng.random() < 0.5:
         commands.append(SCORE)
     if rng.random() < 0.2:
         commands.append(("table", "run"))
-    there = samples if all((run / "recordings").rglob(f"{name}/0") for name in samples) else ()
     return Trial(
         note="; ".join(notes),
         commands=tuple(commands),
-        samples=there,
+        samples=tuple(f"{path.parents[1].name}/{path.name}" for path in there),
         metrics=("rtf", "exposure_drift"),
         scores="run/scores.jsonl",
     )
