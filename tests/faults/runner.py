@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import local
 
-from tests.faults.generators import KINDS
 from tests.faults.trial import COLUMNS, Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -19,15 +19,15 @@ PER_SEED = 100_000
 """Inputs of one kind that a seed can have before it meets the next one's."""
 
 
-def names(count: int, seed: int, kinds: Sequence[str] = ()) -> list[str]:
+def names(count: int, seed: int, kinds: Sequence[str]) -> list[str]:
     """Names inputs, the kinds in turn.
 
     Args:
         count: How many.
         seed: Others have other inputs.
-        kinds: Of `generators.KINDS`; all if empty.
+        kinds: Of `generators.KINDS` or `scenes.SCENES`.
     """
-    chosen = list(kinds or KINDS)
+    chosen = list(kinds)
     turns = enumerate(islice(cycle(chosen), count))
     return [f"{kind}-{seed * PER_SEED + turn // len(chosen)}" for turn, kind in turns]
 
@@ -64,7 +64,8 @@ class Worker:
     def close(self) -> None:
         """Ends the process."""
         assert self.process.stdin is not None, "it has a pipe"
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended by itself, which was told before
+            self.process.stdin.close()
         self.process.wait()
 
 

@@ -23,6 +23,6 @@ KINDS: dict[str, Generator] = {
     "checkpoint": checkpoint,
     "training": training,
 }
-NEED_TORCH = ("command_line", "checkpoint", "training")
+NEED_TORCH = ("command_line", "checkpoint", "training", "killed_train", "full_train", "race_train")
 NEED_TRAINED = ("checkpoint", "training")
 """Kinds that start from `base.TRAINED` rather than from `base.COMMANDS`."""
