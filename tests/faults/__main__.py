@@ -26,7 +26,10 @@ def main() -> None:
     told = parser.parse_args()
     wanted = list(told.names)
     for count, kinds in (
-        (told.inputs, told.kind or KINDS), (told.kills, KILLS), (told.races, RACES), (told.disks, DISKS)
+        (told.inputs, told.kind or KINDS),
+        (told.kills, KILLS),
+        (told.races, RACES),
+        (told.disks, DISKS),
     ):
         wanted += runner.names(count, told.seed, list(kinds))
     outcomes = runner.run(wanted, jobs=told.jobs, keep=told.keep)

@@ -57,9 +57,18 @@ def of_one(one: Ended) -> list[tuple[str, str]]:
 def last_of_traceback(err: str) -> str:
     """Returns the exception and the last line of our code before it."""
     lines = [line for line in err.splitlines() if line.strip()]
-    places = re.findall(r'File "[^"]*?((?:evals|streamchar_ref|reports|baselines)/[^"]+)", line (\d+)', err)
+    places = re.findall(
+        r'File "[^"]*?((?:evals|streamchar_ref|reports|baselines)/[^"]+)", line (\d+)', err
+    )
     place = ":".join(places[-1]) if places else "?"
-    said = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|\w*): ?|[\w.]+$", line)), "")
+    said = next(
+        (
+            line
+            for line in reversed(lines)
+            if re.match(r"[\w.]+(Error|Exception|\w*): ?|[\w.]+$", line)
+        ),
+        "",
+    )
     return f"{place}: {said:.200}"
 
 

@@ -111,7 +111,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
     rows = [["kind", "inputs", *COLUMNS]]
     for kind in [*kinds, ""]:
         chosen = [outcome for outcome in outcomes if kind in ("", outcome.kind)]
-        counts = [sum(any(c == column for c, _ in o.findings) for o in chosen) for column in COLUMNS]
+        counts = [
+            sum(any(c == column for c, _ in o.findings) for o in chosen) for column in COLUMNS
+        ]
         rows.append([kind or "all", str(len(chosen)), *map(str, counts)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]

@@ -14,8 +14,8 @@ class Trial:
     Attributes:
         note: What is wrong with the files, in words.
         commands: Arguments of ``streamchar``, run one after the other.
-        samples: Ids of samples, or SYSTEM/ID, each of which must have a row in ``scores.jsonl`` for every one
-            of ``metrics`` once ``score`` has ended with 0 or 1.
+        samples: Ids of samples, or SYSTEM/ID, each of which must have a row in ``scores.jsonl`` for
+            every one of ``metrics`` once ``score`` has ended with 0 or 1.
         metrics: See ``samples``.
         scores: Where the rows are, from the working folder.
         must_score: The list of samples is fine, so that ``score`` must not end with 2.

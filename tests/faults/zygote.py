@@ -28,7 +28,7 @@ from tests.faults.scenes import SCENES
 from tests.faults.scenes.stage import Stage
 from tests.faults.trial import Ended, Outcome, Trial
 
-LIMIT_S = 30.0
+LIMIT_S = 45.0
 _RESULT = "ended.json"
 
 

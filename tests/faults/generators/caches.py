@@ -22,7 +22,9 @@ def cache(rng: Random, work: Path) -> Trial:
     if rng.random() < 0.2:
         notes.append(mangle.mangle(rng, _memo(work, work / "good.mp4")))
     for _ in range(rng.choice((1, 1, 2, 3))):
-        files = sorted(path for path in (work / "cache").rglob("*") if path.is_file() and not path.is_symlink())
+        files = sorted(
+            path for path in (work / "cache").rglob("*") if path.is_file() and not path.is_symlink()
+        )
         chosen = rng.choice(files)
         twins = [path for path in files if path.suffix == chosen.suffix and path != chosen]
         if rng.random() < 0.2 and twins:
@@ -51,7 +53,7 @@ def cache(rng: Random, work: Path) -> Trial:
 
 
 def _memo(work: Path, path: Path) -> Path:
-    """Writes down a file's hash as `evals.content` does once the file has been there for a while."""
+    """Writes down a file's hash as `evals.content` does once the file has settled."""
     stat = path.stat()
     stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()

@@ -70,9 +70,9 @@ def replace_folder(rng: Random, path: Path) -> str:
     """Removes a folder, puts a file in its place, or puts another one in it."""
     how = rng.choice(("removed", "a file in its place", "a stranger in it"))
     if how == "a stranger in it":
-        (path / values.text(rng).replace("/", "_").replace("\x00", "_")[:80].strip(".") / "x").mkdir(
-            parents=True, exist_ok=True
-        )
+        (
+            path / values.text(rng).replace("/", "_").replace("\x00", "_")[:80].strip(".") / "x"
+        ).mkdir(parents=True, exist_ok=True)
         return f"{path.name}: {how}"
     shutil.rmtree(path)
     if how != "removed":
@@ -163,7 +163,13 @@ def damaged_value(rng: Random, whole: Any) -> tuple[Any, str]:
 
 
 def _places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    pairs = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in pairs:
         yield (*path, key)
         yield from _places(inner, (*path, key))
@@ -181,4 +187,4 @@ def _cell(rng: Random, path: Path) -> str:
     else:
         row.insert(column, "x" * rng.choice((1, 200_000)))
     path.write_text("\n".join(map(",".join, rows)), encoding="utf-8", errors="replace")
-    return f"column {column} of a row is {row[column:column + 1]!r:.60}"
+    return f"column {column} of a row is {row[column : column + 1]!r:.60}"

@@ -91,7 +91,9 @@ def _encode(rng: Random, path: Path, suffix: str, shape: dict[str, Any]) -> None
         if shape["has_picture"]:
             video = out.add_stream(vcodec, rate=Fraction(shape["fps"]).limit_denominator(1001))
             video.height, video.width, video.pix_fmt = shape["height"], shape["width"], "yuv420p"
-            video.codec_context.options = {"preset": "ultrafast", "g": "5"} if "264" in vcodec else {}
+            video.codec_context.options = (
+                {"preset": "ultrafast", "g": "5"} if "264" in vcodec else {}
+            )
         if shape["has_sound"] or video is None:
             sound = out.add_stream(acodec, rate=shape["rate"], layout="mono")
         if video is not None:
@@ -118,7 +120,9 @@ def _sound(rng: Random, work: Path) -> tuple[Path, str, bool]:
     write_wav(path, base.tone(seconds, rate), sample_rate=rate)
     if rng.random() < 0.25:  # fields of the header: format, channels, rate, width, size
         content = bytearray(path.read_bytes())
-        at, width = rng.choice(((4, 4), (16, 4), (20, 2), (22, 2), (24, 4), (32, 2), (34, 2), (40, 4)))
+        at, width = rng.choice(
+            ((4, 4), (16, 4), (20, 2), (22, 2), (24, 4), (32, 2), (34, 2), (40, 4))
+        )
         value = rng.choice((0, 1, 3, 7, 0xFFFF, 0xFFFFFFFF, 0x7FFFFFFF)) & (256**width - 1)
         content[at : at + width] = struct.pack("<I", value)[:width]
         path.write_bytes(content)
@@ -127,7 +131,19 @@ def _sound(rng: Random, work: Path) -> tuple[Path, str, bool]:
 
 
 def _damaged(rng: Random, path: Path, shape: str) -> tuple[Path, str, bool]:
-    ways = (_whole, _cut, _cut, _cut, _flipped, _flipped, _zeroed, _box, _renamed, _swapped, _nothing)
+    ways = (
+        _whole,
+        _cut,
+        _cut,
+        _cut,
+        _flipped,
+        _flipped,
+        _zeroed,
+        _box,
+        _renamed,
+        _swapped,
+        _nothing,
+    )
     note, is_hopeless = rng.choice(ways)(rng, path)
     target = path
     if note.startswith("renamed"):
@@ -166,20 +182,26 @@ def _zeroed(rng: Random, path: Path) -> tuple[str, bool]:
 def _box(rng: Random, path: Path) -> tuple[str, bool]:
     """Alters numbers behind a name that mp4, avi or Matroska headers have."""
     content = bytearray(path.read_bytes())
-    names = (b"mvhd", b"mdhd", b"tkhd", b"stts", b"stsz", b"stco", b"stsd", b"elst", b"trun", b"moov",
-             b"avih", b"strh", b"strf", b"idx1", b"\x44\x89", b"\x2a\xd7\xb1", b"\xb0", b"\xba")  # fmt: skip
+    names = (
+        b"mvhd", b"mdhd", b"tkhd", b"stts", b"stsz", b"stco", b"stsd", b"elst", b"trun", b"moov",
+        b"avih", b"strh", b"strf", b"idx1", b"\x44\x89", b"\x2a\xd7\xb1", b"\xb0", b"\xba",
+    )  # fmt: skip
     there = [name for name in names if name in content]
     if not there:
         return _flipped(rng, path)
     name = rng.choice(there)
     at = content.index(name) + len(name) + 4 * rng.randrange(8)
-    content[at : at + 4] = rng.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\1\0\0\0"))
+    content[at : at + 4] = rng.choice(
+        (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\1\0\0\0")
+    )
     path.write_bytes(content)
     return f"a number after {name!r} is {bytes(content[at : at + 4])!r}", False
 
 
 def _renamed(rng: Random, path: Path) -> tuple[str, bool]:
-    suffix = rng.choice((".mp4", ".mkv", ".avi", ".wav", ".webm", ".mp3", ".gif", ".h264", ".m3u8", ".ffconcat"))
+    suffix = rng.choice(
+        (".mp4", ".mkv", ".avi", ".wav", ".webm", ".mp3", ".gif", ".h264", ".m3u8", ".ffconcat")
+    )
     path.rename(path.with_suffix(suffix))
     return f"renamed to {suffix}", False
 
@@ -189,7 +211,7 @@ def _swapped(rng: Random, path: Path) -> tuple[str, bool]:
     contents: dict[str, bytes] = {
         "text": b"hello\n" * 50,
         "a picture": (path.parent / "face.png").read_bytes(),
-        "a playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\ngood.mp4\n#EXTINF:1,\nbad.mp4\n",
+        "a playlist": b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nbad.mp4\n",
         "a list of files": b"ffconcat version 1.0\nfile /etc/passwd\n",
         "subtitles": b"1\n00:00:00,000 --> 00:00:01,000\nhello\n",
         "an archive": b"PK\x03\x04" + bytes(60),
@@ -197,7 +219,7 @@ def _swapped(rng: Random, path: Path) -> tuple[str, bool]:
         "random bytes": rng.randbytes(3000),
         "zeros": bytes(3000),
         "HTML": b"<html><body>404 Not Found</body></html>",
-        "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\nsize 1\n",
         "numbers": np.arange(500).tobytes(),
     }
     what = rng.choice(list(contents))

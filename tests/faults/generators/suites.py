@@ -36,7 +36,9 @@ def suite(rng: Random, work: Path) -> Trial:
 def _prompt(rng: Random, number: int) -> dict[str, Any]:
     prompt: dict[str, Any] = {
         "prompt_id": f"p{number}",
-        "transcript": rng.choice(("Hello there.", [{"t_s": 0, "text": "Hello"}, {"t_s": 1, "text": "there."}])),
+        "transcript": rng.choice(
+            ("Hello there.", [{"t_s": 0, "text": "Hello"}, {"t_s": 1, "text": "there."}])
+        ),
         "reference_path": "face.png",
         "voice": "joe",
         "caption": "a face",

@@ -65,7 +65,9 @@ def system(rng: Random, work: Path) -> Trial:
     notes = []
     if rng.random() < 0.35:
         name = rng.choice(FIELDS)
-        value = repr(values.value(rng)).replace("nan", "float('nan')").replace("inf", "float('inf')")
+        value = (
+            repr(values.value(rng)).replace("nan", "float('nan')").replace("inf", "float('inf')")
+        )
         fields[name] = value
         notes.append(f"{name} = {value}")
         if rng.random() < 0.2:
@@ -74,15 +76,23 @@ def system(rng: Random, work: Path) -> Trial:
     top = rng.choice(TOPS) if rng.random() < 0.2 else ""
     notes += [how, *([top] if top else [])]
     made = rng.choice(("", "", "", "def __init__(self, needed): pass", "def __init__(self): 1 / 0"))
-    (work / "odd.py").write_text(_code(fields, STREAMS[how], top, made), encoding="utf-8", errors="replace")
-    settings = ("--set", f"{rng.choice(('needed', 'fps', 'x'))}={values.text(rng)}") if rng.random() < 0.1 else ()
+    (work / "odd.py").write_text(
+        _code(fields, STREAMS[how], top, made), encoding="utf-8", errors="replace"
+    )
+    settings = (
+        ("--set", f"{rng.choice(('needed', 'fps', 'x'))}={values.text(rng)}")
+        if rng.random() < 0.1
+        else ()
+    )
     record = ("record", "odd.py:Odd", "--suite", "suite.jsonl", "--out", "out", *settings)
     warm = ("--no-warm-up",) if rng.random() < 0.5 else ()
     commands: list[tuple[str, ...]] = [tuple(w.replace("\x00", "") for w in (*record, *warm))]
     if rng.random() < 0.3:
         commands.append(("check", "odd.py:Odd", "--suite", "suite.jsonl"))
     if rng.random() < 0.3:
-        commands.append(("score", "out", "--metrics", "rtf,exposure_drift", "--jobs", "1", "--native"))
+        commands.append(
+            ("score", "out", "--metrics", "rtf,exposure_drift", "--jobs", "1", "--native")
+        )
     return Trial(note="; ".join(notes), commands=tuple(commands))
 
 

@@ -17,12 +17,15 @@ def checkpoint(rng: Random, work: Path) -> Trial:
     is_shard = rng.random() < 0.4
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     note = mangle.mangle(rng, rng.choice(shards) if is_shard else folder / INDEX)
-    is_same = all((folder / n).is_file() and (folder / n).read_bytes() == b for n, b in before.items())
+    is_same = all(
+        (folder / n).is_file() and (folder / n).read_bytes() == b for n, b in before.items()
+    )
     shutil.copytree(folder, work / "begin", symlinks=True)
     begin = ("--preset", "tiny", "--from", "begin", "--out", "fresh", "--jobs", "1")
     commands = (
         ("train", "prompt", *begin, "--steps", "1"),
-        ("generate", "--checkpoint", "begin", "--text", "Hi.", "--out", "x.mp4", "--character", "face.png"),
+        ("generate", "--checkpoint", "begin", "--text", "Hi.", "--out", "x.mp4", "--any-picture",
+         "--character", "face.png"),
         ("train", "export", *begin),
     )  # fmt: skip
     return Trial(
@@ -42,5 +45,17 @@ def training(rng: Random, work: Path) -> Trial:
     if rng.random() < 0.15:
         notes.append(mangle.replace_folder(rng, stage / "checkpoint"))
     steps = rng.choice(("2", "3"))
-    command = ("train", "prompt", "--preset", "tiny", "--steps", steps, "--resume", "--out", "trained", "--jobs", "1")
+    command = (
+        "train",
+        "prompt",
+        "--preset",
+        "tiny",
+        "--steps",
+        steps,
+        "--resume",
+        "--out",
+        "trained",
+        "--jobs",
+        "1",
+    )
     return Trial(note="; ".join(notes), commands=(command,), memory_mb=2500)

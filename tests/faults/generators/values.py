@@ -25,7 +25,10 @@ OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [[]], [None], {"": ""}, {"
 def text(rng: Random) -> str:
     """Returns a text that is hard on somebody."""
     if rng.random() < 0.1:
-        return "".join(chr(rng.choice((rng.randrange(32, 127), rng.randrange(1, 0x3000)))) for _ in range(rng.randrange(1, 40)))
+        return "".join(
+            chr(rng.choice((rng.randrange(32, 127), rng.randrange(1, 0x3000))))
+            for _ in range(rng.randrange(1, 40))
+        )
     return rng.choice(TEXTS)
 
 

@@ -25,7 +25,8 @@ def full(name: str, stage: Stage) -> None:
         stage: Its scene.
     """
     job = JOBS[name]
-    wanted, num_writes, _, code = stage.undisturbed(name, job)
+    wanted, num_writes, _, codes = stage.undisturbed(name, job)
+    code = codes[-1]
     way, at = stage.number % 4, stage.number // 4
     if way == 3 and is_root():
         stage.outcome.note = "a disk of its own"
@@ -50,8 +51,9 @@ def _disturbed(stage: Stage, job: Job, obstacle: Obstacle, code: int | None) -> 
         stage.find("other", f"kept as the system's failure: {last:.150}")
     scores = stage.work / job.out / "scores.jsonl"
     if job.command[0] == "score" and scores.is_file():
-        blamed = [row for row in map(json.loads, scores.read_text().splitlines())
-                  if row["status"] == "generation_failure" and row["system"] != "failing"]  # fmt: skip
+        rows = [json.loads(line) for line in scores.read_text().splitlines()]
+        failed = [row for row in rows if row["status"] == "generation_failure"]
+        blamed = [row for row in failed if row["system"] != "failing"]
         if blamed:
             stage.find("other", f"kept as the system's failure: {blamed[0]['reason']:.150}")
     if ended is not None and ended.code == code == 0 and not obstacle.largest_file:

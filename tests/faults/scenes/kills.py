@@ -11,7 +11,8 @@ def killed(name: str, stage: Stage) -> None:
         stage: Its scene.
     """
     job = JOBS[name]
-    wanted, num_writes, seconds, code = stage.undisturbed(name, job)
+    wanted, num_writes, seconds, codes = stage.undisturbed(name, job)
+    code = codes[-1]
     if stage.number % 2 == 0:
         obstacle = Obstacle(kill_at=stage.number // 2 % num_writes + 1)
         stage.outcome.note = f"killed at write {obstacle.kill_at} of {num_writes}"

@@ -64,7 +64,11 @@ def race(name: str, stage: Stage) -> None:
     for end in ends:
         stage.judge(end)
     refused = [n for n, end in enumerate(ends) if end is not None and end.code == 2]
-    said = [end.err.strip().splitlines()[-1] for end in ends if end is not None and end.code == 2 and end.err.strip()]
+    said = [
+        end.err.strip().splitlines()[-1]
+        for end in ends
+        if end is not None and end.code == 2 and end.err.strip()
+    ]
     if len(refused) == 2:
         stage.find("lost samples", f"both were refused: {said[0]:.200}")
     if any("already" not in words and "there" not in words for words in said):
@@ -82,8 +86,8 @@ def _in_turn(
 ) -> "tuple[dict[str, str], list[int | None]]":
     """Returns the tree, and the exit codes, of the commands one after the other."""
     if name in ("train", "merge"):  # the second one in turn is refused
-        wanted, _, _, code = stage.undisturbed(name, job)
-        return wanted, [code, code]
-    first = Job(before=(commands[0], commands[1]), command=LAST.get(name, commands[1]), out=job.out)
-    wanted, _, _, code = stage.undisturbed(f"race-{name}", first)
-    return wanted, [0 if command[0] in ("record", "merge") else code for command in commands]
+        wanted, _, _, codes = stage.undisturbed(name, job)
+        return wanted, [codes[-1], codes[-1]]
+    first = Job(before=commands, command=LAST.get(name, ("table", "run")), out=job.out)
+    wanted, _, _, codes = stage.undisturbed(f"race-{name}", first)
+    return wanted, codes

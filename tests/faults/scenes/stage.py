@@ -19,7 +19,16 @@ from tests.faults.process import OUR_FAULT, forked, limit_files, one, watched
 from tests.faults.trial import Ended, Outcome
 
 LIMIT_S = 60.0
-WRITES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "fsync")
+WRITES = (
+    "open",
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "fsync",
+)
 """Events of Python's audit at which a command can be stopped; reading a file is none of them."""
 
 
@@ -54,13 +63,14 @@ TRAIN = (
     "--out", "fresh",
 )  # fmt: skip
 SCORE = ("score", "run", "--metrics", "rtf,exposure_drift,colour_drift", "--jobs", "1", "--native")
+FEW = ("--metrics", base.METRICS, "--jobs", "1")
 JOBS: dict[str, Job] = {
     "record": Job(
         command=("record", "toy.py:Toy", "--suite", "suite.jsonl", "--out", "fresh"), out="fresh"
     ),
     "score": Job(command=SCORE, out="run"),
     "score_manifest": Job(
-        command=("score", "--manifest", "videos.jsonl", "--out", "fresh", "--metrics", base.METRICS, "--jobs", "1"),
+        command=("score", "--manifest", "videos.jsonl", "--out", "fresh", *FEW),
         out="fresh",
     ),
     "merge": Job(command=("merge", "run", "--out", "fresh"), out="fresh", is_once=True),
@@ -103,10 +113,12 @@ class Stage:
         outcome: Gets note, ends and findings.
     """
 
-    expected: "dict[str, tuple[dict[str, str], int, float, int | None]]" = {}  # noqa: RUF012
-    """Job -> tree, number of writes, seconds and exit code of an undisturbed run."""
+    expected: "dict[str, tuple[dict[str, str], int, float, list[int | None]]]" = {}  # noqa: RUF012
+    """Job -> tree, number of writes, seconds and exit codes of an undisturbed run."""
 
-    def __init__(self, rng: Random, number: int, folder: Path, built: Path, outcome: Outcome) -> None:
+    def __init__(
+        self, rng: Random, number: int, folder: Path, built: Path, outcome: Outcome
+    ) -> None:
         self.rng = rng
         self.number = number
         self.folder = folder
@@ -175,8 +187,10 @@ class Stage:
         """Notes a finding."""
         self.outcome.findings.append((column, words))
 
-    def undisturbed(self, name: str, job: Job) -> "tuple[dict[str, str], int, float, int | None]":
-        """Returns tree, number of writes, seconds and exit code of a job that nothing disturbs."""
+    def undisturbed(
+        self, name: str, job: Job
+    ) -> "tuple[dict[str, str], int, float, list[int | None]]":
+        """Returns tree, number of writes, seconds and exit codes of a job that nothing disturbs."""
         if name not in self.expected:
             scratch = self.built.parent / f"expected-{name}"
             scratch.mkdir()
@@ -189,7 +203,8 @@ class Stage:
             if ended is None or ended.code not in (0, 1):
                 raise RuntimeError(f"{name} does not work undisturbed: {ended}")
             seen = tree(other.work / job.out, times=job.times)
-            self.expected[name] = (seen, int(counted.read_text()), seconds, ended.code)
+            codes = [each.code for each in other.outcome.ended]
+            self.expected[name] = (seen, int(counted.read_text()), seconds, codes)
         return self.expected[name]
 
     def compare(self, wanted: dict[str, str], job: Job) -> None:
@@ -227,7 +242,9 @@ class Running:
 
 def _plain(names: Sequence[str]) -> str:
     shown = ["(a partial file)" if ".part" in name else name for name in names]
-    return ", ".join(dict.fromkeys(shown[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return ", ".join(dict.fromkeys(shown[:4])) + (
+        f" and {len(names) - 4} more" if len(names) > 4 else ""
+    )
 
 
 def _now() -> float:
