@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.faults import runner
 from tests.faults.generators import KINDS
 from tests.faults.scenes import DISKS, KILLS, RACES, SCENES
+from tests.faults.trial import Outcome
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
         (told.disks, DISKS),
     ):
         wanted += runner.names(count, told.seed, list(kinds))
-    outcomes = runner.run(wanted, jobs=told.jobs, keep=told.keep)
+    outcomes = runner.run(wanted, jobs=told.jobs, keep=told.keep, tell=_tell)
     if told.json:
         told.json.write_text("".join(json.dumps(one.as_json()) + "\n" for one in outcomes))
     if told.names:
@@ -40,6 +41,12 @@ def main() -> None:
     if outcomes:
         print(runner.table(outcomes))  # noqa: T201
     sys.exit(any(outcome.findings for outcome in outcomes))
+
+
+def _tell(outcome: Outcome) -> None:
+    """Says on stderr what was found, as it is found."""
+    for column, words in outcome.findings:
+        print(f"{outcome.name}: {column}: {words}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import cycle, islice
@@ -75,13 +75,20 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def run(wanted: Iterable[str], *, jobs: int = 1, keep: Path | None = None) -> list[Outcome]:
+def run(
+    wanted: Iterable[str],
+    *,
+    jobs: int = 1,
+    keep: Path | None = None,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
     """Runs inputs.
 
     Args:
         wanted: Their names.
         jobs: Processes.
         keep: Folder whose subfolders keep the files of each.
+        tell: Told each outcome as it comes.
 
     Returns:
         What came of them, in order.
@@ -95,6 +102,7 @@ def run(wanted: Iterable[str], *, jobs: int = 1, keep: Path | None = None) -> li
                 here.worker = Worker(Path(scratch, f"worker-{len(workers)}-{os.urandom(2).hex()}"))
                 workers.append(here.worker)
             outcome: Outcome = here.worker.run(name, keep / name if keep else None)
+            tell(outcome)
             return outcome
 
         try:

@@ -57,8 +57,9 @@ LONG = ("bench", "judges", "world build", "train", "calibrate")
 PATIENCE_S = 6.0
 PATHS = (
     "run", "good.mp4", "good.wav", "face.png", "toy.py", "suite.jsonl", "videos.jsonl", "cache",
-    ".", "nowhere", "nowhere/deep/x", "toy.py/x", "empty", "empty.jsonl", "loop", "pipe", "random.bin",
-    "run/scores.jsonl", "run/run.json", "run/recordings", "/proc/self/nothing", "/proc/1/x",
+    ".", "nowhere", "nowhere/deep/x", "toy.py/x", "empty", "empty.jsonl", "loop", "pipe",
+    "random.bin", "run/scores.jsonl", "run/run.json", "run/recordings", "/proc/self/nothing",
+    "/proc/1/x",
 )  # fmt: skip
 
 
