@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -50,14 +51,17 @@ def main() -> None:
             _build(built)
         folder = Path(request["folder"])
         folder.mkdir(parents=True)
-        if kind in SCENES:
-            outcome = Outcome(name=request["name"])
-            start = time.monotonic()
-            SCENES[kind](Stage(Random(request["name"]), int(number), folder, built, outcome))
-            outcome.seconds = round(time.monotonic() - start, 2)
-            orphans()
-        else:
-            outcome = run(request["name"], folder, built)
+        outcome = Outcome(name=request["name"])
+        start = time.monotonic()
+        try:
+            if kind in SCENES:
+                SCENES[kind](Stage(Random(outcome.name), int(number), folder, built, outcome))
+                orphans()
+            else:
+                run(outcome, folder, built)
+        except Exception:  # one that we cannot make must not end the others
+            outcome.findings.append(("other", f"not run: {traceback.format_exc()[-1000:]}"))
+        outcome.seconds = round(time.monotonic() - start, 2)
         answers.write(json.dumps(outcome.as_json()) + "\n")
         answers.flush()
 
@@ -76,39 +80,32 @@ def _build(built: Path) -> None:
         (built / name).unlink()
 
 
-def run(name: str, folder: Path, built: Path) -> Outcome:
+def run(outcome: Outcome, folder: Path, built: Path) -> None:
     """Makes an input and runs it.
 
     Args:
-        name: Kind and number.
+        outcome: Has the name; gets what came of it.
         folder: Empty; gets a folder ``work``.
         built: What `base` made.
-
-    Returns:
-        What came of it.
 
     Raises:
         RuntimeError: If the input could not be made, or not be judged.
     """
-    kind, _, number = name.rpartition("-")
+    kind, _, number = outcome.name.rpartition("-")
     work = folder / "work"
 
     def task() -> None:
         base.copy(built, work)
         _run(KINDS[kind](Random(f"{kind}-{int(number)}"), work), work)
 
-    outcome = Outcome(name=name)
-    start = time.monotonic()
     status, outcome.memory_mb = watched(forked(task, work), LIMIT_S, work / "trial.json")
     if status == OUR_FAULT:
-        raise RuntimeError(f"{name} could not be made or judged")
-    outcome.seconds = round(time.monotonic() - start, 2)
+        raise RuntimeError("it could not be made or judged")
     outcome.ended = _ended(work)
     told = _told(work / "trial.json")
     outcome.note = told.get("note", "")
     outcome.findings = [(column, words) for column, words in told.get("findings", [])]
     outcome.findings += _after(folder, status, is_long=bool(told.get("patience_s")))
-    return outcome
 
 
 def _after(folder: Path, status: int | None, *, is_long: bool) -> list[tuple[str, str]]:

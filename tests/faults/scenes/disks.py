@@ -34,7 +34,7 @@ def full(name: str, stage: Stage) -> None:
         return
     obstacle = Obstacle(full_at=at % num_writes + 1, full_for=1 if way == 1 else 1 << 60)
     if way >= 2:
-        obstacle = Obstacle(largest_file=stage.rng.choice((1, 100, 1000, 5000, 20_000)))
+        obstacle = Obstacle(largest_file=stage.rng.choice((4000, 6000, 9000, 20_000)))
     stage.outcome.note = str({k: v for k, v in vars(obstacle).items() if v and k != "wait_for"})
     stage.begin(job)
     _disturbed(stage, job, obstacle, code)

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ WRITES = (
     "fsync",
 )
 """Events of Python's audit at which a command can be stopped; reading a file is none of them."""
+_NEEDS_NO_ROOM = ("os.remove", "os.rmdir")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,7 @@ class Stage:
             _even_clocks()
             _put_in_the_way(obstacle or Obstacle(), self.work)
             ended = one(command, where)
+            limit_files(resource.RLIM_INFINITY)
             where.with_suffix(".json").write_text(json.dumps(ended.__dict__))
 
         return Running(pid=forked(task, self.work), command=tuple(command), where=where)
@@ -264,11 +267,12 @@ def _put_in_the_way(obstacle: Obstacle, work: Path) -> None:
     inside = str(work.resolve())
     writes = count(1)
 
-    def at_write(path: object) -> None:
+    def at_write(path: object, event: str) -> None:
         number = next(writes)
         if number == obstacle.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        if obstacle.full_at and 0 <= number - obstacle.full_at < obstacle.full_for:
+        is_full = obstacle.full_at and 0 <= number - obstacle.full_at < obstacle.full_for
+        if is_full and event not in _NEEDS_NO_ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         if obstacle.count_to is not None:
             counted[0] = number
@@ -277,12 +281,12 @@ def _put_in_the_way(obstacle: Obstacle, work: Path) -> None:
     fsync = os.fsync
 
     def noticed_fsync(handle: int) -> None:
-        at_write("fsync")
+        at_write("fsync", "fsync")
         fsync(handle)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event in WRITES and _is_write(event, arguments, inside):
-            at_write(arguments[0])
+            at_write(arguments[0], event)
 
     os.fsync = noticed_fsync
     sys.addaudithook(audit)
@@ -291,7 +295,7 @@ def _put_in_the_way(obstacle: Obstacle, work: Path) -> None:
 
 
 def _is_write(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
-    """Whether an event changes something in the working folder; removals and room are no matter."""
+    """Whether an event changes something in the working folder."""
     path = arguments[0]
     if not isinstance(path, str | bytes | os.PathLike):
         return False
