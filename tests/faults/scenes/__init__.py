@@ -2,8 +2,9 @@
 
 The folder that the commands write must in the end be, byte for byte, that of an undisturbed run.
 So that nothing need be left out of the comparison, `record` gets a clock that ticks evenly. Of
-training, times are left out: ``seconds`` of ``state.pt``, ``minutes`` of ``checkpoint.json``, and
-the columns seconds, samples_per_s and flop_per_s of ``log.csv``.
+training, ``seconds`` of ``state.pt`` and ``minutes`` of ``checkpoint.json`` are left out, which are
+times; and of ``log.csv`` all but the steps: a line holds means since the one before it, or since
+training went on.
 """
 
 from collections.abc import Callable

@@ -390,8 +390,8 @@ def _words(value: Any) -> list[str]:
 
 
 def _log(path: Path) -> bytes:
-    rows = [line.split(",") for line in path.read_text().splitlines()]
-    return "\n".join(",".join((row[0], *row[4:])) for row in rows).encode()
+    lines = path.read_text().splitlines()
+    return "\n".join([lines[0], *(line.split(",")[0] for line in lines[1:])]).encode()
 
 
 def _index(path: Path) -> bytes:
