@@ -14,7 +14,7 @@ LOCKED := --quiet --no-compile --no-deps --require-hashes --no-build-isolation -
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: env weights demo test lint bundle lock test-lowest test-latest clean
+.PHONY: env weights demo test test-faults lint bundle lock test-lowest test-latest clean
 
 env: $(VENV)/.done
 
@@ -51,6 +51,18 @@ lint: env
 test: lint
 	-$(PULL)
 	$(BIN)/$(PYTEST)
+
+# Thousands of hostile inputs, and kills, races and full disks, not in CI; prints a table, and names that
+# make a failure again: .venv/bin/python -m tests.faults NAME. Another seed has other inputs:
+# make test-faults FAULTS=5000 KILLS=360 RACES=100 DISKS=120 SEED=7 JOBS=4
+FAULTS ?= 2000
+KILLS ?= 360
+RACES ?= 100
+DISKS ?= 120
+SEED ?= 1
+JOBS ?= 2
+test-faults: env
+	$(BIN)/python -m tests.faults --inputs $(FAULTS) --kills $(KILLS) --races $(RACES) --disks $(DISKS) --seed $(SEED) --jobs $(JOBS)
 
 # Tested for Python 3.11 on Linux x86_64; what is there stays, with UPGRADE=1 the newest versions are taken.
 lock: env
