@@ -147,12 +147,12 @@ def steadily(stamp: Callable[[], object], read: Callable[[], T]) -> T:
     raise InputError("files are being replaced while they are read; try again in a moment")
 
 
-def _stamp(run: Path, name: str) -> tuple[int, int, int] | None:
-    """Stays as it is when a committed file is moved to its place."""
+def _stamp(run: Path, name: str) -> tuple[Path, int, int, int] | None:
+    """Changes when a file is replaced, and when it is moved away under a reader's hands."""
     for path in (run / _COMMITTED / name, run / name):
         try:
             found = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             continue
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
+        return (path, found.st_ino, found.st_size, found.st_mtime_ns)
     return None

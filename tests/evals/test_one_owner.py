@@ -22,6 +22,7 @@ from evals.summary import read_summary
 from evals.system import Prompt
 from evals.transaction import consistently, place_of
 from reports.commands.calibrate import app as calibrate_app
+from reports.commands.report import app as report_app
 from reports.commands.run import app as run_app
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.errors import InputError
@@ -32,6 +33,7 @@ from tests.evals.kills import FAILED, in_child, started, tree
 from tests.evals.test_messages import run_command
 from tests.evals.test_record import Scripted, plan, prompt
 from tests.evals.test_results_transaction import Scoring, scoring
+from tests.reports.factory import make_run
 
 __all__ = ["scoring"]
 
@@ -178,6 +180,20 @@ def test_the_second_of_a_kind_is_told_who_is_there(
     assert result.exit_code == 2
     assert f"process {owner} on {platform.node()} does '{verb}' there already" in result.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f".{verb}.lock"]
+
+
+def test_a_report_waits_for_another_in_the_same_run_but_not_elsewhere(
+    tmp_path: Path, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run")
+    owner = holder(run, "report")
+    monkeypatch.setattr("reports.build.WAIT_S", 0.1)
+    result = run_command(report_app, run, "--out", run / "report.html")
+    assert result.exit_code == 2
+    assert f"process {owner} on {platform.node()} does 'report' there" in result.stderr
+    assert not (run / "tables").exists()
+    assert run_command(report_app, run, "--out", tmp_path / "report.html").exit_code == 0
+    assert not [*tmp_path.glob(".*")]
 
 
 @pytest.mark.parametrize(
