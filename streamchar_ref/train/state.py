@@ -252,11 +252,7 @@ def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, 
 
 
 def _load_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
-    """Gives an optimiser its moments back.
-
-    Raises:
-        ValueError: If one is of another shape than its weight, or no number.
-    """
+    """Gives an optimiser its moments back; a `ValueError` says that one does not fit its weight."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments = kept["state"]
     for number, each in moments.items():

@@ -1,5 +1,9 @@
+import hashlib
 import json
+import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +16,7 @@ from streamchar_ref.checkpoint import (
     part_of,
     save_checkpoint,
 )
+from streamchar_ref.sealed import index_bytes, read_index
 from tests.streamchar_ref.tiny import tiny_model
 
 ORIGIN = {"stages": ["teacher"], "minutes": 3}
@@ -130,3 +135,89 @@ def test_a_misfit_is_one_line_however_many_weights_differ(tmp_path: Path) -> Non
     with pytest.raises(CheckpointError, match="are missing") as refused:
         load_checkpoint(tmp_path / "c").model()
     assert len(str(refused.value)) < 300
+
+
+def _reindexed(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    index = read_index(folder / module.INDEX, version=module.VERSION, remedy="")
+    del index["digest"]
+    change(index)
+    (folder / module.INDEX).write_bytes(index_bytes(index))
+
+
+def test_an_altered_byte_anywhere_in_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    for path in sorted(saved(tmp_path / "c").iterdir()):
+        before = path.read_bytes()
+        for _ in range(40):
+            content = bytearray(before)
+            content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+            path.write_bytes(content if rng.random() < 0.8 else content[: rng.randrange(99)])
+            with pytest.raises(CheckpointError, match=path.name) as refused:
+                load_checkpoint(tmp_path / "c")
+            assert len(str(refused.value).splitlines()) == 1
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda index: index.update(config=3),
+        lambda index: index["config"]["dit"].update(width="64"),
+        lambda index: index["config"].update(stream=[]),
+        lambda index: index.update(origin=[]),
+        lambda index: index.update(storage="int4"),
+        lambda index: index.update(shards=[]),
+        lambda index: index.update(shards={"weights-00.safetensors": "x"}),
+        lambda index: index["shards"]["weights-00.safetensors"].update(sha256=3),
+        lambda index: index["shards"]["weights-00.safetensors"].update(tensors=["a"]),
+        lambda index: index.update(version=True),
+        lambda index: index.update(more=1),
+        lambda index: index.pop("origin"),
+    ],
+)
+def test_an_index_of_another_shape_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    _reindexed(saved(tmp_path / "c"), change)
+    with pytest.raises(CheckpointError, match=str(tmp_path)) as refused:
+        load_checkpoint(tmp_path / "c")
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x08" + b"\0" * 7 + b'{"a": 3}'])
+def test_a_shard_whose_digest_is_right_may_still_be_no_weights(
+    tmp_path: Path, content: bytes
+) -> None:
+    shard = saved(tmp_path / "c") / "weights-00.safetensors"
+    shard.write_bytes(content)
+    known = {"sha256": hashlib.sha256(content).hexdigest(), "tensors": []}
+    _reindexed(tmp_path / "c", lambda index: index.update(shards={shard.name: known}))
+    with pytest.raises(CheckpointError, match="is no safetensors file"):
+        load_checkpoint(tmp_path / "c")
+
+
+def test_an_index_from_before_there_were_digests_is_read_and_its_digest_stays(
+    tmp_path: Path,
+) -> None:
+    new = load_checkpoint(saved(tmp_path / "c"))
+    path = tmp_path / "c" / module.INDEX
+    index = json.loads(path.read_text())
+    del index["digest"]
+    path.write_text(json.dumps(index, indent=1, sort_keys=True))
+    assert load_checkpoint(tmp_path / "c").digest == new.digest
+
+
+def test_a_folder_of_other_files_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"holds something else, such as 'thesis\.tex'"):
+        saved(tmp_path / "home")
+    assert (tmp_path / "home" / "thesis.tex").read_text() == "mine"
+
+
+def test_the_old_checkpoint_is_found_where_a_killed_writer_left_it(tmp_path: Path) -> None:
+    before = load_checkpoint(saved(tmp_path / "c"))
+    (tmp_path / "c").rename(tmp_path / ".c.old")
+    assert load_checkpoint(tmp_path / "c").digest == before.digest
+    saved(tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]

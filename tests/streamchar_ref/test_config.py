@@ -1,9 +1,14 @@
+import inspect
 import json
+import random
 
 import pytest
+from jaxtyping import TypeCheckError
 
 from streamchar_ref.config import PRESETS, from_json, override, preset, to_json
+from streamchar_ref.errors import InputError
 from streamchar_ref.orchestrator import OrchestratorConfig
+from streamchar_ref.streamchar import shapes_of
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -111,6 +116,53 @@ def test_a_config_of_another_version_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match="not a config of this version"):
             from_json(spoiled)
+
+
+ODD_VALUES = (
+    "0", "-1", "7", "999999", "99999999999999999999", "1e400", "NaN", "-Infinity", "null", "true",
+    "[]", "[1]", "[0, 0, 0]", '[4, "a", 8]', "{}", '{"fps": 25}', "abc", "", "1.5", "[" * 3000,
+    "\0", "\ud83d", "in_loop", "1" * 5000, "[1000000, 1000000, 1000000]",
+)  # fmt: skip
+
+
+def refusal_of(assignments: list[str]) -> str:
+    try:
+        shapes_of(override(preset("tiny"), assignments))
+    except (InputError, TypeCheckError) as error:  # the latter: the test suite's own check
+        return str(error) if isinstance(error, InputError) else "another type"
+    return ""
+
+
+def test_whatever_is_set_gives_networks_or_one_line() -> None:
+    rng = random.Random(11)
+    paths = [
+        f"{part}.{name}"
+        for part, values in to_json(preset("tiny")).items()
+        if isinstance(values, dict)
+        for name in values
+    ]
+    paths += ["preset", "stream", "x", "", ".", "stream.", "stream.fps.x"]
+    refusals = [
+        refusal_of(
+            [f"{rng.choice(paths)}={rng.choice(ODD_VALUES)}" for _ in range(rng.choice((1, 1, 2)))]
+        )
+        for _ in range(150)
+    ]
+    assert 100 < sum(map(bool, refusals)) < 150
+    assert max(len(refusal.splitlines()) for refusal in refusals) == 1
+
+
+@pytest.mark.parametrize("value", [3, [], None, "x", {}, {"dit": 3}, {"stream": {"fps": "25"}}])
+def test_json_of_another_shape_is_no_config(value: object) -> None:
+    values = to_json(preset("tiny")) | value if isinstance(value, dict) and value else value
+    with pytest.raises(InputError, match="not a config of this version"):
+        inspect.unwrap(from_json)(values)
+
+
+def test_a_model_larger_than_the_memory_is_refused_before_it_is_built() -> None:
+    huge = override(preset("tiny"), ["orchestrator.width=1000000"])
+    with pytest.raises(InputError, match="the machine's memory is"):
+        shapes_of(huge)
 
 
 def test_the_prefix_is_start_prompt_window_and_pooled_history() -> None:
