@@ -95,8 +95,9 @@ def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording
     except OSError as error:
         problems.append(f"its transcript cannot be read ({error})")
     info = _probed(file.path) if sound is not None else None
-    if isinstance(info, OSError):
-        problems.append(f"nobody can tell whether it has sound of its own ({info})")
+    if isinstance(info, OSError) or (info is not None and info.audio_codec):
+        why = info if isinstance(info, OSError) else "it could not be read a moment ago"
+        problems.append(f"nobody can tell whether it has sound of its own ({why})")
     return Recording(
         sample_id=sample_id,
         system=file.system,
@@ -193,7 +194,7 @@ def _is_sound(path: Path) -> bool:
 
 def _transcript(path: Path) -> str:
     beside = [path.with_suffix(suffix) for suffix in (".txt", ".TXT")]
-    found = next((text for text in beside if has_file(text)), None)
+    found = next((text for text in beside if os.path.lexists(text)), None)
     if found is None:
         return ""
     try:

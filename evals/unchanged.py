@@ -17,7 +17,7 @@ def unchanged(*paths: Path | None) -> Iterator[str]:
     """Refuses what was read from files that are others at the end of the block than at its start.
 
     Args:
-        paths: Files that are read in the block; ``None`` counts for no file.
+        *paths: Files that are read in the block; ``None`` counts for no file.
 
     Yields:
         Their `content_hash`.
