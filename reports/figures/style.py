@@ -73,7 +73,7 @@ def styled() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)  # type: ignore[arg-type]  # its keys are a literal type
 
 
-def drawn(name: str, most: int = 48) -> str:
+def drawn(name: str, most: int = 40) -> str:
     """Writes any name so that a figure shows it as it is.
 
     Args:

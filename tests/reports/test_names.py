@@ -113,13 +113,13 @@ def test_windows_of_a_very_long_name_can_be_read(tmp_path: Path) -> None:
 def test_figures_show_every_name(is_styled: bool) -> None:
     rows = [summary(system=name, metric="wer", value=0.1 + i) for i, name in enumerate(HOSTILE)]
     with styled() if is_styled else mpl.rc_context():
-        _, (left, right) = plt.subplots(1, 2, figsize=(4, 4))
+        _, (left, right) = plt.subplots(1, 2, figsize=(9, 9))
         plot_bars(rows, ax=left)
         plot_pareto([(row, replace(row, metric="rtf")) for row in rows[:12]], ax=right)
         left.figure.canvas.draw()  # parses what it takes for mathematics
     ticks = [tick.get_text() for tick in left.get_yticklabels()]
     assert len(set(ticks)) == len(HOSTILE)
-    assert max(map(len, ticks)) <= 50
+    assert max(map(len, ticks)) <= 42
     legend = right.get_legend()
     assert legend is not None
     shown = {text.get_text().lstrip("\u200b").replace("\\$", "$") for text in legend.get_texts()}
