@@ -91,5 +91,8 @@ def _installed(name: str) -> Any:
         )
     try:
         return systems[name].load()
-    except (Exception, SystemExit) as error:  # whatever the code of another package does when it is imported
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever the code of another package does when it is imported
         raise InputError(f"system {name!r} cannot be imported: {in_one_line(error)}") from error

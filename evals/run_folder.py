@@ -94,7 +94,9 @@ def error_of(folder: Path) -> str:
     path = folder / "error.txt"
     if not has_file(path):
         return ""
-    return (path.read_text(encoding="utf-8", errors="replace").strip() or "it does not say why").splitlines()[-1]
+    return (
+        path.read_text(encoding="utf-8", errors="replace").strip() or "it does not say why"
+    ).splitlines()[-1]
 
 
 def _trace(folder: Path, meta: Meta) -> Trace:

@@ -67,7 +67,9 @@ def read_units(path: Path) -> dict[Unit, Measured]:
         InputError: If a line is JSON and not what `append_unit` writes.
     """
     measured = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n") if has_file(path) else (), start=1):
+    for number, line in enumerate(
+        path.read_bytes().split(b"\n") if has_file(path) else (), start=1
+    ):
         try:
             entry = parse_json(line)
         except ValueError:
@@ -75,7 +77,7 @@ def read_units(path: Path) -> dict[Unit, Measured]:
         fault = fault_in(entry, _Line)
         if fault:
             raise InputError(
-                f"{path}, line {number}: damaged, {fault}; delete the line, and it is measured again"
+                f"{path}, line {number}: damaged, {fault}; delete the line to measure it again"
             )
         unit = Unit(entry["clip"], entry["fault"], _number(entry["dose"]))
         values = {

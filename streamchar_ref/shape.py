@@ -174,9 +174,7 @@ def _faults_in_items(value: Any, kind: type, inner: Any, place: str) -> Iterator
         yield from _faults(item, inner, f"{place}[{key!r:.60}]")
 
 
-def _faults_in_tuple(
-    value: Any, inner: Sequence[Any], place: str
-) -> Iterator[tuple[str, str]]:
+def _faults_in_tuple(value: Any, inner: Sequence[Any], place: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, list) or len(value) != len(inner):
         yield place, f"is {_shown(value)}, not a list of {len(inner)}"
         return
@@ -217,7 +215,9 @@ def in_words(shape: Any) -> str:
         bool: "true or false",
         dict: "an object",
     }
-    return words.get(get_origin(shape) or shape, "null" if shape in (None, NoneType) else str(shape))
+    return words.get(
+        get_origin(shape) or shape, "null" if shape in (None, NoneType) else str(shape)
+    )
 
 
 def _shown(value: Any) -> str:

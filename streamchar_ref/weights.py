@@ -101,6 +101,9 @@ class WeightSet:
 def cache_folder() -> Path:
     """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder.
 
+    Returns:
+        The folder, whether it is there or not.
+
     Raises:
         InputError: If neither is known.
     """

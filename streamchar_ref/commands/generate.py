@@ -171,7 +171,9 @@ def _who(character: str, voice: str, caption: str, *, any_picture: bool) -> tupl
     from streamchar_ref.world.clips import own_voice
 
     if len(character) > _MOST_DIGITS:
-        raise InputError(f"--character {character:.20}...: numbers have {_MOST_DIGITS} digits at most")
+        raise InputError(
+            f"--character {character:.20}...: numbers have {_MOST_DIGITS} digits at most"
+        )
     number = int(character)
     drawn = style.draw_character(number)
     reference = style.portrait(drawn, size=REFERENCE_SIZE, seed=0)
