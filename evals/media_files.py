@@ -10,7 +10,7 @@ from evals.jsonl import check_folder_name
 from evals.recording import Recording
 from evals.transaction import place_of
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import has_file
+from streamchar_ref.files import read_bytes
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
 from streamchar_ref.names import MOST_BYTES, file_name, visible
@@ -198,7 +198,7 @@ def _transcript(path: Path) -> str:
     if found is None:
         return ""
     try:
-        words = found.read_text(encoding="utf-8-sig").strip()
+        words = read_bytes(found).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise InputError(f"{found}: not UTF-8 text ({error})") from error
     if "\0" in words:

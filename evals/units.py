@@ -77,7 +77,7 @@ def read_units(path: Path) -> dict[Unit, Measured]:
         fault = fault_in(entry, _Line)
         if fault:
             raise InputError(
-                f"{path}, line {number}: damaged, {fault}; delete the line, and it is measured again"
+                f"{path}, line {number}: damaged, {fault}; delete the line to measure it again"
             )
         unit = Unit(entry["clip"], entry["fault"], _number(entry["dose"]))
         values = {

@@ -11,6 +11,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any
 
+_MOST = 1_000
 Progress = Callable[[str, int, int], None]
 """Told ``(what, done, total)``."""
 
@@ -29,7 +30,7 @@ def workers(jobs: int) -> ProcessPoolExecutor:
     without ``if __name__ == "__main__"`` would measure everything once in each of them.
     """
     return ProcessPoolExecutor(
-        max_workers=jobs, mp_context=_WithoutScript(), initializer=start_worker
+        max_workers=min(jobs, _MOST), mp_context=_WithoutScript(), initializer=start_worker
     )
 
 

@@ -143,6 +143,9 @@ def verify_file(path: Path, sha256: str, *, name: str, remedy: str) -> None:
         name: How messages call it.
         remedy: What to do if it is not, for messages.
 
+    Returns:
+        The folder, whether it is there or not.
+
     Raises:
         WeightsMissing: If it is no file or cannot be read.
         WeightsAltered: If it is another one.

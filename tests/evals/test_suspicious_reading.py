@@ -20,6 +20,7 @@ from evals.faults.takes import read_take
 from evals.jsonl import read_objects
 from evals.lengths import lengths_of
 from evals.manifest import load_manifest, read_arrivals
+from evals.media_files import recordings_of_files
 from evals.meta import read_meta
 from evals.results import dump_json, read_scores, read_windows
 from evals.run_folder import read_run
@@ -167,10 +168,12 @@ def _is_refused(reader: Callable[[Path], object], path: Path) -> str:
     try:
         reader(path)
     except InputError as error:
-        assert len(str(error).splitlines()) == 1
-        assert path.name in str(error)
-        return str(error)
-    return ""
+        why = str(error)
+    else:
+        return ""
+    assert len(why.splitlines()) == 1
+    assert path.name in why
+    return why
 
 
 JSON_READERS = [name for name in READERS if not name.endswith(".csv")]
@@ -199,11 +202,11 @@ def test_a_value_of_another_kind_is_refused_wherever_it_stands(folder: Path, nam
 
 def _is_plausible(name: str, place: tuple[Any, ...], new: Any) -> bool:
     """What a file may hold at such a place, too."""
-    return {
-        "own.jsonl": (place == ("transcript",) and isinstance(new, str))
-        or (place[0] == "groups" and type(new) in (int, float, bool) and new is not True),
-        "run/summary.json": place[-1] == "higher_is_better" and isinstance(new, bool),
-    }.get(name, False)
+    if name == "own.jsonl":
+        is_label = place[0] == "groups" and type(new) in (int, float)
+        return is_label or (place == ("transcript",) and isinstance(new, str))
+    is_direction = name == "run/summary.json" and place[-1] == "higher_is_better"
+    return is_direction and isinstance(new, bool)
 
 
 @pytest.mark.parametrize("name", JSON_READERS)
@@ -278,8 +281,6 @@ def test_what_is_no_file_is_refused_and_never_waited_for(
 
 
 def _sources(folder: Path) -> object:
-    from evals.media_files import recordings_of_files
-
     shutil.copy(folder / "v.mkv", folder / "t.mkv")
     return recordings_of_files([folder / "t.mkv"])
 
