@@ -159,8 +159,9 @@ def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
 
 
 def _conforming(system: object, plan: Plan) -> System:
-    if isinstance(getattr(system, "name", None), str):
-        check_folder_length("system", "name", system.name)
+    name = getattr(system, "name", None)
+    if isinstance(name, str):
+        check_folder_length("system", "name", name)
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:

@@ -55,7 +55,7 @@ def _read_or_failed(folder: Path) -> Recording:
         reason = f"{Path(error.filename or folder).name} is missing; {MEND}"
     except Exception as error:  # whatever is wrong with one must not cost the others
         reason = f"{type(error).__name__}: {error}; {MEND}"
-    system, suite, sample_id, seed = folder.parts[-4:]
+    system, suite, sample_id, seed = (*folder.parts[-4:-1], settled_name(folder.name))
     return Recording(
         sample_id=sample_id,
         system=system,
@@ -63,7 +63,7 @@ def _read_or_failed(folder: Path) -> Recording:
         seed=int(seed) if re.fullmatch(r"-?\d{1,18}", seed) else 0,
         transcript="",
         video_path=folder / "video.mkv",
-        error=f"damaged recording {'/'.join(folder.parts[-4:])}: {reason}",
+        error=f"damaged recording {system}/{suite}/{sample_id}/{seed}: {reason}",
         error_status="evaluator_failure",
     )
 
@@ -221,7 +221,7 @@ def read_run(run: Path) -> dict[str, Any]:
 def _read_run(path: Path) -> dict[str, Any]:
     if not has_file(path):
         return {}
-    content: dict[str, Any] = read_shaped(path, RunEntries, remedy=_RESTORE)  # type: ignore[assignment]
+    content = dict[str, Any](read_shaped(path, RunEntries, remedy=_RESTORE))
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
     return content

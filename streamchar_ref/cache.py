@@ -25,6 +25,9 @@ _SEAL_BYTES = 64
 def cache_folder() -> Path:
     """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder.
 
+    Returns:
+        The folder, whether or not it is there.
+
     Raises:
         InputError: If neither is known.
     """

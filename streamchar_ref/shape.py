@@ -7,7 +7,7 @@ with `AtLeast` or `Above`.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -170,7 +170,8 @@ def _faults_in_items(value: Any, kind: type, inner: Any, place: str) -> Iterator
         return
     if inner is Any:
         return
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+    pairs: Iterable[tuple[Any, Any]] = enumerate(value) if kind is list else value.items()
+    for key, item in pairs:
         yield from _faults(item, inner, f"{place}[{key!r:.60}]")
 
 
