@@ -210,6 +210,8 @@ def _guarded(
     try:
         try:
             return run()
+        except TooLarge:
+            raise
         except (MediaError, EncodeDamaged):  # a disk that failed for a moment answers now
             return run()
     except NotMeasured as why:

@@ -164,7 +164,7 @@ def _fields_of(shape: Any) -> tuple[dict[str, Any], frozenset[str]]:
     return {field.name: hints[field.name] for field in fields}, frozenset(needed)
 
 
-def _faults_in_items(value: Any, kind: type, inner: Any, place: str) -> Iterator[tuple[str, str]]:
+def _faults_in_items(value: Any, kind: Any, inner: Any, place: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, kind):
         yield place, f"is {_shown(value)}, not {'a list' if kind is list else 'an object'}"
         return
