@@ -368,7 +368,7 @@ def _check_same(plan: Plan) -> None:
     }
     earlier = read_shaped(path, _Made, remedy="choose another --out") if has_file(path) else now
     for name, then in earlier.items():
-        if name in now and then != now[name]:
+        if name in now and then != now.get(name):
             what = "version of the world or the faults" if name == "made_with" else name
             raise InputError(
                 f"{plan.out} holds a calibration of another {what}; choose another --out"

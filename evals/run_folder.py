@@ -158,7 +158,7 @@ def read_run(run: Path) -> dict[str, Any]:
     path = run / "run.json"
     if not has_file(path):
         return {}
-    content: dict[str, Any] = read_shaped(path, RunEntries, remedy=_RESTORE)  # type: ignore[assignment]
+    content = dict[str, Any](read_shaped(path, RunEntries, remedy=_RESTORE))
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise InputError(f"{path}: schema {content['schema_version']} is newer than this program")
     return content

@@ -149,11 +149,11 @@ def _windows_of(path: Path) -> list[WindowRow]:
 
 def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[SummaryRow]) -> None:
     """Notices a file that lost lines, or that is of another run."""
-    counted = Counter(
+    counted: Counter[tuple[str, ...]] = Counter(
         (row.system, row.suite, row.metric, row.protocol_hash, row.domain, row.status)
         for row in rows
     )
-    told = Counter(
+    told: Counter[tuple[str, ...]] = Counter(
         {
             (one.system, one.suite, one.metric, one.protocol_hash, one.domain, status): count
             for one in summaries

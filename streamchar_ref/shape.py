@@ -170,7 +170,8 @@ def _faults_in_items(value: Any, kind: type, inner: Any, place: str) -> Iterator
         return
     if inner is Any:
         return
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+    inside: Any = value
+    for key, item in inside.items() if kind is dict else enumerate(inside):
         yield from _faults(item, inner, f"{place}[{key!r:.60}]")
 
 
