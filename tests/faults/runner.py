@@ -67,6 +67,8 @@ class Worker:
         with suppress(BrokenPipeError):  # it has ended by itself, which was told before
             self.process.stdin.close()
         self.process.wait()
+        assert self.process.stdout is not None, "it has a pipe"
+        self.process.stdout.close()
 
 
 def clean_environment() -> dict[str, str]:
