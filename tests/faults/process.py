@@ -103,7 +103,7 @@ def one(command: Sequence[str], where: Path) -> Ended:
         if stream is not None:
             stream.flush()
     out, err = (path.read_text(encoding="utf-8", errors="replace") for path in files)
-    return Ended(command=tuple(command), code=code, out=out[-20_000:], err=err[-20_000:])
+    return Ended(command=tuple(command), code=code, out=out[:1_000_000], err=err[:1_000_000])
 
 
 def watched(pid: int, limit_s: float, told: Path | None = None) -> tuple[int | None, int]:
