@@ -86,7 +86,7 @@ class _Spool:
         if chunk.spoken is not None and not math.isfinite(chunk.spoken):
             raise MediaError(f"chunk {chunk.index}: phonemes spoken are NaN or infinite")
         with self.path.open("ab") as file:
-            np.ascontiguousarray(chunk.frames).tofile(file)
+            file.write(np.ascontiguousarray(chunk.frames).data)  # whose errors say what is wrong
         self.samples.append(chunk.samples)
         line = {
             "index": chunk.index,

@@ -72,6 +72,7 @@ def score_run(
     with results_of(run, verb="score"):
         check_sources(run, config or {})
         gone = _gone(run, everything)
+        _earlier(run, Scored(rows=[], windows=[], protocols={}), gone)  # damaged? then say so now
     scored = score(
         recordings,
         metrics=metrics,

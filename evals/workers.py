@@ -2,14 +2,14 @@
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any
+
+from streamchar_ref.workers import end_with_parent
 
 _MOST = 1_000
 Progress = Callable[[str, int, int], None]
@@ -83,14 +83,7 @@ def watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> None
 def start_worker() -> None:
     """Limits this worker's threads, and ends it when its parent ends."""
     limit_threads()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()  # comes back when the parent is gone, after kill -9 too
-        os._exit(1)
+    end_with_parent()
 
 
 def limit_threads() -> None:

