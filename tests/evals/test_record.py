@@ -247,7 +247,7 @@ def test_a_damaged_meta_file_is_named(tmp_path: Path) -> None:
 def test_a_name_that_leaves_the_run_folder_is_refused(tmp_path: Path, name: object) -> None:
     system = Scripted([0.1])
     system.name = name  # type: ignore[assignment]
-    with pytest.raises(InputError, match="cannot name a folder|set name = "):
+    with pytest.raises(InputError, match=r"cannot name a folder|set name = "):
         record(system, [prompt()], plan(tmp_path / "run"))
     assert not list(tmp_path.iterdir())
 
