@@ -53,6 +53,8 @@ def _read_or_failed(folder: Path) -> Recording:
         return read_recording(folder)
     except FileNotFoundError as error:
         reason = f"{Path(error.filename or folder).name} is missing; {MEND}"
+    except InputError as error:
+        reason = str(error)
     except Exception as error:  # whatever is wrong with one must not cost the others
         reason = f"{type(error).__name__}: {error}; {MEND}"
     system, suite, sample_id, seed = (*folder.parts[-4:-1], settled_name(folder.name))

@@ -152,7 +152,7 @@ def _stamp(run: Path, name: str) -> tuple[Path, int, int, int] | None:
     for path in (run / _COMMITTED / name, run / name):
         try:
             found = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # who reads it says what is wrong
             continue
         return (path, found.st_ino, found.st_size, found.st_mtime_ns)
     return None
