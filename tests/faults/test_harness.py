@@ -8,7 +8,7 @@ import pytest
 from tests.faults import base, judge, runner
 from tests.faults.generators import KINDS
 from tests.faults.generators.command_lines import commands
-from tests.faults.scenes.stage import tree
+from tests.faults.scenes.trees import tree
 from tests.faults.trial import Ended, Outcome, Trial
 
 
@@ -16,13 +16,14 @@ def ended(code: int | None, err: str = "", out: str = "", command: str = "table"
     return Ended(command=(command,), code=code, out=out, err=err)
 
 
+@pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("kind", ["manifest", "suite", "media", "program", "system"])
-def test_an_input_is_a_function_of_its_name(kind: str, tmp_path: Path) -> None:
+def test_an_input_is_a_function_of_its_name(kind: str, number: int, tmp_path: Path) -> None:
     made = []
     for name in ("one", "two"):
         base.write_files(tmp_path / name)
-        trials = [KINDS[kind](Random(f"{kind}-{number}"), tmp_path / name) for number in range(1)]
-        made.append(([trial.note for trial in trials], tree(tmp_path / name)))
+        trial = KINDS[kind](Random(f"{kind}-{number}"), tmp_path / name)
+        made.append((trial.note, tree(tmp_path / name)))
     assert made[0] == made[1]
 
 

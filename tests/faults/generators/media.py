@@ -25,6 +25,7 @@ FORMATS = {  # suffix -> video codec, audio codec, what their headers say of the
     ".ts": ("libx264", "aac"),
     ".mpg": ("mpeg2video", "mp2"),
 }
+LONGEST_S = 2  # a few pixels of an odd shape become millions when they are scaled
 SAYS_ITS_LENGTH = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".wav")
 
 
@@ -68,6 +69,7 @@ def _video(rng: Random, work: Path) -> tuple[Path, str, bool]:
     }
     if suffix in (".mpg", ".ts", ".webm"):
         shape |= {"rate": 48_000, "fps": 25}
+    shape["count"] = min(shape["count"], int(LONGEST_S * shape["fps"]))
     try:
         _encode(rng, path, suffix, shape)
     except (av.error.FFmpegError, ValueError):  # the codec has no such shape
@@ -79,9 +81,9 @@ def _video(rng: Random, work: Path) -> tuple[Path, str, bool]:
 
 def _encode(rng: Random, path: Path, suffix: str, shape: dict[str, Any]) -> None:
     vcodec, acodec = FORMATS[suffix]
-    options: dict[str, str] = {}
+    options = {"fflags": "+bitexact"}  # no random identifiers
     if suffix in (".mp4", ".mov"):
-        options = rng.choice((
+        options |= rng.choice((
             {}, {"movflags": "+faststart"}, {"movflags": "frag_keyframe+empty_moov"},
         ))  # fmt: skip
     pixels = base.pictures(shape["count"], shape["height"], shape["width"])

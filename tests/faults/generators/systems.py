@@ -50,7 +50,7 @@ STREAMS = {
     "changes its name": "yield good(0); self.name = '../x'; yield good(1)",
     "changes the prompt": "prompt.groups['x'] = {1: 2}; yield good(0)",
     "changes the folder": "import os; os.chdir('/'); yield good(0)",
-    "prints": "print('\\x1b[31mhello'); yield good(0)",
+    "prints": "print('hello'); yield good(0)",
     "closes the output": "import sys; sys.stdout = None; yield good(0)",
     "makes errors of warnings": "np.seterr(all='raise'); yield good(0)",
     "is fine": "yield good(0); yield good(1)",
