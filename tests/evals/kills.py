@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.forks import fork
+
 KILLED, FAILED = 9, 1
 
 
@@ -39,7 +41,7 @@ def in_child(work: Callable[[], object]) -> int:
 
 def started(work: Callable[[], object]) -> int:
     """Starts ``work`` in a process of its own; returns its number."""
-    pid = os.fork()
+    pid = fork()
     if pid:
         return pid
     try:

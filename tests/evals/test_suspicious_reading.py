@@ -322,7 +322,9 @@ def test_rows_that_are_twice_there_or_gone_are_noticed(folder: Path) -> None:
         load_runs(folder / "run")
 
 
-def test_a_recording_that_was_renamed_or_copied_is_refused_and_the_others_are_scored(folder: Path) -> None:
+def test_a_recording_that_was_renamed_or_copied_is_refused_and_the_others_are_scored(
+    folder: Path,
+) -> None:
     run = folder / "run"
     other = (run / RECORDING).parent.parent / "p1"
     shutil.copytree((run / RECORDING).parent, other)

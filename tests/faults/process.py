@@ -14,6 +14,7 @@ from pathlib import Path
 
 from streamchar_ref.cli import main as streamchar
 from tests.faults.trial import Ended
+from tests.forks import fork
 
 OUR_FAULT = 99
 _SUBREAPER = 36
@@ -43,7 +44,7 @@ def environment(work: Path) -> dict[str, str]:
 
 def forked(task: Callable[[], None], work: Path) -> int:
     """Runs a task in a fork, in an environment of its own; returns the fork's number."""
-    pid = os.fork()
+    pid = fork()
     if pid:
         return pid
     code = OUR_FAULT

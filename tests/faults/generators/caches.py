@@ -1,12 +1,15 @@
 """Caches in which files are damaged, removed or swapped: the scores must come out the same."""
 
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
 from random import Random
 
+import pytest
+
+from streamchar_ref.cache import remember
+from streamchar_ref.files import sha256_of
 from tests.faults.generators import mangle
 from tests.faults.trial import Trial
 
@@ -53,15 +56,15 @@ def cache(rng: Random, work: Path) -> Trial:
 
 
 def _memo(work: Path, path: Path) -> Path:
-    """Writes down a file's hash as `evals.content` does once the file has settled."""
+    """Writes down the hash of a file as the cache does once the file has settled."""
     stat = path.stat()
     stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
-    memo = work / "cache" / "hashes" / name[:2] / f"{name}.json"
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    memo.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
-    return memo
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    name = f"hashes/{key[:2]}/{key}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMCHAR_CACHE", str(work / "cache"))
+        remember(name, {"stamp": stamp, "sha256": sha256_of(path)})
+    return work / "cache" / f"{name}.json"
 
 
 def _the_same(work: Path) -> str:

@@ -122,7 +122,12 @@ def _flipped(rng: Random, content: bytes, at: int) -> bytes:
 def _inside(rng: Random, path: Path) -> str:
     is_lines = path.suffix == ".jsonl"
     text = path.read_text(encoding="utf-8")
-    entries = [json.loads(line) for line in text.splitlines()] if is_lines else [json.loads(text)]
+    rest = "\n"
+    if is_lines:
+        entries = [json.loads(line) for line in text.splitlines()]
+    else:  # a value of the cache has a seal behind it
+        entry, end = json.JSONDecoder().raw_decode(text)
+        entries, rest = [entry], text[end:]
     if not entries:
         return "as it was, empty"
     number = rng.randrange(len(entries))
@@ -132,7 +137,7 @@ def _inside(rng: Random, path: Path) -> str:
     if rng.random() < 0.1:
         lines[number] = lines[number].replace("{", '{"sample_id": 1, "sample_id": 2, ', 1)
         done += "; a key twice"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + rest, encoding="utf-8")
     return done
 
 

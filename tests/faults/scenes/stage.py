@@ -18,6 +18,7 @@ from tests.faults import base, judge
 from tests.faults.process import OUR_FAULT, forked, limit_files, one, watched
 from tests.faults.scenes.trees import tree
 from tests.faults.trial import Ended, Outcome
+from tests.forks import fork
 
 LIMIT_S = 60.0
 WRITES = (
@@ -319,7 +320,7 @@ def _write_at_end(path: Path, counted: list[int]) -> None:
 
 def _kill_after(seconds: float) -> None:
     pid = os.getpid()
-    if os.fork() == 0:
+    if fork() == 0:
         try:
             import time
 

@@ -29,6 +29,7 @@ from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.recipe import recipe
 from streamchar_ref.train.run import TrainRun
 from streamchar_ref.train.state import STATE
+from tests.forks import fork
 
 STEPS = 4
 CHANGES = {"num_steps": STEPS, "batch": 2, "log_every": 1}
@@ -85,7 +86,7 @@ def tree(folder: Path) -> set[str]:
 
 def killed_at(number: int, work: Callable[[], Any], below: Path) -> bool:
     """Does work in a copy of this process that is gone at its n-th change of a folder's files."""
-    child = os.fork()
+    child = fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     numbers = count()
@@ -262,7 +263,7 @@ def test_a_finished_stage_of_another_config_or_seed_is_not_taken(tmp_path: Path,
 
 def test_a_second_trainer_in_a_folder_is_refused(tmp_path: Path) -> None:
     arguments = ["prompt", "--preset", "tiny", "--out", str(tmp_path / "run"), "--steps", "2"]
-    child = os.fork()
+    child = fork()
     if not child:
         with only_writer(tmp_path / "run", verb="train"):
             (tmp_path / "ready").touch()
@@ -300,7 +301,7 @@ def _write_for_ever(folder: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 1_000, 3_000, 3_600, 100_000])
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(tmp_path: Path, size: int) -> None:
-    child = os.fork()
+    child = fork()
     if not child:
         import resource
 
