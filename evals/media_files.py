@@ -69,11 +69,11 @@ def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recor
         system: Of all; by default the name of each folder, and of the folder of a file.
 
     Returns:
-        One a video, sorted by system and sample.
+        One a video, sorted by system and sample; one whose transcript cannot be read has an error.
 
     Raises:
-        InputError: If a source is missing, holds nothing that can be scored, a transcript is not
-            UTF-8 text, or ``system`` cannot name a folder.
+        InputError: If a source is missing, holds nothing that can be scored, or ``system`` cannot
+            name a folder.
     """
     if system:
         check_folder_name("the videos", "system", system)
@@ -92,7 +92,7 @@ def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording
     transcript, problems = "", []
     try:
         transcript = _transcript(file.path)
-    except OSError as error:
+    except (OSError, InputError) as error:
         problems.append(f"its transcript cannot be read ({error})")
     info = _probed(file.path) if sound is not None else None
     if isinstance(info, OSError) or (info is not None and info.audio_codec):

@@ -38,7 +38,8 @@ from streamchar_ref.swap import replacing_folder, settle
 
 WARM_UP_CHUNKS = 2
 _OF_MACHINE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE,
+    errno.EFBIG, errno.ENOMEM,
 )  # fmt: skip
 SPOOL_BATCH = 32
 
@@ -159,14 +160,12 @@ def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
 
 
 def _conforming(system: object, plan: Plan) -> System:
-    name = getattr(system, "name", None)
-    if isinstance(name, str):
-        check_folder_length("system", "name", name)
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:
         raise InputError(f"the system cannot be recorded: {'; '.join(problems)}")
     assert isinstance(system, System), "checked above"
+    check_folder_length("system", "name", system.name)
     return system
 
 

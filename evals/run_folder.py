@@ -19,6 +19,7 @@ from streamchar_ref.shape import Count, read_shaped
 from streamchar_ref.swap import settled_name
 
 SCHEMA_VERSION = 1
+_SEED = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _RESTORE = "restore it, or delete it and score again"
 
 
@@ -62,7 +63,7 @@ def _read_or_failed(folder: Path) -> Recording:
         sample_id=sample_id,
         system=system,
         suite=suite,
-        seed=int(seed) if re.fullmatch(r"-?\d{1,18}", seed) else 0,
+        seed=int(seed),
         transcript="",
         video_path=folder / "video.mkv",
         error=f"damaged recording {system}/{suite}/{sample_id}/{seed}: {reason}",
@@ -83,7 +84,9 @@ def recording_folders(run: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in root.glob("*/*/*/*/"):
         name = settled_name(folder.name)
-        if name and not (name == folder.name and _key(root, folder, name) in found):
+        if _SEED.fullmatch(name) and not (
+            name == folder.name and _key(root, folder, name) in found
+        ):
             found[_key(root, folder, name)] = folder
     return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
 
@@ -104,6 +107,20 @@ def cut_off(run: Path) -> list[str]:
     root = place_of(run, RECORDINGS)
     begun = [path for path in root.glob("*/*/*/.*.part/") if not is_being_written(path.name)]
     return sorted({path.parent.relative_to(root).as_posix() for path in begun})
+
+
+def strangers(run: Path) -> list[str]:
+    """Finds folders that lie where recordings do and are none: they are not called by a seed.
+
+    Args:
+        run: Run folder.
+
+    Returns:
+        ``system/suite/sample_id/name`` of each.
+    """
+    root = place_of(run, RECORDINGS)
+    folders = [path for path in root.glob("*/*/*/*/") if not path.name.startswith(".")]
+    return sorted(_key(root, path, path.name) for path in folders if not _SEED.fullmatch(path.name))
 
 
 def recording_folder(run: Path, system: str, suite: str, sample_id: str, seed: int) -> Path:

@@ -61,6 +61,12 @@ def why_cut_off(samples: Sequence[str]) -> list[str]:
     return [f"{words} cut off and not scored ({_listed(samples)}): give their record command again"]
 
 
+def why_passed_over(folders: Sequence[str]) -> list[str]:
+    """Names what lies among recordings and has no row, see `evals.run_folder.strangers`."""
+    words = f"not scored, as recordings are called by their seed: {_listed(folders)}"
+    return [words] if folders else []
+
+
 def notes_in_words(notes: Mapping[str, Sequence[str]]) -> list[str]:
     """Gathers the notes on recordings, those of several once.
 

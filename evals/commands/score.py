@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics, take_shard
-from evals.commands.reasons import notes_in_words, why_cut_off, why_unscored
+from evals.commands.reasons import notes_in_words, why_cut_off, why_passed_over, why_unscored
 from evals.commands.terminal import ProgressBar
 from evals.manifest import load_manifest
 from evals.media_files import is_run, recordings_of_files
 from evals.recording import Recording
 from evals.results import ScoreRow
-from evals.run_folder import cut_off, read_run, recordings_of, relative_to_run
+from evals.run_folder import cut_off, read_run, recordings_of, relative_to_run, strangers
 from evals.run_scores import check_sources, score_run
 from evals.score import Options, default_jobs
 from evals.transaction import missing_from
@@ -79,7 +79,8 @@ def score(
     progress.close()
     for line in notes_in_words(read_run(folder).get("notes", {})):
         typer.echo(line, err=True)
-    for line in [*why_cut_off(cut_off(folder)), *why_unscored(rows, folder)]:
+    left_out = [*why_cut_off(cut_off(folder)), *why_passed_over(strangers(folder))]
+    for line in [*left_out, *why_unscored(rows, folder)]:
         typer.echo(line, err=True)
     counts = count_statuses(rows)
     words = f"{in_words(counts)} -> {folder / 'scores.jsonl'}"

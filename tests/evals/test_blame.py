@@ -14,7 +14,7 @@ import pytest
 
 from evals import canonical as canonical_module
 from evals import features as features_module
-from evals.canonical import encode_path
+from evals.canonical import ENCODES, encode_path
 from evals.features import FEATURES
 from evals.recording import Recording
 from evals.results import ScoreRow
@@ -94,7 +94,7 @@ def encoding(fault: Fault) -> None:
 
 
 def keeping_the_encode(fault: Fault) -> None:
-    fault.raise_in(Path, "replace", lambda path, _: "/canonical/" in str(path), of_python)
+    fault.raise_in(Path, "replace", lambda path, _: f"/{ENCODES}/" in str(path), of_python)
 
 
 def keeping_features(fault: Fault) -> None:

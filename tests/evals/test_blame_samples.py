@@ -185,7 +185,7 @@ def test_a_trace_that_cannot_be_read_lowers_coverage(
     assert statuses == ["evaluator_failure"] * 2 + ["generation_failure", "computed"]
 
 
-@pytest.mark.parametrize("kind", ["denied", "a folder", "a link to nothing"])
+@pytest.mark.parametrize("kind", ["denied", "a folder", "a link to nothing", "a pipe"])
 def test_a_transcript_that_cannot_be_read_costs_its_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -194,11 +194,13 @@ def test_a_transcript_that_cannot_be_read_costs_its_sample(
         (tmp_path / f"{name}.txt").write_text("hello")
     text = tmp_path / "a.txt"
     if kind == "denied":
-        denied(monkeypatch, text, "read_text")
+        denied(monkeypatch, text, "read_bytes")
     else:
         text.unlink()
     if kind == "a folder":
         text.mkdir()
+    if kind == "a pipe":
+        os.mkfifo(text)
     if kind == "a link to nothing":
         text.symlink_to(tmp_path / "nothing")
     bad, good = recordings_of_files([tmp_path])

@@ -125,8 +125,9 @@ def test_what_cannot_be_scored_is_said_in_a_line(
 def test_a_text_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").touch()
     (tmp_path / "x.txt").write_bytes("caf\u00e9".encode("latin-1"))
-    with pytest.raises(InputError, match=r"x\.txt: not UTF-8"):
-        recordings_of_files([tmp_path])
+    (found,) = recordings_of_files([tmp_path])
+    assert "x.txt: not UTF-8" in found.error
+    assert found.error_status == "evaluator_failure"
 
 
 def test_videos_are_scored_without_a_manifest_and_again(

@@ -26,7 +26,7 @@ from evals.results import (
 )  # fmt: skip
 from streamchar_ref.errors import InputError
 
-TEXT = st.text(max_size=12)
+TEXT = st.text(min_size=1, max_size=12)
 
 
 def row(**changes: Any) -> ScoreRow:

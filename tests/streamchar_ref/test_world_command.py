@@ -60,7 +60,7 @@ def test_a_sheet_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         assert picture.size == (16, 16)
 
 
-@pytest.mark.parametrize("hours", ["inf", "nan", "-1"])
+@pytest.mark.parametrize("hours", ["0", "-1"])
 def test_a_build_of_no_length_is_refused_in_one_line(
     hours: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

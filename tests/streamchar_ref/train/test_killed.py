@@ -323,7 +323,7 @@ def test_an_index_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
     (known,) = index["shards"].values()
     outside = tmp_path / "weights-00.safetensors"
     shutil.move(folder / "weights-00.safetensors", outside)
-    names = (str(outside), "../weights-00.safetensors", "..", "", "a\\b", "a\0b", "\ud800", ".a")
+    names = (str(outside), "../weights-00.safetensors", "..", "", "a\\b", "a\0b", ".a")
     for name in names:
         (folder / INDEX).write_bytes(index_bytes(index | {"shards": {name: known}}))
         with pytest.raises(CheckpointError, match="no name of a file beside it"):
