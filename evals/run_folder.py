@@ -82,11 +82,10 @@ def recording_folders(run: Path) -> dict[str, Path]:
     """
     root = place_of(run, RECORDINGS)
     found: dict[str, Path] = {}
-    for folder in root.glob("*/*/*/*/"):
+    for folder in root.glob("*/*/*/*"):
         name = settled_name(folder.name)
-        if _SEED.fullmatch(name) and not (
-            name == folder.name and _key(root, folder, name) in found
-        ):
+        is_newer = name != folder.name or _key(root, folder, name) not in found
+        if _SEED.fullmatch(name) and is_newer:
             found[_key(root, folder, name)] = folder
     return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,23 @@ def test_a_recording_without_its_meta_file_has_rows(
     assert {row.sample_id: row.status for row in read_scores(recorded / "scores.jsonl")} == {
         "p": "evaluator_failure", "q": "computed",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["0.bak", "00", "-0", "x"])
+def test_a_folder_that_is_no_recording_takes_the_place_of_none(recorded: Path, name: str) -> None:
+    (recording_folder(recorded, "scripted", "s", "p", 0).parent / name).mkdir()
+    done = run(score_app, recorded, "--metrics", "rtf")
+    assert done.exit_code == 0
+    assert f"recordings are called by their seed: scripted/s/p/{name}" in done.stderr
+
+
+def test_a_file_in_the_place_of_a_recording_is_a_row(recorded: Path) -> None:
+    folder = recording_folder(recorded, "scripted", "s", "p", 0)
+    shutil.rmtree(folder)
+    folder.touch()
+    damaged, whole = recordings_of(recorded)
+    assert (damaged.sample_id, damaged.error_status) == ("p", "evaluator_failure")
+    assert whole.error == ""
 
 
 @pytest.mark.parametrize("name", ["video.mkv", "audio.wav", "chunks.jsonl"])
