@@ -9,7 +9,6 @@ def fork() -> int:
 
     Objects of FFmpeg's end threads when they are collected, and a child has no such threads.
     """
-    gc.collect()
     pid = os.fork()
     if not pid:
         gc.freeze()

@@ -86,7 +86,7 @@ def test_two_scorers_at_once_lose_no_row(tmp_path: Path, scoring: Scoring) -> No
     scoring(whole, "a b", "rtf", whole="a b c d")
     scoring(whole, "c d", "rtf", whole="a b c d")
     scoring(whole, "a b c d", "wer")
-    for race in range(10):
+    for race in range(4):
         run = tmp_path / str(race)
         statuses = at_once(
             lambda run=run: scoring(run, "a b", "rtf", whole="a b c d"),
@@ -144,7 +144,7 @@ class Slow(Scripted):
 
 def test_of_two_recorders_at_once_one_records_and_the_other_says_so(tmp_path: Path) -> None:
     prompts = [prompt(name) for name in "abc"]
-    for race in range(5):
+    for race in range(3):
         run = tmp_path / str(race)
         statuses = at_once(*[lambda run=run: record(Slow([0.1] * 3), prompts, plan(run))] * 2)
         assert sorted(statuses) == [0, FAILED]

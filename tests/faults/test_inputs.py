@@ -7,8 +7,8 @@ from tests.faults.generators import KINDS
 
 SEED = 15
 SHARES = {
-    "manifest": 40, "suite": 20, "media": 25, "program": 10, "system": 25, "run_folder": 40,
-    "command_line": 20, "cache": 10, "checkpoint": 6, "training": 4,
+    "manifest": 40, "suite": 25, "media": 16, "program": 8, "system": 25, "run_folder": 44,
+    "command_line": 24, "cache": 8, "checkpoint": 6, "training": 4,
 }  # fmt: skip
 
 
