@@ -9,7 +9,7 @@ from evals.recording import Arrival, Recording
 from evals.text.language import language_code
 from evals.trace import trace_of_file
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import check_is_file
+from streamchar_ref.files import check_is_file, real
 from streamchar_ref.media import MediaError
 from streamchar_ref.shape import Count, NonNegative
 
@@ -144,7 +144,7 @@ def _language(place: str, tag: str) -> str:
 
 def path_name(folder: Path) -> str:
     """Names the suite of samples that name none: the manifest's folder."""
-    return folder.resolve().name or "manifest"
+    return real(folder).name or "manifest"
 
 
 def _manifest_trace(paths: Mapping[str, Path]) -> dict[str, Any]:

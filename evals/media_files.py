@@ -10,7 +10,7 @@ from evals.jsonl import check_folder_name
 from evals.recording import Recording
 from evals.transaction import place_of
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import read_bytes
+from streamchar_ref.files import read_bytes, real
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
 from streamchar_ref.names import MOST_BYTES, file_name, visible
@@ -77,7 +77,7 @@ def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recor
     """
     if system:
         check_folder_name("the videos", "system", system)
-    files = {file.path.resolve(): file for source in sources for file in _files_of(source, system)}
+    files = {real(file.path): file for source in sources for file in _files_of(source, system)}
     kept = sorted(files.values(), key=lambda file: (file.system, file.place.as_posix(), file.path))
     sounds = _sounds_of_silent_videos([file.path for file in kept])
     kept = [file for file in kept if file.path not in sounds.values()]
@@ -112,7 +112,7 @@ def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording
 
 def _files_of(source: Path, system: str) -> Iterator[MediaFile]:
     if source.is_dir():
-        name = system or folder_name(source.resolve().name)
+        name = system or folder_name(real(source).name)
         found = [path for path in _searched(source) if _is_media(path)]
         found = _without_sound_of_videos(found)
         if not found:
@@ -126,7 +126,7 @@ def _files_of(source: Path, system: str) -> Iterator[MediaFile]:
             raise InputError(f"{source}: a manifest is named with --manifest {source}")
         if not _is_media(source):
             raise InputError(f"{source}: is no video and no sound")
-        name = system or folder_name(source.resolve().parent.name)
+        name = system or folder_name(real(source).parent.name)
         yield MediaFile(path=source, system=name, place=Path(source.name))
     else:
         raise InputError(f"{source}: there is no such file or folder")
@@ -134,12 +134,12 @@ def _files_of(source: Path, system: str) -> Iterator[MediaFile]:
 
 def _searched(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Yields files in a fixed order, links followed; not hidden ones, nor those of runs."""
-    above |= {folder.resolve()}
+    above |= {real(folder)}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            if not is_run(path) and path.resolve() not in above:  # a link may lead back
+            if not is_run(path) and real(path) not in above:  # a link may lead back
                 yield from _searched(path, above)
         elif path.is_file():
             yield path
@@ -211,7 +211,7 @@ def _sample_ids(files: Sequence[MediaFile]) -> dict[Path, str]:
     longer: tuple[Callable[[MediaFile], str], ...] = (
         lambda file: folder_name("-".join(file.place.with_suffix("").parts)),
         lambda file: folder_name("-".join(file.place.parts)),
-        lambda file: folder_name(f"{file.path.resolve().parent.name}-{file.place.name}"),
+        lambda file: folder_name(f"{real(file.path).parent.name}-{file.place.name}"),
     )
     named: dict[Path, str] = {}
     rest = list(files)

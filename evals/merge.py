@@ -23,7 +23,7 @@ from evals.run_scores import summaries_of
 from evals.summary import write_summary
 from evals.transaction import RECORDINGS, committing, consistently, place_of, results_of, steadily
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import has_file, remove
+from streamchar_ref.files import has_file, real, remove
 from streamchar_ref.lock import only_writer
 from streamchar_ref.swap import newest
 
@@ -48,7 +48,7 @@ def merge(runs: Sequence[Path], out: Path) -> int:
             hold the same recording, they score different manifests or files, or a recording has
             files from outside its run.
     """
-    if out.resolve() in {run.resolve() for run in runs}:
+    if real(out) in {real(run) for run in runs}:
         raise InputError(f"{out} holds a run already; choose another --out")
     for run in runs:
         if not place_of(run, RECORDINGS).is_dir() and not place_of(run, "run.json").is_file():
@@ -135,20 +135,20 @@ def _take_recording(run: Path, name: str, target: Path) -> None:
 
     def take() -> None:
         remove(target)
-        for path in _files_of(folder(), run.resolve()):
+        for path in _files_of(folder(), (real(run), real(place_of(run, RECORDINGS)))):
             place = target / path.relative_to(folder())
             place.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(path.resolve(), place)
+            _link_or_copy(real(path), place)
 
     steadily(lambda: folder().stat().st_ino, take)
 
 
-def _files_of(folder: Path, run: Path) -> Iterator[Path]:
+def _files_of(folder: Path, inside: tuple[Path, ...]) -> Iterator[Path]:
     """Yields the files of a recording; refuses what is none, and links that lead elsewhere."""
     for parent, folders, names in os.walk(folder):
         for path in (Path(parent, name) for name in ("", *folders, *names)):
-            inside = path.resolve().is_relative_to(run)
-            if not inside or (path.name in folders and path.is_symlink()):
+            is_inside = any(map(real(path).is_relative_to, inside))
+            if not is_inside or (path.name in folders and path.is_symlink()):
                 raise InputError(
                     f"{path} is a link that leads elsewhere, and merge takes nothing from there; "
                     "put the file itself in the run"

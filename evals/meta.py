@@ -1,5 +1,8 @@
 """What ``meta.json`` says of one recorded stream."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -31,6 +34,14 @@ class Meta(TypedDict):
     is_warm: bool
     device: str
     files: NotRequired[dict[str, Digest]]
+    digest: NotRequired[str]
+
+
+def with_digest(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds what shows that a field was altered: SHA-256 of all the others, as ``digest``."""
+    others = {name: value for name, value in meta.items() if name != "digest"}
+    text = json.dumps(others, sort_keys=True)
+    return {**others, "digest": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def read_meta(folder: Path) -> Meta:
@@ -48,6 +59,8 @@ def read_meta(folder: Path) -> Meta:
     path = folder / "meta.json"
     meta = read_shaped(path, Meta, remedy=MEND)
     told = (meta["system"], meta["suite"], meta["sample_id"], str(meta["seed"]))
+    if "digest" in meta and meta != with_digest(meta):
+        raise InputError(f"{path}: was altered after it was written; {MEND}")
     *above, last = folder.absolute().parts[-4:]
     if told != (*above, settled_name(last)):
         raise InputError(

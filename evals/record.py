@@ -23,7 +23,7 @@ from PIL import Image
 from evals.contract import ContractBroken, opened, problem_with_chunk, problems_with_system
 from evals.damage import digests_of
 from evals.jsonl import check_folder_length, check_folder_name
-from evals.meta import read_meta
+from evals.meta import read_meta, with_digest
 from evals.provenance import device
 from evals.run_folder import error_of, recording_folder
 from evals.system import Prompt, System, first_chunks, stream_budget
@@ -214,7 +214,7 @@ def record_one(
         spool.path.unlink(missing_ok=True)
         Image.fromarray(prompt.reference).save(partial / "reference.png")
         meta = _meta(system, prompt, plan, spool) | {"files": digests_of(partial)}
-        (partial / "meta.json").write_bytes(_json(meta))
+        (partial / "meta.json").write_bytes(_json(with_digest(meta)))
     return not error
 
 

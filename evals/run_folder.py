@@ -14,7 +14,7 @@ from evals.meta import Meta, read_meta
 from evals.recording import Recording, Trace
 from evals.transaction import RECORDINGS, consistently, place_of
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import has_file, is_being_written, write_atomically
+from streamchar_ref.files import has_file, is_being_written, real, write_atomically
 from streamchar_ref.shape import Count, read_shaped
 from streamchar_ref.swap import settled_name
 
@@ -39,9 +39,9 @@ def recordings_of(run: Path) -> list[Recording]:
     found = [_read_or_failed(folder) for folder in recording_folders(run).values()]
     manifest = read_run(run).get("manifest")
     if manifest:
-        found += load_manifest((run / manifest).resolve())
+        found += load_manifest(real(run / manifest))
     if files := read_run(run).get("files"):
-        sources = [(run / source).resolve() for source in files["sources"]]
+        sources = [real(run / source) for source in files["sources"]]
         found += recordings_of_files(sources, files["system"])
     if not found:
         raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
@@ -266,7 +266,7 @@ def sources_from(run: Path, other: Path) -> dict[str, Any]:
 
 def relative_to_run(path: Path, run: Path) -> str:
     """A path as ``run.json`` keeps it: from the run folder, so that both can move together."""
-    relative = os.path.relpath(path.resolve(), run.resolve())
+    relative = os.path.relpath(real(path), real(run))
     if os.fsencode(relative).decode(errors="replace") != relative:
         raise InputError(f"{path}: the name is not UTF-8 text; rename it, or name a link to it")
     return relative

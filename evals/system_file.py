@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from streamchar_ref.errors import InputError
+from streamchar_ref.files import real
 
 _FOLDERS: list[Path] = []
 """Of the systems that were loaded so far."""
@@ -38,7 +39,7 @@ def load_class(name: str) -> Callable[..., Any]:
     """
     text, _, wanted = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
     try:
-        path = Path(text).expanduser().resolve()
+        path = real(Path(text).expanduser())
     except (RuntimeError, ValueError) as error:  # nobody of that name, a link in a circle, NUL
         raise InputError(f"{text!r} names no file: {error}") from error
     if not path.is_file():

@@ -29,9 +29,16 @@ def workers(jobs: int) -> ProcessPoolExecutor:
     They do not import the user's script again, as spawned processes do by default: a script
     without ``if __name__ == "__main__"`` would measure everything once in each of them.
     """
-    return ProcessPoolExecutor(
+    return _Workers(
         max_workers=min(jobs, _MOST), mp_context=_WithoutScript(), initializer=start_worker
     )
+
+
+class _Workers(ProcessPoolExecutor):
+    """Ends soon after an exception, as of Ctrl-C: what has not begun is not begun."""
+
+    def __exit__(self, *raised: object) -> None:
+        self.shutdown(wait=True, cancel_futures=raised[0] is not None)
 
 
 class _SpawnWithoutScript(SpawnProcess):

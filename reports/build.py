@@ -18,7 +18,7 @@ from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
 from reports.tables import wide
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import remove_abandoned, write_atomically
+from streamchar_ref.files import real, remove_abandoned, write_atomically
 from streamchar_ref.lock import only_writer
 from streamchar_ref.media import MediaError
 
@@ -48,14 +48,14 @@ def build_report(
         InputError: If another process writes a report into the same run and does not end.
     """
     runs = load_runs(folders)
-    is_home = len(runs.paths) == 1 and out.resolve().parent == runs.paths[0].resolve()
+    is_home = len(runs.paths) == 1 and real(out).parent == real(runs.paths[0])
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
         runs, provenance = consistently(folders, lambda: _loaded(folders))
         found = find_recordings(runs)
         faults: list[str] = []
         figures = draw(runs, recordings=found.recordings, faults=faults)
-        names = ", ".join(path.resolve().name for path in runs.paths)
+        names = ", ".join(real(path).name for path in runs.paths)
         content = Content(
             title=title or f"Streaming characters: {names}",
             runs=runs,
@@ -77,7 +77,7 @@ def build_report(
 
 def _loaded(folders: Sequence[Path]) -> tuple[Runs, dict[str, Any]]:
     runs = load_runs(folders)
-    return runs, {path.resolve().name: read_run(path) for path in runs.paths}
+    return runs, {real(path).name: read_run(path) for path in runs.paths}
 
 
 def headline(folders: Sequence[Path]) -> str:

@@ -20,7 +20,7 @@ from evals.summary import SummaryRow, infos_of, read_summary, summarise
 from evals.summary_table import summary_html
 from evals.transaction import consistently, place_of
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import has_file
+from streamchar_ref.files import has_file, real
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -180,7 +180,7 @@ def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[Summar
 
 def _labels(paths: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that tell them apart."""
-    whole = [path.resolve().parts for path in paths]
+    whole = [real(path).parts for path in paths]
     longest = max((len(parts) for parts in whole), default=1)
     for depth in range(1, longest + 1):
         labels = ["/".join(parts[-depth:]) for parts in whole]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import remove_abandoned, sha256_of, write_atomically
+from streamchar_ref.files import clear_way, real, remove_abandoned, sha256_of, write_atomically
 
 SETTLED_S = 2.0
 """A file that changed more recently is hashed anew: its clock may not show the next change."""
@@ -51,7 +51,9 @@ def write_sealed(name: str, content: bytes) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    write_atomically(cache_folder() / name, content + _seal(name, content))
+    path = cache_folder() / name
+    clear_way(path, cache_folder())
+    write_atomically(path, content + _seal(name, content))
 
 
 def read_sealed(name: str) -> bytes | None:
@@ -115,7 +117,7 @@ def file_hash(path: Path) -> str:
     if now - stat.st_ctime <= SETTLED_S:
         return sha256_of(path)
     stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-    return _settled_hash(path.resolve(), stamp)
+    return _settled_hash(real(path), stamp)
 
 
 @lru_cache(maxsize=4096)
@@ -146,6 +148,9 @@ def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
     note = target.with_name(f"{target.name}.sha256")
     if _is_whole(target, note):
         return target
+    for path in (target, note):
+        if path.is_relative_to(cache_folder()):
+            clear_way(path, cache_folder())
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent)
     note.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from streamchar_ref.config import Config, from_json, to_json
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import partial_path, remove, remove_abandoned, sync, sync_folder
+from streamchar_ref.files import partial_path, real, remove, remove_abandoned, sync, sync_folder
 from streamchar_ref.sealed import DIGEST, index_bytes, read_index
 from streamchar_ref.streamchar import StreamChar, shapes_of
 
@@ -114,7 +114,7 @@ def save_checkpoint(
     Raises:
         OSError: If the disk is full; the earlier checkpoint is then still whole.
     """
-    folder = folder.resolve()  # a link stays one
+    folder = real(folder)  # a link stays one
     _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     tidy_checkpoint(folder)
@@ -151,7 +151,7 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
             one, or the preset is not the one asked for; says which and what to do.
     """
     if not (folder / INDEX).is_file() and has_checkpoint(folder):
-        folder = _set_aside(folder.resolve())
+        folder = _set_aside(real(folder))
     index = _index(folder)
     config = _config(folder, index)
     if preset and config.preset != preset:
@@ -169,7 +169,7 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
 
 def has_checkpoint(folder: Path) -> bool:
     """Says whether there is one, if only where a killed writer has set it aside."""
-    return (folder / INDEX).is_file() or (_set_aside(folder.resolve()) / INDEX).is_file()
+    return (folder / INDEX).is_file() or (_set_aside(real(folder)) / INDEX).is_file()
 
 
 def part_of(
@@ -225,7 +225,7 @@ def _config(folder: Path, index: Mapping[str, Any]) -> Config:
 def _loaded(folder: Path, name: str, known: Mapping[str, Any]) -> dict[str, Tensor]:
     """Reads a shard whose bytes and tensors are those that the index names."""
     path = folder / name
-    if path.is_symlink() and path.resolve().parent != folder.resolve():
+    if path.is_symlink() and real(path).parent != real(folder):
         raise CheckpointError(f"shard {path} is a link out of its folder; copy the file itself")
     if not path.is_file():
         raise CheckpointError(f"shard {name} is missing in {folder}; copy it again")

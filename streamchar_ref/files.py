@@ -117,6 +117,26 @@ def _has_ended(pid: int) -> bool:
         return False
 
 
+def real(path: Path) -> Path:
+    """Returns where a path leads, absolute and without links; a link that loops stays one."""
+    return Path(os.path.realpath(path))
+
+
+def clear_way(path: Path, root: Path) -> None:
+    """Removes what is in the way of a file: a folder in its place, a file in that of its folders.
+
+    Args:
+        path: Where a file is to be written.
+        root: Folder above it that is all ours; nothing outside is touched.
+    """
+    inside = path.relative_to(root)
+    for folder in (root / each for each in inside.parents[:-1]):
+        if os.path.lexists(folder) and not folder.is_dir():
+            remove(folder)
+    if path.is_dir() and not path.is_symlink():
+        remove(path)
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or a folder with all that is in it, is on the disk."""
     if path.is_dir():

@@ -23,7 +23,7 @@ from typing import Literal
 
 from streamchar_ref.cache import cache_folder, file_hash
 from streamchar_ref.download import archive_url, download
-from streamchar_ref.files import remove_abandoned, replacing, sha256_of
+from streamchar_ref.files import has_file, remove_abandoned, replacing, sha256_of
 from streamchar_ref.lock import only_writer
 
 WAIT_S = 3600.0
@@ -227,7 +227,7 @@ def pull(
         remove_abandoned(weights.folder)
         for file in weights.files:
             target = weights.folder / file.name
-            if not target.is_file() or sha256_of(target) != file.sha256:
+            if not has_file(target) or sha256_of(target) != file.sha256:
                 _fetch(file, target, mirror, progress)
         for file in weights.files:
             for name, sha256 in ((file.archive, file.archive_sha256), (file.name, file.sha256)):

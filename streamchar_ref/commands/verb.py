@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from streamchar_ref.commands.output import visible_output
 from streamchar_ref.errors import InputError
 from streamchar_ref.media.chunk import MediaError
+from streamchar_ref.names import short
 
 _REMEDIES = {
     errno.ENOENT: "there is no such file or folder",
@@ -29,6 +30,9 @@ _REMEDIES = {
 
 _LARGEST = 2**63
 """Whole numbers below it fit what tables and generators of random numbers take."""
+
+_MOST_LETTERS = 1_000
+"""Of an error line: what is quoted in it may be of any length."""
 
 
 class Verb(typer.Typer):
@@ -73,6 +77,9 @@ def one_line_errors() -> Iterator[None]:
         _stop(str(error), error)
     except OSError as error:
         _stop(os_error_in_words(error), error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was finished is kept", err=True)
+        raise
     except MemoryError as error:
         _stop(f"out of memory{f': {error}' if str(error) else ''}; try fewer --jobs", error)
 
@@ -88,5 +95,6 @@ def os_error_in_words(error: OSError) -> str:
 
 def _stop(message: str, error: BaseException) -> None:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    typer.echo(f"error: {'; '.join(lines) or type(error).__name__}", err=True)
+    words = short("; ".join(lines), _MOST_LETTERS) or type(error).__name__
+    typer.echo(f"error: {words}", err=True)
     raise typer.Exit(code=2) from error

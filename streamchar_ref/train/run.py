@@ -24,7 +24,7 @@ from streamchar_ref.checkpoint import (
 )
 from streamchar_ref.config import Config, to_json
 from streamchar_ref.errors import InputError
-from streamchar_ref.files import remove_abandoned
+from streamchar_ref.files import real, remove_abandoned
 from streamchar_ref.lock import only_writer
 from streamchar_ref.sampling import CHOSEN
 from streamchar_ref.streamchar import StreamChar, shapes_of
@@ -301,6 +301,6 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
     if missing:
         raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
     if team.is_first:
-        with only_writer(folder.resolve().parent, verb="export"):
+        with only_writer(real(folder).parent, verb="export"):
             save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
     team.agree(True)

@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +104,18 @@ def save_state(
         return
     with replacing(folder / STATE, durable=True) as partial:
         with partial.open("wb") as file:  # torch's own writer has no OSError for a full disk
-            torch.save(content, file)
+            _save(content, file)
         seal(partial)
+
+
+def _save(content: Any, file: BinaryIO) -> None:
+    """As `torch.save`, which buries the error of a full disk under one of its own."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 def load_state(

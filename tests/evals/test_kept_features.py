@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,27 @@ def test_altered_features_are_measured_anew(
     assert kept.read_bytes() == whole
     assert measured(subject) == before
     assert RAN == ["brightness"]
+
+
+@pytest.mark.parametrize("kind", ["*.npz", "features-*/*/*", "features-*/*", "*.json", "hashes"])
+def test_what_is_in_the_way_in_the_cache_is_removed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    toy_extractors: None,  # noqa: F811
+    kind: str,
+) -> None:
+    monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "cache"))
+    subject = recording(video(tmp_path / "a.mp4"))
+    before = measured(subject)
+    for path in [*(tmp_path / "cache").rglob(kind)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+            path.write_text("a file in the place of a folder")
+        else:
+            path.unlink()
+            (path / "inside").mkdir(parents=True)
+    assert measured(subject) == before
+    assert before.status == "computed"
 
 
 def test_files_of_one_recording_in_the_place_of_anothers_are_noticed(

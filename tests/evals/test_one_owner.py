@@ -305,6 +305,15 @@ def test_merge_follows_no_link_out_of_the_run(tmp_path: Path, linked: str) -> No
     assert not (tmp_path / "out").exists()
 
 
+def test_merge_takes_recordings_from_another_disk(tmp_path: Path) -> None:
+    run, disk = tmp_path / "run", tmp_path / "disk"
+    recorded(run, "a")
+    (run / "recordings").replace(disk)
+    (run / "recordings").symlink_to(disk)
+    merge([run], tmp_path / "merged")
+    assert [one.sample_id for one in recordings_of(tmp_path / "merged")] == ["a"]
+
+
 def test_merge_takes_files_only_and_links_within_the_run(tmp_path: Path) -> None:
     record(Scripted([0.1]), [prompt()], plan(tmp_path / "run"))
     (folder,) = recording_folders(tmp_path / "run").values()

@@ -216,7 +216,7 @@ def test_a_recording_without_digests_is_compared_by_its_counts(
     for prompt_id in "pq":
         path = recorded(tmp_path, prompt_id) / "meta.json"
         meta = json.loads(path.read_text())
-        del meta["files"]
+        del meta["files"], meta["digest"]  # as earlier versions wrote it
         path.write_text(json.dumps(meta))
     assert all(one.error == "" for one in recordings_of(tmp_path))
     alter(recorded(tmp_path, "p") / name, recorded(tmp_path, "q") / name)
@@ -224,6 +224,18 @@ def test_a_recording_without_digests_is_compared_by_its_counts(
     assert damaged.error.startswith("damaged recording: ")
     assert damaged.error_status == "evaluator_failure"
     assert whole.error == ""
+
+
+@pytest.mark.parametrize("field", ["transcript", "groups", "is_warm", "files", "language"])
+def test_an_altered_meta_file_costs_its_recording(tmp_path: Path, field: str) -> None:
+    record(Scripted([0.1]), [prompt()], plan(tmp_path))
+    path = recorded(tmp_path, "p") / "meta.json"
+    meta = json.loads(path.read_text())
+    other = {"groups": {"identity": "x"}, "is_warm": not meta["is_warm"], "files": {}}
+    path.write_text(json.dumps(meta | {field: other.get(field, "other words")}))
+    (found,) = recordings_of(tmp_path)
+    assert "meta.json: was altered after it was written" in found.error
+    assert found.error_status == "evaluator_failure"
 
 
 def test_a_stream_that_failed_stays_the_failure_of_the_system(tmp_path: Path) -> None:

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from evals.workers import executor, submit
+
 SCRIPT = """
 from evals.workers import executor
 
@@ -11,6 +15,15 @@ print("script runs")
 with executor(2) as pool:
     print(sorted(pool.map(abs, [-1, -2, 3])))
 """
+
+
+def test_what_has_not_begun_is_not_begun_after_an_interrupt(tmp_path: Path) -> None:
+    done = [tmp_path / str(number) for number in range(200)]
+    with pytest.raises(KeyboardInterrupt), executor(2) as pool:
+        futures = [submit(pool, Path.touch, path) for path in done]
+        futures[0].result()
+        raise KeyboardInterrupt
+    assert sum(path.exists() for path in done) < len(done)
 
 
 def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:

@@ -90,6 +90,19 @@ def test_json_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_json(path) == value
 
 
+def test_what_is_quoted_in_an_error_has_an_end(tmp_path: Path) -> None:
+    app = Verb("Fail.")
+
+    @app.command()
+    def fail() -> None:
+        raise InputError(f"a.json: unknown field {'x' * 10**6}; it has fields a, b")
+
+    result = CliRunner().invoke(app, [])
+    assert len(result.stderr) < 1100
+    assert result.stderr.startswith("error: a.json: unknown field xxx")
+    assert result.stderr.endswith("it has fields a, b\n")
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
