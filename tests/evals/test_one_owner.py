@@ -307,11 +307,11 @@ def test_merge_follows_no_link_out_of_the_run(tmp_path: Path, linked: str) -> No
 
 def test_merge_takes_recordings_from_another_disk(tmp_path: Path) -> None:
     run, disk = tmp_path / "run", tmp_path / "disk"
-    recorded(run, "a")
+    record(Scripted([0.1]), [prompt()], plan(run))
     (run / "recordings").replace(disk)
     (run / "recordings").symlink_to(disk)
     merge([run], tmp_path / "merged")
-    assert [one.sample_id for one in recordings_of(tmp_path / "merged")] == ["a"]
+    assert [one.sample_id for one in recordings_of(tmp_path / "merged")] == ["p"]
 
 
 def test_merge_takes_files_only_and_links_within_the_run(tmp_path: Path) -> None:

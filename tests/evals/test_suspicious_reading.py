@@ -217,7 +217,9 @@ def test_what_is_missing_is_named(folder: Path, name: str) -> None:
         "m.jsonl": set(SAMPLE) - {"sample_id", "system", "video_path"},
         "own.jsonl": {"voice", "caption", "seed", "groups"},
         "take.json": {"other", "world"},
-        f"run/{RECORDING}/meta.json": {"caption", "voice", "is_silent", "is_still", "files", "digest"},
+        f"run/{RECORDING}/meta.json": {
+            "caption", "voice", "is_silent", "is_still", "files", "digest",
+        },
         "run/scores.jsonl": {"components"},
         f"run/{RECORDING}/chunks.jsonl": {"spoken"},
         "run/summary.json": {

@@ -19,10 +19,15 @@ with executor(2) as pool:
 
 def test_what_has_not_begun_is_not_begun_after_an_interrupt(tmp_path: Path) -> None:
     done = [tmp_path / str(number) for number in range(200)]
-    with pytest.raises(KeyboardInterrupt), executor(2) as pool:
-        futures = [submit(pool, Path.touch, path) for path in done]
-        futures[0].result()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with executor(2) as pool:
+            futures = [submit(pool, Path.touch, path) for path in done]
+            futures[0].result()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert sum(path.exists() for path in done) < len(done)
 
 
