@@ -25,8 +25,8 @@ def mangle(rng: Random, path: Path) -> str:
     draw = rng.random()
     if draw < 0.12:
         done = rng.choice(_PLACES)(path)
-    elif draw < 0.65 and path.suffix in (".json", ".jsonl"):
-        done = _inside(rng, path)
+    elif draw < 0.65 and path.suffix in (".json", ".jsonl") and (parsed := _parsed(path)):
+        done = _inside(rng, path, *parsed)
     elif draw < 0.65 and path.suffix == ".csv":
         done = _cell(rng, path)
     else:
@@ -119,17 +119,22 @@ def _flipped(rng: Random, content: bytes, at: int) -> bytes:
     return bytes(damaged)
 
 
-def _inside(rng: Random, path: Path) -> str:
+def _parsed(path: Path) -> tuple[list[Any], str] | None:
+    """Values of a file and what is behind them; None if it is damaged already, or empty."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".jsonl":
+            entries, rest = [json.loads(line) for line in text.splitlines()], "\n"
+        else:  # a value of the cache has a seal behind it
+            entry, end = json.JSONDecoder().raw_decode(text)
+            entries, rest = [entry], text[end:]
+    except (ValueError, RecursionError):
+        return None
+    return (entries, rest) if entries else None
+
+
+def _inside(rng: Random, path: Path, entries: list[Any], rest: str) -> str:
     is_lines = path.suffix == ".jsonl"
-    text = path.read_text(encoding="utf-8")
-    rest = "\n"
-    if is_lines:
-        entries = [json.loads(line) for line in text.splitlines()]
-    else:  # a value of the cache has a seal behind it
-        entry, end = json.JSONDecoder().raw_decode(text)
-        entries, rest = [entry], text[end:]
-    if not entries:
-        return "as it was, empty"
     number = rng.randrange(len(entries))
     whole, done = damaged_value(rng, entries[number])
     entries[number] = whole
