@@ -30,7 +30,8 @@ def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
         raise MediaError(f"{path.name}: samples must be finite and in [-1, 1]")
     content = np.round(samples * 32767).astype("<i2").tobytes()
     with replacing(path) as partial:
-        with wave.open(str(partial), "wb") as file:
+        # A file that `wave` cannot open itself leaves an object behind whose end is an error.
+        with partial.open("wb") as opened, wave.open(opened, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(sample_rate)
