@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from evals.choice import choose_metrics
-from evals.commands.reasons import why_cut_off, why_failed, why_unscored
+from evals.commands.reasons import why_cut_off, why_failed, why_passed_over, why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar
 from evals.contract import problems_with_system
 from evals.make_system import make_system
 from evals.record import Plan, failures, record
 from evals.results import ScoreRow
-from evals.run_folder import cut_off, recordings_of
+from evals.run_folder import cut_off, recordings_of, strangers
 from evals.run_scores import score_run
 from evals.score import Options, default_jobs
 from evals.suites import check_suite_folder, load_suite
@@ -61,7 +61,8 @@ def run(
             record(one, prompts, plan, progress=progress)
         told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
         rows = _scored(out, options, progress)
-        unscored = [*why_cut_off(cut_off(out)), *why_unscored(rows, out)]
+        left_out = [*why_cut_off(cut_off(out)), *why_passed_over(strangers(out))]
+        unscored = [*left_out, *why_unscored(rows, out)]
         page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
     typer.echo("\n".join([*told, *unscored, in_words(count_statuses(rows))]), err=True)
