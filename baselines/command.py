@@ -29,8 +29,8 @@ from baselines.chunk_files import Unreadable, read_chunk, regular_file
 from baselines.file_chunks import file_chunks
 from baselines.program import Program
 from evals.extractors import FPS
-from evals.system import Prompt, stream_budget
-from streamchar_ref.errors import InputError
+from evals.recording.system import Prompt, stream_budget
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.lengths import measure
@@ -45,7 +45,7 @@ class CommandFailed(RuntimeError):
 
 
 class Command:
-    """Implements `evals.system.System` by running a program once a prompt.
+    """Implements `evals.recording.system.System` by running a program once a prompt.
 
     Args:
         command: What to run; ``{prompt}`` and ``{out}`` become the paths of ``prompt.json`` and of

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evals.system import Prompt
+from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 from streamchar_ref.world.clips import Clip, make_clip
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from baselines.ground_truth import chunks_of, world_clip
-from evals.system import Prompt
+from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 from streamchar_ref.world.clips import Clip
 

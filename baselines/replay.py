@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from baselines.file_chunks import file_chunks
-from evals.manifest import load_manifest
-from evals.recording import Recording
-from evals.system import Prompt
-from streamchar_ref.errors import InputError
+from evals.recording.manifest import load_manifest
+from evals.recording.recording import Recording
+from evals.recording.system import Prompt
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.decode import audio, frames, probe
 
 
 class Replay:
-    """Implements `evals.system.System` by reading files.
+    """Implements `evals.recording.system.System` by reading files.
 
     Args:
         manifest: JSONL manifest; a prompt is answered with the sample that has its id.

@@ -10,16 +10,16 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from baselines.ground_truth import chunks_of, world_clip
-from evals.system import Prompt
-from streamchar_ref.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from streamchar_ref.errors import InputError
-from streamchar_ref.generate import to_uint8, to_wave
+from evals.recording.system import Prompt
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
-from streamchar_ref.shipped import shipped_checkpoint
+from streamchar_ref.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from streamchar_ref.model.shipped import shipped_checkpoint
+from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.model.vae.causal import Past
+from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.streaming.stream import to_uint8, to_wave
 from streamchar_ref.train.clips import to_tensor
-from streamchar_ref.vae.audio import AudioVae
-from streamchar_ref.vae.causal import Past
-from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
 
 PARTS = ("both", "audio", "video")
 VaeT = TypeVar("VaeT", VideoVae, AudioVae)

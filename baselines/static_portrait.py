@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evals.system import Prompt
+from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 
 
 class StaticPortrait:
-    """Implements `evals.system.System` without a model.
+    """Implements `evals.recording.system.System` without a model.
 
     Args:
         words_per_s: Speaking rate that sets the length of the video.

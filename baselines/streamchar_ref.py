@@ -10,16 +10,22 @@ import numpy as np
 
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.align_world import AlignWorldExtractor
-from evals.system import Prompt
+from evals.recording.system import Prompt
 from evals.text.progress import FRAMES_PER_S, spoken_progress
-from streamchar_ref.checkpoint import Checkpoint, load_checkpoint
-from streamchar_ref.errors import InputError
-from streamchar_ref.generate import stream
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
-from streamchar_ref.sampling import Heard, Pointer, Sampling, fixed_rate, own_pointer
-from streamchar_ref.shipped import shipped_checkpoint
-from streamchar_ref.text import FIRST_PHONE, PHONES
-from streamchar_ref.transcript import Transcript
+from streamchar_ref.model.checkpoint import Checkpoint, load_checkpoint
+from streamchar_ref.model.shipped import shipped_checkpoint
+from streamchar_ref.model.text import FIRST_PHONE, PHONES
+from streamchar_ref.sampling.config import (
+    ChunkObservation,
+    Pointer,
+    Sampling,
+    fixed_rate,
+    own_pointer,
+)
+from streamchar_ref.streaming.stream import stream
+from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.world.voices import prompt_of
 
 WORLD_RATE = 11.2
@@ -34,7 +40,7 @@ class StreamCharRef:
         checkpoint: Folder; by default the one that comes with the package.
         preset: Refuse a checkpoint of any other.
         context: What a chunk may look back at: ``full``, ``no_sink`` or ``motion_only``, see
-            `streamchar_ref.sampling.Sampling`.
+            `streamchar_ref.sampling.config.Sampling`.
         pointer: What moves the transcript window. ``own`` is the model's; ``fixed_rate`` moves
             on evenly, as the paper's model without progress-aware pointer does; ``none`` leaves
             the window at the beginning, so that of a long text the end is never read; ``oracle``
@@ -133,7 +139,7 @@ class OraclePointer:
         self._samples = np.zeros(0, np.float32)
         self._start = 0
 
-    def __call__(self, heard: Heard) -> float:
+    def __call__(self, heard: ChunkObservation) -> float:
         """Returns the phonemes that the chunk has begun."""
         self._samples = np.concatenate([self._samples, heard.samples])
         tokens = heard.text.tokens[self._start : int(heard.position) + self.REACH, 0]

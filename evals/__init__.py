@@ -6,9 +6,9 @@ __all__ = ["Results", "evaluate"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `evals.library` late, so that ``import evals`` stays quick."""
+    """Imports `evals.scoring.evaluate` late, so that ``import evals`` stays quick."""
     if name in __all__:
-        from evals import library
+        from evals.scoring import evaluate as library
 
         return getattr(library, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

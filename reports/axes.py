@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-from evals.metric_info import Direction
-from streamchar_ref.errors import InputError
+from evals.protocols.info import Direction
+from streamchar_ref.core.errors import InputError
 
 AXES: dict[str, tuple[str, ...]] = {
     "text": (

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evals.compare import Comparison
-from evals.recording import Recording
-from evals.run_folder import read_run, recordings_of
-from evals.transaction import WAIT_S, consistently
+from evals.recording.recording import Recording
+from evals.recording.run_folder import read_run, recordings_of
+from evals.recording.transaction import WAIT_S, consistently
+from evals.scoring.compare import Comparison
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
 from reports.load import Runs, load_runs
@@ -17,9 +17,9 @@ from reports.media import film_strip, small_video
 from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
 from reports.tables import wide
-from streamchar_ref.errors import InputError
-from streamchar_ref.files import real, remove_abandoned, write_atomically
-from streamchar_ref.lock import only_writer
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import real, remove_abandoned, write_atomically
+from streamchar_ref.core.lock import only_writer
 from streamchar_ref.media import MediaError
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
-from evals.calibration import Calibration, as_json, response_csv
-from evals.faults import FAULTS
-from evals.response import FEW_CLIPS, Response
-from evals.results import dump_json
+from evals.calibration.faults import FAULTS
+from evals.calibration.response import FEW_CLIPS, Response
+from evals.calibration.results import Calibration, as_json, response_csv
+from evals.scoring.results import dump_json
 from reports.axes import AXES, OTHER, axis_of
 from reports.figures.response import (
     curve_legend,
@@ -28,7 +28,7 @@ from reports.figures.style import GREY, WIDTHS_IN, styled
 from reports.gallery import Drawn
 from reports.html import Html, el, join
 from reports.page import document, plot
-from streamchar_ref.files import write_atomically
+from streamchar_ref.core.files import write_atomically
 
 _ACROSS = 5
 _PANEL_IN, _TOP_IN, _LEGEND_IN = 1.32, 0.36, 0.2

@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evals.metric_info import Direction, MetricInfo
 from evals.metrics import INFOS
-from evals.recording import Recording
-from evals.statistics import MIN_CLUSTERS
-from evals.summary import UNKNOWN, SummaryRow
+from evals.numerics.statistics import MIN_CLUSTERS
+from evals.protocols.info import Direction, MetricInfo
+from evals.recording.recording import Recording
+from evals.scoring.summary import UNKNOWN, SummaryRow
 from reports.axes import absolute_label, in_order, label_of
 from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
@@ -20,7 +20,7 @@ from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.style import WIDTHS_IN, styled
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
 from reports.load import Runs
-from streamchar_ref.names import file_name
+from streamchar_ref.core.names import file_name
 
 MAX_STRIPS = 16
 MAX_TRACES = 8

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from evals.summary import SummaryRow
+from evals.scoring.summary import SummaryRow
 from reports.html import Html, el, join
 from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, value_text
 from reports.render import remarks, sample_sizes

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from html import escape
 
-from streamchar_ref.names import visible_lines
+from streamchar_ref.core.names import visible_lines
 
 
 class Html(str):

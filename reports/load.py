@@ -11,16 +11,16 @@ from typing import TypeVar
 
 import pandas as pd
 
-from evals.compare import Comparison, compare
-from evals.metric_info import MetricInfo
 from evals.metrics import INFOS
-from evals.results import MEND, ScoreRow, WindowRow, read_scores, read_windows
-from evals.run_folder import read_run
-from evals.summary import SummaryRow, infos_of, read_summary, summarise
-from evals.summary_table import summary_html
-from evals.transaction import consistently, place_of
-from streamchar_ref.errors import InputError
-from streamchar_ref.files import has_file, real
+from evals.protocols.info import MetricInfo
+from evals.recording.run_folder import read_run
+from evals.recording.transaction import consistently, place_of
+from evals.scoring.compare import Comparison, compare
+from evals.scoring.results import MEND, ScoreRow, WindowRow, read_scores, read_windows
+from evals.scoring.summary import SummaryRow, infos_of, read_summary, summarise
+from evals.scoring.summary_table import summary_html
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import has_file, real
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -37,7 +37,7 @@ class Runs:
         rows: Scores of all runs.
         window_rows: Curves of all runs.
         infos: Metric name -> unit and direction.
-        identities: See `evals.summary.drawn_together`.
+        identities: See `evals.scoring.summary.drawn_together`.
     """
 
     paths: tuple[Path, ...]

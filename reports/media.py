@@ -8,9 +8,9 @@ import av
 import numpy as np
 from PIL import Image
 
-from evals.canonical import canonical
 from evals.extractors import FPS, SAMPLE_RATE
-from evals.recording import Recording
+from evals.features.canonical import canonical
+from evals.recording.recording import Recording
 from streamchar_ref.media.decode import audio, frames, probe, scaled_size
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.media.lengths import measure

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from evals.summary import SummaryRow
+from evals.scoring.summary import SummaryRow
 from reports.axes import scale_of
 
 MINUS = "\N{MINUS SIGN}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from evals.compare import Comparison
-from evals.recording import Recording
+from evals.recording.recording import Recording
+from evals.scoring.compare import Comparison
 from reports import sections
 from reports.figures.save import figure_bytes
 from reports.gallery import Drawn

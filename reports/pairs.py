@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import fields
 
-from evals.compare import Comparison
-from evals.results import csv_text, guard_cell
-from evals.statistics import MIN_CLUSTERS
+from evals.numerics.statistics import MIN_CLUSTERS
+from evals.scoring.compare import Comparison
+from evals.scoring.results import csv_text, guard_cell
 from reports.axes import absolute_label, in_order, label_of, scale_of, unit_of
 from reports.numbers import NOT_APPLICABLE, number, rounded
 from reports.render import escape_markdown

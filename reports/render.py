@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from evals.compare import DAGGER
-from evals.metric_info import Direction
-from evals.results import csv_text, guard_cell
-from evals.statistics import MIN_CLUSTERS
-from evals.summary import SummaryRow
-from evals.summary_table import escape_latex
+from evals.numerics.statistics import MIN_CLUSTERS
+from evals.protocols.info import Direction
+from evals.scoring.compare import DAGGER
+from evals.scoring.results import csv_text, guard_cell
+from evals.scoring.summary import SummaryRow
+from evals.scoring.summary_table import escape_latex
 from reports.axes import OF_THIS_PROJECT
 from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
 from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
-from streamchar_ref.names import visible
+from streamchar_ref.core.names import visible
 
 RowsOf = Literal["metrics", "systems"]
 """What a row of a printed table is."""
@@ -109,7 +109,7 @@ def latex(table: Table, down: RowsOf | None = None) -> str:
 def tables_csv(tables: Iterable[Table]) -> str:
     """Prints tables as one CSV: full precision, stored units, five columns a system.
 
-    Text cells that a spreadsheet would run are guarded by `evals.results.guard_cell`.
+    Text cells that a spreadsheet would run are guarded by `evals.scoring.results.guard_cell`.
 
     Args:
         tables: Of all suites and domains.

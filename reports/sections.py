@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evals.compare import Comparison
-from evals.results import SET_ID, ScoreRow
+from evals.scoring.compare import Comparison
+from evals.scoring.results import SET_ID, ScoreRow
 from reports.axes import in_order, label_of, scale_of, unit_of
 from reports.headline import anchor, scroll
 from reports.html import Html, el, join

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from evals.compare import DAGGER, Comparison
-from evals.metric_info import Direction
-from evals.summary import SummaryRow
+from evals.protocols.info import Direction
+from evals.scoring.compare import DAGGER, Comparison
+from evals.scoring.summary import SummaryRow
 from reports.axes import axis_of, in_order, label_of, unit_of
 from reports.numbers import decimals_for
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from evals.commands.check import app as check_app
 from evals.commands.record import app as record_app
 from evals.metrics import METRICS, SET_METRICS
-from evals.run_folder import recordings_of
-from evals.system import Prompt, installed_systems
+from evals.recording.run_folder import recordings_of
+from evals.recording.system import Prompt, installed_systems
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

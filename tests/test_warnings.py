@@ -24,7 +24,7 @@ def attributed(module: str, category: type[Warning], text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["streamchar_ref.flow", "evals", "tests.evals.toys", "reports.x"]
+    "module", ["streamchar_ref.sampling.flow", "evals", "tests.evals.toys", "reports.x"]
 )
 @pytest.mark.parametrize("category", [UserWarning, RuntimeWarning, ResourceWarning])
 def test_a_warning_in_our_modules_is_an_error(module: str, category: type[Warning]) -> None:
@@ -38,14 +38,14 @@ def test_arithmetic_that_numpy_warns_of_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("category", [FutureWarning, DeprecationWarning, PendingDeprecationWarning])
-@pytest.mark.parametrize("module", ["evals.features", "transformers.models"])
+@pytest.mark.parametrize("module", ["evals.features.store", "transformers.models"])
 def test_a_deprecation_is_reported(module: str, category: type[Warning]) -> None:
     assert attributed(module, category, "`old` is deprecated") == ["`old` is deprecated"]
 
 
 def test_deprecations_that_torch_calls_user_warnings_are_reported() -> None:
     text = "torch.meshgrid: in a future release, it will be required to pass indexing"
-    assert attributed("evals.features", UserWarning, text) == [text]
+    assert attributed("evals.features.store", UserWarning, text) == [text]
 
 
 def test_a_warning_of_another_package_is_reported() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from evals.commands.terminal import ProgressBar
-from evals.provenance import device
+from evals.recording.provenance import device
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import weights_folder
 
@@ -28,7 +28,7 @@ def metrics(
 
     Example: streamchar bench metrics --video clip.mp4 --seconds 60
     """
-    from evals.bench import bench_metrics, looped_clip
+    from evals.bench.metrics import bench_metrics, looped_clip
 
     progress = ProgressBar()
     tables: dict[str, Any] = {"device": device()}
@@ -52,7 +52,7 @@ def numerics(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Frechet distance and word errors against other libraries, timed in one run."""
-    from evals.bench_numerics import bench_numerics
+    from evals.bench.numerics import bench_numerics
 
     rows = bench_numerics()
     if as_json:
@@ -73,7 +73,7 @@ def world(
 
     Example: streamchar bench world --identities 64
     """
-    from evals.bench_world import bench_faces, bench_lips, bench_speed
+    from evals.bench.world import bench_faces, bench_lips, bench_speed
 
     tables: dict[str, Any] = {
         "speed": bench_speed(processes=processes),
@@ -95,7 +95,7 @@ def voices(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How distinct the world's voices are (equal error rate), and how well each is understood."""
-    from evals.bench_voices import bench_voices
+    from evals.bench.voices import bench_voices
 
     rows = bench_voices(recogniser=recogniser)
     if as_json:

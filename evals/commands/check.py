@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from evals.make_system import make_system, parse_settings
+from evals.recording.make_system import make_system, parse_settings
+from evals.recording.system import problems_with
 from evals.suites import load_suite
-from evals.system import problems_with
 from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)

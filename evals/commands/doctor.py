@@ -7,7 +7,7 @@ import typer
 
 from evals.extractors import EXTRACTORS
 from evals.metrics import METRICS, SET_METRICS
-from evals.provenance import provenance
+from evals.recording.provenance import provenance
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import cache_folder, registry
 

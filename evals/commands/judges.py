@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.judges import WEIGHTS, pin_judge
+from evals.extractors.networks import WEIGHTS, pin_judge
 from evals.judges.table import JUDGES, Judge
 from streamchar_ref.commands.verb import Verb
 

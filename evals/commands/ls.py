@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from evals.metrics import METRICS, SET_METRICS
+from evals.recording.system import installed_systems
 from evals.suites import suite_names, summarise_suite
-from evals.system import installed_systems
 from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)

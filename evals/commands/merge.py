@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evals.merge import merge as merge_runs
+from evals.scoring.merge import merge as merge_runs
 from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from evals.metrics.base import Status
-from evals.results import ScoreRow
+from evals.protocols.base import Status
+from evals.scoring.results import ScoreRow
 
 TOLD: tuple[Status, ...] = ("evaluator_failure", "generation_failure", "unavailable")
 MAX_LINES = 12
@@ -16,7 +16,7 @@ def why_failed(failures: Mapping[str, Sequence[Path]]) -> list[str]:
     """Says why streams failed and where their tracebacks are.
 
     Args:
-        failures: Error -> folders of recordings, see `evals.record.failures`.
+        failures: Error -> folders of recordings, see `evals.recording.record.failures`.
 
     Returns:
         One line for each error.
@@ -54,7 +54,7 @@ def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
 
 
 def why_cut_off(samples: Sequence[str]) -> list[str]:
-    """Counts recordings that were begun and have no row, see `evals.run_folder.cut_off`."""
+    """Counts recordings that were begun and have no row, see `run_folder.cut_off`."""
     if not samples:
         return []
     words = "1 recording was" if len(samples) == 1 else f"{len(samples)} recordings were"
@@ -62,7 +62,7 @@ def why_cut_off(samples: Sequence[str]) -> list[str]:
 
 
 def why_passed_over(folders: Sequence[str]) -> list[str]:
-    """Names what lies among recordings and has no row, see `evals.run_folder.strangers`."""
+    """Names what lies among recordings and has no row, see `run_folder.strangers`."""
     words = f"not scored, as recordings are called by their seed: {_listed(folders)}"
     return [words] if folders else []
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from evals.choice import take_shard
 from evals.commands.reasons import why_failed
 from evals.commands.terminal import ProgressBar
-from evals.make_system import make_system, parse_settings
-from evals.record import Plan, failures
-from evals.record import record as record_prompts
+from evals.recording.make_system import make_system, parse_settings
+from evals.recording.record import Plan, failures
+from evals.recording.record import record as record_prompts
+from evals.scoring.choice import take_shard
 from evals.suites import check_suite_folder, load_suite
 from streamchar_ref.commands.verb import Verb
 

@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.choice import choose_metrics, take_shard
 from evals.commands.reasons import notes_in_words, why_cut_off, why_passed_over, why_unscored
 from evals.commands.terminal import ProgressBar
-from evals.manifest import load_manifest
-from evals.media_files import is_run, recordings_of_files
-from evals.recording import Recording
-from evals.results import ScoreRow
-from evals.run_folder import cut_off, read_run, recordings_of, relative_to_run, strangers
-from evals.run_scores import check_sources, score_run
-from evals.score import Options, default_jobs
-from evals.transaction import missing_from
+from evals.recording.manifest import load_manifest
+from evals.recording.media_files import is_run, recordings_of_files
+from evals.recording.recording import Recording
+from evals.recording.run_folder import cut_off, read_run, recordings_of, relative_to_run, strangers
+from evals.recording.transaction import missing_from
+from evals.scoring.choice import choose_metrics, take_shard
+from evals.scoring.persist import check_sources, score_run
+from evals.scoring.results import ScoreRow
+from evals.scoring.score import Options, default_jobs
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 
 app = Verb(__doc__)
 

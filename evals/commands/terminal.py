@@ -5,7 +5,7 @@ import sys
 import typer
 from tqdm import tqdm
 
-from streamchar_ref.names import short, visible
+from streamchar_ref.core.names import short, visible
 
 
 class ProgressBar:

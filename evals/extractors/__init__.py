@@ -16,13 +16,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from evals.judges import judge_digest, judge_path
-from streamchar_ref.cache import file_hash
-from streamchar_ref.packaged import verify_package
+from evals.extractors.networks import judge_digest, judge_path
+from evals.recording.rates import FPS as FPS
+from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
+from streamchar_ref.core.cache import file_hash
 from streamchar_ref.weights import locate, registry
-
-FPS = 25
-SAMPLE_RATE = 16_000
+from streamchar_ref.weights.packaged import verify_package
 
 
 class FrameExtractor(Protocol):

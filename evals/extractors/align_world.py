@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Float16, Float32
 
 from evals.extractors import SAMPLE_RATE
+from evals.extractors.networks import judge_path
+from evals.extractors.networks.align_world import NUM_CLASSES, NUM_MELS, AlignWorld
+from evals.extractors.networks.sound import HOP_SAMPLES, log_mel, mel_power
+from evals.extractors.networks.weights_file import load_weights
 from evals.extractors.one_thread import one_thread
-from evals.judges import judge_path
-from evals.judges.align_network import NUM_CLASSES, NUM_MELS, AlignWorld
-from evals.judges.sound import HOP_SAMPLES, log_mel, mel_power
-from evals.judges.weights_file import load_weights
 from evals.text.progress import FIRST_FRAME_S, FRAMES_PER_S, PHONES
 
 _FRAMES_AT_ONCE = 500

@@ -23,8 +23,8 @@ from jaxtyping import Float, Float32
 from rapidfuzz.distance import Levenshtein
 
 from evals.extractors import SAMPLE_RATE
-from streamchar_ref.packaged import verify_package
 from streamchar_ref.weights import WeightsMissing, locate
+from streamchar_ref.weights.packaged import verify_package
 
 WHISPER_OPTIONS: dict[str, Any] = {
     "language": "en",

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import UInt8
 
+from evals.extractors.networks import judge_path
+from evals.extractors.networks.fvd_world import DETAIL_PX, FEATURE_SIZE, embed, load_network, square
 from evals.extractors.one_thread import one_thread
-from evals.judges import judge_path
-from evals.judges.drawn import square
-from evals.judges.fvd_world import DETAIL_PX, FEATURE_SIZE, embed, load_network
 
 
 class FvdWorldExtractor:

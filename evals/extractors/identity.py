@@ -32,7 +32,7 @@ MEAN_FACE = np.array(
     ]
 )
 """The same points of dlib's mean face, in shares of its side; numbers of dlib's
-``get_face_chip_details`` (Boost licence), compared in ``tests/evals/test_identity.py``."""
+``get_face_chip_details`` (Boost licence), compared in ``tests/evals/metrics/test_identity.py``."""
 EMBEDDING_SIZE = 128
 SAMPLES_PER_S = 2
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from evals.extractors.networks import judge_path
+from evals.extractors.networks.identity_world import EMBEDDING_SIZE, cut_head, embed, load_network
 from evals.extractors.one_thread import one_thread
 from evals.extractors.sampled_faces import SampledFaces
-from evals.judges import judge_path
-from evals.judges.identity_world import EMBEDDING_SIZE, cut_head, embed, load_network
 
 
 class IdentityWorldExtractor(SampledFaces):

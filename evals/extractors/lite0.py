@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from evals.extractors import FPS
-from evals.extractors.lite0_network import FEATURE_SIZE, load_lite0
+from evals.extractors.networks.lite0 import FEATURE_SIZE, load_lite0
 from evals.extractors.one_thread import one_thread
 from streamchar_ref.weights import locate
 

@@ -31,7 +31,7 @@ def mfcc(samples: Integer[np.ndarray, " S"]) -> Float64[np.ndarray, "T 13"]:
 
     Source:
         ``mfcc`` of jameslyons/python_speech_features 0.6 (MIT), compared in
-        tests/evals/test_syncnet.py to 1e-6.
+        tests/evals/numerics/test_syncnet.py to 1e-6.
     """
     emphasised = samples.astype(np.float64)
     emphasised[1:] -= PRE_EMPHASIS * samples[:-1]

@@ -14,7 +14,7 @@ from hama import ASRModel, ASRResult, G2PModel
 from jaxtyping import Float32
 
 from evals.extractors import SAMPLE_RATE
-from streamchar_ref.packaged import verify_package
+from streamchar_ref.weights.packaged import verify_package
 
 FRAME_SAMPLES = 320  # of one output of the recogniser
 FRAMES_PER_S = SAMPLE_RATE // FRAME_SAMPLES

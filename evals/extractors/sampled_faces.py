@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from evals.extractors import FPS
 from evals.extractors.face import faces_in
-from evals.metrics.windows import ends
+from evals.numerics.windows import ends
 
 MAX_REMEMBERED = 8
 """Tracks whose last frame may be embedded at the end."""

@@ -16,16 +16,9 @@ from jaxtyping import Float32, UInt8
 
 from evals.extractors.face_crop import Track, TrackRule, tracks_of
 from evals.extractors.mouth_crop import cut_mouth, mouth_squares
-from evals.extractors.one_thread import one_thread
-from evals.extractors.track_sync import (
-    SAMPLES_A_FRAME,
-    embed_tracks,
-    sound_beside,
-    track_features,
-)
-from evals.judges import judge_path
-from evals.judges.sound import log_mel, mel_power
-from evals.judges.sync_network import (
+from evals.extractors.networks import judge_path
+from evals.extractors.networks.sound import log_mel, mel_power
+from evals.extractors.networks.sync_world import (
     CROP_PX,
     EMBEDDING_SIZE,
     MEL_FRAMES_A_FRAME,
@@ -34,8 +27,15 @@ from evals.judges.sync_network import (
     WINDOW_MEL_FRAMES,
     SyncWorld,
 )
-from evals.judges.weights_file import load_weights
-from evals.syncnet import shifted_distances
+from evals.extractors.networks.weights_file import load_weights
+from evals.extractors.one_thread import one_thread
+from evals.extractors.track_sync import (
+    SAMPLES_A_FRAME,
+    embed_tracks,
+    sound_beside,
+    track_features,
+)
+from evals.numerics.syncnet import shifted_distances
 
 _MOUTH_WINDOWS_AT_ONCE = 16
 _SOUND_WINDOWS_AT_ONCE = 128

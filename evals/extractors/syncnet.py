@@ -23,21 +23,21 @@ from evals.extractors.face_crop import (
     tracks_of,
 )
 from evals.extractors.mfcc import mfcc
-from evals.extractors.one_thread import one_thread
-from evals.extractors.syncnet_network import (
+from evals.extractors.networks.syncnet import (
     CROP_SIZE,
     WINDOW_FRAMES,
     WINDOW_MFCC_FRAMES,
     SyncNet,
     load_syncnet,
 )
+from evals.extractors.one_thread import one_thread
 from evals.extractors.track_sync import (
     SAMPLES_A_FRAME,
     embed_tracks,
     sound_beside,
     track_features,
 )
-from evals.syncnet import shifted_distances
+from evals.numerics.syncnet import shifted_distances
 from streamchar_ref.media.decode import frames as decoded_frames
 from streamchar_ref.weights import locate
 

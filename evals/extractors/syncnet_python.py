@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from syncnet_python import SyncNetPipeline
 
-from evals.metrics.base import NotMeasured
+from evals.protocols.base import NotMeasured
 from streamchar_ref.weights import locate
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.extractors.face_crop import Track
-from evals.syncnet import MARGIN
+from evals.numerics.syncnet import MARGIN
 from streamchar_ref.media.decode import frames as decoded_frames
 
 SAMPLES_A_FRAME = SAMPLE_RATE // FPS

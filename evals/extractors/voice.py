@@ -30,7 +30,7 @@ class SpeakerEncoder(nn.Module):
 
     Source:
         Wan et al., Generalized End-to-End Loss for Speaker Verification, arXiv:1710.10467;
-        Resemblyzer 0.1.4 (Apache-2.0), compared in tests/evals/test_voice.py.
+        Resemblyzer 0.1.4 (Apache-2.0), compared in tests/evals/extractors/test_voice.py.
     """
 
     def __init__(self) -> None:

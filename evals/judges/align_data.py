@@ -12,8 +12,8 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from evals.extractors.mel import mel_filters
-from evals.judges.align_network import NUM_MELS
-from evals.judges.sound import damaged, log_mel, masked, mel_power
+from evals.extractors.networks.align_world import NUM_MELS
+from evals.extractors.networks.sound import damaged, log_mel, masked, mel_power
 from evals.text.progress import FIRST_FRAME_S, FRAMES_PER_S, PHONES
 from streamchar_ref.world.room import draw_room
 from streamchar_ref.world.script import write_script

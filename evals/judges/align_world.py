@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from evals.extractors.networks.align_world import NUM_CLASSES, WIDTH, AlignWorld
+from evals.extractors.networks.weights_file import save_weights
 from evals.extractors.one_thread import one_thread
 from evals.judges.align_data import Batch, Sentence, draw_batch, spoken_sentences
-from evals.judges.align_network import NUM_CLASSES, WIDTH, AlignWorld
 from evals.judges.schedule import Average, Say, Schedule
-from evals.judges.weights_file import save_weights
 
 STYLE = "painted"
 DATE = "2026-11-22"

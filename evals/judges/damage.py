@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from evals.extractors.networks.fvd_world import DAMAGES
+
 Order = Int64[np.ndarray, " T"]
 Clip = UInt8[np.ndarray, "T H W 3"]
 
@@ -188,7 +190,7 @@ LOOKS: dict[str, Callable[[Clip, float, np.random.Generator], Clip]] = {
     "compress": compress,
     "colour": colour,
 }
-DAMAGES = (*ORDERS, *SHIFTS, *LOOKS)
+assert (*ORDERS, *SHIFTS, *LOOKS) == DAMAGES
 
 
 def _clipped(values: np.ndarray) -> Clip:

@@ -1,19 +1,17 @@
 """Drawn people that babble, for the judges of pictures to learn from; no speech is made."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from evals.extractors.networks.fvd_world import TRACKS
 from streamchar_ref.world.motion import Motion
 from streamchar_ref.world.scene import draw_scene, resting
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 from streamchar_ref.world.styles import STYLES, Style
 
 FPS = 25
-TRACKS = ("gap", "blink", "yaw", "pitch", "roll")
 """Movements that a judge is asked for; every style has them."""
 _VOWELS = ("AA", "AE", "AH", "AO", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "UH", "UW")
 _CONSONANTS = (
@@ -81,16 +79,3 @@ def tracks_of(motion: Motion) -> Float32[np.ndarray, "T 5"]:
     scales = (10.0, 1.0, 1.5, 2.0, 30.0)
     columns = [scale * getattr(motion, name) for name, scale in zip(TRACKS, scales, strict=True)]
     return np.stack(columns, axis=1).astype(np.float32)
-
-
-def square(
-    frames: UInt8[np.ndarray, "T H W 3"] | Sequence[np.ndarray], size: int
-) -> UInt8[np.ndarray, "T size size 3"]:
-    """Cuts the middle square of frames and scales it, averaging where it shrinks."""
-    short = min(frames[0].shape[:2])
-    top, left = ((side - short) // 2 for side in frames[0].shape[:2])
-    how = cv2.INTER_AREA if short > size else cv2.INTER_CUBIC
-    cut = [frame[top : top + short, left : left + short] for frame in frames]
-    if short == size:
-        return np.stack(cut)
-    return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in cut])

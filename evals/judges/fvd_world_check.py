@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from evals.canonical import SHORT_SIDE
+from evals.calibration.faults.base import FRAME_SAMPLES, Fault, Take
+from evals.calibration.faults.picture import PICTURE_FAULTS
 from evals.extractors import FPS, SAMPLE_RATE
+from evals.extractors.networks import judge_path
+from evals.extractors.networks.fvd_world import CLIP_FRAMES, VideoNetwork, embed, load_network
 from evals.extractors.one_thread import one_thread
-from evals.faults.base import FRAME_SAMPLES, Fault, Take
-from evals.faults.picture import PICTURE_FAULTS
-from evals.frechet import frechet_distance
-from evals.judges import judge_path
+from evals.features.canonical import SHORT_SIDE
 from evals.judges.drawn import film
-from evals.judges.fvd_world import CLIP_FRAMES, VideoNetwork, embed, load_network
 from evals.judges.fvd_world_train import HELD_OUT
 from evals.judges.schedule import Say
+from evals.numerics.frechet import frechet_distance
 from streamchar_ref.media.decode import frames
 from streamchar_ref.media.encode import write_lossless, write_mp4
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from evals.judges.damage import DAMAGES, LOOKS, ORDERS, SHIFTS, h264, moved
-from evals.judges.drawn import TRACKS, Take, film
-from evals.judges.fvd_world import CLIP_FRAMES, DETAIL_PX, planes
+from evals.extractors.networks.fvd_world import CLIP_FRAMES, DAMAGES, DETAIL_PX, TRACKS, planes
+from evals.judges.damage import LOOKS, ORDERS, SHIFTS, h264, moved
+from evals.judges.drawn import Take, film
 
 TAKE_FRAMES = 44
 _EDGE = cv2.BORDER_REPLICATE

@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from evals.extractors.networks.fvd_world import DAMAGES, VideoNetwork
+from evals.extractors.networks.weights_file import save_weights
 from evals.extractors.one_thread import one_thread
-from evals.judges.damage import DAMAGES
 from evals.judges.drawn import Take
-from evals.judges.fvd_world import VideoNetwork
 from evals.judges.fvd_world_data import Example, draw_take, example
 from evals.judges.schedule import Average, Say, Schedule
-from evals.judges.weights_file import save_weights
 
 STYLE = "flat"
 HELD_OUT = range(9000, 10_000)

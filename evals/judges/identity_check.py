@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from evals.calibration.faults.picture import rotation
 from evals.extractors import EXTRACTORS
 from evals.extractors.face import FaceExtractor
+from evals.extractors.networks import WEIGHTS
 from evals.extractors.one_thread import one_thread
 from evals.extractors.sampled_faces import SampledFaces
-from evals.faults.picture import rotation
-from evals.judges import WEIGHTS
 from evals.judges.identity_data import HELD_OUT, STYLE, stream
 from evals.judges.schedule import Say
 from streamchar_ref.weights import WeightsMissing

@@ -11,9 +11,9 @@ from jaxtyping import Float32, UInt8
 
 from evals.extractors.face_detector import FaceDetector
 from evals.extractors.face_mesh import FaceMesher, region_of_detection
+from evals.extractors.networks.identity_world import SIDE, WIDE_SIDE, cut_head
 from evals.judges.damage import Clip, jpeg, noise, turn_chroma, turn_hue
 from evals.judges.drawn import FPS, babble
-from evals.judges.identity_world import SIDE, WIDE_SIDE, cut_head
 from streamchar_ref.world.character import Character
 from streamchar_ref.world.motion import Motion
 from streamchar_ref.world.scene import draw_scene

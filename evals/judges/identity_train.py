@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from evals.extractors.networks import WEIGHTS
+from evals.extractors.networks.identity_world import IdentityNetwork, network_input
+from evals.extractors.networks.weights_file import save_weights
 from evals.extractors.one_thread import one_thread
-from evals.judges import WEIGHTS
 from evals.judges.identity_check import write_figures
 from evals.judges.identity_data import STYLE, Person, batches, meet
-from evals.judges.identity_world import IdentityNetwork, network_input
 from evals.judges.schedule import Average, Say, Schedule
-from evals.judges.weights_file import save_weights
 
 TEMPERATURE = 0.1
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from evals.canonical import picture_path, sound
 from evals.extractors.sync_world import SAMPLES_A_FRAME, SyncWorldExtractor
-from evals.features import extract
+from evals.features.canonical import picture_path, sound
+from evals.features.missing import Missing
+from evals.features.store import extract
 from evals.judges.schedule import Say
-from evals.metrics.base import Context, NotMeasured
 from evals.metrics.sync import SYNC, MeshOffset
-from evals.missing import Missing
-from evals.recording import Recording
-from evals.syncnet import SyncScore, mean_curve, read_curve
+from evals.numerics.syncnet import SyncScore, mean_curve, read_curve
+from evals.protocols.base import Context, NotMeasured
+from evals.recording.recording import Recording
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.world.clips import make_clip
 from streamchar_ref.world.script import write_script

@@ -20,8 +20,8 @@ from evals.extractors import SAMPLE_RATE
 from evals.extractors.face import FaceExtractor
 from evals.extractors.face_crop import TrackRule, face_tracks
 from evals.extractors.mouth_crop import LUMA, cut_mouth, mouth_squares
-from evals.judges.sound import damaged, log_mel, mel_power
-from evals.judges.sync_network import (
+from evals.extractors.networks.sound import damaged, log_mel, mel_power
+from evals.extractors.networks.sync_world import (
     CROP_PX,
     MEL_FRAMES_A_FRAME,
     NUM_MELS,

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from evals.extractors.networks.sync_world import MEL_FRAMES_A_FRAME, SyncWorld
+from evals.extractors.networks.weights_file import save_weights
 from evals.extractors.one_thread import one_thread
 from evals.judges.schedule import Average, Say, Schedule
 from evals.judges.sync_data import Batch, Mouths, draw_batch, speaking_mouths
-from evals.judges.sync_network import MEL_FRAMES_A_FRAME, SyncWorld
-from evals.judges.weights_file import save_weights
 
 STYLE = "flat"
 DATE = "2026-11-22"

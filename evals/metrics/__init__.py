@@ -1,9 +1,7 @@
 """All metrics: adding one is a class in a file of its family and a line here."""
 
 from evals.extractors import EXTRACTORS
-from evals.metric_info import MetricInfo
 from evals.metrics.appearance import APPEARANCE
-from evals.metrics.base import Metric
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.pointer import POINTER
@@ -14,7 +12,9 @@ from evals.metrics.sync_world import SYNC_WORLD
 from evals.metrics.text import TEXT_METRICS
 from evals.metrics.video import VIDEO_SETS
 from evals.metrics.voice import DNSMOS, VOICE
-from evals.set_metric import SetMetric
+from evals.protocols.base import Metric
+from evals.protocols.info import MetricInfo
+from evals.protocols.set_metric import SetMetric
 
 METRICS: tuple[Metric, ...] = (
     *TEXT_METRICS,

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from evals.metrics.base import Features, NotMeasured
-from evals.recording import Recording
+from evals.protocols.base import Features, NotMeasured
+from evals.recording.recording import Recording
 
 SPEECH = "speech"
 """Name of the extractor that says when somebody speaks."""

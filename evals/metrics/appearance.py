@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from evals.metric_info import NON_NEGATIVE
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
-from evals.metrics.windows import END_SHARE, FPS, ends, mean_or_nan, windows_of
-from evals.recording import Recording
+from evals.numerics.windows import END_SHARE, FPS, ends, mean_or_nan, windows_of
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score
+from evals.protocols.info import NON_NEGATIVE
+from evals.recording.recording import Recording
 
 
 @dataclass(frozen=True, kw_only=True)

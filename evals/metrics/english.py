@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evals.metrics.base import NotMeasured
-from evals.recording import Recording
+from evals.protocols.base import NotMeasured
+from evals.recording.recording import Recording
 from evals.text.characters import plain_characters
 from evals.text.language import UNKNOWN, WrittenIn, language_code, language_name, written_in
 from evals.text.markup import without_markup

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from evals.judges import judge_figures
-from evals.metrics.base import Features, NotMeasured
+from evals.extractors.networks import judge_figures
 from evals.metrics.sync_signals import bandpass, loudness_track
-from evals.metrics.windows import FPS, fill_short_gaps
-from evals.recording import Recording
+from evals.numerics.windows import FPS, fill_short_gaps
+from evals.protocols.base import Features, NotMeasured
+from evals.recording.recording import Recording
 
 FOLLOW_CHOICE = ("identity", "identity_world", "audio_envelope")
 """Extractors that are read only where some frame shows two faces, each in its own domain."""

@@ -20,12 +20,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from evals.judges import judge_figures
-from evals.metric_info import NON_NEGATIVE, SHARE
+from evals.extractors.networks import judge_figures
 from evals.metrics.absence import require_face
-from evals.metrics.base import Context, Curve, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.followed import FOLLOW_NEEDS, FOLLOW_PARAMS, follow
-from evals.metrics.windows import (
+from evals.numerics.windows import (
     END_SHARE,
     Series,
     block_bootstrap_ci95,
@@ -35,7 +33,9 @@ from evals.metrics.windows import (
     theil_sen,
     with_values,
 )
-from evals.recording import Recording
+from evals.protocols.base import Context, Curve, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.info import NON_NEGATIVE, SHARE
+from evals.recording.recording import Recording
 
 MAX_EER = 0.05
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from evals.metrics.windows import FPS
+from evals.numerics.windows import FPS
 
 CLOSED = frozenset("pbm")
 MIN_POSTERIOR = 0.3

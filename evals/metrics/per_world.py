@@ -5,11 +5,11 @@ from functools import lru_cache
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from evals.metric_info import NON_NEGATIVE
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, require_transcript
 from evals.metrics.english import require_english
 from evals.metrics.text import READING, WINDOW_S, error_counts, error_windows
-from evals.recording import Recording
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, require_transcript
+from evals.protocols.info import NON_NEGATIVE
+from evals.recording.recording import Recording
 from evals.text.align import align
 from evals.text.spoken import spoken_form
 from streamchar_ref.weights import WeightsMissing

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from evals.metric_info import NON_NEGATIVE
 from evals.metrics.absence import SPEECH, require_speech
-from evals.metrics.base import (
+from evals.metrics.per_world import reference_phones
+from evals.protocols.base import (
     Context,
     Features,
     Metric,
@@ -14,8 +14,8 @@ from evals.metrics.base import (
     Window,
     require_transcript,
 )  # fmt: skip
-from evals.metrics.per_world import reference_phones
-from evals.recording import Recording, Trace
+from evals.protocols.info import NON_NEGATIVE
+from evals.recording.recording import Recording, Trace
 from evals.text import progress
 
 MAX_LENGTH_GAP_S = 0.5

@@ -13,11 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from evals.metrics.absence import require_face
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
-from evals.metrics.windows import FPS, theil_sen
-from evals.recording import Recording
-from evals.syncnet import (
+from evals.numerics.syncnet import (
     MARGIN,
     SyncScore,
     is_real_pair,
@@ -26,6 +23,9 @@ from evals.syncnet import (
     read_curve,
     windowed_scores,
 )
+from evals.numerics.windows import FPS, theil_sen
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from evals.metric_info import NON_NEGATIVE
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
-from evals.playback import lateness_s, playback, zero_stall_startup_s
-from evals.recording import Recording, Trace
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.info import NON_NEGATIVE
+from evals.recording.playback import lateness_s, playback, zero_stall_startup_s
+from evals.recording.recording import Recording, Trace
 
 Measure = Callable[[Trace], Score]
 WINDOW_S = 30.0

@@ -25,7 +25,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.metrics.absence import missing_lips, require_face
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
 from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.metrics.lip_closures import (
     CLOSURE_LEAD_MS,
@@ -48,8 +47,9 @@ from evals.metrics.sync_signals import (
     shape_tracks,
     speech_frames,
 )
-from evals.metrics.windows import FPS, fill_short_gaps, windows_of
-from evals.recording import Recording
+from evals.numerics.windows import FPS, fill_short_gaps, windows_of
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
 PHONEME_BAND_HZ = (0.8, 8.0)
@@ -84,7 +84,7 @@ MIN_FACE_PX = {"real": 32.0, "world": 16.0}
 Real: three clips made smaller, mouth opening band-limited to that of speech, correlation with
 that of the clip at full size: 0.93 to 0.97 at 32 px, 0.80 to 0.96 at 28 px, 0.64 to 0.88 at 16 px.
 World: drawn lips are plainer; at 64 px a picture, where faces have 20 to 28 px, the mesh still
-follows their gap (`evals.bench_world.bench_lips`).
+follows their gap (`evals.bench.world.bench_lips`).
 """
 
 

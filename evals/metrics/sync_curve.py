@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float
 
-from evals.metrics.base import NotMeasured
-from evals.metrics.windows import FPS
+from evals.numerics.windows import FPS
+from evals.protocols.base import NotMeasured
 
 MAX_SHIFT = 15
 SHIFTS = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)

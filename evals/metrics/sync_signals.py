@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from evals.metrics.windows import FPS
+from evals.numerics.windows import FPS
 
 OPENNESS = {
     phoneme: openness

@@ -5,9 +5,9 @@ tracks, curve over playing time. Distances are of another network, so that the n
 be compared with ``sync_c`` and ``sync_d``.
 """
 
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score
 from evals.metrics.published import AvOffset, SyncConfidence, SyncDistance
-from evals.recording import Recording
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score
+from evals.recording.recording import Recording
 
 _CROPS = {"mesh-crop": "sync_world"}
 MIN_CONFIDENCE = 0.6

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from evals.metric_info import NON_NEGATIVE, SHARE
+from evals.extractors.pronunciation import nearest_phonemes
 from evals.metrics.absence import missing_speech
-from evals.metrics.base import (
+from evals.metrics.english import language_notes, require_english
+from evals.protocols.base import (
     Context,
     Features,
     Metric,
@@ -19,13 +20,12 @@ from evals.metrics.base import (
     Window,
     require_transcript,
 )  # fmt: skip
-from evals.metrics.english import language_notes, require_english
-from evals.recording import Recording
+from evals.protocols.info import NON_NEGATIVE, SHARE
+from evals.recording.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
 from evals.text.comparison import compare_texts
 from evals.text.failures import Failures, find_failures, seconds_per_word
 from evals.text.normalise import SPOKEN
-from evals.text.pronunciation import nearest_phonemes
 from evals.text.spoken import STEPS
 
 WINDOW_S = 15.0

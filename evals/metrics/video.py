@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from evals.frechet import Interval, frechet_distance, jackknife_interval, kernel_distance
-from evals.metric_info import NON_NEGATIVE
-from evals.metrics.base import Features, NotMeasured, Score
-from evals.set_metric import SetMetric
+from evals.numerics.frechet import Interval, frechet_distance, jackknife_interval, kernel_distance
+from evals.protocols.base import Features, NotMeasured, Score
+from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.set_metric import SetMetric
 
 MIN_FEATURES = 32
 """Below it the distance of a set to itself is about as large as the whole covariance."""

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metrics.absence import SPEECH, missing_speech, seconds_of_speech
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
-from evals.recording import Recording
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.recording.recording import Recording
 
 WINDOW_S = 1.6
 ANCHOR_S = 5.0

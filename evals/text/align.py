@@ -82,7 +82,7 @@ def align(reference: Sequence[str], heard: Sequence[str]) -> Alignment:
 
     Source:
         Edit distance by rapidfuzz; same counts as ``jiwer.process_words``, checked in
-        ``tests/evals/test_text_align.py``.
+        ``tests/evals/text/test_text_align.py``.
     """
     codes: dict[str, int] = {}
     said, got = ([codes.setdefault(w, len(codes)) for w in ws] for ws in (reference, heard))

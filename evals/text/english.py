@@ -3,7 +3,7 @@
 Source: ``EnglishTextNormalizer`` of OpenAI Whisper 20250625 (github.com/openai/whisper,
 whisper/normalizers), Copyright (c) 2022 OpenAI, MIT licence (``LICENSE-whisper``), with its tables
 ``contractions.json`` and ``spelling.json`` as they are. Byte-identical output is checked in
-``tests/evals/test_normalise.py``, against that package where it is installed and against
+``tests/evals/text/test_normalise.py``, against that package where it is installed and against
 ``whisper-normalizer`` 0.1.15 without the four rules that this one adds (cause, kinda, sorta,
 dunno).
 

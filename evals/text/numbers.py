@@ -2,7 +2,7 @@
 
 Source: ``EnglishNumberNormalizer`` of OpenAI Whisper (github.com/openai/whisper,
 whisper/normalizers/english.py), Copyright (c) 2022 OpenAI, MIT licence (``LICENSE-whisper``),
-restructured; byte-identical output is checked in ``tests/evals/test_normalise.py``. Its quirks
+restructured; byte-identical output is checked in ``tests/evals/text/test_normalise.py``. Its quirks
 are kept, since published numbers rest on them: a lone ``o`` is a zero, ``ninth`` is no number.
 """
 

@@ -5,22 +5,22 @@ from typing import Annotated
 
 import typer
 
-from evals.calibrate import Plan, measure
-from evals.calibration import as_json, responses_of
-from evals.choice import choose_metrics
+from evals.calibration.calibrate import Plan, measure
+from evals.calibration.faults import chosen_faults
+from evals.calibration.results import as_json, responses_of
 from evals.commands.terminal import ProgressBar
-from evals.faults import chosen_faults
-from evals.manifest import load_manifest
-from evals.recording import Recording
-from evals.results import dump_json
-from evals.score import default_jobs
+from evals.recording.manifest import load_manifest
+from evals.recording.recording import Recording
+from evals.recording.system import Prompt
+from evals.scoring.choice import choose_metrics
+from evals.scoring.results import dump_json
+from evals.scoring.score import default_jobs
 from evals.suites import load_suite
-from evals.system import Prompt
 from reports.calibration import calibration_markdown, write_calibration
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
-from streamchar_ref.files import remove_abandoned
-from streamchar_ref.lock import only_writer
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import remove_abandoned
+from streamchar_ref.core.lock import only_writer
 
 app = Verb(__doc__)
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from evals.compare import DAGGER, Comparison, why_nothing
-from evals.results import dump_json
+from evals.scoring.compare import DAGGER, Comparison, why_nothing
+from evals.scoring.results import dump_json
 from reports.axes import names_in
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.files import remove_abandoned, write_atomically
+from streamchar_ref.core.files import remove_abandoned, write_atomically
 
 app = Verb(__doc__)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from evals.results import dump_json
+from evals.scoring.results import dump_json
 from reports.axes import names_in
 from reports.build import find_recordings, write_figures
 from reports.figures.style import WIDTHS_IN
@@ -13,7 +13,7 @@ from reports.gallery import KINDS, Drawn, draw
 from reports.load import Runs, load_runs
 from reports.nothing import why_nothing
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 
 _FIXED = {"wer": "the words of the transcript", "latency": "the arrival of chunks"}
 """Kinds that draw one thing, and what."""

@@ -6,22 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.choice import choose_metrics
 from evals.commands.reasons import why_cut_off, why_failed, why_passed_over, why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar
-from evals.contract import problems_with_system
-from evals.make_system import make_system
-from evals.record import Plan, failures, record
-from evals.results import ScoreRow
-from evals.run_folder import cut_off, recordings_of, strangers
-from evals.run_scores import score_run
-from evals.score import Options, default_jobs
+from evals.recording.contract import problems_with_system
+from evals.recording.make_system import make_system
+from evals.recording.record import Plan, failures, record
+from evals.recording.run_folder import cut_off, recordings_of, strangers
+from evals.scoring.choice import choose_metrics
+from evals.scoring.persist import score_run
+from evals.scoring.results import ScoreRow
+from evals.scoring.score import Options, default_jobs
 from evals.suites import check_suite_folder, load_suite
 from reports.build import build_report, headline
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
-from streamchar_ref.lock import only_writer
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.lock import only_writer
 
 app = Verb(__doc__)
 

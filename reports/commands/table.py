@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from evals.results import dump_json
+from evals.scoring.results import dump_json
 from reports.axes import names_in
 from reports.load import load_runs
 from reports.render import RowsOf, latex, markdown, tables_csv
 from reports.tables import wide
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 
 app = Verb(__doc__)
 

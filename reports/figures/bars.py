@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from evals.metric_info import Direction
-from evals.summary import SummaryRow
+from evals.protocols.info import Direction
+from evals.scoring.summary import SummaryRow
 from reports.axes import axis_label, scale_of
 from reports.figures.style import GREY, colours_of, drawn, markers_of
 from reports.numbers import decimals_for, value_text

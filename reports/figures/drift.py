@@ -14,7 +14,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from scipy.stats import t as student_t
 
-from evals.metric_info import UNBOUNDED, Bounds, Direction
+from evals.protocols.info import UNBOUNDED, Bounds, Direction
 from reports.axes import axis_label, scale_of
 from reports.figures.style import ABOVE, GREY, colours_of, drawn
 
@@ -51,7 +51,7 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
     """Arranges ``Runs.windows`` as curves.
 
     Args:
-        windows: Columns of `evals.results.WindowRow`.
+        windows: Columns of `evals.scoring.results.WindowRow`.
         metric: Which.
         protocol: Which, if the metric has several; the first by default.
 

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
-from evals.playback import lateness_s, zero_stall_startup_s
-from evals.recording import Trace
+from evals.recording.playback import lateness_s, zero_stall_startup_s
+from evals.recording.recording import Trace
 from reports.figures.style import ABOVE, BAD, colours_of, drawn
 
 

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import offset_copy
 
-from evals.calibration import Calibration
-from evals.faults import FAULTS
-from evals.response import SET_RATIO, Cell, Response
+from evals.calibration.faults import FAULTS
+from evals.calibration.response import SET_RATIO, Cell, Response
+from evals.calibration.results import Calibration
 from reports.axes import axis_of, in_order, label_of, scale_of, unit_of
 from reports.figures.style import BAD, COLOURS, GREY
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evals.results import csv_text, guard_cell
+from evals.scoring.results import csv_text, guard_cell
 from reports.figures.style import styled
-from streamchar_ref.files import write_atomically
+from streamchar_ref.core.files import write_atomically
 
 # No dates and no versions: the same data is the same file.
 _METADATA: dict[str, dict[str, None]] = {

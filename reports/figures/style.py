@@ -10,7 +10,7 @@ from cycler import cycler
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
-from streamchar_ref.names import short, visible
+from streamchar_ref.core.names import short, visible
 
 WIDTHS_IN = {
     "cvpr_column": 3.25,

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from evals.results import ScoreRow
+from evals.scoring.results import ScoreRow
 from reports.figures.style import ABOVE, BAD, COLOURS, WARN, drawn
 
 # equal, sub, del, ins are the edit operations that turn the script into what was heard.

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 
 
 def check_out(out: Path, *suffixes: str) -> None:

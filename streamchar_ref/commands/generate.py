@@ -14,15 +14,15 @@ import typer
 
 from streamchar_ref.commands.common import check_out
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import MediaError
 
 if TYPE_CHECKING:
-    from streamchar_ref.checkpoint import Checkpoint
-    from streamchar_ref.config import Config
     from streamchar_ref.media import AVChunk
-    from streamchar_ref.sampling import Sampling
-    from streamchar_ref.transcript import Transcript
+    from streamchar_ref.model.checkpoint import Checkpoint
+    from streamchar_ref.model.config import Config
+    from streamchar_ref.sampling.config import Sampling
+    from streamchar_ref.streaming.transcript import Transcript
 
 app = Verb(__doc__)
 REFERENCE_SIZE = 256
@@ -99,7 +99,7 @@ def generate(
 
     Example: streamchar generate --text "Good morning." --character 7 --out hello.mp4
     """
-    from streamchar_ref.generate import stream
+    from streamchar_ref.streaming.stream import stream
 
     check_out(out, ".mp4")
     transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
@@ -142,7 +142,7 @@ def _read(text_file: str, num_bytes: int) -> bytes:
 
 
 def _transcript(text: str, max_minutes: float) -> "Transcript":
-    from streamchar_ref.transcript import Transcript
+    from streamchar_ref.streaming.transcript import Transcript
 
     transcript = Transcript(text)
     minutes = len(transcript.text) / USUAL_PER_S / 60
@@ -211,10 +211,10 @@ def _look_for_face(picture: np.ndarray, name: str) -> None:
 def _configured(
     folder: Path | None, preset: str, steps: int, settings: list[str]
 ) -> "tuple[Checkpoint, Sampling]":
-    from streamchar_ref.checkpoint import load_checkpoint
-    from streamchar_ref.config import override
-    from streamchar_ref.sampling import Sampling
-    from streamchar_ref.shipped import shipped_checkpoint
+    from streamchar_ref.model.checkpoint import load_checkpoint
+    from streamchar_ref.model.config import override
+    from streamchar_ref.model.shipped import shipped_checkpoint
+    from streamchar_ref.sampling.config import Sampling
 
     found = load_checkpoint(folder or shipped_checkpoint(), preset=preset)
     own = [each.removeprefix(_SAMPLING) for each in settings if each.startswith(_SAMPLING)]

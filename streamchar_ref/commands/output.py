@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from streamchar_ref.names import visible_lines
+from streamchar_ref.core.names import visible_lines
 
 
 class VisibleStream:

@@ -13,7 +13,7 @@ import typer
 
 from streamchar_ref.commands.common import num_cores
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 
 if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
@@ -138,7 +138,7 @@ def _run(
     device: str,
     start: Path | None,
 ) -> "TrainRun":
-    from streamchar_ref import config
+    from streamchar_ref.model import config
     from streamchar_ref.train.recipe import recipe
     from streamchar_ref.train.run import TrainRun
 

@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperCommand
 
 from streamchar_ref.commands.output import visible_output
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.names import short
 from streamchar_ref.media.chunk import MediaError
-from streamchar_ref.names import short
 
 _REMEDIES = {
     errno.ENOENT: "there is no such file or folder",

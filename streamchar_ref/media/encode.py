@@ -12,7 +12,7 @@ import av
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from streamchar_ref.files import replacing
+from streamchar_ref.core.files import replacing
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.source import fault_of_machine, file_url, opened
 

@@ -25,7 +25,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media.chunk import MediaError
 
 MAX_SECONDS = "STREAMCHAR_MAX_SECONDS"

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from streamchar_ref.files import check_is_file
+from streamchar_ref.core.files import check_is_file
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.limits import MAX_PIXELS, TooLarge, check_picture, limit
 

@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from streamchar_ref.files import check_is_file
+from streamchar_ref.core.files import check_is_file
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.limits import check_picture
 from streamchar_ref.media.playlist import check_playlist

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from streamchar_ref.files import replacing
+from streamchar_ref.core.files import replacing
 from streamchar_ref.media.chunk import MediaError
 
 _HEADER = 44

@@ -19,8 +19,8 @@ from streamchar_ref.model.geometry import WindowGeometry
 from streamchar_ref.model.layers import (
     JointBlock,
     KeyValue,
-    NoiseLevel,
     Segment,
+    TimestepEmbedding,
     modulate,
     rotary,
 )  # fmt: skip
@@ -87,12 +87,12 @@ class Velocities:
     Attributes:
         video: [B, F, C, h, w].
         audio: [B, A, Ca].
-        middle: Video and audio tokens after half of the blocks, [B, F, N, D] and [B, A, D].
+        hidden_states: Video and audio tokens after half of the blocks, [B, F, N, D] and [B, A, D].
     """
 
     video: Float[Tensor, "B F C h w"]
     audio: Float[Tensor, "B A Ca"]
-    middle: tuple[Tensor, Tensor]
+    hidden_states: tuple[Tensor, Tensor]
 
 
 class JointDiT(nn.Module):
@@ -112,7 +112,7 @@ class JointDiT(nn.Module):
         self.prompt_in = nn.Linear(config.prompt_width, width)
         self.roles = nn.Embedding(len(ROLES), width)
         self.absent = nn.Embedding(len(ROLES), width)
-        self.sigma_video, self.sigma_audio = NoiseLevel(width), NoiseLevel(width)
+        self.sigma_video, self.sigma_audio = TimestepEmbedding(width), TimestepEmbedding(width)
         self.to_modulation = nn.Linear(width, 6 * width)
         self.no_condition = nn.Parameter(torch.zeros(config.condition_width))  # for guidance
         self.condition_in = nn.Linear(config.condition_width, width)
@@ -140,7 +140,7 @@ class JointDiT(nn.Module):
 
         Args:
             context: All there is.
-            sound_only: Leave out what is seen, for `speak`.
+            sound_only: Leave out what is seen, for `forward_audio`.
 
         Returns:
             Keys and values for each block.
@@ -189,14 +189,18 @@ class JointDiT(nn.Module):
             kind="video",
         )
         heard, level_audio = self._sound(audio, sigma_audio, condition)
-        done, middle = self._through([seen, heard], self.get_buffer("chunk_rotation"), context)
+        done, hidden_states = self._through(
+            [seen, heard], self.get_buffer("chunk_rotation"), context
+        )
         video_out = self._leave(done[0].x, level, self.video_out)
         audio_out = self._leave(done[1].x, level_audio, self.audio_out)[:, 0]
         return Velocities(
-            video=self._cells(video_out), audio=audio_out, middle=(middle[0], middle[1][:, 0])
+            video=self._cells(video_out),
+            audio=audio_out,
+            hidden_states=(hidden_states[0], hidden_states[1][:, 0]),
         )
 
-    def speak(
+    def forward_audio(
         self,
         audio: Float[Tensor, "B A Ca"],
         sigma: Float[Tensor, " B"],
@@ -219,8 +223,8 @@ class JointDiT(nn.Module):
         """
         heard, level = self._sound(audio, sigma, condition)
         rotation = self.get_buffer("chunk_rotation")[:, -audio.shape[1] :]
-        done, middle = self._through([heard], rotation, context)
-        return self._leave(done[0].x, level, self.audio_out)[:, 0], middle[0][:, 0]
+        done, hidden_states = self._through([heard], rotation, context)
+        return self._leave(done[0].x, level, self.audio_out)[:, 0], hidden_states[0][:, 0]
 
     def _sound(self, audio: Tensor, sigma: Tensor, condition: Tensor) -> tuple[Segment, Tensor]:
         level = self.sigma_audio(sigma)[:, None, None]
@@ -231,12 +235,12 @@ class JointDiT(nn.Module):
         self, segments: list[Segment], rotation: Tensor, context: list[KeyValue]
     ) -> tuple[list[Segment], list[Tensor]]:
         """Runs all blocks; also returns the tokens in their middle."""
-        middle = [segment.x for segment in segments]
+        hidden_states = [segment.x for segment in segments]
         for number, (block, seen) in enumerate(zip(self.blocks, context, strict=True), 1):
             segments, _ = block(segments, rotation, seen)
             if number == (len(self.blocks) + 1) // 2:
-                middle = [segment.x for segment in segments]
-        return segments, middle
+                hidden_states = [segment.x for segment in segments]
+        return segments, hidden_states
 
     def _heard_segments(self, context: Context) -> list[Segment]:
         """Prompt and motion audio."""
@@ -273,7 +277,7 @@ class JointDiT(nn.Module):
         return self.video_in(self._patches(latents)).flatten(1, 2)[:, None]
 
     def _modulation(
-        self, level: NoiseLevel, sigma: Float[Tensor, " B"]
+        self, level: TimestepEmbedding, sigma: Float[Tensor, " B"]
     ) -> Float[Tensor, "B 1 1 D6"]:
         return self.to_modulation(F.silu(level(sigma)))[:, None, None]
 

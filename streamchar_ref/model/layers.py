@@ -142,7 +142,7 @@ def modulate(
     return F.rms_norm(x, x.shape[-1:]) * (1 + scale) + shift
 
 
-class NoiseLevel(nn.Module):
+class TimestepEmbedding(nn.Module):
     """Noise level to a vector of width D.
 
     Args:

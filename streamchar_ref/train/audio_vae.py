@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from streamchar_ref.checkpoint import part_of
+from streamchar_ref.model.checkpoint import part_of
+from streamchar_ref.model.vae.audio import AudioVae
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
-from streamchar_ref.vae.audio import AudioVae
 
 WARM_LATENTS = 8
 """Latents at the start of a window whose past the decoder does not know; they are not scored."""
@@ -78,11 +78,11 @@ class AudioVaeStage(Stage):
             found.append(self.audio_vae.encoder(samples).flatten(0, 1).float())
         self.audio_vae.whitening.measure(torch.cat(found))
 
-    def trained(self) -> dict[str, Tensor]:
+    def checkpoint_state(self) -> dict[str, Tensor]:
         """Returns all weights, or the decoder's."""
         return part_of(self.state_dict(), "audio_vae.decoder." if self._frozen else "")
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         """Writes samples, if it was told how."""
         if self._show:
             self._show(folder)

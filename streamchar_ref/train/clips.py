@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 
-from streamchar_ref.generate import to_uint8
-from streamchar_ref.streamchar import to_square
-from streamchar_ref.text import PhonemeText, read_phonemes
-from streamchar_ref.train.bank import LatentClip, timing_of
-from streamchar_ref.vae.audio import AudioVae
-from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.model.streamchar import to_square
+from streamchar_ref.model.text import PhonemeText, read_phonemes
+from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.streaming.stream import to_uint8
+from streamchar_ref.train.latent_cache import LatentClip, timing_of
 from streamchar_ref.world.canvas import Canvas
 from streamchar_ref.world.clips import Clip, clip_of, own_scene
 from streamchar_ref.world.corpus import Corpus

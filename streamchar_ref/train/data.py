@@ -9,25 +9,36 @@ from pathlib import Path
 
 from torch import Tensor
 
-from streamchar_ref.checkpoint import CheckpointError, load_checkpoint, part_of, save_checkpoint
-from streamchar_ref.config import Config
-from streamchar_ref.train.bank import STACKED, LatentClip, is_bank, load_bank, save_bank
+from streamchar_ref.model.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    part_of,
+    save_checkpoint,
+)
+from streamchar_ref.model.config import Config
+from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.model.vae.video import VideoVae
 from streamchar_ref.train.clips import (
     HELD_OUT_IDENTITIES,
     TRAINING_IDENTITIES,
     draw_clip,
     encode_clip,
 )
+from streamchar_ref.train.latent_cache import (
+    STACKED,
+    LatentClip,
+    is_latent_file,
+    load_latents,
+    save_latents,
+)
 from streamchar_ref.train.pool import HELD_OUT, SoundPool, VideoPool, each_of, video_pool
 from streamchar_ref.train.recipe import Recipe
-from streamchar_ref.vae.audio import AudioVae
-from streamchar_ref.vae.video import VideoVae
 from streamchar_ref.world.corpus import INDEX, Corpus, open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 CLIPS_A_FILE = 48
 VAES = "vaes"
-BankFile = tuple[Path, list[int], str]
+LatentFile = tuple[Path, list[int], str]
 """Of latents: where, of which clips, and what they are made of."""
 
 
@@ -101,7 +112,7 @@ class TrainingData:
         """Reads the sound of the corpus."""
         return SoundPool(self.corpus, self.training)
 
-    def bank(self, vaes: Mapping[str, Tensor], *, held_out: bool = False) -> list[LatentClip]:
+    def latents(self, vaes: Mapping[str, Tensor], *, held_out: bool = False) -> list[LatentClip]:
         """Reads the latents of all clips, made with these VAEs; makes what is missing.
 
         Args:
@@ -121,9 +132,9 @@ class TrainingData:
             (folder / f"{kind}-{number:04d}.npz", part, self._made_of(vaes, kind, part))
             for number, part in enumerate(parts)
         ]
-        missing = [file for file in files if not is_bank(file[0], made_of=file[2])]
+        missing = [file for file in files if not is_latent_file(file[0], made_of=file[2])]
         self._encode(folder, kind, missing)
-        return load_bank(path for path, _, _ in files)
+        return load_latents(path for path, _, _ in files)
 
     def _has_vaes(self, folder: Path, vaes: Mapping[str, Tensor]) -> bool:
         """Whether the weights that clips are encoded with are there and whole."""
@@ -147,7 +158,7 @@ class TrainingData:
         again, utterance = divmod(number, len(self.training))
         return again * len(self.corpus) + utterance
 
-    def _encode(self, folder: Path, kind: str, missing: Sequence[BankFile]) -> None:
+    def _encode(self, folder: Path, kind: str, missing: Sequence[LatentFile]) -> None:
         work = partial(
             _encode_file,
             self.corpus.folder,
@@ -169,7 +180,7 @@ class TrainingData:
 
 
 def _encode_file(
-    corpus_folder: Path, vaes: Path, seed: int, identities: range, file: BankFile
+    corpus_folder: Path, vaes: Path, seed: int, identities: range, file: LatentFile
 ) -> None:
     path, numbers, made_of = file
     corpus, loaded = open_corpus(corpus_folder), load_checkpoint(vaes)
@@ -194,4 +205,4 @@ def _encode_file(
         for number in numbers
     )
     clips = [encode_clip(clip, video_vae, audio_vae) for clip in drawn]
-    save_bank(path, clips, made_of=made_of)
+    save_latents(path, clips, made_of=made_of)

@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from streamchar_ref.files import write_atomically
-from streamchar_ref.train.parallel import Team
+from streamchar_ref.core.files import write_atomically
+from streamchar_ref.train.parallel import DistContext
 
 LOG = "log.csv"
 
@@ -46,7 +46,7 @@ def _is_kept(row: Sequence[str], step: int) -> bool:
     return row[0].isdecimal() and int(row[0]) <= step
 
 
-def means_of(rows: Sequence[Mapping[str, float]], team: Team) -> dict[str, float]:
+def means_of(rows: Sequence[Mapping[str, float]], team: DistContext) -> dict[str, float]:
     """Averages over steps and processes.
 
     Args:

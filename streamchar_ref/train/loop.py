@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.train.flops import FlopCounter
 from streamchar_ref.train.log import add_row, keep_rows, means_of
-from streamchar_ref.train.parallel import Team, whole
+from streamchar_ref.train.parallel import DistContext, gather_full
 from streamchar_ref.train.state import Origin, TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
@@ -36,7 +36,7 @@ class TrainingDiverged(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class OptimConfig:
     """How a stage is optimised.
 
     Attributes:
@@ -106,11 +106,11 @@ class Stage(nn.Module):
     def finish(self) -> None:
         """Runs on the averaged weights when a run ends, e.g. to measure statistics."""
 
-    def trained(self) -> Mapping[str, Tensor]:
+    def checkpoint_state(self) -> Mapping[str, Tensor]:
         """Returns what of the state goes into a checkpoint, by name in `StreamChar`."""
         return self.state_dict()
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         """Writes samples that a person can look at."""
 
 
@@ -150,7 +150,7 @@ class _Run:
 
 def fit(
     stage: Stage,
-    settings: Settings,
+    settings: OptimConfig,
     *,
     folder: Path,
     max_minutes: float,
@@ -184,14 +184,14 @@ def fit(
     """
     if not settings.num_steps and not math.isfinite(max_minutes):
         raise InputError("give a number of steps or a time limit")
-    team = Team.of_this_process()
+    team = DistContext.of_this_process()
     start = clock()
     deadline = start + 60 * max_minutes
     wrapped = team.wrap(stage)
     run = _begin(stage, settings, folder, resume, {"stage": stage.name, **(origin or {})})
     saved = start
     with _stopped_gently(run):
-        while not run.state.is_done and team.agree(run.wanted and clock() < deadline):
+        while not run.state.is_done and team.all_true(run.wanted and clock() < deadline):
             began = clock()
             with _memory_in_words(stage, settings):
                 logs = _step(wrapped, stage, settings, run, team)
@@ -205,16 +205,16 @@ def fit(
             if not settings.num_steps:
                 _plan_steps(run, team, deadline - clock(), max_minutes)
             _log(run, stage, settings, team, logs, folder, progress)
-            if team.of_first(int(clock() - saved > settings.save_every_s)):
+            if team.broadcast(int(clock() - saved > settings.save_every_s)):
                 save_state(folder, run.state, stage, run.optimizers, origin=run.origin)
                 saved = clock()
         _end(run, stage, team, folder)
     if team.is_first:
-        stage.picture(folder)
+        stage.log_samples(folder)
     return run.state
 
 
-def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool, origin: Origin) -> _Run:
+def _begin(stage: Stage, settings: OptimConfig, folder: Path, resume: bool, origin: Origin) -> _Run:
     folder.mkdir(parents=True, exist_ok=True)
     optimizers = _optimizers(stage, settings)
     state = TrainState.fresh(stage, num_steps=settings.num_steps)
@@ -225,22 +225,22 @@ def _begin(stage: Stage, settings: Settings, folder: Path, resume: bool, origin:
                 f"{folder} was begun with {state.num_steps} steps, so {settings.num_steps} do not "
                 "go on from it"
             )
-    if Team.of_this_process().is_first:
+    if DistContext.of_this_process().is_first:
         keep_rows(folder, state.step)
     return _Run(state=state, optimizers=optimizers, origin=origin)
 
 
-def _end(run: _Run, stage: Stage, team: Team, folder: Path) -> None:
+def _end(run: _Run, stage: Stage, team: DistContext, folder: Path) -> None:
     """Makes the stage whole, its state safe, and leaves it with its averaged weights."""
     team.unwrap(stage)
-    run.state.mean = whole(run.state.mean)
+    run.state.mean = gather_full(run.state.mean)
     save_state(folder, run.state, stage, run.optimizers, origin=run.origin)
     run.state.use_average(stage)
     stage.finish()
-    team.agree(True)  # so that none reads the folder before the first has written
+    team.all_true(True)  # so that none reads the folder before the first has written
 
 
-def _optimizers(stage: Stage, settings: Settings) -> list[torch.optim.Optimizer]:
+def _optimizers(stage: Stage, settings: OptimConfig) -> list[torch.optim.Optimizer]:
     """Makes Muon, if it is wanted, for matrices inside blocks, and AdamW for the rest.
 
     Source:
@@ -266,7 +266,7 @@ def _optimizers(stage: Stage, settings: Settings) -> list[torch.optim.Optimizer]
 
 
 def _step(
-    wrapped: nn.Module, stage: Stage, settings: Settings, run: _Run, team: Team
+    wrapped: nn.Module, stage: Stage, settings: OptimConfig, run: _Run, team: DistContext
 ) -> dict[str, float]:
     state = run.state
     rate = settings.rate(state.step, state.num_steps or 10 * _PROBE_STEPS)
@@ -279,8 +279,8 @@ def _step(
         with torch.autocast(device, torch.bfloat16, enabled=settings.bfloat16):
             loss, parts = wrapped(draw)
         loss.backward()
-    norm = whole(nn.utils.clip_grad_norm_(stage.parameters(), settings.clip))
-    if team.agree(bool(torch.isfinite(loss)) and bool(torch.isfinite(norm))):
+    norm = gather_full(nn.utils.clip_grad_norm_(stage.parameters(), settings.clip))
+    if team.all_true(bool(torch.isfinite(loss)) and bool(torch.isfinite(norm))):
         for each in run.optimizers:
             each.step()
         state.step += 1
@@ -292,7 +292,7 @@ def _step(
 
 
 @contextmanager
-def _memory_in_words(stage: Stage, settings: Settings) -> Iterator[None]:
+def _memory_in_words(stage: Stage, settings: OptimConfig) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch has a class of its own for this on the GPU alone
@@ -305,7 +305,7 @@ def _memory_in_words(stage: Stage, settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _counted(state: TrainState, stage: Stage, settings: Settings) -> Iterator[None]:
+def _counted(state: TrainState, stage: Stage, settings: OptimConfig) -> Iterator[None]:
     """Counts the operations of the first step, unless the stage knows them."""
     if stage.flops_per_sample:
         state.flops_per_sample = stage.flops_per_sample
@@ -317,7 +317,7 @@ def _counted(state: TrainState, stage: Stage, settings: Settings) -> Iterator[No
     state.flops_per_sample = counter.total / settings.batch
 
 
-def _plan_steps(run: _Run, team: Team, call_s: float, max_minutes: float) -> None:
+def _plan_steps(run: _Run, team: DistContext, call_s: float, max_minutes: float) -> None:
     """Reckons all steps from the speed of the last few, again and again until the last few.
 
     So a machine that gets slower or faster still ends in time, with the rate at 0; the first
@@ -330,14 +330,14 @@ def _plan_steps(run: _Run, team: Team, call_s: float, max_minutes: float) -> Non
     steps = max(_PROBE_STEPS, int(left_s / (sum(run.step_s) / len(run.step_s))))
     is_last = state.num_steps <= state.step + _PROBE_STEPS
     stays = state.num_steps > 0 and (is_last or left_s <= 0)
-    state.num_steps = team.of_first(state.num_steps if stays else state.step + steps)
+    state.num_steps = team.broadcast(state.num_steps if stays else state.step + steps)
 
 
 def _log(
     run: _Run,
     stage: Stage,
-    settings: Settings,
-    team: Team,
+    settings: OptimConfig,
+    team: DistContext,
     logs: dict[str, float],
     folder: Path,
     progress: Callable[[str], None],

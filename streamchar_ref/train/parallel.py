@@ -22,7 +22,7 @@ _PATIENCE = timedelta(hours=6)  # while the first process makes speech and laten
 
 
 @dataclass(frozen=True, kw_only=True)
-class Team:
+class DistContext:
     """The processes that train together.
 
     Attributes:
@@ -34,7 +34,7 @@ class Team:
     size: int = 1
 
     @classmethod
-    def of_this_process(cls, device: str = "cpu") -> "Team":
+    def of_this_process(cls, device: str = "cpu") -> "DistContext":
         """Joins the group that ``torchrun`` names in the environment; alone without it.
 
         Args:
@@ -58,7 +58,7 @@ class Team:
         """Whether this process writes files."""
         return self.rank == 0
 
-    def agree(self, wish: bool) -> bool:
+    def all_true(self, wish: bool) -> bool:
         """Returns whether all processes wish it, so that none goes on alone; waits for all."""
         if self.size == 1:
             return wish
@@ -66,7 +66,7 @@ class Team:
         dist.all_reduce(votes, dist.ReduceOp.MIN)
         return bool(votes)
 
-    def of_first(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         """Returns the number that the first process has."""
         if self.size == 1:
             return number
@@ -129,7 +129,7 @@ class _LossOnly(nn.Module):
         return loss, {name: part.detach() for name, part in parts.items()}
 
 
-def whole(content: Any, *, keep: bool = True) -> Any:
+def gather_full(content: Any, *, keep: bool = True) -> Any:
     """Gathers all spread tensors of nested dicts and lists; all processes must call it.
 
     Args:
@@ -143,13 +143,13 @@ def whole(content: Any, *, keep: bool = True) -> Any:
         found = content.full_tensor()
         return found if keep else None
     if isinstance(content, dict):
-        return {name: whole(each, keep=keep) for name, each in content.items()}
+        return {name: gather_full(each, keep=keep) for name, each in content.items()}
     if isinstance(content, list):
-        return [whole(each, keep=keep) for each in content]
+        return [gather_full(each, keep=keep) for each in content]
     return content
 
 
-def placed_like(tensor: Tensor, model: Tensor) -> Tensor:
+def distribute_like(tensor: Tensor, model: Tensor) -> Tensor:
     """Moves a whole tensor to the device of another one, and spreads it if that is spread."""
     tensor = tensor.to(model.device)
     if not isinstance(model, DTensor):

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from streamchar_ref.config import Config
+from streamchar_ref.core.workers import worker_pool
+from streamchar_ref.model.config import Config
 from streamchar_ref.train.clips import DrawnClip, draw_clip
 from streamchar_ref.train.loop import Draw
 from streamchar_ref.train.quality import regions
-from streamchar_ref.workers import worker_pool
 from streamchar_ref.world.corpus import Corpus, open_corpus
 
 ItemT = TypeVar("ItemT")
@@ -35,7 +35,7 @@ CLIP_FRAMES = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretches:
+class VideoBatch:
     """Short pieces of video.
 
     Attributes:
@@ -51,7 +51,7 @@ class VideoPool:
     """Frames of many characters.
 
     Args:
-        clips: RGB of each, with the interest as a fourth channel, see `Stretches`.
+        clips: RGB of each, with the interest as a fourth channel, see `VideoBatch`.
         stills: Reference pictures of each, the same way.
     """
 
@@ -62,12 +62,12 @@ class VideoPool:
     ) -> None:
         self.clips, self.stills = list(clips), list(stills)
 
-    def __call__(self, draw: Draw, num_frames: int) -> Stretches:
+    def __call__(self, draw: Draw, num_frames: int) -> VideoBatch:
         """Draws stretches; the same draw gives the same."""
         rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x76])
         pixels = np.stack([self._stretch(rng, num_frames) for _ in range(draw.batch)])
         found = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).float()
-        return Stretches(frames=found[:, :, :3] / 127.5 - 1, interest=found[:, :, 3:])
+        return VideoBatch(frames=found[:, :, :3] / 127.5 - 1, interest=found[:, :, 3:])
 
     def _stretch(self, rng: np.random.Generator, num_frames: int) -> UInt8[np.ndarray, "T H W 4"]:
         index = int(rng.integers(len(self.clips)))

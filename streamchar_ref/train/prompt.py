@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from streamchar_ref.prompt import PromptEncoder
+from streamchar_ref.model.prompt import PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.phrases import ATTRIBUTES, Phrase, read_prompt, rewrite, said
@@ -72,11 +72,11 @@ class PromptStage(Stage):
             for row in range(len(texts))
         ]
 
-    def trained(self) -> dict[str, Tensor]:
+    def checkpoint_state(self) -> dict[str, Tensor]:
         """Returns the encoder's weights; the heads are not kept."""
         return {n: t for n, t in self.state_dict().items() if n.startswith("prompt.")}
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         """Writes the held-out accuracy of every attribute to ``prompt.csv``."""
         with (folder / "prompt.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

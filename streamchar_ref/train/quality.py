@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from streamchar_ref.generate import to_uint8, to_wave
+from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.streaming.stream import to_uint8, to_wave
 from streamchar_ref.train.clips import DrawnClip, to_tensor
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
-from streamchar_ref.vae.audio import AudioVae
-from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.world.clips import Clip
 from streamchar_ref.world.motion import MAX_GAP
 
@@ -47,7 +47,7 @@ def video_quality(vae: VideoVae, drawn: Sequence[DrawnClip]) -> dict[str, float]
     """
     found: dict[str, list[float]] = {}
     for clip in drawn:
-        seen = seen_again(vae, clip.frames)
+        seen = reconstruct_video(vae, clip.frames)
         true = clip.frames[: len(seen)]
         for name, region in regions(clip.clip, num_frames=len(true), size=true.shape[1]).items():
             found.setdefault(f"{name}_psnr_db", []).append(psnr_db(seen[region], true[region]))
@@ -55,7 +55,9 @@ def video_quality(vae: VideoVae, drawn: Sequence[DrawnClip]) -> dict[str, float]
 
 
 @torch.no_grad()
-def seen_again(vae: VideoVae, frames: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "_ H W 3"]:
+def reconstruct_video(
+    vae: VideoVae, frames: UInt8[np.ndarray, "T H W 3"]
+) -> UInt8[np.ndarray, "_ H W 3"]:
     """Encodes and decodes frames; those at the end that fill no whole latent are left out."""
     whole = len(frames) - (len(frames) - vae.config.first_latent_frames) % TEMPORAL_STRIDE
     device = vae.whitening.mean.device
@@ -63,7 +65,9 @@ def seen_again(vae: VideoVae, frames: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.
 
 
 @torch.no_grad()
-def heard_again(vae: AudioVae, samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " _"]:
+def reconstruct_audio(
+    vae: AudioVae, samples: Float32[np.ndarray, " S"]
+) -> Float32[np.ndarray, " _"]:
     """Encodes and decodes sound; samples at the end that fill no whole latent are left out."""
     device = vae.whitening.mean.device
     return to_wave(vae.decode(vae.encode(torch.from_numpy(samples)[None].to(device)))[0][0])
@@ -125,7 +129,7 @@ def audio_quality(vae: AudioVae, sounds: Sequence[Float32[np.ndarray, " _"]]) ->
     """
     rows, cents, flips = [], [], []
     for sound in sounds:
-        said = torch.from_numpy(heard_again(vae, sound))
+        said = torch.from_numpy(reconstruct_audio(vae, sound))
         true = torch.from_numpy(sound[: len(said)])
         rows.append((_mel_distance(vae, said, true), float(spectral_loss(said[None], true[None]))))
         (said_hertz, is_said), (true_hertz, is_true) = pitch_of(said), pitch_of(true)

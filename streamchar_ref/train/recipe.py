@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from streamchar_ref.errors import InputError
-from streamchar_ref.train.loop import Settings
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.train.loop import OptimConfig
 
 STAGES = (
     "prompt",
@@ -36,7 +36,7 @@ class Recipe:
     passes: int
     pool_clips: int
     minutes: Mapping[str, float]
-    settings: Mapping[str, Settings]
+    settings: Mapping[str, OptimConfig]
 
 
 def recipe(preset: str) -> Recipe:
@@ -57,13 +57,13 @@ def recipe(preset: str) -> Recipe:
 
 
 _CPU = {
-    "prompt": Settings(learning_rate=2e-3, batch=64, warmup_steps=30, ema_decay=0.99),
-    "video_vae": Settings(learning_rate=1.5e-3, batch=8, warmup_steps=50, ema_decay=0.998),
-    "audio_vae": Settings(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
-    "speech": Settings(learning_rate=1e-3, muon=True, batch=64, cooldown=0.5, ema_decay=0.998),
-    "teacher": Settings(learning_rate=8e-4, muon=True, batch=32, ema_decay=0.998),
-    "video_decoder": Settings(learning_rate=5e-4, batch=8, warmup_steps=50, ema_decay=0.998),
-    "audio_decoder": Settings(learning_rate=5e-4, batch=16, warmup_steps=50, ema_decay=0.998),
+    "prompt": OptimConfig(learning_rate=2e-3, batch=64, warmup_steps=30, ema_decay=0.99),
+    "video_vae": OptimConfig(learning_rate=1.5e-3, batch=8, warmup_steps=50, ema_decay=0.998),
+    "audio_vae": OptimConfig(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
+    "speech": OptimConfig(learning_rate=1e-3, muon=True, batch=64, cooldown=0.5, ema_decay=0.998),
+    "teacher": OptimConfig(learning_rate=8e-4, muon=True, batch=32, ema_decay=0.998),
+    "video_decoder": OptimConfig(learning_rate=5e-4, batch=8, warmup_steps=50, ema_decay=0.998),
+    "audio_decoder": OptimConfig(learning_rate=5e-4, batch=16, warmup_steps=50, ema_decay=0.998),
 }
 _TINY = Recipe(
     hours=0.02,

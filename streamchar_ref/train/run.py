@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from streamchar_ref import __version__
-from streamchar_ref.checkpoint import (
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import real, remove_abandoned
+from streamchar_ref.core.lock import only_writer
+from streamchar_ref.model.checkpoint import (
     Checkpoint,
     CheckpointError,
     Storage,
@@ -22,15 +25,12 @@ from streamchar_ref.checkpoint import (
     save_checkpoint,
     tidy_checkpoint,
 )
-from streamchar_ref.config import Config, to_json
-from streamchar_ref.errors import InputError
-from streamchar_ref.files import real, remove_abandoned
-from streamchar_ref.lock import only_writer
-from streamchar_ref.sampling import CHOSEN
-from streamchar_ref.streamchar import StreamChar, shapes_of
+from streamchar_ref.model.config import Config, to_json
+from streamchar_ref.model.streamchar import StreamChar, shapes_of
+from streamchar_ref.sampling.config import CHOSEN
 from streamchar_ref.train.data import TrainingData
-from streamchar_ref.train.loop import Settings, fit
-from streamchar_ref.train.parallel import Team
+from streamchar_ref.train.loop import OptimConfig, fit
+from streamchar_ref.train.parallel import DistContext
 from streamchar_ref.train.recipe import STAGES, Recipe
 from streamchar_ref.train.stages import make_stage
 from streamchar_ref.train.state import STATE, TrainState, load_state, state_digest
@@ -85,7 +85,7 @@ class TrainRun:
         Raises:
             InputError: If another trainer is in it; names its process.
         """
-        team = Team.of_this_process(self.device)
+        team = DistContext.of_this_process(self.device)
         refusal: Exception | None = None
         with ExitStack() as stack:
             try:
@@ -93,7 +93,7 @@ class TrainRun:
                     stack.enter_context(only_writer(self.folder, verb="train"))
             except (InputError, OSError) as error:
                 refusal = error
-            if not team.agree(refusal is None):
+            if not team.all_true(refusal is None):
                 raise refusal or InputError(f"{self.folder}: the first process could not begin")
             if team.is_first:
                 remove_abandoned(self.folder)
@@ -124,7 +124,7 @@ class TrainRun:
         folder = self.folder / stage
         if not resume and (folder / STATE).exists():
             raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
-        team = Team.of_this_process(self.device)
+        team = DistContext.of_this_process(self.device)
         state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
         before = load_state(folder, None, (), origin=state_of)
         steps = (changes or {}).get("num_steps")
@@ -141,10 +141,10 @@ class TrainRun:
             progress=self.progress,
         )
         if not team.is_first:
-            team.agree(True)  # waits until the first process has made the data
+            team.all_true(True)  # waits until the first process has made the data
         made = make_stage(stage, model, data).to(self.device)
         if team.is_first:
-            team.agree(True)
+            team.all_true(True)
         earlier = _earlier(known.get(stage, {}))
         settings = replace(
             self.recipe.settings[stage], seed=self.seed + earlier["steps"], **changes or {}
@@ -162,9 +162,13 @@ class TrainRun:
             own = {"earlier": earlier, "speech_hours": data.speech_hours}
             origin = known | {stage: self._origin(folder, state, settings) | own}
             save_checkpoint(
-                folder / WEIGHTS, made.trained(), self.config, origin=origin, storage="float32"
+                folder / WEIGHTS,
+                made.checkpoint_state(),
+                self.config,
+                origin=origin,
+                storage="float32",
             )
-        team.agree(True)  # the next stage reads what the first process has written
+        team.all_true(True)  # the next stage reads what the first process has written
         return state
 
     def model_before(self, stage: str) -> tuple[StreamChar, dict[str, Any]]:
@@ -252,14 +256,14 @@ class TrainRun:
                 "--out folder"
             )
 
-    def _origin(self, folder: Path, state: TrainState, settings: Settings) -> dict[str, Any]:
+    def _origin(self, folder: Path, state: TrainState, settings: OptimConfig) -> dict[str, Any]:
         return {
             "state": state_digest(folder),
             "steps": state.step,
             "of_steps": state.num_steps,
             "minutes": round(state.seconds / 60, 2),
             "settings": asdict(settings),
-            "processes": Team.of_this_process().size,
+            "processes": DistContext.of_this_process().size,
             "threads": torch.get_num_threads(),
             "device": self.device if self.device == "cpu" else torch.cuda.get_device_name(),
             "torch": torch.__version__,
@@ -295,7 +299,7 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
         StageMissing: If a stage has not been trained; says which.
         CheckpointError: If a stage was trained with another config.
     """
-    team = Team.of_this_process(run.device)
+    team = DistContext.of_this_process(run.device)
     found = run.weights_so_far()
     missing = [name for name in (*NEEDS["teacher"], "teacher") if name not in found.origin]
     if missing:
@@ -303,4 +307,4 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
     if team.is_first:
         with only_writer(real(folder).parent, verb="export"):
             save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
-    team.agree(True)
+    team.all_true(True)

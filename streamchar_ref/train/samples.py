@@ -14,20 +14,25 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from streamchar_ref import flow
-from streamchar_ref.flow import Latents
-from streamchar_ref.generate import to_uint8, to_wave
 from streamchar_ref.media.wav import write_wav
-from streamchar_ref.orchestrator import Script
-from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.model.orchestrator import OrchestratorInputs
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.model.vae.mel import LogMel
+from streamchar_ref.model.vae.video import VideoVae
+from streamchar_ref.sampling import flow
+from streamchar_ref.sampling.flow import Latents
+from streamchar_ref.streaming.stream import to_uint8, to_wave
 from streamchar_ref.train.clips import DrawnClip
-from streamchar_ref.train.quality import audio_quality, heard_again, seen_again, video_quality
-from streamchar_ref.train.windows import Spoiling, Window
-from streamchar_ref.vae.audio import AudioVae
-from streamchar_ref.vae.mel import LogMel
-from streamchar_ref.vae.video import VideoVae
+from streamchar_ref.train.quality import (
+    audio_quality,
+    reconstruct_audio,
+    reconstruct_video,
+    video_quality,
+)
+from streamchar_ref.train.windows import ContextAugmentation, Window
 
-CLEAN = Spoiling(
+CLEAN = ContextAugmentation(
     first_chunk=0,
     motion_noise=0,
     motion_drop=0,
@@ -61,7 +66,7 @@ def video_samples(folder: Path, vae: VideoVae, drawn: Sequence[DrawnClip]) -> No
         return
     rows = []
     for clip in drawn[:_ROWS]:
-        seen = seen_again(vae, clip.frames)
+        seen = reconstruct_video(vae, clip.frames)
         rows += [_chosen(clip.frames[: len(seen)]), _chosen(seen)]
     write_png(folder / "samples.png", strip(rows))
     write_row(folder / "quality.csv", video_quality(vae, drawn))
@@ -80,7 +85,7 @@ def audio_samples(folder: Path, vae: AudioVae, sounds: Sequence[Float32[np.ndarr
     if not sounds:
         return
     true = [sound[: _SECONDS * vae.config.sample_rate] for sound in sounds[:_SOUNDS]]
-    said = [heard_again(vae, sound) for sound in true]
+    said = [reconstruct_audio(vae, sound) for sound in true]
     true = [sound[: len(same)] for sound, same in zip(true, said, strict=True)]
     _write_sounds(folder, vae, np.concatenate(true), np.concatenate(said))
     write_row(folder / "quality.csv", audio_quality(vae, sounds))
@@ -128,7 +133,7 @@ def speech_samples(folder: Path, model: StreamChar, window: Window) -> None:
 
     def velocity(latents: Latents, sigma: Tensor) -> Latents:
         (audio,) = latents
-        return (model.dit.speak(audio, sigma, condition(audio, sigma), context)[0],)
+        return (model.dit.forward_audio(audio, sigma, condition(audio, sigma), context)[0],)
 
     (said,) = flow.sample(velocity, _noise((window.audio,)), _levels(model))
     sounds = (_sound(model, window, latents) for latents in (window.audio, said))
@@ -189,7 +194,7 @@ def _chosen(frames: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "_ H W 3"
     return frames[at.round().astype(int)]
 
 
-def _condition(model: StreamChar, script: Script) -> Callable[[Tensor, Tensor], Tensor]:
+def _condition(model: StreamChar, script: OrchestratorInputs) -> Callable[[Tensor, Tensor], Tensor]:
     """Returns what asks for the audio condition, at every step or only once."""
     orchestrator, prefix = model.orchestrator, model.orchestrator.read(script)
     if orchestrator.config.mode == "once":

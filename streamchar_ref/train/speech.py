@@ -11,24 +11,24 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from streamchar_ref import flow
-from streamchar_ref.checkpoint import part_of
-from streamchar_ref.durations import duration_loss, lay_out
+from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.dit import JointDiT
-from streamchar_ref.orchestrator import Orchestrator, OrchestratorConfig, Plan
-from streamchar_ref.pointer import alignment_loss, pointer_loss
-from streamchar_ref.text import PHONES
+from streamchar_ref.model.durations import duration_loss, length_regulate
+from streamchar_ref.model.orchestrator import Orchestrator, OrchestratorConfig, OrchestratorOutput
+from streamchar_ref.model.pointer import alignment_loss, pointer_loss
+from streamchar_ref.model.text import PHONES
+from streamchar_ref.sampling import flow
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.windows import Window
 
-TOLD = 0.75
+DURATION_TEACHER_FORCING_PROB = 0.75
 """Share of windows in which the orchestrator is told when everything is said, where that is to be
-foretold; in the others it learns to hear it."""
-BLIND = 0.2
+predicted; in the others it learns to hear it."""
+AUDIO_DROPOUT_PROB = 0.2
 """Share of windows in which it plans without the noisy sound; of those where it is told, half."""
 CONDITION_DROP = 0.1
 """Share of windows in which the DiT is not told what to say."""
-AID = 0.2
+AUX_WEIGHT = 0.2
 """Weight of what is read off the middle of the DiT."""
 
 
@@ -65,26 +65,30 @@ class SpeechStage(Stage):
         noise = torch.randn(window.audio.shape, generator=generator).to(window.audio)
         sigma = draw_sigma(len(noise), generator, self._shift).to(window.audio)
         noisy = flow.add_noise(window.audio, noise, sigma)
-        plan, is_told = planned(self.orchestrator, window, noisy, sigma, generator)
-        condition = dropped(plan.condition, self.dit.no_condition, generator)
+        plan, is_teacher_forced = run_orchestrator(
+            self.orchestrator, window, noisy, sigma, generator
+        )
+        condition = drop_condition(plan.condition, self.dit.no_condition, generator)
         context = self.dit.encode_context(window.context, sound_only=True)
-        velocity, middle = self.dit.speak(noisy, sigma, condition, context)
+        velocity, hidden_states = self.dit.forward_audio(noisy, sigma, condition, context)
         parts = {"audio": F.mse_loss(velocity.float(), noise - window.audio)}
-        parts |= reading_losses(plan, window, self.orchestrator.config, is_told)
-        aid = F.cross_entropy(self.phones(middle).flatten(0, 1).float(), window.phones.flatten())
-        return weighted(parts) + AID * aid, parts | {"aid": aid}
+        parts |= alignment_losses(plan, window, self.orchestrator.config, is_teacher_forced)
+        aid = F.cross_entropy(
+            self.phones(hidden_states).flatten(0, 1).float(), window.phones.flatten()
+        )
+        return weighted(parts) + AUX_WEIGHT * aid, parts | {"aid": aid}
 
-    def trained(self) -> dict[str, Tensor]:
+    def checkpoint_state(self) -> dict[str, Tensor]:
         """Returns the weights of both networks."""
         return part_of(self.state_dict(), "orchestrator.", "dit.")
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         """Writes samples, if it was told how."""
         if self._show:
             self._show(folder)
 
 
-def dropped(
+def drop_condition(
     condition: Float[Tensor, "B A W"], nothing: Float[Tensor, " W"], generator: torch.Generator
 ) -> Float[Tensor, "B A W"]:
     """Takes the audio condition away from some windows, for guidance."""
@@ -92,13 +96,13 @@ def dropped(
     return torch.where(keep.to(condition.device)[:, None, None], condition, nothing)
 
 
-def planned(
+def run_orchestrator(
     orchestrator: Orchestrator,
     window: Window,
     noisy: Float[Tensor, "B A Ca"],
     sigma: Float[Tensor, " B"],
     generator: torch.Generator,
-) -> tuple[Plan, Bool[Tensor, " B"]]:
+) -> tuple[OrchestratorOutput, Bool[Tensor, " B"]]:
     """Lets the orchestrator plan, with or without sound and the true times.
 
     Args:
@@ -114,25 +118,30 @@ def planned(
     config = orchestrator.config
     chance, other = torch.rand(2, len(noisy), generator=generator).to(noisy.device)
     if config.timing == "emergent":
-        is_told = torch.zeros_like(chance, dtype=torch.bool)
-        return orchestrator(window.script, noisy, sigma, is_blind=other < BLIND), is_told
-    is_told = chance < TOLD
+        is_teacher_forced = torch.zeros_like(chance, dtype=torch.bool)
+        return orchestrator(
+            window.script, noisy, sigma, is_audio_dropped=other < AUDIO_DROPOUT_PROB
+        ), is_teacher_forced
+    is_teacher_forced = chance < DURATION_TEACHER_FORCING_PROB
     plan = orchestrator(
         window.script,
         noisy,
         sigma,
-        is_blind=is_told & (other < 0.5),
-        layout=lay_out(window.times, num_latents=noisy.shape[1]),
-        is_told=is_told,
+        is_audio_dropped=is_teacher_forced & (other < 0.5),
+        frame_alignment=length_regulate(window.times, num_latents=noisy.shape[1]),
+        is_teacher_forced=is_teacher_forced,
     )
-    return plan, is_told
+    return plan, is_teacher_forced
 
 
 WEIGHTS = {"alignment": 0.5, "pointer": 0.1, "durations": 0.5, "phones": 0.3, "over": 0.1}
 
 
-def reading_losses(
-    plan: Plan, window: Window, config: OrchestratorConfig, is_told: Bool[Tensor, " B"]
+def alignment_losses(
+    plan: OrchestratorOutput,
+    window: Window,
+    config: OrchestratorConfig,
+    is_teacher_forced: Bool[Tensor, " B"],
 ) -> dict[str, Tensor]:
     """Computes how well the orchestrator knows its place.
 
@@ -140,13 +149,13 @@ def reading_losses(
         plan: What it said.
         window: The truth.
         config: Kind of pointer and timing.
-        is_told: Windows in which it was told when everything is said; they do not count for the
-            place.
+        is_teacher_forced: Windows in which it was given the true times; they do not count for the
+            alignment.
 
     Returns:
-        Losses by name: alignment, pointer, phones, over; durations where they are foretold.
+        Losses by name: alignment, pointer, phones, over; durations where they are predicted.
     """
-    heard = ~is_told
+    heard = ~is_teacher_forced
     alignment = torch.where(heard[:, None], window.alignment, -1)
     parts = {
         "alignment": alignment_loss(plan.progress, alignment),
@@ -154,7 +163,7 @@ def reading_losses(
         "phones": F.cross_entropy(plan.phones.flatten(0, 1).float(), window.phones.flatten()),
         "over": F.binary_cross_entropy_with_logits(plan.is_over.float(), window.is_over),
     }
-    if config.timing == "foretold":
+    if config.timing == "predicted":
         behind = config.text_behind
         parts["durations"] = duration_loss(plan.durations, window.times, behind=behind)
     return parts

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamchar_ref.checkpoint import part_of
-from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.model.checkpoint import part_of
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.audio_vae import AudioVaeStage
-from streamchar_ref.train.bank import LatentClip
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, draw_clip
 from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.latent_cache import LatentClip
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.prompt import PromptStage
 from streamchar_ref.train.samples import (
@@ -27,7 +27,7 @@ from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.speech import SpeechStage
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
-from streamchar_ref.train.windows import Spoiling, Window, draw_window
+from streamchar_ref.train.windows import ContextAugmentation, Window, draw_window
 
 SOUND, BOTH = ("audio_vae.",), ("video_vae.", "audio_vae.")
 UNSEEN = 0.1
@@ -85,7 +85,7 @@ def _speech(model: StreamChar, data: TrainingData) -> Stage:
         if clips := _clips(model, data, *SOUND, held_out=True):
             speech_samples(folder, model, _shown(model, clips))
 
-    windows = _windows(model, _clips(model, data, *SOUND), Spoiling())
+    windows = _windows(model, _clips(model, data, *SOUND), ContextAugmentation())
     shift = model.config.stream.sigma_shift
     return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
 
@@ -102,7 +102,7 @@ def _teacher(model: StreamChar, data: TrainingData) -> Stage:
         model.orchestrator,
         model.dit,
         model.config,
-        _windows(model, clips, Spoiling()),
+        _windows(model, clips, ContextAugmentation()),
         sensitivity=pixel_sensitivity(model.video_vae, latents, floor=UNSEEN),
         show=show,
     )
@@ -112,12 +112,12 @@ def _clips(
     model: StreamChar, data: TrainingData, *vaes: str, held_out: bool = False
 ) -> list[LatentClip]:
     """Reads the latents of all clips that last for a chunk, made with some of the VAEs."""
-    clips = data.bank(part_of(model.state_dict(), *vaes), held_out=held_out)
+    clips = data.latents(part_of(model.state_dict(), *vaes), held_out=held_out)
     return [clip for clip in clips if len(clip.video) >= model.config.geometry.chunk_latents]
 
 
 def _windows(
-    model: StreamChar, clips: Sequence[LatentClip], spoiling: Spoiling
+    model: StreamChar, clips: Sequence[LatentClip], spoiling: ContextAugmentation
 ) -> Callable[[Draw], Window]:
     """Draws windows from clips."""
     prompts = prompt_vectors(model, [clip.prompt for clip in clips])

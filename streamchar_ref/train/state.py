@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
-from streamchar_ref.errors import InputError
-from streamchar_ref.files import replacing
-from streamchar_ref.sealed import seal, verify_seal
-from streamchar_ref.train.parallel import Team, placed_like, whole
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import replacing
+from streamchar_ref.core.sealed import seal, verify_seal
+from streamchar_ref.train.parallel import DistContext, distribute_like, gather_full
 
 STATE = "state.pt"
 Origin = Mapping[str, str | int]
@@ -98,8 +98,8 @@ def save_state(
         "stage": stage.state_dict(),
         "optimizers": [each.state_dict() for each in optimizers],
     }
-    is_first = Team.of_this_process().is_first
-    content = whole(content, keep=is_first)
+    is_first = DistContext.of_this_process().is_first
+    content = gather_full(content, keep=is_first)
     if not is_first:
         return
     with replacing(folder / STATE, durable=True) as partial:
@@ -256,7 +256,7 @@ def _kind(tensor: Any) -> tuple[Any, ...]:
 
 def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        name: placed_like(tensor, models[name]) if name in models else tensor
+        name: distribute_like(tensor, models[name]) if name in models else tensor
         for name, tensor in tensors.items()
     }
 
@@ -276,5 +276,5 @@ def _moments_placed(kept: dict[str, Any], weight: Tensor) -> dict[str, Any]:
     for name, value in kept.items():
         if (value.ndim and value.shape != weight.shape) or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not one of its weight")
-        placed[name] = placed_like(value, weight) if value.shape == weight.shape else value
+        placed[name] = distribute_like(value, weight) if value.shape == weight.shape else value
     return placed

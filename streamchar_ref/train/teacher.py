@@ -11,18 +11,18 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from streamchar_ref import flow
-from streamchar_ref.config import Config
+from streamchar_ref.model.config import Config
 from streamchar_ref.model.dit import JointDiT, Velocities
-from streamchar_ref.orchestrator import Orchestrator
-from streamchar_ref.text import PHONES
+from streamchar_ref.model.orchestrator import Orchestrator
+from streamchar_ref.model.text import PHONES
+from streamchar_ref.sampling import flow
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.speech import (
-    AID,
+    AUX_WEIGHT,
+    alignment_losses,
     draw_sigma,
-    dropped,
-    planned,
-    reading_losses,
+    drop_condition,
+    run_orchestrator,
     weighted,
 )
 from streamchar_ref.train.windows import Window
@@ -31,7 +31,7 @@ APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
 
 
-class Aids(nn.Module):
+class AuxiliaryHeads(nn.Module):
     """Reads exact labels off the DiT's middle layers, which learn sooner what matters by it.
 
     Args:
@@ -49,7 +49,7 @@ class Aids(nn.Module):
 
     def forward(self, found: Velocities, window: Window) -> Tensor:
         """Returns how far the labels are from what the tokens say."""
-        video, audio = found.middle
+        video, audio = found.hidden_states
         phones = F.cross_entropy(self.phones(audio).flatten(0, 1).float(), window.phones.flatten())
         gap = self.gap(video.mean(dim=2)).float()
         steps = F.interpolate(window.gap[:, None], gap.shape[1] * 4, mode="linear")[:, 0]
@@ -83,7 +83,7 @@ class TeacherStage(Stage):
     ) -> None:
         super().__init__()
         self.orchestrator, self.dit = orchestrator, dit
-        self.aids = Aids(config.dit.width)
+        self.aids = AuxiliaryHeads(config.dit.width)
         self._config, self._windows = config, windows
         self._show = show
         self.register_buffer("sensitivity", sensitivity, persistent=False)
@@ -95,34 +95,36 @@ class TeacherStage(Stage):
         noise = [torch.randn(x.shape, generator=generator).to(x) for x in clean]
         sigmas = self._levels(len(window.video), generator, window.video)
         noisy = [flow.add_noise(x, n, s) for x, n, s in zip(clean, noise, sigmas, strict=True)]
-        plan, is_told = planned(self.orchestrator, window, noisy[1], sigmas[1], generator)
+        plan, is_teacher_forced = run_orchestrator(
+            self.orchestrator, window, noisy[1], sigmas[1], generator
+        )
         found = self.dit(
             *noisy,
             *sigmas,
-            dropped(plan.condition, self.dit.no_condition, generator),
+            drop_condition(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
         seen, heard = (
             each.float() - (n - x)
             for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
         )
-        errors = as_it_shows(seen, self.sensitivity).square(), heard.square()
+        errors = apply_pixel_metric(seen, self.sensitivity).square(), heard.square()
         parts = {
             "video": (errors[0] * video_weight(clean[0], window.mouth)).mean(),
             "audio": errors[1].mean(),
         }
-        parts |= reading_losses(plan, window, self.orchestrator.config, is_told)
+        parts |= alignment_losses(plan, window, self.orchestrator.config, is_teacher_forced)
         aid = self.aids(found, window)
-        loss = weighted(parts) + AID * aid
+        loss = weighted(parts) + AUX_WEIGHT * aid
         by_level = by_noise_level("video", errors[0], sigmas[0])
         by_level |= by_noise_level("audio", errors[1], sigmas[1])
         return loss, parts | {"aid": aid} | by_level
 
-    def trained(self) -> dict[str, Tensor]:
+    def checkpoint_state(self) -> dict[str, Tensor]:
         """Returns the weights of both networks; the aids are not kept."""
         return {n: t for n, t in self.state_dict().items() if not n.startswith("aids.")}
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         """Writes samples, if it was told how."""
         if self._show:
             self._show(folder)
@@ -151,7 +153,7 @@ def video_weight(
     return (STILL + (1 - STILL) * change / mean)[:, None, None] + MOUTH * mouth[:, :, None]
 
 
-def as_it_shows(
+def apply_pixel_metric(
     miss: Float[Tensor, "B F C h w"], sensitivity: Float[Tensor, "C C"]
 ) -> Float[Tensor, "B F C h w"]:
     """Weighs each direction of the latents by what pixels answer to it, in full precision."""

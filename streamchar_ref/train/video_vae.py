@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from streamchar_ref.checkpoint import part_of
+from streamchar_ref.model.checkpoint import part_of
+from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.train.audio_vae import noisy
 from streamchar_ref.train.loop import Draw, Stage
-from streamchar_ref.train.pool import Stretches
-from streamchar_ref.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.train.pool import VideoBatch
 
 INTEREST = 2.0
-"""How much more a pixel counts for each unit of its interest, see `Stretches`."""
+"""How much more a pixel counts for each unit of its interest, see `VideoBatch`."""
 LARGE_ERRORS = 4.0
 """Weight of squared differences beside plain ones: eyes and lips are small and err most."""
 
@@ -41,7 +41,7 @@ class VideoVaeStage(Stage):
     def __init__(
         self,
         vae: VideoVae,
-        stretches: Callable[[Draw, int], Stretches],
+        stretches: Callable[[Draw, int], VideoBatch],
         *,
         num_latents: int = 3,
         motion_weight: float = 4.0,
@@ -84,11 +84,11 @@ class VideoVaeStage(Stage):
             found.append(latents.movedim(2, -1).flatten(0, 3))
         self.video_vae.whitening.measure(torch.cat(found))
 
-    def trained(self) -> dict[str, Tensor]:
+    def checkpoint_state(self) -> dict[str, Tensor]:
         """Returns all weights, or the decoder's."""
         return part_of(self.state_dict(), "video_vae.decoder." if self._frozen else "")
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         """Writes samples, if it was told how."""
         if self._show:
             self._show(folder)

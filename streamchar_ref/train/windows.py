@@ -14,17 +14,17 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from streamchar_ref import flow
-from streamchar_ref.config import Config
-from streamchar_ref.durations import Times
+from streamchar_ref.model.config import Config
 from streamchar_ref.model.dit import Context
-from streamchar_ref.orchestrator import Script
-from streamchar_ref.text import PhonemeText
-from streamchar_ref.train.bank import LatentClip
+from streamchar_ref.model.durations import Times
+from streamchar_ref.model.orchestrator import OrchestratorInputs
+from streamchar_ref.model.text import PhonemeText
+from streamchar_ref.sampling import flow
+from streamchar_ref.train.latent_cache import LatentClip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoiling:
+class ContextAugmentation:
     """How often and how much a stream's memory is spoiled in training.
 
     Attributes:
@@ -75,7 +75,7 @@ class Window:
         identity: Numbers of the characters.
     """
 
-    script: Script
+    script: OrchestratorInputs
     context: Context
     video: Float[Tensor, "B F C h w"]
     audio: Float[Tensor, "B A Ca"]
@@ -93,7 +93,7 @@ def draw_window(
     clips: Sequence[LatentClip],
     prompts: dict[str, Tensor],
     config: Config,
-    spoiling: Spoiling,
+    spoiling: ContextAugmentation,
     *,
     silence: Float[np.ndarray, "Am Ca"],
     batch: int,
@@ -129,7 +129,7 @@ def draw_window(
     heard = torch.from_numpy(rng.standard_normal(stacked("history").shape, np.float32))
     sigma = stacked("motion_sigma")
     return Window(
-        script=Script(
+        script=OrchestratorInputs(
             prompt=vectors,
             has_prompt=stacked("has_prompt"),
             window=stacked("window"),
@@ -161,7 +161,7 @@ def draw_window(
 def _draw_row(
     clip: LatentClip,
     config: Config,
-    spoiling: Spoiling,
+    spoiling: ContextAugmentation,
     silence: np.ndarray,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray | str]:
@@ -190,7 +190,7 @@ def _draw_row(
 def _seen(
     clip: LatentClip,
     config: Config,
-    spoiling: Spoiling,
+    spoiling: ContextAugmentation,
     silence: np.ndarray,
     rng: np.random.Generator,
     start: int,
@@ -225,7 +225,7 @@ def _seen(
 def _read(
     clip: LatentClip,
     config: Config,
-    spoiling: Spoiling,
+    spoiling: ContextAugmentation,
     rng: np.random.Generator,
     begin: int,
     chunk: slice,
@@ -250,7 +250,7 @@ def _read(
         place,
         behind=sizes.text_behind,
         ahead=sizes.text_ahead,
-        is_whole=known == len(clip.tokens),
+        is_final=known == len(clip.tokens),
     )
     first = place - sizes.text_behind
     row = clip.row[chunk].astype(np.int64) - first

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from streamchar_ref.errors import InputError
-from streamchar_ref.files import parse_json, sha256_of
-from streamchar_ref.sealed import DIGEST, UNREADABLE, read_index, verify_seal
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import parse_json, sha256_of
+from streamchar_ref.core.sealed import DIGEST, UNREADABLE, read_index, verify_seal
 from streamchar_ref.world.adpcm import BLOCK_SAMPLES, Packed, decode, encode
 from streamchar_ref.world.room import Room
 from streamchar_ref.world.speech import SAMPLE_RATE, SILENCE, Speech, TimedPhoneme, TimedWord

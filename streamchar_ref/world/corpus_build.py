@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from streamchar_ref.files import (
+from streamchar_ref.core.files import (
     parse_json,
     remove_abandoned,
     replacing,
     sha256_of,
     write_atomically,
 )
-from streamchar_ref.lock import only_writer
-from streamchar_ref.sealed import UNREADABLE, index_bytes, seal, verify_seal
+from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.sealed import UNREADABLE, index_bytes, seal, verify_seal
+from streamchar_ref.core.workers import worker_pool
 from streamchar_ref.weights import WeightsMissing
-from streamchar_ref.workers import worker_pool
 from streamchar_ref.world.corpus import (
     FORMAT,
     INDEX,

@@ -18,9 +18,9 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from streamchar_ref.errors import InputError
-from streamchar_ref.packaged import verify_package
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.weights import locate
+from streamchar_ref.weights.packaged import verify_package
 from streamchar_ref.world.numerals import NUMBER, spoken_number
 from streamchar_ref.world.tables import TABLES
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from streamchar_ref.files import replacing, sha256_of, write_atomically
+from streamchar_ref.core.files import replacing, sha256_of, write_atomically
 from streamchar_ref.weights import cache_folder, locate, registry
 from streamchar_ref.world.lexicon import Sentence
 from streamchar_ref.world.piper_graph import LATENT_CHANNELS, cut_graph

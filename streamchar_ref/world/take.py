@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 
 SILENCE = "_"
 

@@ -9,10 +9,10 @@ import pytest
 
 from baselines.command import Command, CommandFailed
 from baselines.replay import Replay
-from evals.record import Plan, record_one
-from evals.run_folder import recordings_of
-from evals.system import Prompt, problems_with
-from streamchar_ref.errors import InputError
+from evals.recording.record import Plan, record_one
+from evals.recording.run_folder import recordings_of
+from evals.recording.system import Prompt, problems_with
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media.encode import write_mp4
 
 HEAD = """

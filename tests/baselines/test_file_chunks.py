@@ -9,11 +9,11 @@ import pytest
 from baselines.command import Command
 from baselines.file_chunks import file_chunks
 from baselines.replay import Replay
-from evals.canonical import sound
-from evals.notes import notes_on
-from evals.record import Plan, record_one
-from evals.run_folder import recordings_of
-from evals.system import Prompt, System
+from evals.features.canonical import sound
+from evals.recording.record import Plan, record_one
+from evals.recording.run_folder import recordings_of
+from evals.recording.system import Prompt, System
+from evals.scoring.notes import notes_on
 from streamchar_ref.media import AVChunk
 from tests.evals.real_clips import recording
 from tests.streamchar_ref.media_files import RATE, numbered, numbers, tone, write
@@ -22,7 +22,7 @@ from tests.streamchar_ref.media_files import RATE, numbered, numbers, tone, writ
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("evals.canonical.SHORT_SIDE", 64)
+    monkeypatch.setattr("evals.features.canonical.SHORT_SIDE", 64)
 
 
 def prompt() -> Prompt:

@@ -6,8 +6,8 @@ import pytest
 
 from baselines.ground_truth import FrozenPicture, GroundTruth, ShiftedSound
 from baselines.static_portrait import StaticPortrait
+from evals.recording.system import Prompt, System, installed_systems, problems_with
 from evals.suites import load_suite
-from evals.system import Prompt, System, installed_systems, problems_with
 
 ALL: tuple[Callable[..., System], ...] = (GroundTruth, ShiftedSound, FrozenPicture, StaticPortrait)
 SMALL = {"size": 32}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from baselines.ground_truth import GroundTruth
 from baselines.known_bad import CascadeOracle, ShuffledAudio, shuffled_words
+from evals.recording.system import Prompt, System, installed_systems, problems_with
 from evals.suites import load_suite
-from evals.system import Prompt, System, installed_systems, problems_with
 
 SIZE = 32
 WORDS = st.lists(st.sampled_from(["tide", "Anna,", "went", "home."]), min_size=1, max_size=12)

@@ -5,11 +5,11 @@ import pytest
 
 from baselines.ground_truth import GroundTruth
 from baselines.round_trip import VaeRoundTrip
+from evals.recording.system import Prompt, System, installed_systems, problems_with
 from evals.suites import load_suite
-from evals.system import Prompt, System, installed_systems, problems_with
-from streamchar_ref.checkpoint import save_checkpoint
-from streamchar_ref.errors import InputError
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
+from streamchar_ref.model.checkpoint import save_checkpoint
 from tests.streamchar_ref.tiny import tiny_model
 
 

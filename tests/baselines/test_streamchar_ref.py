@@ -13,16 +13,16 @@ from baselines.streamchar_ref import OraclePointer, StreamCharRef
 from evals.commands.check import app as check
 from evals.commands.ls import app as ls
 from evals.extractors.align_world import AlignWorldExtractor
-from evals.make_system import make_system
+from evals.recording.make_system import make_system
+from evals.recording.system import Prompt, TextPiece, installed_systems, problems_with
 from evals.suites import load_suite
-from evals.system import Prompt, TextPiece, installed_systems, problems_with
-from streamchar_ref.checkpoint import load_checkpoint, part_of, save_checkpoint
-from streamchar_ref.config import PRESETS
-from streamchar_ref.errors import InputError
-from streamchar_ref.sampling import Heard
-from streamchar_ref.text import read_phonemes
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.model.checkpoint import load_checkpoint, part_of, save_checkpoint
+from streamchar_ref.model.config import PRESETS
+from streamchar_ref.model.text import read_phonemes
+from streamchar_ref.sampling.config import ChunkObservation
 from streamchar_ref.world.clips import make_clip
-from tests.streamchar_ref.test_generate import talkative
+from tests.streamchar_ref.streaming.test_generate import talkative
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def played() -> Played:
         position, told, truth = 0.0, [], []
         for start in range(0, len(clip.samples), size):
             samples = clip.samples[start : start + size]
-            heard = Heard(
+            heard = ChunkObservation(
                 text=known, position=position, advance=0.0, samples=samples, length_s=1.28
             )
             position += max(pointer(heard), 0.0)

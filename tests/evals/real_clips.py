@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evals.extractors.face import FaceExtractor
-from evals.recording import Recording
+from evals.recording.recording import Recording
 from streamchar_ref.media import decode
 
 FOLDER = Path(

@@ -10,8 +10,8 @@ import pytest
 
 from evals import extractors
 from evals.extractors import ExtractorSpec
-from evals.metrics.base import Context, Features, Metric, NotMeasured, Score, Window
-from evals.recording import Recording
+from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.recording.recording import Recording
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import WeightsMissing
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evals.calibration import Calibration, expectation_of
-from evals.faults import FAULTS
+from evals.calibration.faults import FAULTS
+from evals.calibration.response import Response, Value, cell_of, set_cell
+from evals.calibration.results import Calibration, expectation_of
 from evals.metrics import METRICS, SET_METRICS
-from evals.metrics.base import Metric
-from evals.response import Response, Value, cell_of, set_cell
-from evals.set_metric import SetMetric
+from evals.protocols.base import Metric
+from evals.protocols.set_metric import SetMetric
 
 LEFT_OUT = ("sync_c", "sync_d", "fvd", "av_offset_frames")
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from evals.recording import Arrival, Recording, Trace
-from evals.results import ScoreRow, WindowRow, write_scores, write_windows
-from evals.summary import MetricInfo, summarise, write_summary
+from evals.recording.recording import Arrival, Recording, Trace
+from evals.scoring.results import ScoreRow, WindowRow, write_scores, write_windows
+from evals.scoring.summary import MetricInfo, summarise, write_summary
 from streamchar_ref.media.encode import write_mp4
 
 INFOS = {

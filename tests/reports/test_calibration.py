@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from evals.calibration import Calibration
-from evals.faults import FAULTS
-from evals.response import Response, Value, cell_of
+from evals.calibration.faults import FAULTS
+from evals.calibration.response import Response, Value, cell_of
+from evals.calibration.results import Calibration
 from reports.calibration import (
     calibration_markdown,
     calibration_page,

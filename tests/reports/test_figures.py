@@ -9,9 +9,9 @@ import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evals.metric_info import Direction
-from evals.recording import Arrival, Trace
-from evals.summary import SummaryRow
+from evals.protocols.info import Direction
+from evals.recording.recording import Arrival, Trace
+from evals.scoring.summary import SummaryRow
 from reports.figures.bars import front, plot_bars, plot_pareto, summary_data
 from reports.figures.drift import DriftCurve, drift_curves, drift_data, mean_and_band, plot_drift
 from reports.figures.latency import LabelledTrace, plot_latency

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import reports
-from evals.results import ScoreRow, write_scores
+from evals.scoring.results import ScoreRow, write_scores
 from reports.load import load_runs
 from tests.reports.factory import make_run, score_rows, window_rows
 

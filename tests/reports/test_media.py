@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.recording import Recording
+from evals.recording.recording import Recording
 from reports.media import STRIP_FRAMES, film_strip, small_video
 from streamchar_ref.media.encode import write_mp4
 

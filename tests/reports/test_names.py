@@ -17,12 +17,12 @@ from markdown_it import MarkdownIt
 from matplotlib import pyplot as plt
 from typer.testing import CliRunner
 
-from evals.jsonl import check_folder_name
-from evals.media_files import folder_name
-from evals.results import WindowRow, csv_text, read_windows, write_windows
+from evals.recording.jsonl import check_folder_name
+from evals.recording.media_files import folder_name
+from evals.recording.system import Prompt
+from evals.scoring.results import WindowRow, csv_text, read_windows, write_windows
+from evals.scoring.summary_table import escape_latex
 from evals.suites import check_suite_folder
-from evals.summary_table import escape_latex
-from evals.system import Prompt
 from reports.figures.bars import plot_bars, plot_pareto
 from reports.figures.save import figure_bytes
 from reports.figures.style import drawn, styled
@@ -31,8 +31,8 @@ from reports.html import el
 from reports.load import Runs
 from reports.render import escape_markdown
 from streamchar_ref.commands.verb import Verb
-from streamchar_ref.errors import InputError
-from streamchar_ref.names import file_name, short, visible
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.names import file_name, short, visible
 from tests.reports.factory import score_rows
 from tests.reports.test_tables import summary
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.results import ScoreRow
+from evals.scoring.results import ScoreRow
 from reports.build import build_report, headline
 from reports.gallery import draw
 from reports.html import Html, el, join

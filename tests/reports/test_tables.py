@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.compare import DAGGER, Comparison
-from evals.summary import SummaryRow
+from evals.scoring.compare import DAGGER, Comparison
+from evals.scoring.summary import SummaryRow
 from reports.axes import AXES, axis_of, in_order, names_in
 from reports.numbers import decimals_for, interval_text, number, value_text
 from reports.render import escape_latex, grid_of, latex, markdown, tables_csv

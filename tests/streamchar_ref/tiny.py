@@ -5,10 +5,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from streamchar_ref.config import Config, override, preset
+from streamchar_ref.model.config import Config, override, preset
 from streamchar_ref.model.dit import Context
 from streamchar_ref.model.geometry import WindowGeometry
-from streamchar_ref.streamchar import StreamChar
+from streamchar_ref.model.streamchar import StreamChar
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 

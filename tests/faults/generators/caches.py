@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from streamchar_ref.cache import remember
-from streamchar_ref.files import sha256_of
+from streamchar_ref.core.cache import remember
+from streamchar_ref.core.files import sha256_of
 from tests.faults.generators import mangle
 from tests.faults.trial import Trial
 

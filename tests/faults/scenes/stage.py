@@ -336,7 +336,7 @@ def _even_clocks() -> None:
     Training then keeps its state after every step.
     """
     ticks = count()
-    record: Any = importlib.import_module("evals.record")
+    record: Any = importlib.import_module("evals.recording.record")
     for function in (record.record, record.record_one):
         if "clock" in (function.__kwdefaults__ or {}):
             function.__kwdefaults__["clock"] = lambda: next(ticks) / 100

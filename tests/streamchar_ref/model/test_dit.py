@@ -61,8 +61,8 @@ def test_velocities_have_the_shapes_of_the_latents() -> None:
     found = velocities(dit, context(dit))
     assert found.video.shape == video.shape
     assert found.audio.shape == audio.shape
-    assert found.middle[0].shape == (2, 4, 4, 64)
-    assert found.middle[1].shape == (2, 16, 64)
+    assert found.hidden_states[0].shape == (2, 4, 4, 64)
+    assert found.hidden_states[1].shape == (2, 16, 64)
 
 
 @torch.no_grad()
@@ -148,8 +148,8 @@ def test_every_parameter_gets_a_gradient() -> None:
     half = torch.tensor([True, False])
     seen = replace(context(dit), **dict.fromkeys(ABSENT, half))
     *given, condition = noisy(dit)
-    dropped = torch.where(half[:, None, None], condition, dit.no_condition)
-    found = dit(*given, dropped, dit.encode_context(seen))
+    drop_condition = torch.where(half[:, None, None], condition, dit.no_condition)
+    found = dit(*given, drop_condition, dit.encode_context(seen))
     (found.video.square().mean() + found.audio.square().mean()).backward()
     still = [
         name
@@ -199,7 +199,7 @@ def test_speaking_alone_hears_prompt_and_sound_and_sees_nothing() -> None:
 
     def said(seen: Context) -> Tensor:
         heard = dit.encode_context(seen, sound_only=True)
-        return dit.speak(audio, sigma, condition, heard)[0]
+        return dit.forward_audio(audio, sigma, condition, heard)[0]
 
     assert said(whole).shape == audio.shape
     unseen = {name: 1 + getattr(whole, name) for name in ("reference", "sink", "motion_video")}

@@ -5,7 +5,14 @@ import torch
 from torch import Tensor
 
 from streamchar_ref.model import layers
-from streamchar_ref.model.layers import JointBlock, NoiseLevel, Segment, modulate, rotary, rotate
+from streamchar_ref.model.layers import (
+    JointBlock,
+    Segment,
+    TimestepEmbedding,
+    modulate,
+    rotary,
+    rotate,
+)
 from tests.streamchar_ref.tiny import awake, random
 
 WIDTH, HEADS = 32, 2
@@ -123,7 +130,7 @@ def test_kinds_have_feed_forward_layers_of_their_own() -> None:
 
 @torch.no_grad()
 def test_noise_levels_are_told_apart() -> None:
-    level = NoiseLevel(WIDTH)
+    level = TimestepEmbedding(WIDTH)
     found = level(torch.linspace(0, 1, 51))
     assert found.shape == (51, WIDTH)
     assert level(torch.zeros(2, 3)).shape == (2, 3, WIDTH)

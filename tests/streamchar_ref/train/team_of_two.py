@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
-from streamchar_ref.config import preset
+from streamchar_ref.model.config import preset
 from streamchar_ref.train import parallel
-from streamchar_ref.train.loop import Draw, Settings, Stage, TrainingDiverged, fit
-from streamchar_ref.train.parallel import Team
+from streamchar_ref.train.loop import Draw, OptimConfig, Stage, TrainingDiverged, fit
+from streamchar_ref.train.parallel import DistContext
 from tests.streamchar_ref.train.test_windows import stages
 
-SETTINGS = Settings(
+SETTINGS = OptimConfig(
     learning_rate=0.01, batch=8, num_steps=12, warmup_steps=3, ema_decay=0.9, log_every=4,
     bfloat16=False, save_every_s=5, muon=True,
 )  # fmt: skip
@@ -68,7 +68,7 @@ class Net(Stage):
         x = torch.ones(4, 3)
         self.center.copy_(self.enter(x).detach().mean(0)[:3])
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         (folder / "picture").write_text(str(self._loss(Draw(step=0, batch=2, seed=1)).item()))
 
     def _loss(self, draw: Draw) -> Tensor:
@@ -87,7 +87,9 @@ def ticks(length_s: float = 1.0) -> Callable[[], float]:
     return lambda: length_s * next(numbers)
 
 
-def fitted(stage: Stage, folder: Path, settings: Settings = SETTINGS, **how: Any) -> dict[str, Any]:
+def fitted(
+    stage: Stage, folder: Path, settings: OptimConfig = SETTINGS, **how: Any
+) -> dict[str, Any]:
     """Trains without Muon's half precision, whose rounding would hide whether shards are joined."""
     how = {"max_minutes": math.inf} | how
     with mock.patch.object(Tensor, "bfloat16", Tensor.clone):
@@ -114,7 +116,7 @@ def main(out: Path) -> None:
     Args:
         out: Folder of both processes.
     """
-    rank = Team.of_this_process().rank
+    rank = DistContext.of_this_process().rank
     found = {"copied": fitted(Net(is_uneven=True), out / f"copied-{rank}")}
 
     def interrupt(draw: Draw) -> float:
@@ -131,9 +133,9 @@ def main(out: Path) -> None:
         fitted(Net(in_step=break_one), out / "broken")
     except TrainingDiverged as error:
         found["broken"] = {"message": str(error)}
-    planned = replace(SETTINGS, num_steps=0)
+    run_orchestrator = replace(SETTINGS, num_steps=0)
     clock = ticks(1.0 if rank == 0 else 0.1)
-    found["planned"] = fitted(Net(), out / "planned", planned, max_minutes=10, clock=clock)
+    found["planned"] = fitted(Net(), out / "planned", run_orchestrator, max_minutes=10, clock=clock)
     found["teacher_copied"] = fitted(teacher(), out / "teacher_copied", SHORT)
 
     parallel.SHARDED_ABOVE = 10

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamchar_ref.config import preset
-from streamchar_ref.errors import InputError
-from streamchar_ref.sealed import index_bytes, read_index, seal
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.sealed import index_bytes, read_index, seal
+from streamchar_ref.model.config import preset
 from streamchar_ref.train import data as module
-from streamchar_ref.train.bank import is_bank, load_bank
 from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.latent_cache import is_latent_file, load_latents
 from streamchar_ref.train.recipe import recipe
 from streamchar_ref.world import corpus, piper
 from streamchar_ref.world.corpus import FORMAT, INDEX, PLAN, Corpus, open_corpus
@@ -132,7 +132,7 @@ def test_altered_latents_are_made_again(data: TrainingData, tmp_path: Path) -> N
     }
     told: list[str] = []
     data = replace(data, progress=told.append)
-    data.bank(vaes)
+    data.latents(vaes)
     (folder,) = tmp_path.glob("bank-*")
     whole = content_of(folder)
     files = [*sorted(folder.glob("*.npz")), *sorted((folder / "vaes").iterdir())]
@@ -141,14 +141,14 @@ def test_altered_latents_are_made_again(data: TrainingData, tmp_path: Path) -> N
         before = path.read_bytes()
         path.write_bytes(spoiled(before, rng))
         told.clear()
-        data.bank(vaes)
+        data.latents(vaes)
         assert content_of(folder) == whole
         assert told == (["latents 1/1"] if path.suffix == ".npz" else [])
     files[0].write_bytes(files[1].read_bytes())  # whole, but of other clips
-    data.bank(vaes)
-    replace(data, seed=8).bank(vaes)
+    data.latents(vaes)
+    replace(data, seed=8).latents(vaes)
     assert content_of(folder) != whole
-    data.bank(vaes)
+    data.latents(vaes)
     assert content_of(folder) == whole
 
 
@@ -161,13 +161,13 @@ def test_a_bank_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     for text in (b"{}", b"[", b'{"clips": 3}', b'{"clips": [{}]}'):
         np.savez(path, told=np.frombuffer(text, np.uint8))
         seal(path)
-        assert not is_bank(path, made_of="x")
+        assert not is_latent_file(path, made_of="x")
         with pytest.raises(InputError, match=r"clips\.npz holds no clips"):
-            load_bank([path])
+            load_latents([path])
     path.write_bytes(b"PK")
-    assert not is_bank(path, made_of="x")
+    assert not is_latent_file(path, made_of="x")
     with pytest.raises(InputError, match=r"clips\.npz was altered"):
-        load_bank([path])
+        load_latents([path])
 
 
 def test_an_altered_graph_of_the_voice_is_cut_again(

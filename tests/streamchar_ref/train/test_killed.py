@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from streamchar_ref.checkpoint import INDEX, CheckpointError, load_checkpoint, save_checkpoint
 from streamchar_ref.commands.train import app
-from streamchar_ref.config import override, preset
-from streamchar_ref.errors import InputError
-from streamchar_ref.lock import only_writer
-from streamchar_ref.sealed import index_bytes, seal
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.sealed import index_bytes, seal
+from streamchar_ref.model.checkpoint import INDEX, CheckpointError, load_checkpoint, save_checkpoint
+from streamchar_ref.model.config import override, preset
 from streamchar_ref.train import run as module
 from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.recipe import recipe
@@ -54,7 +54,7 @@ class Toy(Stage):
         x = torch.randn(draw.batch, 1, generator=draw.generator())
         return (self.layer(x).float() - 3 * x - 1).square().mean(), {}
 
-    def picture(self, folder: Path) -> None:
+    def log_samples(self, folder: Path) -> None:
         (folder / "samples.png").write_bytes(b"a picture")
 
 
@@ -335,8 +335,8 @@ def test_an_index_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 def load_index(folder: Path) -> dict[str, Any]:
-    from streamchar_ref.checkpoint import VERSION
-    from streamchar_ref.sealed import read_index
+    from streamchar_ref.core.sealed import read_index
+    from streamchar_ref.model.checkpoint import VERSION
 
     index = read_index(folder / INDEX, version=VERSION, remedy="")
     del index["digest"]

@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from streamchar_ref.config import preset
-from streamchar_ref.sealed import seal
+from streamchar_ref.core.sealed import seal
+from streamchar_ref.model.config import preset
 from streamchar_ref.train.flops import FlopCounter
-from streamchar_ref.train.loop import Draw, Settings, Stage, TrainingDiverged, fit
+from streamchar_ref.train.loop import Draw, OptimConfig, Stage, TrainingDiverged, fit
 from streamchar_ref.train.state import STATE, TrainState, load_state
 from tests.streamchar_ref.train.test_windows import stages
 
-SETTINGS = Settings(
+SETTINGS = OptimConfig(
     learning_rate=0.3, batch=16, num_steps=30, warmup_steps=3, ema_decay=0.9, log_every=5
 )
 
@@ -78,7 +78,7 @@ def test_a_stage_learns_and_ends_with_its_averaged_weights(tmp_path: Path) -> No
 @pytest.mark.parametrize("cut", [1, 7, 29])
 @pytest.mark.parametrize(("kind", "settings"), [(Line, SETTINGS), (Deep, MUON)])
 def test_a_run_that_was_cut_gives_the_same_weights(
-    tmp_path: Path, kind: type[Line], settings: Settings, cut: int
+    tmp_path: Path, kind: type[Line], settings: OptimConfig, cut: int
 ) -> None:
     whole, again = kind(), kind()
     fit(whole, settings, folder=tmp_path / "whole", max_minutes=1)
@@ -139,7 +139,7 @@ def test_steps_are_reckoned_from_the_time_limit_on_machines_that_change_their_sp
             now_s[0] += 1.0 if draw.step < 60 else later_s
             return super().forward(draw)
 
-    settings = Settings(num_steps=0, batch=4, log_every=10)
+    settings = OptimConfig(num_steps=0, batch=4, log_every=10)
     state = fit(Timed(), settings, folder=tmp_path, max_minutes=5, clock=lambda: now_s[0])
     assert state.is_done
     assert 270 < now_s[0] <= 300
@@ -148,15 +148,15 @@ def test_steps_are_reckoned_from_the_time_limit_on_machines_that_change_their_sp
 
 def test_without_steps_or_time_there_is_nothing_to_reckon_from(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="number of steps or a time limit"):
-        fit(Line(), Settings(num_steps=0), folder=tmp_path, max_minutes=math.inf)
+        fit(Line(), OptimConfig(num_steps=0), folder=tmp_path, max_minutes=math.inf)
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_last_good_state(tmp_path: Path) -> None:
-    fit(Line(), Settings(num_steps=5, batch=4), folder=tmp_path, max_minutes=1)
+    fit(Line(), OptimConfig(num_steps=5, batch=4), folder=tmp_path, max_minutes=1)
     with pytest.raises(TrainingDiverged, match=r"nan at step 7; .* step 5 in"):
         fit(
             Line(broken_at=7),
-            Settings(num_steps=20, batch=4),
+            OptimConfig(num_steps=20, batch=4),
             folder=_grown(tmp_path, 20),
             max_minutes=1,
             resume=True,
@@ -177,7 +177,7 @@ def _grown(folder: Path, num_steps: int) -> Path:
 def test_a_full_disk_leaves_the_last_state_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(num_steps=4, batch=4)
+    settings = OptimConfig(num_steps=4, batch=4)
     fit(Line(), settings, folder=tmp_path, max_minutes=1)
     before = (tmp_path / STATE).read_bytes()
 
@@ -282,7 +282,7 @@ def test_a_stage_that_knows_its_operations_is_not_counted(tmp_path: Path) -> Non
 
 
 def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
-    settings = Settings(learning_rate=1.0, warmup_steps=10, cooldown=0.4)
+    settings = OptimConfig(learning_rate=1.0, warmup_steps=10, cooldown=0.4)
     rates = [settings.rate(step, 100) for step in range(101)]
     assert rates[0] == 0.1
     assert rates[10:60] == [1.0] * 50

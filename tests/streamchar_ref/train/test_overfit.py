@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamchar_ref.checkpoint import load_checkpoint
-from streamchar_ref.config import preset
-from streamchar_ref.generate import stream
+from streamchar_ref.model.checkpoint import load_checkpoint
+from streamchar_ref.model.config import preset
+from streamchar_ref.streaming.stream import stream
+from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.clips import draw_clip
 from streamchar_ref.train.recipe import recipe
 from streamchar_ref.train.run import TrainRun, export
-from streamchar_ref.transcript import Transcript
 from streamchar_ref.world.corpus import open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 

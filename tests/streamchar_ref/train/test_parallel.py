@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from streamchar_ref.train.parallel import Team, whole
+from streamchar_ref.train.parallel import DistContext, gather_full
 from streamchar_ref.train.state import STATE, load_state
 from tests.streamchar_ref.train.team_of_two import SETTINGS, Net, fitted
 
@@ -166,11 +166,11 @@ def test_one_process_goes_on_from_the_spread_state_of_two(
 
 
 def test_a_process_alone_is_a_team_of_one() -> None:
-    team, stage = Team.of_this_process(), Net()
+    team, stage = DistContext.of_this_process(), Net()
     assert (team.rank, team.size, team.is_first) == (0, 1, True)
-    assert team.agree(True)
-    assert not team.agree(False)
-    assert team.of_first(3) == 3
+    assert team.all_true(True)
+    assert not team.all_true(False)
+    assert team.broadcast(3) == 3
     assert team.total([1.0, 2.0]) == [1.0, 2.0]
     assert team.wrap(stage) is stage
-    assert whole({"a": [torch.ones(1), 2]}) == {"a": [torch.ones(1), 2]}
+    assert gather_full({"a": [torch.ones(1), 2]}) == {"a": [torch.ones(1), 2]}

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from streamchar_ref.streamchar import StreamChar
-from streamchar_ref.text import read_phonemes
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.model.text import read_phonemes
+from streamchar_ref.model.vae.mel import LogMel
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.loop import Draw
-from streamchar_ref.train.pool import Stretches
+from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.quality import audio_quality, pitch_of, psnr_db, regions, video_quality
 from streamchar_ref.train.samples import (
     audio_samples,
@@ -25,7 +26,6 @@ from streamchar_ref.train.samples import (
     write_png,
 )
 from streamchar_ref.train.video_vae import VideoVaeStage
-from streamchar_ref.vae.mel import LogMel
 from streamchar_ref.world.clips import make_clip
 from tests.streamchar_ref.tiny import random, tiny_model
 from tests.streamchar_ref.train.test_windows import window
@@ -145,7 +145,7 @@ def test_a_mel_picture_has_low_tones_at_the_bottom() -> None:
     assert picture.shape[0] == 2 * 160 + 6
 
 
-def nothing(draw: Draw, count: int) -> Stretches:
+def nothing(draw: Draw, count: int) -> VideoBatch:
     raise AssertionError("samples are drawn of what is held out")
 
 
@@ -153,7 +153,7 @@ def test_the_video_stage_shows_truth_above_what_comes_back(
     drawn: DrawnClip, model: StreamChar, tmp_path: Path
 ) -> None:
     show = partial(video_samples, vae=model.video_vae, drawn=[drawn, drawn])
-    VideoVaeStage(model.video_vae, nothing, show=show).picture(tmp_path)
+    VideoVaeStage(model.video_vae, nothing, show=show).log_samples(tmp_path)
     assert size_of(tmp_path / "samples.png") == (4 * 3 * 64, 4 * 3 * 64)  # 4 of 6 frames are whole
     found = read_row(tmp_path / "quality.csv")
     assert set(found) == {f"{name}_psnr_db" for name in ("picture", "face", "mouth", "lips")}
@@ -165,7 +165,7 @@ def test_the_audio_stage_lets_hear_truth_and_what_comes_back(
 ) -> None:
     sounds = [tone(200.0, 0.5).numpy(), tone(150.0, 0.7).numpy()]
     show = partial(audio_samples, vae=model.audio_vae, sounds=sounds)
-    AudioVaeStage(model.audio_vae, lambda draw, count: random(1), show=show).picture(tmp_path)
+    AudioVaeStage(model.audio_vae, lambda draw, count: random(1), show=show).log_samples(tmp_path)
     for name in ("truth", "sample"):
         with wave.open(str(tmp_path / f"{name}.wav")) as file:
             assert file.getnframes() == (12 + 17) * 640
@@ -180,7 +180,7 @@ def test_a_stage_without_anything_held_out_writes_nothing(
 ) -> None:
     video_samples(tmp_path, model.video_vae, [])
     audio_samples(tmp_path, model.audio_vae, [])
-    VideoVaeStage(model.video_vae, nothing).picture(tmp_path)
+    VideoVaeStage(model.video_vae, nothing).log_samples(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

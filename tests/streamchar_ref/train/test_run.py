@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from streamchar_ref.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.commands.train import app
-from streamchar_ref.config import override, preset
-from streamchar_ref.generate import stream
+from streamchar_ref.model.checkpoint import CheckpointError, load_checkpoint, part_of
+from streamchar_ref.model.config import override, preset
+from streamchar_ref.streaming.stream import stream
+from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.loop import Draw, fit
 from streamchar_ref.train.recipe import STAGES, Recipe, recipe
 from streamchar_ref.train.run import StageMissing, TrainRun, export
 from streamchar_ref.train.stages import make_stage
-from streamchar_ref.transcript import Transcript
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 TEXTS = ("My umbrella waits in the hall.", "Seven geese cross the road.", "Put the lamp here.")
@@ -178,7 +178,7 @@ def test_a_cut_teacher_goes_on_bit_for_bit(trained: TrainRun, tmp_path: Path) ->
             if is_cut and not resume:
                 assert 0 < state.step < 4
         assert state.is_done
-        found.append(stage.trained())
+        found.append(stage.checkpoint_state())
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from streamchar_ref.model.vae.video import VideoVae
 from streamchar_ref.train.sensitivity import pixel_sensitivity
-from streamchar_ref.vae.video import VideoVae
 from tests.streamchar_ref.tiny import random, tiny_model
 
 

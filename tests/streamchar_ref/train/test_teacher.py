@@ -2,7 +2,7 @@
 
 import torch
 
-from streamchar_ref.train.teacher import MOUTH, STILL, as_it_shows, video_weight
+from streamchar_ref.train.teacher import MOUTH, STILL, apply_pixel_metric, video_weight
 from tests.streamchar_ref.tiny import random
 
 
@@ -32,6 +32,6 @@ def test_a_cell_counts_more_while_the_mouth_is_in_it() -> None:
 def test_errors_are_weighed_in_full_precision() -> None:
     miss, sensitivity = random(2, 3, 4, 2, 2), random(4, 4, seed=1)
     with torch.autocast("cpu", torch.bfloat16):
-        found = as_it_shows(miss, sensitivity)
+        found = apply_pixel_metric(miss, sensitivity)
     expected = (miss.movedim(2, -1) @ sensitivity).movedim(-1, 2)
     torch.testing.assert_close(found, expected)

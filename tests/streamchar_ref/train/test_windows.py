@@ -5,25 +5,25 @@ import numpy as np
 import pytest
 import torch
 
-from streamchar_ref.config import Config, override, preset
-from streamchar_ref.durations import lay_out
+from streamchar_ref.model.config import Config, override, preset
 from streamchar_ref.model.dit import JointDiT
-from streamchar_ref.orchestrator import Orchestrator
+from streamchar_ref.model.durations import length_regulate
+from streamchar_ref.model.orchestrator import Orchestrator
+from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.model.vae.video import VideoVae
+from streamchar_ref.model.vae.whitening import LatentNormalizer
 from streamchar_ref.train.audio_vae import AudioVaeStage
-from streamchar_ref.train.bank import LatentClip, load_bank, save_bank, timing_of
+from streamchar_ref.train.latent_cache import LatentClip, load_latents, save_latents, timing_of
 from streamchar_ref.train.loop import Draw, Stage
-from streamchar_ref.train.pool import Stretches
+from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.speech import SpeechStage, draw_sigma
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
-from streamchar_ref.train.windows import Spoiling, Window, draw_window
-from streamchar_ref.vae.audio import AudioVae
-from streamchar_ref.vae.video import VideoVae
-from streamchar_ref.vae.whitening import Whitening
+from streamchar_ref.train.windows import ContextAugmentation, Window, draw_window
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
 LATENT_S = 0.04
-CLEAN = Spoiling(
+CLEAN = ContextAugmentation(
     first_chunk=0, motion_noise=0, motion_drop=0, sink_drop=0, reference_drop=0, prompt_drop=0,
     history_sigma=0, history_drop=0, pointer_off=0, text_cut=0,
 )  # fmt: skip
@@ -69,7 +69,9 @@ def clip(config: Config, *, seed: int = 0, num_latents: int = 12) -> LatentClip:
     )
 
 
-def window(config: Config, spoiling: Spoiling = CLEAN, *, seed: int = 0, batch: int = 6) -> Window:
+def window(
+    config: Config, spoiling: ContextAugmentation = CLEAN, *, seed: int = 0, batch: int = 6
+) -> Window:
     clips = [clip(config, seed=number) for number in range(3)]
     prompts = {c.prompt: torch.randn(config.prompt.num_tokens, config.prompt.width) for c in clips}
     rng = np.random.default_rng(seed)
@@ -92,9 +94,9 @@ def test_timing_counts_phonemes_with_the_fraction_that_is_said() -> None:
 def test_a_bank_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     config = preset("tiny")
     clips = [clip(config, seed=seed, num_latents=8 + seed) for seed in range(3)]
-    save_bank(tmp_path / "a.npz", clips[:2])
-    save_bank(tmp_path / "b.npz", clips[2:])
-    found = load_bank([tmp_path / "a.npz", tmp_path / "b.npz"])
+    save_latents(tmp_path / "a.npz", clips[:2])
+    save_latents(tmp_path / "b.npz", clips[2:])
+    found = load_latents([tmp_path / "a.npz", tmp_path / "b.npz"])
     for one, other in zip(clips, found, strict=True):
         assert (one.prompt, one.identity) == (other.prompt, other.identity)
         for name in ("tokens", "start", "end", "position", "row", "video", "audio", "reference"):
@@ -119,7 +121,7 @@ def test_a_window_knows_the_truth_about_its_chunk() -> None:
 def test_times_and_alignment_agree(pointer_off: float) -> None:
     config = preset("tiny")
     found = window(config, replace(CLEAN, pointer_off=pointer_off, pointer_phonemes=3))
-    shares = lay_out(found.times, num_latents=found.audio.shape[1]).shares
+    shares = length_regulate(found.times, num_latents=found.audio.shape[1]).shares
     inside = found.alignment >= 0
     assert bool(inside.any(dim=1).all())
     assert torch.equal(shares.argmax(dim=-1)[inside], found.alignment[inside])
@@ -128,8 +130,8 @@ def test_times_and_alignment_agree(pointer_off: float) -> None:
 def test_the_same_draw_gives_the_same_window() -> None:
     config = preset("tiny")
     torch.manual_seed(1)
-    one = window(config, Spoiling(), seed=3)
-    other = window(config, Spoiling(), seed=3)
+    one = window(config, ContextAugmentation(), seed=3)
+    other = window(config, ContextAugmentation(), seed=3)
     for name in ("video", "audio", "position", "alignment", "is_over"):
         assert torch.equal(getattr(one, name), getattr(other, name))
     assert torch.equal(one.context.motion_video, other.context.motion_video)
@@ -164,14 +166,14 @@ def stages(config: Config) -> list[Stage]:
     )
 
     def windows(draw: Draw) -> Window:
-        return window(config, Spoiling(), seed=draw.step, batch=draw.batch)
+        return window(config, ContextAugmentation(), seed=draw.step, batch=draw.batch)
 
     def sounds(draw: Draw, num_samples: int) -> torch.Tensor:
         return 0.1 * torch.randn(draw.batch, num_samples, generator=draw.generator())
 
-    def frames(draw: Draw, num_frames: int) -> Stretches:
+    def frames(draw: Draw, num_frames: int) -> VideoBatch:
         rgbi = torch.rand(draw.batch, num_frames, 4, 32, 32, generator=draw.generator())
-        return Stretches(frames=rgbi[:, :, :3] * 2 - 1, interest=rgbi[:, :, 3:])
+        return VideoBatch(frames=rgbi[:, :, :3] * 2 - 1, interest=rgbi[:, :, 3:])
 
     return [
         AudioVaeStage(AudioVae(config.audio_vae), sounds),
@@ -196,7 +198,7 @@ def test_a_stage_has_a_finite_loss_that_moves_its_weights(number: int) -> None:
     assert all(torch.isfinite(part) for name, part in parts.items() if name[-1] not in "0123")
     moved = [p for p in stage.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(moved) > 5
-    assert set(stage.trained()) <= set(stage.state_dict())
+    assert set(stage.checkpoint_state()) <= set(stage.state_dict())
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["audio_vae", "video_vae"])
@@ -205,7 +207,7 @@ def test_latents_are_white_once_a_vae_is_finished(
 ) -> None:
     stage = stages(preset("tiny"))[number]
     whitening = stage.get_submodule(stage.name).get_submodule("whitening")
-    assert isinstance(whitening, Whitening)
+    assert isinstance(whitening, LatentNormalizer)
     measure, raw = whitening.measure, []
     monkeypatch.setattr(
         whitening, "measure", lambda latents: (raw.append(latents), measure(latents))

@@ -1,0 +1,1 @@
+"""Benchmarks of metrics, numerics, voices and the world."""

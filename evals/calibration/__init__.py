@@ -1,0 +1,1 @@
+"""Known faults at known doses, and how every metric answers them."""

@@ -1,0 +1,399 @@
+"""Known faults at several doses into clean clips, measured with every metric; goes on where it was.
+
+A clip is made once, and each fault leaves the track alone that it does not touch, so that the
+features of that track are those of the clean clip. What was measured is kept in ``units.jsonl``.
+"""
+
+import math
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TypedDict
+
+from evals.calibration.faults import FAULTS, FLOORS
+from evals.calibration.faults.base import FPS, PICTURE, SAMPLE_RATE, SOUND
+from evals.calibration.faults.takes import (
+    open_take,
+    recording_of,
+    write_file_take,
+    write_world_take,
+)
+from evals.calibration.response import Value
+from evals.calibration.units import CLEAN, Measured, Unit, append_unit, read_units
+from evals.extractors import EXTRACTORS
+from evals.features.canonical import encode_path
+from evals.features.jobs import context_of, reference_of
+from evals.features.missing import Arrays, Missing
+from evals.features.store import FeatureView, TrackKeys, extract, load_kept, track_keys, unavailable
+from evals.features.workers import Progress, executor
+from evals.protocols.base import Context, Metric, NotMeasured, protocol_hash
+from evals.protocols.set_metric import SetMetric
+from evals.recording.recording import Recording
+from evals.recording.system import Prompt
+from evals.scoring.results import dump_json
+from evals.scoring.score import Options, extractors_of, params_of, score_one
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import has_file, partial_path, write_atomically
+from streamchar_ref.core.shape import read_shaped
+from streamchar_ref.core.swap import replacing_folder
+from streamchar_ref.media import MediaError
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.wav import write_wav
+
+_NATIVE = False
+_SOURCES = ("streamchar_ref/world", "evals/calibration/faults")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to calibrate, and with what.
+
+    Attributes:
+        out: Folder of the calibration.
+        clips: Clip -> prompt of the world, or a user's own recording.
+        suite: Name of the suite or manifest.
+        faults: By name, with the doses of each.
+        metrics: With a value for every clip.
+        set_metrics: With a value for all clips together.
+        seconds: Longest clip; whole by default.
+        jobs: Worker processes; results do not depend on it.
+    """
+
+    out: Path
+    clips: Mapping[str, Prompt | Recording]
+    suite: str
+    faults: Mapping[str, tuple[float, ...]]
+    metrics: Sequence[Metric]
+    set_metrics: Sequence[SetMetric] = ()
+    seconds: float | None = None
+    jobs: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a worker brings back.
+
+    Attributes:
+        realised: The dose that the clip got.
+        keys: Where the features are kept, by track.
+        failed: Extractors whose failure is not kept.
+        error: Why the clip cannot have the fault.
+        files: Encodes that nobody needs once the clip is done.
+    """
+
+    realised: float = math.nan
+    keys: TrackKeys = field(default_factory=dict)
+    failed: Mapping[str, Missing] = field(default_factory=dict)
+    error: str = ""
+    files: tuple[Path, ...] = ()
+
+
+def measure(
+    plan: Plan, progress: Progress = lambda what, done, total: None
+) -> dict[Unit, Measured]:
+    """Makes the clips, injects the faults and measures; what is there already is kept.
+
+    Args:
+        plan: What to do.
+        progress: Told ``(what, done, total)``.
+
+    Returns:
+        Every unit: clean clips, the floor, and all faults at all doses.
+
+    Raises:
+        InputError: If the folder holds another calibration, or a worker process was ended.
+    """
+    _check_same(plan)
+    try:
+        with executor(plan.jobs) as pool:
+            _make_clips(plan, pool, progress)
+            bench = _Bench(plan)
+            for name, units in _rounds(plan):
+                todo = [unit for unit in units if not bench.knows(unit)]
+                _run(bench, pool, todo, name, progress)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a worker process was ended; did the machine run out of memory? The same command "
+            "goes on where it stopped, --jobs 1 needs least"
+        ) from error
+    shutil.rmtree(plan.out / "scratch", ignore_errors=True)
+    wanted = {unit for _, units in _rounds(plan) for unit in units}
+    return {unit: found for unit, found in bench.measured.items() if unit in wanted}
+
+
+def set_views(
+    plan: Plan, measured: Mapping[Unit, Measured], fault: str, dose: float
+) -> list[FeatureView]:
+    """Features that the set metrics read, of every clip that has this fault at this dose."""
+    names = extractors_of(plan.set_metrics)
+    gap = Missing(reason="not measured on clips of this domain", status="not_applicable")
+    missing = {**dict.fromkeys(names, gap), **unavailable(names)}
+    views = []
+    for clip in plan.clips:
+        found = measured.get(Unit(clip, fault, dose))
+        if found is not None and found.keys:
+            views.append(FeatureView({**missing, **load_kept(found.keys, names)}))
+    return views
+
+
+def floor_fault(plan: Plan) -> str:
+    """The change without a fault that these clips can have: another take, or one more encode."""
+    is_world = all(isinstance(source, Prompt) for source in plan.clips.values())
+    return "another_take" if is_world else "plain_reencode"
+
+
+def digest_of(metric: Metric | SetMetric) -> str:
+    """Protocol hash of a metric on canonical input."""
+    return protocol_hash(params_of(metric, Options(native=_NATIVE)))
+
+
+def _rounds(plan: Plan) -> list[tuple[str, list[Unit]]]:
+    """Clean clips first: the others share their tracks. Then clip by clip."""
+    floor = floor_fault(plan)
+    faulted = [
+        Unit(clip, fault, dose)
+        for clip in plan.clips
+        for fault, doses in {floor: (1.0,), **plan.faults}.items()
+        for dose in doses
+    ]
+    return [("clean clips", [Unit(clip, CLEAN, 0.0) for clip in plan.clips]), ("faults", faulted)]
+
+
+class _Bench:
+    """Keeps what was measured and turns features into values."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.journal = plan.out / "units.jsonl"
+        self.recordings = {clip: recording_of(plan.out / "clips" / clip) for clip in plan.clips}
+        domains = {recording.domain for recording in self.recordings.values()}
+        everything: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
+        names = extractors_of([m for m in everything if {m.domain} & {"any", *domains}])
+        self.absent = unavailable(names)
+        self.names = [name for name in names if name not in self.absent]
+        self.digests = {digest_of(metric): metric for metric in plan.metrics}
+        self.for_sets = [n for n in extractors_of(plan.set_metrics) if n in self.names]
+        self.measured = read_units(self.journal)
+        self.context: Context | None = None
+
+    def knows(self, unit: Unit) -> bool:
+        """Whether nothing of it has to be measured any more."""
+        found = self.measured.get(unit)
+        if found is None or any(not self._is_settled(found, one) for one in self.digests):
+            return False
+        return not found.keys or len(load_kept(found.keys, self.for_sets)) == len(self.for_sets)
+
+    def _is_settled(self, found: Measured, digest: str) -> bool:
+        """Whether a value is there, or cannot be had still; weights may have come since."""
+        if digest not in found.values:
+            return False
+        lacks_weights = "weights pull" in found.values[digest].reason
+        return not lacks_weights or any(n in self.absent for n in self.digests[digest].needs)
+
+    def take_in(self, unit: Unit, found: Found) -> None:
+        """Scores one unit and writes it down."""
+        features = {**load_kept(found.keys, self.names), **found.failed} if found.keys else {}
+        values = {
+            digest: self._value(unit, metric, features, found.error)
+            for digest, metric in self.digests.items()
+        }
+        earlier = self.measured.get(unit)
+        kept = earlier.values if earlier is not None and earlier.keys == found.keys else {}
+        self.measured[unit] = Measured(
+            realised=found.realised,
+            keys=found.keys,
+            values={**kept, **values},
+            error=found.error,
+        )
+        append_unit(self.journal, unit, self.measured[unit])
+
+    def _value(
+        self, unit: Unit, metric: Metric, features: Mapping[str, Arrays | Missing], error: str
+    ) -> Value:
+        if error:
+            return Value(value=math.nan, weight=0.0, reason=error)
+        recording = self.recordings[unit.clip]
+        if self.context is None:
+            clean = list(self.recordings.values())
+            self.context = context_of(clean, self.names)
+        reference = reference_of(recording, self.names)
+        view = FeatureView({**features, **self.absent, **reference})
+        score = score_one(recording, metric, view, self.context, [])
+        return Value(value=float(score.value), weight=float(score.weight), reason=score.reason)
+
+
+def _run(
+    bench: _Bench, pool: Executor, units: Sequence[Unit], name: str, progress: Progress
+) -> None:
+    """Measures units a few ahead; encodes of a clip go when the last of its units is done."""
+    left = {clip: sum(unit.clip == clip for unit in units) for clip in bench.plan.clips}
+    files: dict[str, set[Path]] = {clip: set() for clip in bench.plan.clips}
+
+    def submit(unit: Unit) -> Future[Found]:
+        return pool.submit(measure_unit, bench.plan.out, unit, bench.names)
+
+    for done, (unit, found) in enumerate(_ahead(units, submit, 3 * bench.plan.jobs)):
+        progress(name, done, len(units))
+        bench.take_in(unit, found)
+        left[unit.clip] -= 1
+        files[unit.clip] |= set(found.files)
+        if not left[unit.clip]:
+            for path in files.pop(unit.clip):
+                path.unlink(missing_ok=True)
+    progress(name, len(units), len(units))
+
+
+def _ahead(
+    units: Iterable[Unit], submit: Callable[[Unit], Future[Found]], depth: int
+) -> Iterator[tuple[Unit, Found]]:
+    waiting: deque[tuple[Unit, Future[Found]]] = deque()
+    for unit in units:
+        waiting.append((unit, submit(unit)))
+        if len(waiting) >= depth:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for first, future in waiting:
+        yield first, future.result()
+
+
+def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
+    """Makes one faulted clip, runs extractors on what is new in it, and removes it again.
+
+    Args:
+        out: Folder of the calibration.
+        unit: Which clip, fault and dose.
+        names: Extractors.
+
+    Returns:
+        Where the features are kept; or why there are none.
+    """
+    clip = out / "clips" / unit.clip
+    if unit.fault == CLEAN:
+        return _extracted(recording_of(clip), names, realised=0.0, new=())
+    scratch = partial_path(out / "scratch" / "unit")
+    scratch.mkdir(parents=True)
+    try:
+        faulted = (FAULTS | FLOORS)[unit.fault].apply(open_take(clip), unit.dose)
+        read = tracks_read(names)
+        tracks: dict[str, Path] = {}
+        if faulted.frames is not None and PICTURE in read:  # drawing costs more than all else
+            tracks["video_path"] = scratch / "video.mkv"
+            write_lossless(tracks["video_path"], faulted.frames, fps=FPS)
+        if faulted.samples is not None and SOUND in read:
+            tracks["audio_path"] = scratch / "audio.wav"
+            write_wav(tracks["audio_path"], faulted.samples, sample_rate=SAMPLE_RATE)
+        return _extracted(
+            recording_of(clip, **tracks), names, realised=faulted.dose, new=tuple(tracks)
+        )
+    except NotMeasured as why:
+        return Found(error=why.reason)
+    except MediaError as error:
+        return Found(error=str(error))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _extracted(
+    recording: Recording, names: Sequence[str], *, realised: float, new: Sequence[str]
+) -> Found:
+    found = extract(recording, names, native=_NATIVE)
+    return Found(
+        realised=realised,
+        keys=track_keys(recording, native=_NATIVE),
+        failed={n: f for n, f in found.items() if isinstance(f, Missing) and n in names},
+        files=tuple(
+            encode_path(recording, "frames" if path == "video_path" else "audio") for path in new
+        ),
+    )
+
+
+def _make_clips(plan: Plan, pool: Executor, progress: Progress) -> None:
+    todo = [c for c in plan.clips if not has_file(plan.out / "clips" / c / "take.json")]
+    futures = [pool.submit(_make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
+    for done, future in enumerate(futures):
+        progress("making clips", done, len(futures))
+        future.result()
+    if todo:
+        progress("making clips", len(todo), len(todo))
+
+
+def _source(plan: Plan, clip: str) -> tuple[Prompt | Recording, str, float | None, str]:
+    """Source, suite, length, and a clip of another identity, if the manifest names identities."""
+    source, others = plan.clips[clip], ""
+    if isinstance(source, Recording) and "identity" in source.groups:
+        names = list(plan.clips)
+        place = names.index(clip)
+        for name in names[place + 1 :] + names[:place]:
+            person = plan.clips[name].groups.get("identity", source.groups["identity"])
+            if person != source.groups["identity"]:
+                others = name
+                break
+    return source, plan.suite, plan.seconds, others
+
+
+def _make_clip(
+    folder: Path, source: Prompt | Recording, suite: str, seconds: float | None, other: str
+) -> None:
+    with replacing_folder(folder) as partial:
+        if isinstance(source, Prompt):
+            write_world_take(partial, source, suite=suite, seconds=seconds)
+        else:
+            write_file_take(partial, source, seconds=seconds, other=other)
+
+
+class _Made(TypedDict):
+    """Fields of ``calibrate.json``."""
+
+    suite: str
+    seconds: float | None
+    clips: list[str]
+    made_with: str
+
+
+def _check_same(plan: Plan) -> None:
+    """Refuses to mix two calibrations in one folder."""
+    path = plan.out / "calibrate.json"
+    now: _Made = {
+        "suite": plan.suite,
+        "seconds": plan.seconds,
+        "clips": list(plan.clips),
+        "made_with": _digest(_SOURCES),
+    }
+    earlier = read_shaped(path, _Made, remedy="choose another --out") if has_file(path) else now
+    for name, value in now.items():
+        if dict(earlier)[name] != value:
+            what = "version of the world or the faults" if name == "made_with" else name
+            raise InputError(
+                f"{plan.out} holds a calibration of another {what}; choose another --out"
+            )
+    write_atomically(path, (dump_json(now, indent=1) + "\n").encode())
+
+
+def _digest(folders: Sequence[str]) -> str:
+    """Stands for the code that makes clips and faults: with another one, clips are others."""
+    root = Path(__file__).resolve().parents[2]
+    digest = sha256()
+    for path in sorted(p for folder in folders for p in (root / folder).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def tracks_of(metric: Metric | SetMetric) -> frozenset[str]:
+    """Which tracks a metric rests on, ``picture`` and ``sound``; none for metrics of speed."""
+    return tracks_read(metric.needs)
+
+
+def tracks_read(names: Iterable[str]) -> frozenset[str]:
+    """Which tracks some extractors read, with those they come after."""
+    read = {"frames": {PICTURE}, "audio": {SOUND}, "clip": {PICTURE, SOUND}}
+    return frozenset(track for name in _upstream(names) for track in read[EXTRACTORS[name].track])
+
+
+def _upstream(names: Iterable[str]) -> set[str]:
+    known = [name for name in names if name in EXTRACTORS]
+    return set(known).union(*(_upstream(EXTRACTORS[name].after) for name in known))

@@ -1,0 +1,317 @@
+"""What a calibration found: a response of each metric to each fault, as rows and as JSON."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evals.calibration.calibrate import (
+    Plan,
+    digest_of,
+    floor_fault,
+    set_views,
+    tracks_of,
+)
+from evals.calibration.faults import FAULTS, FLOORS
+from evals.calibration.faults.takes import read_take
+from evals.calibration.response import (
+    Cell,
+    Expectation,
+    Response,
+    Value,
+    cell_of,
+    deviation,
+    floor_of,
+    mean_of,
+    set_cell,
+)
+from evals.calibration.units import CLEAN, Measured, Unit
+from evals.features.store import FeatureView
+from evals.protocols.base import Metric
+from evals.protocols.set_metric import SetMetric
+from evals.scoring.results import csv_text, guard_cell
+from evals.scoring.score import score_set
+
+CSV_FIELDS = (
+    "fault", "dose_unit", "dose", "realised_dose", "metric", "protocol", "metric_unit",
+    "expectation", "n", "num_unmeasured", "reason", "clean_mean", "clean_sd", "faulted_mean",
+    "change", "ci_low", "ci_high", "clean_floor", "effect_size", "is_detected",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """All responses, with what they rest on.
+
+    Attributes:
+        suite: Name of the suite or manifest.
+        num_clips: Clean clips.
+        clip_seconds: Mean length.
+        floor: What the clean floor is, in words.
+        responses: Fault by fault, metric by metric.
+        units: Metric -> its unit.
+        unmeasured: Metric and protocol -> why no clean clip has it.
+        skipped: Fault -> why no clip can have it.
+        protocols: Protocol -> hash.
+    """
+
+    suite: str
+    num_clips: int
+    clip_seconds: float
+    floor: str
+    responses: tuple[Response, ...]
+    units: Mapping[str, str]
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    protocols: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> list[str]:
+        """Names of the faults that were injected, in the order of tables."""
+        there = {response.fault for response in self.responses}
+        return [name for name in FAULTS if name in there]
+
+    @property
+    def metrics(self) -> list[tuple[str, str]]:
+        """Metrics with their protocols, in the order in which they were measured."""
+        return list(dict.fromkeys((r.metric, r.protocol) for r in self.responses))
+
+    def of(self, fault: str, protocol: str) -> Response | None:
+        """The response of one metric to one fault."""
+        for response in self.responses:
+            if (response.fault, response.protocol) == (fault, protocol):
+                return response
+        return None
+
+
+def responses_of(plan: Plan, measured: Mapping[Unit, Measured]) -> Calibration:
+    """Turns what was measured into responses.
+
+    Args:
+        plan: What was done.
+        measured: From `evals.calibration.calibrate.measure`.
+
+    Returns:
+        The calibration; metrics without a value on any clean clip and faults that no clip can
+        have are listed with their reasons.
+    """
+    table = _Table(plan, measured)
+    skipped = {name: why for name in plan.faults if (why := table.error_of(name))}
+    faults = [name for name in plan.faults if name not in skipped]
+    found: list[Response] = []
+    unmeasured: dict[str, str] = {}
+    for metric in plan.metrics:
+        digest = digest_of(metric)
+        clean = table.values(CLEAN, 0.0, digest)
+        if math.isnan(mean_of(clean)):
+            unmeasured[metric.protocol] = next((v.reason for v in clean.values()), "")
+            continue
+        found += [table.response(name, metric, digest) for name in faults]
+    sets = _Sets(table)
+    for one in plan.set_metrics:
+        if why := sets.reason_without(one):
+            unmeasured[one.protocol] = why
+            continue
+        found += [sets.response(name, one) for name in faults]
+    everything: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
+    return Calibration(
+        suite=plan.suite,
+        num_clips=len(plan.clips),
+        clip_seconds=table.clip_seconds(),
+        floor=FLOORS[floor_fault(plan)].label,
+        responses=tuple(sorted(found, key=lambda r: list(FAULTS).index(r.fault))),
+        units={metric.name: metric.unit for metric in everything},
+        unmeasured=unmeasured,
+        skipped=skipped,
+        protocols={metric.protocol: digest_of(metric) for metric in everything},
+    )
+
+
+class _Table:
+    """Looks up what was measured."""
+
+    def __init__(self, plan: Plan, measured: Mapping[Unit, Measured]) -> None:
+        self.plan, self.measured = plan, measured
+
+    def units(self, fault: str, dose: float) -> dict[str, Measured]:
+        """Clip -> what is known of it."""
+        found = {clip: self.measured.get(Unit(clip, fault, dose)) for clip in self.plan.clips}
+        return {clip: unit for clip, unit in found.items() if unit is not None}
+
+    def values(self, fault: str, dose: float, digest: str) -> dict[str, Value]:
+        """Clip -> value of one metric."""
+        return {clip: unit.values[digest] for clip, unit in self.units(fault, dose).items()}
+
+    def error_of(self, fault: str) -> str:
+        """Why no clip has this fault; empty if one has."""
+        errors = [
+            unit.error
+            for dose in self.plan.faults[fault]
+            for unit in self.units(fault, dose).values()
+        ]
+        return errors[0] if errors and all(errors) else ""
+
+    def realised(self, fault: str, dose: float) -> float:
+        """Mean dose over the clips that have the fault."""
+        known = [u.realised for u in self.units(fault, dose).values() if not u.error]
+        return sum(known) / len(known) if known else math.nan
+
+    def clip_seconds(self) -> float:
+        """Mean length of the clean clips."""
+        folders = [self.plan.out / "clips" / clip for clip in self.plan.clips]
+        counts = [read_take(folder)["num_frames"] for folder in folders]
+        return sum(counts) / len(counts) / 25
+
+    def response(self, fault: str, metric: Metric, digest: str) -> Response:
+        """One metric under one fault."""
+        clean = self.values(CLEAN, 0.0, digest)
+        floor = floor_of(clean, self.values(floor_fault(self.plan), 1.0, digest))
+        cells = [
+            cell_of(
+                clean,
+                self.values(fault, dose, digest),
+                dose=dose,
+                realised=self.realised(fault, dose),
+                floor=floor,
+            )
+            for dose in self.plan.faults[fault]
+        ]
+        return _response(fault, metric, cells, mean_of(clean), deviation(clean), floor)
+
+
+class _Sets:
+    """Distances of faulted sets from the clean set."""
+
+    def __init__(self, table: _Table) -> None:
+        self.table = table
+        self.clean = self._views(CLEAN, 0.0)
+        self.again = self._floor_sets()
+        self.floors: dict[str, tuple[float, str]] = {}
+
+    def reason_without(self, metric: SetMetric) -> str:
+        """Why there is no floor, and so no answer; empty if there is one."""
+        return self._floor(metric)[1]
+
+    def response(self, fault: str, metric: SetMetric) -> Response:
+        """One set metric under one fault."""
+        floor = self._floor(metric)[0]
+        cells = []
+        for dose in self.table.plan.faults[fault]:
+            views = self._views(fault, dose)
+            value, reason = self._distance(metric, views, self.clean)
+            realised = self.table.realised(fault, dose)
+            if reason:
+                cells.append(Cell(dose=dose, realised=realised, n=len(views), reason=reason))
+            else:
+                cells.append(
+                    set_cell(value, dose=dose, realised=realised, n=len(views), floor=floor)
+                )
+        return _response(fault, metric, cells, floor, floor, floor)
+
+    def _views(self, fault: str, dose: float) -> list[FeatureView]:
+        return set_views(self.table.plan, self.table.measured, fault, dose)
+
+    def _floor_sets(self) -> tuple[Sequence[FeatureView], Sequence[FeatureView]]:
+        """Another take of each clip against the clean ones; for finished files two halves."""
+        fault = floor_fault(self.table.plan)
+        if fault == "another_take":
+            return self._views(fault, 1.0), self.clean
+        return self.clean[::2], self.clean[1::2]
+
+    def _floor(self, metric: SetMetric) -> tuple[float, str]:
+        if metric.protocol not in self.floors:
+            self.floors[metric.protocol] = self._distance(metric, *self.again)
+        return self.floors[metric.protocol]
+
+    def _distance(
+        self, metric: SetMetric, views: Sequence[FeatureView], reference: Sequence[FeatureView]
+    ) -> tuple[float, str]:
+        groups = next(iter(self.table.plan.clips.values())).groups
+        score = score_set(metric, views, reference, groups.get("domain", "real"), [])
+        return score.value, score.reason
+
+
+def _response(
+    fault: str,
+    metric: Metric | SetMetric,
+    cells: Iterable[Cell],
+    clean: float,
+    clean_sd: float,
+    floor: float,
+) -> Response:
+    expectation, direction = expectation_of(fault, metric)
+    return Response(
+        fault=fault,
+        metric=metric.name,
+        protocol=metric.protocol,
+        expectation=expectation,
+        direction=direction,
+        clean=clean,
+        clean_sd=clean_sd,
+        floor=floor,
+        cells=tuple(cells),
+        is_set=isinstance(metric, SetMetric),
+    )
+
+
+def expectation_of(fault: str, metric: Metric | SetMetric) -> tuple[Expectation, int]:
+    """What a fault must do to a metric, and the sign of the change."""
+    kind = FAULTS[fault]
+    if not kind.tracks & tracks_of(metric):
+        return "untouched", 0
+    direction = kind.direction_of(metric.name)
+    if direction is not None:
+        return "moves", direction
+    return ("leaves" if kind.must_leave(metric.name) else "free"), 0
+
+
+def response_csv(calibration: Calibration) -> str:
+    """Returns the tidy table: a line for each fault, dose, metric and protocol."""
+    rows = [list(CSV_FIELDS)]
+    for response in calibration.responses:
+        unit = FAULTS[response.fault].unit
+        for cell in response.cells:
+            values = (
+                response.fault, unit, cell.dose, cell.realised, response.metric,
+                response.protocol, calibration.units[response.metric], response.expectation,
+                cell.n, cell.num_unmeasured, cell.reason, response.clean, response.clean_sd,
+                cell.value, cell.change, cell.low, cell.high, response.floor, cell.effect,
+                cell.is_detected,
+            )  # fmt: skip
+            rows.append([_text(value) for value in values])
+    return csv_text(rows)
+
+
+def as_json(calibration: Calibration) -> dict[str, Any]:
+    """Returns the calibration as JSON values; what is not a finite number is ``None``."""
+    return {
+        "schema_version": 1,
+        "suite": calibration.suite,
+        "num_clips": calibration.num_clips,
+        "clip_seconds": calibration.clip_seconds,
+        "floor": calibration.floor,
+        "protocols": dict(calibration.protocols),
+        "unmeasured": dict(calibration.unmeasured),
+        "skipped": dict(calibration.skipped),
+        "responses": [_response_json(response) for response in calibration.responses],
+    }
+
+
+def _response_json(response: Response) -> dict[str, Any]:
+    return {
+        **{name: _plain(value) for name, value in vars(response).items() if name != "cells"},
+        "verdict": response.verdict,
+        "smallest_dose": _plain(response.smallest_dose),
+        "is_monotone": response.is_monotone,
+        "cells": [{n: _plain(v) for n, v in vars(cell).items()} for cell in response.cells],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return guard_cell(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,62 @@
+"""Reference phonemes of transcripts, kept on disk: a new word costs tens of milliseconds."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from evals.text.choices import best_reading, sentences
+from evals.text.spoken import readings, words_of
+from evals.text.tables import TABLES
+from streamchar_ref.core.cache import recall, remember
+
+
+def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
+    """Finds the phonemes that an English transcript should sound as.
+
+    Where it may be read in several ways, see `evals.text.choices`, the reading that is nearest to
+    what was heard counts.
+
+    Args:
+        transcript: As it was to be spoken.
+        heard: Phonemes of hama's set.
+
+    Returns:
+        Phonemes of hama's set, in spoken order.
+
+    Raises:
+        ImportError: If the package ``hama``, whose pronouncing model it is, is not installed.
+    """
+    pieces = readings(transcript)
+    sounds = _pronunciations({w for piece in pieces for text in piece for w in words_of(text)})
+
+    @cache
+    def sound_of(sentence: str) -> tuple[str, ...]:
+        return tuple(p for word in words_of(sentence) for p in sounds.get(word, ()))
+
+    def sound(spoken: str) -> tuple[str, ...]:
+        return tuple(phoneme for part in sentences(spoken) for phoneme in sound_of(part))
+
+    return sound(best_reading(pieces, sound, heard))
+
+
+def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Phonemes of each word, from disk if the same words were asked for before.
+
+    Loanwords that letters mislead the model about are respelled for it: ``cafe``, ``naive``.
+    """
+    try:
+        model = version("hama")
+    except PackageNotFoundError as error:
+        raise ImportError("hama is not installed", name="hama") from error
+    wanted = {word: TABLES["respelled"].get(word, word) for word in sorted(words)}
+    text = json.dumps([f"hama {model}", wanted])
+    name = f"phonemes/{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+    sounds: dict[str, Sequence[str]] | None = recall(name)
+    if sounds is None:
+        from evals.extractors.phonemes import pronounce
+
+        sounds = {word: pronounce(respelled) for word, respelled in wanted.items()}
+        remember(name, sounds)
+    return sounds

@@ -1,0 +1,250 @@
+"""Features of many recordings: what is cached is read, the rest is made by worker processes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evals.extractors import EXTRACTORS
+from evals.features.canonical import canonical_picture, canonical_sound
+from evals.features.missing import Arrays, Missing, failed_reading, is_fault
+from evals.features.store import (
+    REFERENCE_EXTRACTORS,
+    FeatureView,
+    TrackKeys,
+    extract,
+    load_kept,
+    reference_features,
+    track_keys,
+    unavailable,
+)
+from evals.features.workers import Progress, executor, submit, watch, workers
+from evals.protocols.base import Context
+from evals.recording.recording import Recording
+
+_OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
+
+
+def readable(names: Iterable[str], domain: str) -> list[str]:
+    """Leaves out the judges of the drawn world for recordings of another domain."""
+    return [name for name in names if domain == "world" or not EXTRACTORS[name].judge]
+
+
+def features_of(
+    recordings: Sequence[Recording],
+    names: Sequence[str],
+    *,
+    native: bool,
+    jobs: int,
+    progress: Progress,
+) -> list[FeatureView]:
+    """Gathers the features of all recordings, with those of their reference pictures.
+
+    Args:
+        recordings: Failed ones have no features.
+        names: Extractors.
+        native: Take the files as they are rather than the canonical encode.
+        jobs: Worker processes.
+        progress: Told what is done.
+
+    Returns:
+        A view for each recording, in order.
+    """
+    absent = unavailable(names)
+    runnable = [name for name in names if name not in absent]
+    known: dict[int, dict[str, Arrays | Missing]] = {}
+    todo: dict[int, Job] = {}
+    for index, recording in enumerate(recordings):
+        wanted = readable(runnable, recording.domain)
+        known[index] = dict.fromkeys(set(runnable) - set(wanted), _OTHER_DOMAIN)
+        if recording.error:
+            why = Missing(reason=recording.error, status=recording.error_status)
+            known[index] |= dict.fromkeys(wanted, why)
+            continue
+        try:
+            keys = track_keys(recording, native=native)
+            known[index] |= load_kept(keys, wanted)
+        except Exception as error:  # a file that is gone must not cost the other samples
+            known[index] |= dict.fromkeys(wanted, failed_reading(error))
+            continue
+        left = tuple(name for name in wanted if name not in known[index])
+        if left:
+            todo[index] = Job(recording=recording, keys=keys, names=left, native=native)
+    for index, found in _run_jobs(todo, jobs, progress):
+        known[index] |= found
+    return [
+        FeatureView(
+            known[index] | absent | ({} if recording.error else reference_of(recording, names))
+        )
+        for index, recording in enumerate(recordings)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be measured in one recording.
+
+    Attributes:
+        recording: Its files.
+        keys: Track by track, what the files held when they were listed.
+        names: Extractors.
+        native: Take the files as they are.
+    """
+
+    recording: Recording
+    keys: TrackKeys
+    names: tuple[str, ...]
+    native: bool
+
+    def by_track(self) -> "list[Job]":
+        """What reads the picture, and what reads the sound alone."""
+        is_sound = {name: EXTRACTORS[name].track == "audio" for name in self.names}
+        groups = [tuple(n for n in self.names if is_sound[n] is sound) for sound in (False, True)]
+        return [replace(self, names=group) for group in groups if group]
+
+    @property
+    def tracks(self) -> frozenset[str]:
+        """Tracks that are read."""
+        return frozenset(EXTRACTORS[name].track for name in self.names)
+
+    @property
+    def work(self) -> tuple[str, ...]:
+        """What it reads and measures; jobs with the same are the same."""
+        return (*sorted({self.keys[track] for track in self.tracks}), *self.names)
+
+
+def _run_jobs(
+    todo: Mapping[int, Job], num_workers: int, progress: Progress
+) -> Iterable[tuple[int, dict[str, Arrays | Missing]]]:
+    """Runs what is not cached: first the canonical encodes, then picture and sound apart."""
+    same: dict[tuple[str, ...], list[tuple[int, Job]]] = {}
+    for index, whole in todo.items():
+        for job in whole.by_track():
+            same.setdefault(job.work, []).append((index, job))
+    if not same:
+        return
+    firsts = [twins[0][1] for twins in same.values()]
+    with executor(min(num_workers, len(firsts))) as pool:
+        encodes = [submit(pool, _encode, *work) for work in _encodings(todo, same.values())]
+        watch(encodes, "encoding", progress)
+        futures = [submit(pool, _extract_job, job) for job in firsts]
+        watch(futures, "measuring", progress)
+        for twins, future in zip(same.values(), futures, strict=True):
+            failed = _result(future, twins[0][1])
+            for index, job in twins:
+                if _is_other_file(job, twins[0][1]) and any(map(is_fault, failed.values())):
+                    yield index, _found(job, _result(submit(pool, _extract_job, job), job))
+                else:
+                    yield index, _found(job, failed)
+
+
+def _extract_job(job: Job) -> dict[str, Missing]:
+    """Fills the cache and returns only what is not cached: the reasons of failures."""
+    found = extract(job.recording, job.names, native=job.native, keys=job.keys)
+    return {
+        name: missing
+        for name, missing in found.items()
+        if isinstance(missing, Missing) and name in job.names
+    }
+
+
+def _result(future: Future[dict[str, Missing]], job: Job) -> dict[str, Missing]:
+    """What a job failed at; one whose worker was ended runs again."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return _run_alone(job)
+    except Exception as error:  # not of the measuring, which is guarded: e.g. no memory for it
+        return dict.fromkeys(job.names, failed_reading(error))
+
+
+def _run_alone(job: Job) -> dict[str, Missing]:
+    """Tries again in a process of its own: any job may have ended the worker of all."""
+    try:
+        with workers(1) as pool:
+            return pool.submit(_extract_job, job).result()
+    except BrokenProcessPool:
+        reason = "the process that measured it was ended; did the machine run out of memory?"
+        return dict.fromkeys(job.names, Missing(reason=reason, status="evaluator_failure"))
+    except Exception as error:  # as in `_result`
+        return dict.fromkeys(job.names, failed_reading(error))
+
+
+def _found(job: Job, failed: Mapping[str, Missing]) -> dict[str, Arrays | Missing]:
+    """Everything that a job was to find: from the cache, or why it is not there."""
+    gone = Missing(
+        reason="what was measured is gone from the cache; score again", status="evaluator_failure"
+    )
+    try:
+        kept = load_kept(job.keys, job.names)
+    except OSError as error:
+        gone, kept = failed_reading(error), {}
+    return {**dict.fromkeys(job.names, gone), **kept, **failed}
+
+
+def _is_other_file(job: Job, other: Job) -> bool:
+    """Whether jobs that measure the same read it from other files."""
+    one, two = job.recording, other.recording
+    return (one.video_path, one.audio_path) != (two.video_path, two.audio_path)
+
+
+def _encodings(
+    todo: Mapping[int, Job], same: Iterable[Sequence[tuple[int, Job]]]
+) -> list[tuple[Recording, frozenset[str]]]:
+    """What is to be encoded, with the tracks that are read; a file of both tracks only once."""
+    tracks: dict[tuple[int, str], frozenset[str]] = {}
+    for (index, job), *_ in same:
+        if not job.native:
+            is_joint = job.recording.audio_path is None
+            tracks.setdefault((index, "" if is_joint else job.names[0]), job.tracks)
+    return [(todo[index].recording, read) for (index, _), read in tracks.items()]
+
+
+def _encode(recording: Recording, tracks: frozenset[str]) -> None:
+    try:
+        if tracks != {"audio"}:
+            canonical_picture(recording)
+        if tracks != {"frames"}:
+            canonical_sound(recording)
+    except Exception:  # nothing is decided here: the extraction tries again, and makes rows of it
+        return
+
+
+def reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+    """Returns embeddings of the reference picture as ``reference_NAME``."""
+    wanted = [n for n in REFERENCE_EXTRACTORS if n in readable(names, recording.domain)]
+    if recording.reference_path is None:
+        missing = Missing(reason="no reference picture", status="not_applicable")
+        return {f"reference_{name}": missing for name in wanted}
+    found = reference_features(recording.reference_path, wanted)
+    return {f"reference_{name}": found[name] for name in wanted}
+
+
+def context_of(recordings: Sequence[Recording], names: Sequence[str]) -> Context:
+    """Gathers what a metric may know beyond one recording.
+
+    Args:
+        recordings: Of the run. Of several pictures of one identity the first by recording counts,
+            whatever the order; those of systems that failed do not count.
+        names: Extractors.
+
+    Returns:
+        Embeddings of the reference pictures, and why they are not all there: with fewer of them
+        the others' numbers would be other ones.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in REFERENCE_EXTRACTORS}
+    faults: dict[str, str] = {}
+    for recording in sorted(recordings, key=lambda recording: recording.recording_id):
+        if recording.error and recording.error_status == "generation_failure":
+            continue
+        pictures = reference_of(recording, names)
+        for name, known in found.items():
+            picture = pictures.get(f"reference_{name}")
+            if isinstance(picture, Missing):
+                if is_fault(picture):
+                    faults.setdefault(name, f"{recording.recording_id}: {picture.reason}")
+            elif picture is not None and len(picture["embedding"]):
+                known.setdefault(recording.identity, picture["embedding"][0])
+    return Context(references=found, reference_faults=faults)

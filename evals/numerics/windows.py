@@ -1,0 +1,235 @@
+"""Curves over playing time: windows, robust slopes and their intervals, start against end.
+
+Shape letters: T frames, K windows, N sampled frames, D dimensions.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from evals.protocols.base import NotMeasured, Window
+
+FPS = 25
+END_SHARE = 0.15
+"""Part of a video that counts as its start or its end, after FramePack's start-end contrast."""
+
+
+def spans(num_frames: int, *, length_s: float, hop_s: float) -> Iterator[tuple[int, int]]:
+    """Yields first and past-the-last frame of each window.
+
+    Args:
+        num_frames: Of the video, at 25 fps.
+        length_s: Of a window; a shorter video has one window, all of it.
+        hop_s: From one start to the next; frames after the last whole window are in none.
+    """
+    length, hop = round(length_s * FPS), round(hop_s * FPS)
+    if num_frames <= length:
+        yield 0, num_frames
+        return
+    for start in range(0, num_frames - length + 1, hop):
+        yield start, start + length
+
+
+def windows_of(
+    num_frames: int,
+    value: Callable[[int, int], float],
+    *,
+    length_s: float = 2.0,
+    hop_s: float = 2.0,
+) -> tuple[Window, ...]:
+    """Measures each window of a video.
+
+    Args:
+        num_frames: Of the video, at 25 fps.
+        value: Takes first and past-the-last frame; may return NaN.
+        length_s: Of a window.
+        hop_s: From one start to the next.
+
+    Returns:
+        One window after the other, in playing time.
+    """
+    return tuple(
+        Window(t0_s=start / FPS, t1_s=stop / FPS, value=float(value(start, stop)))
+        for start, stop in spans(num_frames, length_s=length_s, hop_s=hop_s)
+    )
+
+
+def mean_or_nan(values: Float[np.ndarray, " T"]) -> float:
+    """Returns the mean of what is finite; NaN if nothing is."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan
+
+
+def with_values(windows: tuple[Window, ...], values: Mapping[int, float]) -> tuple[Window, ...]:
+    """Returns the windows with other values; NaN where there is none."""
+    return tuple(
+        Window(t0_s=window.t0_s, t1_s=window.t1_s, value=values.get(row, math.nan))
+        for row, window in enumerate(windows)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One number for each sampled frame of a video.
+
+    Attributes:
+        frames: Frame numbers at 25 fps.
+        values: At these frames.
+        num_frames: Of the video, as far as frames were sampled.
+    """
+
+    frames: np.ndarray
+    values: Float[np.ndarray, " N"]
+    num_frames: int
+
+    def mean_in(self, start: int, stop: int) -> float:
+        """Returns the mean from one frame to before another; NaN if no frame is there."""
+        return mean_or_nan(self.values[(self.frames >= start) & (self.frames < stop)])
+
+    def windows(self, window_s: float) -> tuple[Window, ...]:
+        """Returns the mean in each window."""
+        return windows_of(self.num_frames, self.mean_in, length_s=window_s, hop_s=window_s)
+
+
+def ends(num_frames: int) -> tuple[slice, slice]:
+    """Cuts out the start and the end of a video.
+
+    Args:
+        num_frames: Of the video.
+
+    Returns:
+        The first and the last 15 % of the frames, at least one frame each.
+
+    Raises:
+        NotMeasured: If there are fewer than two frames.
+    """
+    if num_frames < 2:
+        raise NotMeasured("fewer than two frames")
+    size = max(1, round(END_SHARE * num_frames))
+    return slice(0, size), slice(num_frames - size, num_frames)
+
+
+def theil_sen(times: Float[np.ndarray, " K"], values: Float[np.ndarray, " K"]) -> float:
+    """Returns the median slope over all pairs of points; NaN with fewer than two.
+
+    Source:
+        Sen, "Estimates of the regression coefficient based on Kendall's tau", 1968; the same as
+        ``scipy.stats.theilslopes``, compared in ``tests/evals/metrics/test_identity.py``.
+    """
+    first, second = np.triu_indices(len(times), k=1)
+    steps = times[second] - times[first]
+    usable = steps != 0
+    if not usable.any():
+        return math.nan
+    return float(np.median((values[second] - values[first])[usable] / steps[usable]))
+
+
+def regress_out(
+    values: Float[np.ndarray, " K"], nuisance: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, " K"]:
+    """Returns ``values`` without what varies with ``nuisance``, by least squares; the mean stays.
+
+    The coefficient comes from how both vary about their straight lines: two drifts that merely
+    run side by side are no evidence that one makes the other. Only a negative one is used, for
+    blur makes faces differ and never more alike.
+    """
+    if len(values) < 4 or np.ptp(nuisance) == 0:
+        return values
+    steps = np.arange(len(values), dtype=float)
+    bend = nuisance - np.polyval(np.polyfit(steps, nuisance, 1), steps)
+    rest = values - np.polyval(np.polyfit(steps, values, 1), steps)
+    power = float(bend @ bend)
+    if power <= 1e-12 * float(nuisance @ nuisance):
+        return values
+    coefficient = min(0.0, float(bend @ rest) / power)
+    return values - coefficient * (nuisance - nuisance.mean())
+
+
+def block_bootstrap_ci95(
+    times: Float[np.ndarray, " K"],
+    values: Float[np.ndarray, " K"],
+    *,
+    num_draws: int = 500,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Returns a 95 % interval of the Theil-Sen slope by a moving-block bootstrap.
+
+    The residuals of the line are drawn in blocks of about the cube root of their number, so that
+    neighbouring windows stay together, and put back onto the line.
+
+    Args:
+        times: Of the windows.
+        values: In the windows.
+        num_draws: Bootstrap samples.
+        seed: Of a generator of its own; the interval is the same each time.
+
+    Returns:
+        Lower and upper end; NaN with fewer than five windows.
+
+    Source:
+        Kuensch, "The jackknife and the bootstrap for general stationary observations", 1989.
+    """
+    num = len(times)
+    if num < 5:
+        return math.nan, math.nan
+    slope = theil_sen(times, values)
+    residuals = values - slope * times
+    block = max(2, round(num ** (1 / 3)))
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, num - block + 1, size=(num_draws, math.ceil(num / block)))
+    picks = (starts[:, :, None] + np.arange(block)).reshape(num_draws, -1)[:, :num]
+    slopes = [theil_sen(times, slope * times + residuals[pick]) for pick in picks]
+    low, high = np.percentile(slopes, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def fill_short_gaps(
+    values: Float[np.ndarray, " T"], *, max_gap: int
+) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
+    """Bridges missing frames with straight lines.
+
+    Args:
+        values: NaN where missing.
+        max_gap: Longer runs are bridged too, but do not count as known.
+
+    Returns:
+        Values without NaN (zeros if all are missing), and which of them may be used.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros(len(values)), known
+    frames = np.arange(len(values))
+    filled = np.interp(frames, frames[known], values[known])
+    previous = np.maximum.accumulate(np.where(known, frames, -len(values)))
+    following = np.minimum.accumulate(np.where(known, frames, 2 * len(values))[::-1])[::-1]
+    return filled, known | (following - previous - 1 <= max_gap)
+
+
+def distances_to_start(
+    found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """Measures each embedding against the early ones but itself.
+
+    Args:
+        found: All embeddings.
+        is_early: Which of them are of the start.
+
+    Returns:
+        Mean distances.
+
+    Raises:
+        NotMeasured: If there are fewer than two early ones.
+    """
+    early = np.flatnonzero(is_early)
+    if len(early) < 2:
+        raise NotMeasured(
+            f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
+            "(a longer video has more)"
+        )
+    sums = np.zeros(len(found))
+    for row in early:  # one at a time: an hour has thousands, of hundreds of dimensions
+        sums += np.linalg.norm(found - found[row], axis=1)
+    return sums / (len(early) - is_early)

@@ -1,0 +1,1 @@
+"""What a metric is, and the versioned protocol that its number carries."""

@@ -1,0 +1,210 @@
+"""What a metric is: a name, a unit, a direction, a protocol, and a score for each recording."""
+
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from evals.protocols.info import UNBOUNDED, Bounds, Direction, MetricInfo
+from evals.recording.recording import Recording
+
+Status = Literal[
+    "computed", "not_applicable", "generation_failure", "evaluator_failure", "unavailable"
+]
+Features = Mapping[str, Mapping[str, np.ndarray]]
+"""What extractors found in one recording: extractor name -> array name -> array."""
+
+
+class NotMeasured(Exception):
+    """Raised where a number cannot be had; becomes an unscored row with this reason.
+
+    Args:
+        reason: For a reader of the table, e.g. ``no face in any frame``.
+        status: ``not_applicable`` if the input cannot have this number, ``unavailable`` if
+            weights or packages are missing, ``generation_failure`` if the output is broken.
+    """
+
+    def __init__(self, reason: str, status: Status = "not_applicable") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status: Status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A metric on a stretch of one recording.
+
+    Attributes:
+        t0_s: Start in playing time.
+        t1_s: End in playing time.
+        value: In the metric's unit, or that of its `Curve`; NaN if nothing could be measured there.
+    """
+
+    t0_s: float
+    t1_s: float
+    value: float
+
+
+class Curve(NamedTuple):
+    """What the windows of a metric hold where that is not the metric itself.
+
+    Attributes:
+        quantity: Name of a metric, or words for an axis.
+        unit: Of the windows' values.
+    """
+
+    quantity: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One metric on one recording.
+
+    Attributes:
+        value: In the metric's unit; NaN when it could not be measured.
+        weight: Share in the mean over recordings, e.g. reference words for ``wer``.
+        status: ``computed``, or why not.
+        reason: Why ``value`` is NaN; empty otherwise.
+        components: What the value was made of: counts, times, words; JSON types only.
+        windows: The metric over playing time, or what its `Curve` says, where it has a curve.
+    """
+
+    value: float
+    weight: float = 1.0
+    status: Status = "computed"
+    reason: str = ""
+    components: Mapping[str, Any] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a metric may know beyond the one recording.
+
+    Attributes:
+        references: Embeddings of the reference pictures in the run: extractor -> identity -> [D].
+        reference_faults: Extractor -> why some of them are not there though they should be.
+    """
+
+    references: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    reference_faults: Mapping[str, str] = field(default_factory=dict)
+
+
+class Described(ABC):
+    """What every metric says of itself.
+
+    Attributes:
+        name: The field's standard term, lower case.
+        unit: ``1`` for ratios.
+        higher_is_better: ``None`` where neither is.
+        zero_is_best: Whether values are signed and best at zero, e.g. an offset; with
+            ``higher_is_better`` of ``None``.
+        bounds: Smallest and largest value there can be; intervals and bands stay inside.
+        curve: What its windows hold, if not values of the metric itself.
+        domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
+        is_default: Whether ``score`` computes it unless told otherwise.
+        needs: Names of the extractors whose features it reads.
+        needs_at_times: Those of them that it reads in some recordings only.
+        is_of_speech: Whether it has no meaning without speech in the sound, see `absence`.
+        protocol: Name and version, e.g. ``wer/whisper-base@1``.
+        params: All settings of its own; extractors and input add theirs to the hash.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool | None
+    zero_is_best: bool = False
+    bounds: Bounds = UNBOUNDED
+    curve: Curve | None = None
+    domain: str = "any"
+    is_default: bool = True
+    needs: tuple[str, ...] = ()
+    needs_at_times: tuple[str, ...] = ()
+    is_of_speech: bool = False
+    protocol: str
+    params: Mapping[str, Any]
+
+    @property
+    def info(self) -> MetricInfo:
+        """Unit, direction and bounds, for those who print its values."""
+        return MetricInfo(self.unit, self.higher_is_better, self.zero_is_best, self.bounds)
+
+    @property
+    def direction(self) -> Direction:
+        """Which values are better."""
+        return self.info.direction
+
+    def check_domain(self, domain: str) -> None:
+        """Refuses a network's judgement on pictures of another kind than it was trained on.
+
+        Args:
+            domain: Of the recording, ``real`` or ``world``.
+
+        Raises:
+            NotMeasured: If the domains differ.
+        """
+        if self.domain not in {"any", domain}:
+            raise NotMeasured(f"its network is for domain {self.domain!r}, this is {domain!r}")
+
+
+class Metric(Described):
+    """A metric with a value for every recording.
+
+    Subclasses set the attributes and write `measure`; several instances of one class with other
+    parameters are several protocols of one metric.
+    """
+
+    @abstractmethod
+    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures one recording and changes nothing.
+
+        Args:
+            recording: What to measure.
+            features: What the extractors in `needs` found in it.
+            context: What it may know beyond the recording.
+
+        Returns:
+            The value, what it was made of, and its curve if it has one.
+
+        Raises:
+            NotMeasured: If the number cannot be had; the reason goes into the row.
+        """
+
+    def score(self, recording: Recording, features: Features, context: Context) -> Score:
+        """Measures one recording; what cannot be measured is NaN with its reason."""
+        try:
+            self.check_domain(recording.domain)
+            return self.measure(recording, features, context)
+        except NotMeasured as why:
+            return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
+
+
+def require_transcript(recording: Recording) -> None:
+    """Refuses a recording of which it is not known what should be said.
+
+    Args:
+        recording: For its transcript.
+
+    Raises:
+        NotMeasured: If there is none.
+    """
+    if not recording.transcript.strip():
+        raise NotMeasured("there is no transcript")
+
+
+def protocol_hash(params: Mapping[str, Any]) -> str:
+    """Returns 12 hex digits of the SHA-256 of the parameters as sorted JSON."""
+    text = json.dumps(params, sort_keys=True, allow_nan=False, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"protocol parameters are JSON values, not {type(value).__name__}")

@@ -1,0 +1,70 @@
+"""What ``meta.json`` says of one recorded stream."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from evals.recording.damage import MEND, Digest
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.shape import Above, Count, Positive, read_shaped
+from streamchar_ref.core.swap import settled_name
+
+
+class Meta(TypedDict):
+    """Fields of ``meta.json``; rates are ``None`` where a stream that failed broke them."""
+
+    system: str
+    suite: str
+    sample_id: str
+    seed: int
+    settings: dict[str, Any]
+    checkpoint: str
+    prompt_hash: str
+    transcript: str
+    language: str
+    groups: dict[str, str]
+    fps: Positive | None
+    sample_rate: Annotated[int, Above(0)] | None
+    num_frames: Count
+    num_samples: Count
+    is_silent: NotRequired[bool]
+    is_still: NotRequired[bool]
+    is_warm: bool
+    device: str
+    files: NotRequired[dict[str, Digest]]
+    digest: NotRequired[str]
+
+
+def with_digest(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds what shows that a field was altered: SHA-256 of all the others, as ``digest``."""
+    others = {name: value for name, value in meta.items() if name != "digest"}
+    text = json.dumps(others, sort_keys=True)
+    return {**others, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def read_meta(folder: Path) -> Meta:
+    """Reads ``meta.json`` of a recording folder.
+
+    Args:
+        folder: ``.../SYSTEM/SUITE/SAMPLE_ID/SEED``.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        InputError: If the file is damaged, or the folder is not where its fields say.
+    """
+    path = folder / "meta.json"
+    meta = read_shaped(path, Meta, remedy=MEND)
+    told = (meta["system"], meta["suite"], meta["sample_id"], str(meta["seed"]))
+    if "digest" in meta and meta != with_digest(meta):
+        raise InputError(f"{path}: was altered after it was written; {MEND}")
+    *above, last = folder.absolute().parts[-4:]
+    if told != (*above, settled_name(last)):
+        raise InputError(
+            f"{path}: says that it is of {'/'.join(told)}: the folder was renamed or copied; give "
+            "it its name back, or delete it"
+        )
+    return meta

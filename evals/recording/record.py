@@ -1,0 +1,330 @@
+"""Systems x prompts -> recording folders. The harness holds the clock.
+
+Rules of a valid run: a warm-up request goes before the first timed one; a chunk has arrived when
+the system hands over its frames and samples in host memory, so its device has finished with them;
+nothing but copying to disk is done between two chunks; a failed stream is kept as a failure.
+"""
+
+import errno
+import hashlib
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from evals.recording.contract import (
+    ContractBroken,
+    opened,
+    problem_with_chunk,
+    problems_with_system,
+)
+from evals.recording.damage import digests_of
+from evals.recording.jsonl import check_folder_length, check_folder_name
+from evals.recording.meta import read_meta, with_digest
+from evals.recording.provenance import device
+from evals.recording.run_folder import error_of, recording_folder
+from evals.recording.system import Prompt, System, first_chunks, stream_budget
+from evals.recording.transaction import finish_results
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import has_file, remove_abandoned
+from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.swap import replacing_folder, settle
+from streamchar_ref.media import AVChunk, MediaError
+from streamchar_ref.media.encode import write_lossless
+from streamchar_ref.media.wav import write_wav
+
+WARM_UP_CHUNKS = 2
+_OF_MACHINE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE,
+    errno.EFBIG, errno.ENOMEM,
+)  # fmt: skip
+SPOOL_BATCH = 32
+
+Clock = Callable[[], float]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to record, and where to.
+
+    Attributes:
+        out: Run folder.
+        suite: Name of the suite.
+        seed: Of the generation, the same for every prompt.
+        settings: Of the system, for provenance.
+        warm_up: Whether a short untimed request goes first; without it there are no speed scores,
+            and only the first chunk of one is looked at.
+        retry_failed: Record again what failed before.
+    """
+
+    out: Path
+    suite: str
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    warm_up: bool = True
+    retry_failed: bool = False
+
+
+@dataclass(kw_only=True)
+class _Spool:
+    """Chunks on their way to disk; frames go to a raw file, so that memory stays bounded."""
+
+    path: Path
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[np.ndarray] = field(default_factory=list)
+    shape: tuple[int, ...] = ()
+
+    def add(self, chunk: AVChunk, t_arrival_s: float) -> None:
+        """Copies one chunk; a chunk that breaks the contract of a stream is a `MediaError`."""
+        broken = problem_with_chunk(chunk, len(self.lines), self.shape)
+        if broken:
+            raise MediaError(broken)
+        self.shape = chunk.frames.shape[1:]
+        if chunk.spoken is not None and not math.isfinite(chunk.spoken):
+            raise MediaError(f"chunk {chunk.index}: phonemes spoken are NaN or infinite")
+        with self.path.open("ab") as file:
+            file.write(np.ascontiguousarray(chunk.frames).data)  # whose errors say what is wrong
+        self.samples.append(chunk.samples)
+        line = {
+            "index": chunk.index,
+            "num_frames": len(chunk.frames),
+            "num_samples": len(chunk.samples),
+            "t_arrival_s": round(t_arrival_s, 6),
+        }
+        if chunk.spoken is not None:
+            line["spoken"] = round(float(chunk.spoken), 3)
+        self.lines.append(line)
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Reads the frames back in batches."""
+        size = int(np.prod(self.shape))
+        with self.path.open("rb") as file:
+            while (flat := np.fromfile(file, np.uint8, size * SPOOL_BATCH)).size:
+                yield flat.reshape(-1, *self.shape)
+
+
+def record(
+    system: object,
+    prompts: Sequence[Prompt],
+    plan: Plan,
+    *,
+    clock: Clock = time.perf_counter,
+    progress: Progress = lambda what, done, total: None,
+) -> dict[str, int]:
+    """Records every prompt that the run folder does not hold yet.
+
+    Args:
+        system: Anything that streams, see `evals.recording.system.System`.
+        prompts: Of one suite.
+        plan: Where to, seed and rules.
+        clock: Monotonic seconds; replaced in tests.
+        progress: Told ``(prompt_id, done, total)``.
+
+    Returns:
+        Counts: ``recorded`` and ``failed`` now, ``kept`` (there already, failed or not).
+
+    Raises:
+        InputError: If the system breaks the contract, or the folder holds a recording made with
+            other settings or is being written by another process, or the system or suite has a
+            name that no folder can have. Nothing is written then.
+        OSError: If the machine fails, e.g. its disk is full; what came before is kept.
+    """
+    made = _conforming(system, plan)
+    with only_writer(plan.out, verb="record"):
+        _tidy(made, prompts, plan)
+        todo = [prompt for prompt in prompts if not _is_kept(made, prompt, plan)]
+        counts = {"recorded": 0, "failed": 0, "kept": len(prompts) - len(todo)}
+        if todo:
+            _look(made, todo[0], plan)
+        for done, prompt in enumerate(todo):
+            progress(f"{made.name}: {prompt.prompt_id}", done, len(todo))
+            counts["recorded" if record_one(made, prompt, plan, clock=clock) else "failed"] += 1
+        progress(made.name, len(todo), len(todo))
+    return counts
+
+
+def _tidy(system: System, prompts: Sequence[Prompt], plan: Plan) -> None:
+    """Ends or removes what a kill has left half-done."""
+    finish_results(plan.out, verb="record")
+    remove_abandoned(plan.out / "recordings")
+    for prompt in prompts:
+        settle(_folder(system, prompt, plan))
+
+
+def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
+    return recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
+
+
+def _conforming(system: object, plan: Plan) -> System:
+    check_folder_name("suite", "name", plan.suite)
+    problems = problems_with_system(system)
+    if problems:
+        raise InputError(f"the system cannot be recorded: {'; '.join(problems)}")
+    assert isinstance(system, System), "checked above"
+    check_folder_length("system", "name", system.name)
+    return system
+
+
+def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> dict[str, list[Path]]:
+    """Finds the prompts whose stream failed, now or earlier.
+
+    Args:
+        name: Of the system.
+        prompts: Of the suite.
+        plan: As they were recorded.
+
+    Returns:
+        Last line of the error -> folders that hold the whole of it.
+    """
+    found: dict[str, list[Path]] = {}
+    for prompt in prompts:
+        folder = recording_folder(plan.out, name, plan.suite, prompt.prompt_id, plan.seed)
+        error = error_of(folder)
+        if error:
+            found.setdefault(error, []).append(folder)
+    return found
+
+
+def record_one(
+    system: System, prompt: Prompt, plan: Plan, *, clock: Clock = time.perf_counter
+) -> bool:
+    """Streams one prompt into its folder; returns whether it came to its end.
+
+    The folder appears when it is complete. A stream that fails leaves ``meta.json`` and
+    ``error.txt`` with the traceback.
+    """
+    with replacing_folder(_folder(system, prompt, plan)) as partial:
+        spool = _Spool(path=partial / "frames.raw")
+        error = ""
+        try:
+            _stream(system, prompt, plan.seed, spool, clock)
+            _write_media(partial, spool, system)
+        except (
+            Exception,
+            SystemExit,
+        ) as failure:  # the one place where an error of a system is kept
+            if _is_of_machine(failure):
+                raise
+            error = traceback.format_exc()
+            (partial / "error.txt").write_text(error, encoding="utf-8", errors="backslashreplace")
+        spool.path.unlink(missing_ok=True)
+        Image.fromarray(prompt.reference).save(partial / "reference.png")
+        meta = _meta(system, prompt, plan, spool) | {"files": digests_of(partial)}
+        (partial / "meta.json").write_bytes(_json(with_digest(meta)))
+    return not error
+
+
+def _is_of_machine(failure: BaseException | None) -> bool:
+    """Whether disk or operating system gave out, which is remembered of no system."""
+    while failure is not None:
+        if isinstance(failure, OSError) and failure.errno in _OF_MACHINE:
+            return True
+        failure = failure.__cause__ or failure.__context__
+    return False
+
+
+def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:
+    budget = stream_budget(prompt, system)
+    start = clock()
+    for chunk in opened(system.stream(prompt, seed=seed)):
+        spool.add(chunk, clock() - start)
+        budget.add(len(chunk.frames), len(chunk.samples))
+    if not spool.lines:
+        raise MediaError("the system yielded no chunks")
+    if not sum(line["num_frames"] for line in spool.lines):
+        raise MediaError("the system yielded chunks without frames")
+
+
+def _write_media(folder: Path, spool: _Spool, system: System) -> None:
+    problems = problems_with_system(system)  # a stream may have changed its rates
+    if problems:
+        raise MediaError(problems[0])
+    write_lossless(folder / "video.mkv", spool.frames(), fps=system.fps)
+    samples = np.concatenate(spool.samples)
+    write_wav(folder / "audio.wav", samples, sample_rate=system.sample_rate)
+    lines = "".join(json.dumps(line) + "\n" for line in spool.lines)
+    (folder / "chunks.jsonl").write_text(lines)
+
+
+def _look(system: System, prompt: Prompt, plan: Plan) -> None:
+    """Warms up, and refuses chunks that break the contract before anything is written."""
+    count = WARM_UP_CHUNKS if plan.warm_up else 1
+    try:
+        first_chunks(system, prompt, seed=plan.seed, count=count)
+    except ContractBroken as broken:
+        raise InputError(f"{system.name}: {broken}; nothing was recorded") from broken
+    except (Exception, SystemExit):  # the timed request meets the same error and keeps it
+        return
+
+
+def _is_kept(system: System, prompt: Prompt, plan: Plan) -> bool:
+    folder = _folder(system, prompt, plan)
+    if not has_file(folder / "meta.json"):
+        return False
+    meta = read_meta(folder)
+    for field_name, then, now in (
+        ("prompt_hash", meta["prompt_hash"], prompt_hash(prompt)),
+        ("settings", meta["settings"], dict(plan.settings)),
+    ):
+        if then != now:
+            raise InputError(
+                f"{folder} was recorded with another {field_name.replace('_', ' ')}: "
+                f"{then} then, {now} now; choose another --out"
+            )
+    return not (plan.retry_failed and (folder / "error.txt").is_file())
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """Twelve hex digits that stand for everything a system is told."""
+    pieces = [[piece.t_s, piece.text] for piece in prompt.pieces]
+    words = [prompt.transcript, pieces, prompt.voice, prompt.caption, prompt.seed, prompt.groups]
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(prompt.reference).tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str, Any]:
+    return {
+        "system": system.name,
+        "settings": dict(plan.settings),
+        "checkpoint": str(getattr(system, "checkpoint", "")),
+        "suite": plan.suite,
+        "sample_id": prompt.prompt_id,
+        "seed": plan.seed,
+        "prompt_hash": prompt_hash(prompt),
+        "transcript": prompt.transcript,
+        "voice": prompt.voice,
+        "caption": prompt.caption,
+        "language": prompt.groups.get("language", ""),
+        "groups": prompt.groups,
+        "fps": _rate(system.fps),
+        "sample_rate": _rate(system.sample_rate),
+        "num_frames": sum(line["num_frames"] for line in spool.lines),
+        "num_samples": sum(line["num_samples"] for line in spool.lines),
+        "is_silent": bool(getattr(system, "is_silent", False)),
+        "is_still": bool(getattr(system, "is_still", False)),
+        "is_warm": plan.warm_up,
+        "device": device(),
+    }
+
+
+def _rate(value: object) -> float | None:
+    """A rate as JSON has it; ``None`` where the stream broke it."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        return None
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode(errors="replace")

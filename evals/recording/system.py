@@ -1,0 +1,215 @@
+"""What the harness asks of a system under test, and how it finds one."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+from evals.recording.contract import (
+    ContractBroken,
+    opened,
+    problem_with_chunk,
+    problem_with_lengths,
+    problems_with_system,
+)  # fmt: skip
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.media import AVChunk
+from streamchar_ref.media.limits import StreamBudget, stream_limit_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPiece:
+    """Part of a transcript, and when it becomes known.
+
+    Attributes:
+        t_s: Seconds after the request; 0 for text that is there from the start.
+        text: Words, to be joined to the earlier pieces with a space.
+    """
+
+    t_s: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One line of a suite.
+
+    Attributes:
+        prompt_id: Unique in the suite.
+        transcript: All that the character should say.
+        reference: Picture of the character.
+        pieces: The transcript as it arrives; one piece at 0 s unless the suite says otherwise.
+        voice: Name of the voice; empty if the suite leaves it open.
+        caption: What the character looks like, in words.
+        seed: Of the prompt itself, e.g. for drawing the character in the world.
+        groups: What to average over, e.g. ``{"identity": "a", "domain": "world"}``.
+    """
+
+    prompt_id: str
+    transcript: str
+    reference: UInt8[np.ndarray, "H W 3"]
+    pieces: tuple[TextPiece, ...] = ()
+    voice: str = ""
+    caption: str = ""
+    seed: int = 0
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class System(Protocol):
+    """A streaming generator, ours or a baseline.
+
+    A system may also have ``checkpoint``, a text that names its weights in the recording,
+    ``is_silent``, true if it never makes a sound, and ``is_still``, true if its mouth never moves:
+    then what needs speech, or lips, does not apply to it.
+
+    Attributes:
+        name: Row label in tables; lower case with underscores.
+        fps: Frames per second of its video; a stream may still correct it.
+        sample_rate: Samples per second of its audio.
+    """
+
+    name: str
+    fps: int
+    sample_rate: int
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        """Yields chunks as they become playable; the same seed gives the same chunks."""
+        ...
+
+
+def installed_systems() -> dict[str, EntryPoint]:
+    """Returns the entry points of the group ``evals.systems``; ``load()`` gives what makes one."""
+    return {entry.name: entry for entry in entry_points(group="evals.systems")}
+
+
+def stream_budget(prompt: Prompt, system: System) -> StreamBudget:
+    """How much a system may stream for a prompt, nothing of it used yet."""
+    last_s = max((piece.t_s for piece in prompt.pieces), default=0.0)
+    limit_s = stream_limit_s(prompt.transcript, last_s)
+    return StreamBudget(limit_s=limit_s, fps=system.fps, sample_rate=system.sample_rate)
+
+
+def problems_with(system: object, prompt: Prompt) -> list[str]:
+    """Checks that a system keeps the contract of `System` on one prompt.
+
+    Args:
+        system: Any system; it is run twice, or once if the first run breaks the contract.
+        prompt: A short prompt.
+
+    Returns:
+        One sentence for each broken rule; empty when there is none.
+    """
+    problems = problems_with_system(system)
+    if problems:
+        return problems
+    assert isinstance(system, System), "checked above"
+    try:
+        chunks, again = (_streamed(system, prompt) for _ in range(2))
+    except ContractBroken as broken:
+        return [str(broken)]
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever it raises, this is what is wrong with it
+        return [in_one_line(error)]
+    problems = problems_with_system(system)  # a stream may have changed its rates
+    problems += _problems_with_account([chunk.spoken for chunk in chunks])
+    if not problems:
+        problems += _problems_with_lengths(system, chunks)
+    if len(chunks) != len(again) or not all(
+        np.array_equal(a.frames, b.frames)
+        and np.array_equal(a.samples, b.samples)
+        and a.spoken == b.spoken
+        for a, b in zip(chunks, again, strict=False)
+    ):
+        problems.append("the same seed gives other chunks")
+    return problems
+
+
+def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> list[AVChunk]:
+    """Asks for the first chunks of a stream and stops it.
+
+    Args:
+        system: Says of itself what it should, see `evals.recording.contract.problems_with_system`.
+        prompt: What to stream.
+        seed: Of the generation.
+        count: How many chunks at most.
+
+    Returns:
+        Chunks that keep the contract.
+
+    Raises:
+        ContractBroken: If there is none, or one of them breaks the contract.
+    """
+    stream = islice(opened(system.stream(prompt, seed=seed)), count)
+    chunks = _checked(stream, stream_budget(prompt, system))
+    frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
+    broken = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
+    if broken:
+        raise ContractBroken(broken)
+    return chunks
+
+
+def _streamed(system: System, prompt: Prompt) -> list[AVChunk]:
+    return _checked(opened(system.stream(prompt, seed=0)), stream_budget(prompt, system))
+
+
+def _checked(stream: Iterator[Any], budget: StreamBudget) -> list[AVChunk]:
+    """Reads a stream up to the first chunk that breaks the contract."""
+    chunks: list[AVChunk] = []
+    for index, chunk in enumerate(stream):
+        broken = problem_with_chunk(chunk, index, chunks[0].frames.shape[1:] if chunks else ())
+        if broken:
+            raise ContractBroken(broken)
+        budget.add(len(chunk.frames), len(chunk.samples))
+        chunks.append(chunk)
+    if not chunks:
+        raise ContractBroken("it yields no chunks: yield at least one AVChunk for every prompt")
+    return chunks
+
+
+def in_one_line(error: BaseException) -> str:
+    """Says what was raised and where: the end of a long message, the innermost line of code.
+
+    Args:
+        error: With its traceback.
+
+    Returns:
+        A sentence; lines of installed packages are not named if others are there.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    text = "; ".join([line.strip() for line in str(error).splitlines() if line.strip()][-2:])
+    return f"it raises {type(error).__name__}{f': {text}' if text else ''}{place}"
+
+
+def _problems_with_lengths(system: System, chunks: Sequence[AVChunk]) -> list[str]:
+    frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
+    if not sum(frames):
+        return ["its chunks hold no frames"]
+    longer = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
+    if longer:
+        return [longer]
+    seconds, heard = sum(frames) / system.fps, sum(samples) / system.sample_rate
+    if abs(seconds - heard) > 1 / system.fps:
+        return [f"{seconds:.2f} s of picture but {heard:.2f} s of sound"]
+    return []
+
+
+def _problems_with_account(spoken: Sequence[float | None]) -> list[str]:
+    """Checks what a system says it has spoken; keeping no account is no problem."""
+    told = [count for count in spoken if count is not None]
+    problems = []
+    if told and len(told) < len(spoken):
+        problems.append("it says for some chunks only what it has spoken")
+    if not np.isfinite(told).all():
+        problems.append("some counts of phonemes spoken are NaN or infinite")
+    elif (np.diff([0.0, *told]) < 0).any():
+        problems.append("its count of phonemes spoken falls")
+    return problems

@@ -1,0 +1,1 @@
+"""From recordings to rows, summaries and comparisons."""

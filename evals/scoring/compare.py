@@ -1,0 +1,276 @@
+"""Systems compared on the samples that both have: differences, intervals, and what they decide."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from evals.numerics.statistics import PairedDifference, holm, paired_difference
+from evals.protocols.info import Direction, MetricInfo
+from evals.scoring.results import SET_ID, ScoreRow
+from evals.scoring.summary import UNKNOWN, drawn_together
+from streamchar_ref.core.errors import InputError
+
+ALPHA = 0.05
+DAGGER = "\N{DAGGER}"
+Verdict = Literal["better", "worse", "inconclusive", "not comparable"]
+_Sample = tuple[str, int]  # sample_id and seed, inside one suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One system against another in one metric.
+
+    Attributes:
+        suite: Which prompts.
+        metric: Name of the metric.
+        protocol: Name and version of its parameters.
+        system: Whose verdict it is.
+        against: The other.
+        n_pairs: Samples that both have scored; differences rest on these alone.
+        n_unpaired: Samples that only one of the two has scored.
+        n_independent: Pairs that are drawn apart, see `evals.scoring.summary.drawn_together`.
+        unit: Of the difference.
+        delta: Weighted mean of system minus against, in the metric's unit; where zero is best, of
+            their absolute values.
+        is_absolute: Whether absolute values were compared.
+        ci_low: Lower end of its 95 % bootstrap interval; ``None`` with fewer than five
+            independent pairs.
+        ci_high: Upper end.
+        p: Two-sided, of the sign-flip test.
+        smallest_p: What ``p`` is at least with so many independent pairs.
+        p_holm: ``p`` after Holm, over all comparisons of one call.
+        verdict: ``better`` or ``worse`` if ``p_holm`` is below 0.05; else ``inconclusive``: no
+            difference is shown, which is not to say that there is none.
+        reason: Why not comparable, or why nothing could be shown; else empty.
+        mark: A dagger where the two numbers must not stand side by side: other protocol or domain.
+    """
+
+    suite: str
+    metric: str
+    protocol: str
+    system: str
+    against: str
+    n_pairs: int = 0
+    n_unpaired: int = 0
+    n_independent: int = 0
+    unit: str = ""
+    delta: float | None = None
+    is_absolute: bool = False
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p: float | None = None
+    smallest_p: float | None = None
+    p_holm: float | None = None
+    verdict: Verdict = "not comparable"
+    reason: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Resampling:
+    draws: int
+    flips: int
+    seed: int
+
+
+def compare(
+    rows: Iterable[ScoreRow],
+    infos: Mapping[str, MetricInfo],
+    *,
+    against: str | None = None,
+    metrics: Collection[str] | None = None,
+    identities: Mapping[str, str] | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compares systems pair by pair, suite by suite, metric by metric, identities drawn whole.
+
+    Args:
+        rows: Scores of all systems.
+        infos: Metric name -> unit and direction.
+        against: Compare each other system with this one; all pairs by default.
+        metrics: Which; all by default. Holm's adjustment is over these alone.
+        identities: See `evals.scoring.summary.drawn_together`.
+        draws: Resamples of the bootstrap.
+        seed: Of the resampling.
+
+    Returns:
+        Sorted by suite, metric, protocol and systems.
+
+    Raises:
+        InputError: If no row is of the system ``against``.
+    """
+    groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
+    systems = sorted({system for by_system in groups.values() for system in by_system})
+    pairs = _pairs(systems, against)
+    tasks = [
+        (place, pair)
+        for place, by_system in sorted(groups.items())
+        for pair in pairs
+        if set(pair) <= by_system.keys()
+    ]
+    # Enough sign patterns that the smallest p there can be survives Holm.
+    resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
+    found = [
+        _compare(place, pair, groups[place], infos, identities or {}, resampling)
+        for place, pair in tasks
+    ]
+    return _judged(found, infos)
+
+
+def _by_metric(
+    rows: Iterable[ScoreRow],
+) -> dict[tuple[str, str, str], dict[str, list[ScoreRow]]]:
+    groups: dict[tuple[str, str, str], dict[str, list[ScoreRow]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in sorted(rows, key=lambda row: row.key):
+        groups[row.suite, row.metric, row.protocol][row.system].append(row)
+    return groups
+
+
+def why_nothing(rows: Iterable[ScoreRow]) -> str:
+    """Says why `compare` finds nothing to compare in these rows."""
+    systems = sorted({row.system for row in rows})
+    if len(systems) > 1:
+        return f"no metric was measured for two of {', '.join(systems)} in one suite and protocol"
+    of = f"only {systems[0]!r} has scores" if systems else "there are no scores"
+    return f"{of}: a comparison needs two systems, in one run or in several that are named together"
+
+
+def _pairs(systems: Sequence[str], against: str | None) -> list[tuple[str, str]]:
+    if against is None:
+        return list(combinations(systems, 2))
+    if against not in systems:
+        raise InputError(f"no scores of system {against!r}; there are: {', '.join(systems)}")
+    return [(system, against) for system in systems if system != against]
+
+
+def _compare(
+    place: tuple[str, str, str],
+    pair: tuple[str, str],
+    by_system: Mapping[str, list[ScoreRow]],
+    infos: Mapping[str, MetricInfo],
+    identities: Mapping[str, str],
+    resampling: _Resampling,
+) -> Comparison:
+    suite, metric, protocol = place
+    result = Comparison(
+        suite=suite, metric=metric, protocol=protocol, system=pair[0], against=pair[1]
+    )
+    first, second = (by_system[system] for system in pair)
+    if obstacle := _obstacle(first, second):
+        return replace(result, reason=obstacle, mark=DAGGER)
+    ours, theirs = _computed(first), _computed(second)
+    shared = sorted(ours.keys() & theirs.keys())
+    result = replace(result, n_pairs=len(shared), n_unpaired=len(ours.keys() ^ theirs.keys()))
+    if not shared:
+        return replace(result, reason="no sample has a score of both")
+    info = infos.get(metric, UNKNOWN)
+    is_absolute = info.direction is Direction.ZERO
+    difference = _difference(ours, theirs, shared, identities, resampling, is_absolute=is_absolute)
+    return replace(
+        result,
+        n_independent=difference.num_clusters,
+        unit=info.unit,
+        delta=_known(difference.delta),
+        is_absolute=is_absolute,
+        ci_low=_known(difference.low),
+        ci_high=_known(difference.high),
+        p=_known(difference.p),
+        smallest_p=_known(difference.smallest_p),
+        reason=_doubt(difference, shared, info),
+    )
+
+
+def _obstacle(first: list[ScoreRow], second: list[ScoreRow]) -> str:
+    """Why two lists of rows must not be compared at all; empty if they may."""
+    sides = [[row for row in rows if row.value is not None] for rows in (first, second)]
+    for name, what in (("domain", "domains"), ("protocol_hash", "protocol hashes")):
+        one, other = ({getattr(row, name) for row in rows} for rows in sides)
+        if len(one | other) > 1:
+            return f"different {what}: {_listed(one)} and {_listed(other)}"
+    return ""
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _doubt(difference: PairedDifference, shared: Sequence[_Sample], info: MetricInfo) -> str:
+    """Why a difference has no verdict; empty if it has one."""
+    if shared[0][0] == SET_ID:
+        return "one value for the whole set: there are no pairs"
+    if np.isnan(difference.p):
+        return "fewer than two independent pairs"
+    if info.direction is Direction.NONE:
+        return "neither direction is better"
+    return ""
+
+
+def _computed(rows: list[ScoreRow]) -> dict[_Sample, ScoreRow]:
+    return {(row.sample_id, row.seed): row for row in rows if row.value is not None}
+
+
+def _difference(
+    ours: Mapping[_Sample, ScoreRow],
+    theirs: Mapping[_Sample, ScoreRow],
+    shared: Sequence[_Sample],
+    identities: Mapping[str, str],
+    resampling: _Resampling,
+    *,
+    is_absolute: bool,
+) -> PairedDifference:
+    first, second = _values(ours, shared), _values(theirs, shared)
+    if is_absolute:
+        first, second = np.abs(first), np.abs(second)
+    return paired_difference(
+        first,
+        second,
+        weights=np.array([(ours[key].weight + theirs[key].weight) / 2 for key in shared]),
+        clusters=drawn_together([ours[sample] for sample in shared], identities),
+        draws=resampling.draws,
+        flips=resampling.flips,
+        seed=resampling.seed,
+    )
+
+
+def _values(rows: Mapping[_Sample, ScoreRow], samples: Sequence[_Sample]) -> np.ndarray:
+    return np.array([rows[sample].value for sample in samples], dtype=np.float64)
+
+
+def _judged(found: list[Comparison], infos: Mapping[str, MetricInfo]) -> list[Comparison]:
+    judgeable = [index for index, one in enumerate(found) if not one.reason]
+    p_values = np.array([found[index].p for index in judgeable], dtype=np.float64)
+    judged = list(found)
+    for index, p_holm in zip(judgeable, holm(p_values), strict=True):
+        one = replace(found[index], p_holm=float(p_holm))
+        verdict = _verdict(one, infos[one.metric].direction)
+        reason = _why_nothing_shows(one, len(judgeable)) if verdict == "inconclusive" else ""
+        judged[index] = replace(one, verdict=verdict, reason=reason)
+    return judged
+
+
+def _verdict(one: Comparison, direction: Direction) -> Verdict:
+    if one.p_holm is None or one.delta is None or one.p_holm >= ALPHA or one.delta == 0:
+        return "inconclusive"
+    higher_wins = direction is Direction.HIGHER
+    return "better" if (one.delta > 0) == higher_wins else "worse"
+
+
+def _why_nothing_shows(one: Comparison, num_tests: int) -> str:
+    """Says it where so few pairs could not have shown any difference; empty where they could."""
+    if one.smallest_p is None or one.smallest_p * num_tests < ALPHA:
+        return ""
+    limit = f"with {one.n_independent} independent pairs p is at least {one.smallest_p:.2g}"
+    if one.smallest_p >= ALPHA:
+        return limit
+    return f"{limit}, and there are {num_tests} tests; choose fewer with --metrics"
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,203 @@
+"""The harness as a library: one call from files to results."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from evals.metrics import INFOS
+from evals.recording.manifest import load_manifest, recordings_of_rows
+from evals.recording.media_files import is_run, recordings_of_files
+from evals.recording.recording import Recording
+from evals.recording.run_folder import recordings_of
+from evals.recording.transaction import consistently, place_of
+from evals.scoring.choice import choose_metrics
+from evals.scoring.compare import Comparison, compare
+from evals.scoring.persist import identities_of, score_run, summaries_of
+from evals.scoring.results import ScoreRow, WindowRow, read_windows
+from evals.scoring.score import Options, default_jobs
+from evals.scoring.summary import SummaryRow
+from evals.scoring.summary_table import summary_html, summary_latex, summary_text
+from streamchar_ref.core.errors import InputError
+
+Source = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]] | pd.DataFrame
+"""What can be scored; see `evaluate`."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Results:
+    """What `evaluate` measured; shows itself as a table.
+
+    Attributes:
+        rows: One a sample, metric and protocol.
+        windows: Metrics over playing time.
+        identities: See `evals.scoring.summary.drawn_together`.
+    """
+
+    rows: list[ScoreRow]
+    windows: list[WindowRow]
+    identities: dict[str, str]
+
+    @property
+    def summary(self) -> list[SummaryRow]:
+        """Means, intervals and counts of each system and metric."""
+        return summaries_of(self.rows, self.identities)
+
+    @property
+    def long(self) -> pd.DataFrame:
+        """Tidy table: a line for each row."""
+        return pd.DataFrame([asdict(row) for row in self.rows])
+
+    @property
+    def wide(self) -> pd.DataFrame:
+        """A line for each sample, a column for each metric; NaN where there is no value.
+
+        The column of a metric with several protocols has the name of the protocol.
+        """
+        protocols = pd.Series({row.protocol: row.metric for row in self.rows}, dtype=object)
+        several = set(protocols[protocols.duplicated(keep=False)])
+        cells = pd.DataFrame(
+            [
+                {
+                    **{name: getattr(row, name) for name in _SAMPLE},
+                    "metric": row.protocol if row.metric in several else row.metric,
+                    "value": row.value,
+                }
+                for row in self.rows
+            ],
+            columns=[*_SAMPLE, "metric", "value"],
+        ).astype({"value": "float64"})
+        order = list(dict.fromkeys(cells["metric"]))
+        table = cells.set_index([*_SAMPLE, "metric"])["value"].unstack("metric")
+        return table[order].rename_axis(columns=None)
+
+    def compare(
+        self, against: str | None = None, *, metrics: str | Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """Compares systems on the samples that both have; see `evals.scoring.compare.compare`.
+
+        Args:
+            against: Compare each other system with this one; all pairs by default.
+            metrics: Names; all by default. Holm's adjustment is over these alone.
+
+        Returns:
+            A line for each pair of systems and metric, columns as in `Comparison`.
+
+        Raises:
+            InputError: If there is no such system or metric.
+        """
+        names = names_of(metrics)
+        choose_metrics(names, "all")
+        found = compare(
+            self.rows, INFOS, against=against, metrics=names or None, identities=self.identities
+        )
+        columns = list(Comparison.__dataclass_fields__)
+        return pd.DataFrame([asdict(one) for one in found], columns=columns)
+
+    def to_latex(self) -> str:
+        """Returns the summary as a LaTeX table; the preamble needs ``booktabs``."""
+        return summary_latex(self.summary)
+
+    def __repr__(self) -> str:
+        return summary_text(self.summary)
+
+    def _repr_html_(self) -> str:
+        return summary_html(self.summary)
+
+
+_SAMPLE = ("system", "suite", "sample_id", "seed")
+
+
+def evaluate(
+    source: Source,
+    *,
+    metrics: str | Sequence[str] = (),
+    protocol: str = "default",
+    native: bool = False,
+    reference: str = "",
+    jobs: int | None = None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Results:
+    """Scores videos, the lines of a manifest, or the recordings of a run.
+
+    Args:
+        source: A run folder; a JSONL manifest; a video, a folder of videos, or a list of such (see
+            `recordings_of_files`); or the lines of a manifest as dictionaries or as a data frame.
+            Scores are written into a run folder only.
+        metrics: Names, in a list or separated by commas; all by default.
+        protocol: ``default``, ``all`` or a protocol id.
+        native: Score the files as they are rather than their canonical encode.
+        reference: System that is the reference set of Frechet distances.
+        jobs: Worker processes; one a core by default.
+        progress: Told ``(what, done, total)``.
+
+    Returns:
+        Rows and curves.
+
+    Raises:
+        InputError: If the source breaks its format or a name is unknown; it is a `ValueError`.
+    """
+    chosen, chosen_sets = choose_metrics(names_of(metrics), protocol)
+    recordings, run = _recordings(source)
+    systems = sorted({recording.system for recording in recordings})
+    if reference and reference not in systems:
+        raise InputError(f"reference {reference!r} is none of: {', '.join(systems)}")
+    options = Options(native=native, jobs=jobs or default_jobs(), reference_system=reference)
+    with TemporaryDirectory() as scratch:
+        folder = run or Path(scratch)
+        rows = score_run(
+            folder,
+            recordings,
+            metrics=chosen,
+            set_metrics=chosen_sets,
+            options=options,
+            progress=progress,
+        )
+        return Results(
+            rows=rows,
+            windows=consistently([folder], lambda: read_windows(place_of(folder, "windows.csv"))),
+            identities=identities_of(recordings),
+        )
+
+
+def names_of(metrics: str | Sequence[str]) -> list[str]:
+    """Reads names from a list, or from a text that separates them by commas."""
+    parts = [metrics] if isinstance(metrics, str) else list(metrics)
+    return [name.strip() for part in parts for name in part.split(",") if name.strip()]
+
+
+def _recordings(source: Source) -> tuple[list[Recording], Path | None]:
+    """What to score, and the run folder that it is from, if it is from one."""
+    if isinstance(source, pd.DataFrame):
+        lines = source.to_dict("records")
+        return recordings_of_rows(
+            {str(name): _plain(cell) for name, cell in line.items() if not _is_missing(cell)}
+            for line in lines
+        ), None
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if is_run(path):
+            return recordings_of(path), path
+        if path.suffix == ".jsonl":
+            return load_manifest(path), None
+        return recordings_of_files([path]), None
+    items = list(source) if isinstance(source, Iterable) else [source]
+    if items and all(isinstance(item, Mapping) for item in items):
+        return recordings_of_rows(item for item in items if isinstance(item, Mapping)), None
+    paths = [Path(item) for item in items if isinstance(item, str | Path)]
+    if not paths or len(paths) < len(items):
+        raise InputError("source is a path, a list of paths, a list of rows, or a data frame")
+    return recordings_of_files(paths), None
+
+
+def _plain(cell: Any) -> Any:
+    """A number of numpy's as one of Python's; a whole number that pandas made a float is whole."""
+    plain = cell.item() if hasattr(cell, "item") else cell
+    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and cell != cell) or cell is pd.NA

@@ -1,0 +1,201 @@
+"""Joins runs that were recorded or scored in parts, on one machine or many."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evals.recording.run_folder import (
+    SCHEMA_VERSION,
+    read_run,
+    recording_folders,
+    sources_from,
+    write_run,
+)
+from evals.recording.transaction import (
+    RECORDINGS,
+    committing,
+    consistently,
+    place_of,
+    results_of,
+    steadily,
+)
+from evals.scoring.persist import summaries_of
+from evals.scoring.results import (
+    SET_ID,
+    ScoreRow,
+    WindowRow,
+    dump_json,
+    read_scores,
+    read_windows,
+    write_scores,
+    write_windows,
+)  # fmt: skip
+from evals.scoring.summary import write_summary
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import has_file, real, remove
+from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.swap import newest
+
+_JOINED = ("protocols", "notes", "identities")
+"""Entries of ``run.json`` that each run has its own part of."""
+
+
+def merge(runs: Sequence[Path], out: Path) -> int:
+    """Joins runs into a new one, which appears when it is complete.
+
+    Metrics on whole sets cannot be joined from parts: their rows become unscored, with a reason.
+
+    Args:
+        runs: Run folders; they stay as they are.
+        out: Folder of the joined run; must not hold a run yet, but for the same one.
+
+    Returns:
+        Number of score rows.
+
+    Raises:
+        InputError: If a folder is no run, ``out`` is another one or is being written, two runs
+            hold the same recording, they score different manifests or files, or a recording has
+            files from outside its run.
+    """
+    if real(out) in {real(run) for run in runs}:
+        raise InputError(f"{out} holds a run already; choose another --out")
+    for run in runs:
+        if not place_of(run, RECORDINGS).is_dir() and not place_of(run, "run.json").is_file():
+            raise InputError(f"{run} is no run folder")
+    with only_writer(out, verb="merge", part="record"), results_of(out, verb="merge"):
+        joined = consistently(runs, lambda: _joined(runs, out))
+        recorded = _recorded(runs)
+        if (out / "run.json").is_file() or (out / RECORDINGS).exists():
+            if not _holds(out, joined, recorded):
+                raise InputError(f"{out} holds a run already; choose another --out")
+            return len(joined.rows)
+        with committing(out) as staging:
+            for name, run in recorded.items():
+                _take_recording(run, name, staging / RECORDINGS / name)
+            _write(joined, staging)
+    return len(joined.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """Results of all runs together.
+
+    Attributes:
+        rows: In the order of ``scores.jsonl``.
+        windows: Each once.
+        told: ``run.json``.
+    """
+
+    rows: list[ScoreRow]
+    windows: list[WindowRow]
+    told: dict[str, Any]
+
+
+def _joined(runs: Sequence[Path], out: Path) -> _Joined:
+    told: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    sources: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        entries = read_run(run)
+        joined = {name: told.get(name, {}) | entries.get(name, {}) for name in _JOINED}
+        told |= entries | joined
+        moved = sources_from(run, out)
+        sources |= {dump_json(moved): moved} if moved else {}
+    if len(sources) > 1:
+        names = ", ".join(sorted(sources))
+        raise InputError(f"the runs score different manifests or files: {names}")
+    for moved in sources.values():
+        told |= moved
+    return _Joined(rows=_rows(runs), windows=_windows(runs), told=told)
+
+
+def _write(joined: _Joined, folder: Path) -> None:
+    write_run(folder / "run.json", joined.told)
+    if joined.rows:
+        write_scores(folder / "scores.jsonl", joined.rows)
+        write_windows(folder / "windows.csv", joined.windows)
+        people = joined.told["identities"]
+        write_summary(folder / "summary.json", summaries_of(joined.rows, people))
+
+
+def _holds(out: Path, joined: _Joined, recorded: Mapping[str, Path]) -> bool:
+    """Whether the same command has been here and was ended after its last step."""
+    scores = out / "scores.jsonl"
+    rows = read_scores(scores) if scores.is_file() else []
+    told = read_run(out)
+    return (rows, told, [*recording_folders(out)]) == (joined.rows, joined.told, [*recorded])
+
+
+def _recorded(runs: Sequence[Path]) -> dict[str, Path]:
+    """Names each recording with its run."""
+    found: dict[str, Path] = {}
+    for run in runs:
+        for name, folder in recording_folders(run).items():
+            if name in found:
+                raise InputError(f"{folder} is in two of the runs")
+            found[name] = run
+    return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+
+
+def _take_recording(run: Path, name: str, target: Path) -> None:
+    """Takes a recording that may be replaced by a better one at the same time."""
+
+    def folder() -> Path:
+        return newest(place_of(run, RECORDINGS) / name)
+
+    def take() -> None:
+        remove(target)
+        for path in _files_of(folder(), (real(run), real(place_of(run, RECORDINGS)))):
+            place = target / path.relative_to(folder())
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(real(path), place)
+
+    steadily(lambda: folder().stat().st_ino, take)
+
+
+def _files_of(folder: Path, inside: tuple[Path, ...]) -> Iterator[Path]:
+    """Yields the files of a recording; refuses what is none, and links that lead elsewhere."""
+    for parent, folders, names in os.walk(folder):
+        for path in (Path(parent, name) for name in ("", *folders, *names)):
+            is_inside = any(map(real(path).is_relative_to, inside))
+            if not is_inside or (path.name in folders and path.is_symlink()):
+                raise InputError(
+                    f"{path} is a link that leads elsewhere, and merge takes nothing from there; "
+                    "put the file itself in the run"
+                )
+        for path in (Path(parent, name) for name in sorted(names)):
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise InputError(f"{path} is no regular file; remove it from the recording")
+            yield path
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another disk
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
+    rows: dict[tuple[object, ...], ScoreRow] = {}
+    for run in runs:
+        path = place_of(run, "scores.jsonl")
+        for row in read_scores(path) if has_file(path) else []:
+            if row.sample_id == SET_ID and len(runs) > 1:
+                reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
+                row = replace(
+                    row, value=None, weight=0.0, status="unavailable", reason=reason, components={}
+                )
+            known = rows.setdefault(row.key, row)
+            if known != row:
+                raise InputError(f"{run}: another value for {row.where} than in an earlier run")
+    return sorted(rows.values(), key=lambda row: row.key)
+
+
+def _windows(runs: Sequence[Path]) -> list[WindowRow]:
+    paths = [place_of(run, "windows.csv") for run in runs]
+    rows = [row for path in paths if has_file(path) for row in read_windows(path)]
+    return list(dict.fromkeys(rows))

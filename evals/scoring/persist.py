@@ -1,0 +1,239 @@
+"""Scores in the run folder: new rows beside earlier ones, summary and provenance to match."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.metrics import INFOS
+from evals.metrics.followed import doubt_in_words
+from evals.protocols.base import Metric
+from evals.protocols.set_metric import SetMetric
+from evals.recording.provenance import provenance
+from evals.recording.recording import Recording
+from evals.recording.run_folder import read_run, recording_folder, write_run
+from evals.recording.transaction import LOG, RECORDINGS, committing, place_of, results_of
+from evals.scoring.notes import notes_on
+from evals.scoring.results import (
+    SET_ID,
+    ScoreRow,
+    WindowRow,
+    read_scores,
+    read_windows,
+    write_scores,
+    write_windows,
+)  # fmt: skip
+from evals.scoring.score import Options, Progress, Scored, score
+from evals.scoring.summary import SummaryRow, summarise, write_summary
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.swap import newest
+
+Sample = tuple[str, str, str, int]
+"""System, suite, sample_id and seed."""
+
+
+def score_run(
+    run: Path,
+    recordings: Sequence[Recording],
+    *,
+    metrics: Sequence[Metric],
+    set_metrics: Sequence[SetMetric],
+    options: Options,
+    progress: Progress,
+    config: dict[str, Any] | None = None,
+    whole: Sequence[Recording] = (),
+) -> list[ScoreRow]:
+    """Scores recordings and writes rows, curves, summary and provenance into the run folder.
+
+    Rows of other metrics and protocols that the folder holds already are kept, as long as their
+    recording is still there; so are those that another process adds while this one measures. The
+    files appear together, or none of them does, see `evals.recording.transaction`.
+
+    Args:
+        run: Run folder; made if it is not there.
+        recordings: What to score.
+        metrics: With a value for every recording.
+        set_metrics: With a value for every system and suite.
+        options: Input, workers, reference set.
+        progress: Told what is done.
+        config: For ``run.json``.
+        whole: All that the run holds if ``recordings`` are one shard of it; earlier rows of the
+            others are kept.
+
+    Returns:
+        The rows that were computed now.
+
+    Raises:
+        InputError: If the folder holds scores of something else, or another process does not let
+            go of it.
+    """
+    everything = whole or recordings
+    with results_of(run, verb="score"):
+        check_sources(run, config or {})
+        gone = _gone(run, everything)
+        _earlier(run, Scored(rows=[], windows=[], protocols={}), gone)  # damaged? then say so now
+    scored = score(
+        recordings,
+        metrics=metrics,
+        set_metrics=set_metrics,
+        options=options,
+        progress=progress,
+        whole=whole,
+    )
+    notes = {r.recording_id: notes_on(r) for r in recordings if not r.error}
+    entries = provenance() | (config or {})
+    with results_of(run, verb="score"):
+        check_sources(run, config or {})
+        earlier = _earlier(run, scored, gone)
+        _commit(run, scored, earlier, everything, notes, entries)
+    return scored.rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Earlier:
+    """What a run holds already and keeps.
+
+    Attributes:
+        rows: Other than those that were computed now.
+        windows: Curves, likewise.
+        told: ``run.json``.
+        log: ``errors.txt``, if a row is kept that it may be about.
+    """
+
+    rows: list[ScoreRow]
+    windows: list[WindowRow]
+    told: dict[str, Any]
+    log: str
+
+
+def _commit(
+    run: Path,
+    scored: Scored,
+    earlier: _Earlier,
+    recordings: Sequence[Recording],
+    notes: Mapping[str, list[str]],
+    entries: dict[str, Any],
+) -> None:
+    rows = earlier.rows + scored.rows
+    identities = _identities_beside_earlier(earlier.told, recordings, rows)
+    used = {row.protocol_hash for row in rows}
+    protocols = earlier.told.get("protocols", {}) | scored.protocols
+    told = (
+        earlier.told
+        | entries
+        | {
+            "protocols": {digest: params for digest, params in protocols.items() if digest in used},
+            "identities": identities,
+            "notes": _notes_beside_earlier(earlier.told, recordings, notes, rows),
+        }
+    )
+    new = [log for log in scored.logs if log not in earlier.log]
+    with committing(run) as staging:
+        write_scores(staging / "scores.jsonl", rows)
+        write_windows(staging / "windows.csv", earlier.windows + scored.windows)
+        write_summary(staging / "summary.json", summaries_of(rows, identities))
+        write_run(staging / "run.json", told)
+        log = "\n".join([earlier.log, *new] if earlier.log else new)
+        (staging / LOG).write_text(log, encoding="utf-8", errors="backslashreplace")
+
+
+def check_sources(run: Path, made_from: Mapping[str, Any]) -> None:
+    """Refuses a folder that holds scores of another manifest or of other files.
+
+    Args:
+        run: Run folder, whether or not it is there.
+        made_from: Entry of ``run.json`` that says what is scored; none for what was recorded.
+
+    Raises:
+        InputError: If the folder is another's.
+    """
+    if "files" in made_from and place_of(run, RECORDINGS).is_dir():
+        raise InputError(f"{run} holds recordings of its own; choose another --out")
+    earlier = {key: told for key, told in read_run(run).items() if key in ("manifest", "files")}
+    if made_from and earlier and earlier != made_from:
+        what = earlier.get("manifest") or ", ".join(earlier["files"]["sources"])
+        raise InputError(f"{run} holds scores of {what}; choose another --out")
+
+
+def identities_of(recordings: Sequence[Recording]) -> dict[str, str]:
+    """Returns who is shown in each sample of which that is known, see `drawn_together`."""
+    named = [recording for recording in recordings if "identity" in recording.groups]
+    return {f"{recording.suite}/{recording.sample_id}": recording.identity for recording in named}
+
+
+def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> list[SummaryRow]:
+    """Summarises rows with the units and directions of all known metrics."""
+    return summarise(rows, INFOS, identities=identities)
+
+
+def _gone(run: Path, recordings: Sequence[Recording]) -> set[Sample]:
+    """Samples that have rows but no recording any more.
+
+    They are looked for before anything is measured: rows that another process adds meanwhile may
+    be of recordings that this one has never heard of, and stay.
+    """
+    path = place_of(run, "scores.jsonl")
+    scored = {_sample(row) for row in read_scores(path)} if path.is_file() else set()
+    here = {_sample(recording) for recording in recordings}
+    here |= {sample for sample in scored if os.path.isdir(newest(recording_folder(run, *sample)))}
+    sets = {(system, suite, SET_ID, 0) for system, suite, *_ in here}
+    return scored - here - sets
+
+
+def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
+    now = {(*_sample(row), row.metric, row.protocol) for row in scored.rows}
+
+    def is_kept(row: ScoreRow | WindowRow) -> bool:
+        return (*_sample(row), row.metric, row.protocol) not in now and _sample(row) not in gone
+
+    scores, curves, log = (run / name for name in ("scores.jsonl", "windows.csv", LOG))
+    rows = [row for row in read_scores(scores) if is_kept(row)] if scores.is_file() else []
+    has_curves = scores.is_file() and curves.is_file()  # an earlier version wrote one by one
+    failed = any(row.status == "evaluator_failure" for row in rows)
+    return _Earlier(
+        rows=rows,
+        windows=[row for row in read_windows(curves) if is_kept(row)] if has_curves else [],
+        told=read_run(run),
+        log=log.read_text("utf-8", errors="replace") if failed and log.is_file() else "",
+    )
+
+
+def _identities_beside_earlier(
+    told: Mapping[str, Any], recordings: Sequence[Recording], rows: Sequence[ScoreRow]
+) -> dict[str, str]:
+    ours = {f"{recording.suite}/{recording.sample_id}" for recording in recordings}
+    others = {f"{row.suite}/{row.sample_id}" for row in rows} - ours
+    earlier = told.get("identities", {})
+    return {name: earlier[name] for name in others if name in earlier} | identities_of(recordings)
+
+
+def _notes_beside_earlier(
+    told: Mapping[str, Any],
+    recordings: Sequence[Recording],
+    notes: Mapping[str, list[str]],
+    rows: Sequence[ScoreRow],
+) -> dict[str, list[str]]:
+    measured = _notes_in(rows)
+    samples = {recording.recording_id: _sample(recording) for recording in recordings}
+    now = {name: said + measured.get(samples[name], []) for name, said in notes.items()}
+    kept = {"/".join(map(str, _sample(row))) for row in rows} - set(samples)
+    kept |= {recording.recording_id for recording in recordings if not recording.error} - set(now)
+    earlier = {name: said for name, said in told.get("notes", {}).items() if name in kept}
+    return earlier | {name: said for name, said in now.items() if said}
+
+
+def _notes_in(rows: Sequence[ScoreRow]) -> dict[Sample, list[str]]:
+    """What metrics say of a recording's language and of who is followed, each sentence once."""
+    found: dict[Sample, dict[str, None]] = {}
+    for row in rows:
+        notes = found.setdefault(_sample(row), {})
+        if row.components.get("language_note"):
+            notes[str(row.components["language_note"])] = None
+        if row.components.get("doubt"):
+            notes[doubt_in_words(row.components)] = None
+    return {sample: list(notes) for sample, notes in found.items()}
+
+
+def _sample(row: ScoreRow | WindowRow | Recording) -> Sample:
+    return (row.system, row.suite, row.sample_id, row.seed)

@@ -1,0 +1,272 @@
+"""Recordings x metrics -> rows. Decodes and runs networks only for what is not cached."""
+
+import math
+import os
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evals.extractors import EXTRACTORS
+from evals.features.canonical import recording_hash
+from evals.features.jobs import context_of, features_of
+from evals.features.store import FeatureView, feature_protocol
+from evals.features.workers import Progress
+from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
+from evals.protocols.base import Context, Metric, NotMeasured, Score, protocol_hash
+from evals.protocols.set_metric import SetMetric
+from evals.recording.recording import Recording
+from evals.scoring.results import SET_ID, ScoreRow, WindowRow, outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to score.
+
+    Attributes:
+        native: Score files as they are, not their canonical encode.
+        jobs: Worker processes; results do not depend on it.
+        reference_system: System whose recordings are the reference set of Frechet distances.
+    """
+
+    native: bool = False
+    jobs: int = 1
+    reference_system: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What scoring gives.
+
+    Attributes:
+        rows: One a recording, metric and protocol; one a system and suite for set metrics.
+        windows: Metrics over playing time.
+        protocols: Hash to everything that decides the number.
+        logs: Tracebacks of evaluator failures.
+    """
+
+    rows: list[ScoreRow]
+    windows: list[WindowRow]
+    protocols: dict[str, Any]
+    logs: list[str] = field(default_factory=list)
+
+
+def score(
+    recordings: Sequence[Recording],
+    *,
+    metrics: Sequence[Metric],
+    set_metrics: Sequence[SetMetric] = (),
+    options: Options,
+    progress: Progress = lambda what, done, total: None,
+    whole: Sequence[Recording] = (),
+) -> Scored:
+    """Scores recordings; each sample gets a row for each metric, whatever happens to it.
+
+    Args:
+        recordings: Of any systems and suites.
+        metrics: With a value for every recording.
+        set_metrics: With a value for every system and suite.
+        options: Input, workers, reference set.
+        progress: Told what is done.
+        whole: All that the run holds if ``recordings`` are one shard of it: whose reference
+            pictures a face is looked for among. Sets have no number from a shard.
+
+    Returns:
+        Rows, windows, protocols and logs.
+    """
+    names = extractors_of([*metrics, *set_metrics])
+    features = features_of(
+        recordings, names, native=options.native, jobs=options.jobs, progress=progress
+    )
+    context = context_of(whole or recordings, names)
+    scored = Scored(rows=[], windows=[], protocols={})
+    for metric in metrics:
+        params = params_of(metric, options)
+        digest = protocol_hash(params)
+        scored.protocols[digest] = params
+        for recording, view in zip(recordings, features, strict=True):
+            found = score_one(recording, metric, view, context, scored.logs)
+            _add(scored, recording, metric, found, digest, options)
+    is_shard = len(recordings) < len(whole)
+    for set_metric in set_metrics:
+        _add_sets(scored, recordings, features, set_metric, options, is_shard)
+    scored.logs.extend(dict.fromkeys(log for view in features for log in view.logs()))
+    return scored
+
+
+def score_one(
+    recording: Recording, metric: Metric, view: FeatureView, context: Context, logs: list[str]
+) -> Score:
+    """Measures one recording; an exception becomes the reason, its traceback goes to ``logs``."""
+    if recording.error:
+        return Score(
+            value=math.nan, weight=0.0, status=recording.error_status, reason=recording.error
+        )
+    try:
+        if metric.is_of_speech:
+            metric.check_domain(recording.domain)
+            # Missing weights say nothing of the system, so their reason goes first.
+            always = [name for name in _read_by(metric) if name not in metric.needs_at_times]
+            require_speech(recording, {name: view[name] for name in always})
+        found = metric.score(recording, view, context)
+        if metric.is_of_speech and found.status == "not_applicable":
+            too_little = speech_ends_early(recording, view)
+            if too_little:
+                reason = f"{found.reason}: {too_little}"
+                return replace(found, status="generation_failure", reason=reason)
+        return found
+    except NotMeasured as why:
+        return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
+    except Exception as error:  # the other rows are still made; this one says what happened
+        return _evaluator_failure(metric, error, logs)
+
+
+def _evaluator_failure(metric: Metric | SetMetric, error: Exception, logs: list[str]) -> Score:
+    logs.append("".join(traceback.format_exception(error)))
+    reason = f"{metric.protocol}: {type(error).__name__}: {error}"
+    return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
+
+
+def extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
+    """Returns the extractors that some metrics need, in the order of the table."""
+    wanted = {name for metric in metrics for name in _read_by(metric) if name in EXTRACTORS}
+    return [name for name in EXTRACTORS if name in wanted]
+
+
+def _read_by(metric: Metric | SetMetric) -> tuple[str, ...]:
+    needs = (*metric.needs, SPEECH) if metric.is_of_speech else metric.needs
+    return tuple(dict.fromkeys(needs))
+
+
+def params_of(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
+    """Everything that decides a number, as JSON values."""
+    return {
+        "metric": metric.name,
+        "protocol": metric.protocol,
+        "params": metric.params,
+        **feature_protocol(_read_by(metric), native=options.native),
+    }
+
+
+def _add(
+    scored: Scored,
+    recording: Recording,
+    metric: Metric,
+    score: Score,
+    digest: str,
+    options: Options,
+) -> None:
+    row = _row(recording, metric, score, digest, options)
+    scored.rows.append(row)
+    quantity, unit = metric.curve or (metric.name, metric.unit)
+    for window in score.windows:
+        scored.windows.append(
+            WindowRow(
+                sample_id=row.sample_id,
+                system=row.system,
+                suite=row.suite,
+                seed=row.seed,
+                metric=row.metric,
+                protocol=row.protocol,
+                t0_s=window.t0_s,
+                t1_s=window.t1_s,
+                value=window.value,
+                quantity=quantity,
+                unit=unit,
+            )
+        )
+
+
+def _row(
+    recording: Recording,
+    metric: Metric | SetMetric,
+    score: Score,
+    digest: str,
+    options: Options,
+    sample_id: str = "",
+) -> ScoreRow:
+    return ScoreRow(
+        sample_id=sample_id or recording.sample_id,
+        system=recording.system,
+        suite=recording.suite,
+        seed=0 if sample_id else recording.seed,
+        metric=metric.name,
+        protocol=metric.protocol + ("+native" if options.native else ""),
+        protocol_hash=digest,
+        domain=recording.domain,
+        **outcome(score),
+    )
+
+
+def _add_sets(
+    scored: Scored,
+    recordings: Sequence[Recording],
+    features: Sequence[FeatureView],
+    metric: SetMetric,
+    options: Options,
+    is_shard: bool,
+) -> None:
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index in sorted(range(len(recordings)), key=lambda i: recordings[i].recording_id):
+        group = (recordings[index].system, recordings[index].suite)
+        groups.setdefault(group, []).append(index)
+    for (system, suite), members in groups.items():
+        possible = groups.get((options.reference_system, suite), [])
+        if system == options.reference_system:
+            possible = []
+        reference = [i for i in possible if not _system_failed(recordings[i])]
+        fault = ""
+        try:
+            name = _reference_name(recordings, reference, options)
+        except OSError as error:  # the set is not known any more, so neither is the protocol
+            name, fault = None, f"the reference set: {error}"
+        params = params_of(metric, options) | {"reference": name}
+        digest = protocol_hash(params)
+        scored.protocols[digest] = params
+        usable = [features[i] for i in members if not _system_failed(recordings[i])]
+        if is_shard:
+            reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
+            value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
+        elif fault:
+            value = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=fault)
+        else:
+            others = [features[i] for i in reference]
+            domain = recordings[members[0]].domain
+            value = score_set(metric, usable, others, domain, scored.logs)
+        scored.rows.append(
+            _row(recordings[members[0]], metric, value, digest, options, sample_id=SET_ID)
+        )
+
+
+def _system_failed(recording: Recording) -> bool:
+    """Whether a set goes without it; one that we could not read is missing from its set."""
+    return bool(recording.error) and recording.error_status == "generation_failure"
+
+
+def score_set(
+    metric: SetMetric,
+    features: Sequence[FeatureView],
+    reference: Sequence[FeatureView],
+    domain: str,
+    logs: list[str],
+) -> Score:
+    """Measures one set; exceptions as in `score_one`."""
+    try:
+        return metric.score_set(features, reference, domain=domain)
+    except Exception as error:  # as for a metric of samples
+        return _evaluator_failure(metric, error, logs)
+
+
+def _reference_name(
+    recordings: Sequence[Recording], reference: Sequence[int], options: Options
+) -> dict[str, Any] | None:
+    """Names the reference set, so that distances to other sets have another protocol hash."""
+    if not reference:
+        return None
+    digests = sorted(recording_hash(recordings[i], native=options.native) for i in reference)
+    return {"system": options.reference_system, "content": protocol_hash({"of": digests})}
+
+
+def default_jobs() -> int:
+    """One worker for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

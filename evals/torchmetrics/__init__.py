@@ -1,0 +1,52 @@
+"""The harness's metrics as torchmetrics classes, for training loops and other evaluators."""
+
+from collections.abc import Sequence
+
+import torch
+from torchmetrics import Metric
+
+from evals.text.align import align
+from evals.text.comparison import compare_texts
+from evals.text.normalise import SPOKEN
+from evals.torchmetrics.video import FrechetDistance, SyncScores
+
+__all__ = ["FrechetDistance", "SyncScores", "WordErrors"]
+
+
+class WordErrors(Metric):
+    """Corpus word error rate under a named normaliser: all errors / all reference words.
+
+    Args:
+        normaliser: A key of `evals.text.normalise.NORMALISERS`.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    errors: torch.Tensor
+    reference_words: torch.Tensor
+
+    def __init__(self, normaliser: str = SPOKEN) -> None:
+        super().__init__()
+        self.normaliser = normaliser
+        for name in ("errors", "reference_words"):
+            self.add_state(name, torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, preds: Sequence[str], target: Sequence[str]) -> None:
+        """Adds recordings.
+
+        Args:
+            preds: What was heard in each.
+            target: What should have been said in each.
+
+        Raises:
+            ValueError: If the two are not equally many.
+        """
+        for heard, said in zip(preds, target, strict=True):
+            reference, words = compare_texts(said, heard, self.normaliser)
+            self.errors += align(reference, words).num_errors
+            self.reference_words += len(reference)
+
+    def compute(self) -> torch.Tensor:
+        """Returns the rate so far; NaN or infinite if no reference word was seen."""
+        return self.errors.double() / self.reference_words

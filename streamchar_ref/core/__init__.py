@@ -1,0 +1,1 @@
+"""Ground that everything stands on: files, locks, caches, seals, names, errors."""

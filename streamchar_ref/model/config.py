@@ -1,0 +1,349 @@
+"""Every number a model depends on, as frozen dataclasses, and the presets that use them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.model.config_values import filled
+from streamchar_ref.model.config_values import override as override
+from streamchar_ref.model.dit import DitConfig
+from streamchar_ref.model.geometry import WindowGeometry
+from streamchar_ref.model.orchestrator import OrchestratorConfig
+from streamchar_ref.model.prompt import PromptConfig
+from streamchar_ref.model.vae.audio import AudioVaeConfig
+from streamchar_ref.model.vae.video import SPATIAL_STRIDE, VideoVaeConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """How a stream is cut into chunks, what a chunk may look back at, and how it is sampled.
+
+    Attributes:
+        fps: Video frames per second.
+        size: Height and width of the picture.
+        chunk_frames: Frames of a chunk.
+        motion_latents: Video latents of the previous chunk that are seen.
+        motion_audio_latents: Audio latents before the chunk that are seen.
+        sink_latents: Latents of the first chunk that are seen to the end.
+        num_steps: Steps of the sampler.
+        sigma_shift: Moves the sampler's noise levels up, see `flow.shifted_sigmas`.
+        guidance: Scale of classifier-free guidance of the sound by the audio condition. If this
+            and the next are 1, it costs nothing, else a second pass through the DiT.
+        picture_guidance: The same of the picture.
+        temperature: Deviation of the noise from which the sound is made; below 1 it is more
+            regular than what was seen in training.
+        picture_temperature: The same of the picture.
+
+    Source:
+        Temperatures: as in Mehta et al., Matcha-TTS, arXiv:2309.03199, for speech.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    fps: int
+    size: int
+    chunk_frames: int
+    motion_latents: int
+    motion_audio_latents: int
+    sink_latents: int
+    num_steps: int = 50
+    sigma_shift: float = 1.0
+    guidance: float = 1.0
+    picture_guidance: float = 1.0
+    temperature: float = 1.0
+    picture_temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive = ("fps", "size", "chunk_frames", "num_steps", "sigma_shift", "temperature")
+        for name in (*positive, "picture_temperature"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"stream.{name} must be above 0, not {getattr(self, name)}")
+        for name in ("motion_latents", "motion_audio_latents", "sink_latents"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"stream.{name} cannot be {getattr(self, name)}")
+
+    @property
+    def chunk_s(self) -> float:
+        """Playing time of a chunk: the budget for making the next one."""
+        return self.chunk_frames / self.fps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One model. Written as JSON beside its weights.
+
+    Attributes:
+        preset: Name of the preset that it started from.
+        stream: Chunks, memory, sampler.
+        video_vae: Pictures to latents.
+        audio_vae: Sound to latents.
+        prompt: Text to vectors.
+        orchestrator: Transcript to audio condition.
+        dit: Noise to latents.
+
+    Raises:
+        ValueError: If a chunk is not whole latents, or the parts do not fit each other.
+    """
+
+    preset: str
+    stream: StreamConfig
+    video_vae: VideoVaeConfig
+    audio_vae: AudioVaeConfig
+    prompt: PromptConfig
+    orchestrator: OrchestratorConfig
+    dit: DitConfig
+
+    def __post_init__(self) -> None:
+        rate, step = self.audio_vae.sample_rate, self.audio_vae.latent_samples
+        samples = self.stream.chunk_frames * rate
+        if samples % (self.stream.fps * step):
+            raise ValueError(
+                f"a chunk of {self.stream.chunk_frames} frames at {self.stream.fps} fps is not "
+                f"whole audio latents of {step} samples at {rate} Hz"
+            )
+        self.video_vae.num_latents(self.stream.chunk_frames)
+        self._check_window()
+        self._check_widths()
+
+    @property
+    def chunk_samples(self) -> int:
+        """Audio samples of a chunk."""
+        return self.stream.chunk_frames * self.audio_vae.sample_rate // self.stream.fps
+
+    @property
+    def geometry(self) -> WindowGeometry:
+        """Shapes and positions in the DiT's window."""
+        cells = self.stream.size // SPATIAL_STRIDE
+        return WindowGeometry(
+            chunk_latents=self.video_vae.num_latents(self.stream.chunk_frames),
+            chunk_audio_latents=self.chunk_samples // self.audio_vae.latent_samples,
+            motion_latents=self.stream.motion_latents,
+            motion_audio_latents=self.stream.motion_audio_latents,
+            sink_latents=self.stream.sink_latents,
+            prompt_tokens=self.prompt.num_tokens,
+            video_channels=self.video_vae.channels,
+            video_cells=(cells, cells),
+            audio_channels=self.audio_vae.channels,
+        )
+
+    def _check_window(self) -> None:
+        token = SPATIAL_STRIDE * self.dit.patch
+        if self.stream.size % token:
+            raise ValueError(f"{self.stream.size} pixels are not whole tokens of {token} pixels")
+        latents = self.geometry.chunk_latents
+        seen = {"motion": self.stream.motion_latents, "sink": self.stream.sink_latents}
+        for name, count in seen.items():
+            if count > latents:
+                raise ValueError(f"{name}_latents is {count}, but a chunk has {latents} latents")
+
+    def _check_widths(self) -> None:
+        prompt, orchestrator, dit = self.prompt, self.orchestrator, self.dit
+        shared = {
+            "prompt_tokens": {prompt.num_tokens, orchestrator.prompt_tokens},
+            "prompt_width": {prompt.width, orchestrator.prompt_width, dit.prompt_width},
+            "condition_width": {orchestrator.condition_width, dit.condition_width},
+        }
+        for name, values in shared.items():
+            if len(values) > 1:
+                raise ValueError(f"the parts differ in {name}: {sorted(values)}")
+
+
+def micro() -> Config:
+    """64 px, trained on two CPU cores; the default until `base` is trained."""
+    return Config(
+        preset="micro",
+        stream=StreamConfig(
+            fps=25,
+            size=64,
+            chunk_frames=32,
+            motion_latents=2,
+            motion_audio_latents=8,
+            sink_latents=2,
+            sigma_shift=1.8,
+            guidance=3.0,
+            picture_guidance=3.0,
+            picture_temperature=0.5,
+        ),
+        video_vae=VideoVaeConfig(channels=32, widths=(32, 64, 96)),
+        audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
+        prompt=PromptConfig(),
+        orchestrator=OrchestratorConfig(),
+        dit=DitConfig(width=192, num_blocks=6, num_heads=4, expansion=(3, 2)),
+    )
+
+
+def tiny() -> Config:
+    """32 px, for tests."""
+    return Config(
+        preset="tiny",
+        stream=StreamConfig(
+            fps=25,
+            size=32,
+            chunk_frames=16,
+            motion_latents=1,
+            motion_audio_latents=4,
+            sink_latents=1,
+            num_steps=4,
+        ),
+        video_vae=VideoVaeConfig(channels=4, widths=(8, 12, 16)),
+        audio_vae=AudioVaeConfig(
+            channels=16, width=48, num_blocks=2, encoder_width=32, encoder_blocks=1
+        ),
+        prompt=PromptConfig(width=32, num_layers=1, num_heads=2, feed_forward=64, num_tokens=4),
+        orchestrator=OrchestratorConfig(
+            width=48,
+            num_layers=2,
+            num_heads=2,
+            feed_forward=96,
+            text_behind=8,
+            text_ahead=32,
+            history_latents=16,
+            prompt_tokens=4,
+            prompt_width=32,
+            condition_width=32,
+        ),
+        dit=DitConfig(width=64, num_blocks=2, num_heads=2, condition_width=32, prompt_width=32),
+    )
+
+
+def base() -> Config:
+    """96 px, trained on one H100."""
+    small = micro()
+    return replace(
+        small,
+        preset="base",
+        stream=replace(small.stream, size=96, sigma_shift=1.4),
+        video_vae=VideoVaeConfig(channels=32, widths=(40, 80, 160)),
+        audio_vae=AudioVaeConfig(width=256, encoder_width=192),
+        orchestrator=OrchestratorConfig(
+            width=256, num_layers=8, num_heads=4, feed_forward=704, text_ahead=80
+        ),
+        dit=DitConfig(width=320, num_blocks=8, num_heads=5),
+    )
+
+
+def paper_faithful() -> Config:
+    """`micro` with the paper's motion and sink of a whole chunk, soft pointer, emergent timing.
+
+    The transcript stays phonemes; the README's ledger says what else is not the paper's.
+    """
+    small = micro()
+    geometry = small.geometry
+    return replace(
+        small,
+        preset="paper_faithful",
+        stream=replace(
+            small.stream,
+            motion_latents=geometry.chunk_latents,
+            motion_audio_latents=geometry.chunk_audio_latents,
+            sink_latents=geometry.chunk_latents,
+        ),
+        orchestrator=replace(
+            small.orchestrator, mode="in_loop", pointer="soft_position", timing="emergent"
+        ),
+    )
+
+
+def paper() -> Config:
+    """The shapes that are reported for the paper's model; for its speed, with random weights.
+
+    24 fps and 33 frames a chunk; a whole chunk as motion and as sink; 15 s of audio history. The
+    DiT has the shape of Wan2.2-5B, the orchestrator that of Qwen2.5-3B, the prompt that of
+    UMT5-XXL, whose weights load by path.
+    """
+    return Config(
+        preset="paper",
+        stream=StreamConfig(
+            fps=24,
+            size=512,
+            chunk_frames=33,
+            motion_latents=9,
+            motion_audio_latents=44,
+            sink_latents=9,
+            sigma_shift=5.0,
+        ),
+        video_vae=VideoVaeConfig(channels=16, widths=(96, 192, 384), first_latent_frames=1),
+        audio_vae=AudioVaeConfig(channels=64, width=512, num_blocks=8, hop=125),
+        prompt=PromptConfig(
+            width=4096, num_layers=24, num_heads=64, feed_forward=10_240, num_tokens=64
+        ),
+        orchestrator=OrchestratorConfig(
+            width=2048,
+            num_layers=36,
+            num_heads=16,
+            feed_forward=11_008,
+            text_behind=64,
+            text_ahead=256,
+            history_latents=480,
+            history_pool=4,
+            prompt_tokens=64,
+            prompt_width=4096,
+            condition_width=1024,
+            pointer="soft_position",
+            timing="emergent",
+        ),
+        dit=DitConfig(
+            width=3072,
+            num_blocks=30,
+            num_heads=24,
+            patch=4,
+            condition_width=1024,
+            prompt_width=4096,
+        ),
+    )
+
+
+PRESETS = {preset.__name__: preset for preset in (tiny, micro, base, paper_faithful, paper)}
+
+
+def preset(name: str) -> Config:
+    """Returns a preset.
+
+    Args:
+        name: One of `PRESETS`.
+
+    Returns:
+        Its config.
+
+    Raises:
+        InputError: If there is none of that name.
+    """
+    if name not in PRESETS:
+        raise InputError(f"no preset {name!r:.60}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]()
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """Returns a config as JSON values."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
+
+
+def from_json(values: Mapping[str, Any]) -> Config:
+    """Reads what `to_json` wrote.
+
+    Args:
+        values: A dictionary for each part.
+
+    Returns:
+        The config.
+
+    Raises:
+        InputError: If a field is missing, unknown or of another kind, e.g. of another version.
+    """
+    try:
+        return filled(Config, _of_this_version(values))
+    except InputError as error:
+        raise InputError(f"not a config of this version: {error}") from error
+
+
+def _of_this_version(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Renames what a config of an earlier version calls otherwise."""
+    orchestrator = values.get("orchestrator")
+    if isinstance(orchestrator, dict) and orchestrator.get("timing") == "foretold":
+        return {**values, "orchestrator": {**orchestrator, "timing": "predicted"}}
+    return values

@@ -1,0 +1,1 @@
+"""How a chunk is sampled: flow algebra, sampler settings, and the one chunk sampler."""

@@ -1,0 +1,1 @@
+"""How a stream runs: transcript, stream state, context of a chunk, rollout, chunks to play."""

@@ -1,0 +1,83 @@
+"""Joining parts of a run: all rows, one summary, and nothing overwritten."""
+
+from pathlib import Path
+
+import pytest
+
+from evals.recording.recording import Recording
+from evals.recording.run_folder import read_run
+from evals.scoring.merge import merge
+from evals.scoring.persist import score_run
+from evals.scoring.results import read_scores
+from evals.scoring.score import Options
+from evals.scoring.summary import read_summary
+from reports.load import load_runs
+from streamchar_ref.core.errors import InputError
+from tests.evals.toys import ALL, recording, toy_extractors, video
+
+__all__ = ["toy_extractors"]
+
+
+def subjects(folder: Path) -> list[Recording]:
+    """Four samples of two people."""
+    return [
+        recording(
+            video(folder / f"{n}.mp4", level=40 * n),
+            sample_id=str(n),
+            groups={"identity": "anna" if n < 3 else "bert"},
+        )
+        for n in (1, 2, 3, 4)
+    ]
+
+
+def scored(run: Path, recordings: list[Recording]) -> Path:
+    score_run(
+        run, recordings, metrics=ALL[:1], set_metrics=[], options=Options(),
+        progress=lambda *_: None,
+    )  # fmt: skip
+    return run
+
+
+def test_joined_parts_are_the_whole(tmp_path: Path) -> None:
+    samples = subjects(tmp_path)
+    whole = scored(tmp_path / "whole", samples)
+    parts = [scored(tmp_path / f"part{k}", samples[k::2]) for k in (0, 1)]
+    joined = tmp_path / "joined"
+    assert merge(parts, joined) == 4
+    for name in ("scores.jsonl", "windows.csv", "summary.json"):
+        assert (joined / name).read_bytes() == (whole / name).read_bytes()
+    for entry in ("identities", "protocols", "notes"):
+        assert read_run(joined)[entry] == read_run(whole)[entry]
+    assert merge([joined], tmp_path / "alone") == 4
+
+
+def test_intervals_of_a_run_draw_people_and_reports_do_so_too(tmp_path: Path) -> None:
+    run = scored(tmp_path / "run", subjects(tmp_path))
+    (row,) = read_summary(run / "summary.json")
+    # Four samples of two people: too few for an interval.
+    assert (row.n, row.n_independent, row.ci_low, row.ci_high) == (4, 2, None, None)
+    loaded = load_runs(run)
+    assert loaded.identities["u/1"] == "anna"
+    assert loaded.summaries == [row]
+
+
+def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
+    samples = subjects(tmp_path)
+    run = scored(tmp_path / "run", samples[:1])
+    with pytest.raises(InputError, match="no run folder"):
+        merge([tmp_path / "nothing"], tmp_path / "out")
+    with pytest.raises(InputError, match="holds a run already"):
+        merge([run], run)
+    video(tmp_path / "1.mp4", level=200)
+    other = scored(tmp_path / "other", samples[:1])
+    with pytest.raises(InputError, match="another value"):
+        merge([run, other], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert len(read_scores(run / "scores.jsonl")) == 1
+
+
+def test_a_recording_in_two_parts_is_refused(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "recordings" / "ours" / "smoke" / "a" / "0").mkdir(parents=True)
+    with pytest.raises(InputError, match="in two of the runs"):
+        merge([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
