@@ -19,7 +19,7 @@ from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.model.text import FIRST_PHONE, PHONES
 from streamchar_ref.sampling.config import (
     ChunkObservation,
-    Pointer,
+    PointerFn,
     Sampling,
     fixed_rate,
     own_pointer,
@@ -153,7 +153,7 @@ class OraclePointer:
         return position - heard.position
 
 
-def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], Pointer | None]:
+def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], PointerFn | None]:
     """Returns what makes the pointer of a stream."""
     if name == "oracle":
         return partial(OraclePointer, AlignWorldExtractor())

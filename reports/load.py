@@ -37,7 +37,7 @@ class Runs:
         rows: Scores of all runs.
         window_rows: Curves of all runs.
         infos: Metric name -> unit and direction.
-        identities: See `evals.scoring.summary.drawn_together`.
+        identities: See `evals.scoring.summary.bootstrap_clusters`.
     """
 
     paths: tuple[Path, ...]

@@ -30,8 +30,8 @@ from evals.features.canonical import encode_path
 from evals.features.jobs import context_of, reference_of
 from evals.features.missing import Arrays, Missing
 from evals.features.store import FeatureView, TrackKeys, extract, load_kept, track_keys, unavailable
-from evals.features.workers import Progress, executor
-from evals.protocols.base import Context, Metric, NotMeasured, protocol_hash
+from evals.features.workers import ProgressFn, executor
+from evals.protocols.base import Metric, MetricContext, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
@@ -50,7 +50,7 @@ _SOURCES = ("streamchar_ref/world", "evals/calibration/faults")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CalibrationPlan:
     """What to calibrate, and with what.
 
     Attributes:
@@ -94,7 +94,7 @@ class Found:
 
 
 def measure(
-    plan: Plan, progress: Progress = lambda what, done, total: None
+    plan: CalibrationPlan, progress: ProgressFn = lambda what, done, total: None
 ) -> dict[Unit, Measured]:
     """Makes the clips, injects the faults and measures; what is there already is kept.
 
@@ -127,7 +127,7 @@ def measure(
 
 
 def set_views(
-    plan: Plan, measured: Mapping[Unit, Measured], fault: str, dose: float
+    plan: CalibrationPlan, measured: Mapping[Unit, Measured], fault: str, dose: float
 ) -> list[FeatureView]:
     """Features that the set metrics read, of every clip that has this fault at this dose."""
     names = extractors_of(plan.set_metrics)
@@ -141,7 +141,7 @@ def set_views(
     return views
 
 
-def floor_fault(plan: Plan) -> str:
+def floor_fault(plan: CalibrationPlan) -> str:
     """The change without a fault that these clips can have: another take, or one more encode."""
     is_world = all(isinstance(source, Prompt) for source in plan.clips.values())
     return "another_take" if is_world else "plain_reencode"
@@ -152,7 +152,7 @@ def digest_of(metric: Metric | SetMetric) -> str:
     return protocol_hash(params_of(metric, Options(native=_NATIVE)))
 
 
-def _rounds(plan: Plan) -> list[tuple[str, list[Unit]]]:
+def _rounds(plan: CalibrationPlan) -> list[tuple[str, list[Unit]]]:
     """Clean clips first: the others share their tracks. Then clip by clip."""
     floor = floor_fault(plan)
     faulted = [
@@ -167,7 +167,7 @@ def _rounds(plan: Plan) -> list[tuple[str, list[Unit]]]:
 class _Bench:
     """Keeps what was measured and turns features into values."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: CalibrationPlan) -> None:
         self.plan = plan
         self.journal = plan.out / "units.jsonl"
         self.recordings = {clip: recording_of(plan.out / "clips" / clip) for clip in plan.clips}
@@ -179,7 +179,7 @@ class _Bench:
         self.digests = {digest_of(metric): metric for metric in plan.metrics}
         self.for_sets = [n for n in extractors_of(plan.set_metrics) if n in self.names]
         self.measured = read_units(self.journal)
-        self.context: Context | None = None
+        self.context: MetricContext | None = None
 
     def knows(self, unit: Unit) -> bool:
         """Whether nothing of it has to be measured any more."""
@@ -228,7 +228,7 @@ class _Bench:
 
 
 def _run(
-    bench: _Bench, pool: Executor, units: Sequence[Unit], name: str, progress: Progress
+    bench: _Bench, pool: Executor, units: Sequence[Unit], name: str, progress: ProgressFn
 ) -> None:
     """Measures units a few ahead; encodes of a clip go when the last of its units is done."""
     left = {clip: sum(unit.clip == clip for unit in units) for clip in bench.plan.clips}
@@ -290,7 +290,7 @@ def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
         return _extracted(
             recording_of(clip, **tracks), names, realised=faulted.dose, new=tuple(tracks)
         )
-    except NotMeasured as why:
+    except Unscored as why:
         return Found(error=why.reason)
     except MediaError as error:
         return Found(error=str(error))
@@ -312,7 +312,7 @@ def _extracted(
     )
 
 
-def _make_clips(plan: Plan, pool: Executor, progress: Progress) -> None:
+def _make_clips(plan: CalibrationPlan, pool: Executor, progress: ProgressFn) -> None:
     todo = [c for c in plan.clips if not has_file(plan.out / "clips" / c / "take.json")]
     futures = [pool.submit(_make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
     for done, future in enumerate(futures):
@@ -322,7 +322,7 @@ def _make_clips(plan: Plan, pool: Executor, progress: Progress) -> None:
         progress("making clips", len(todo), len(todo))
 
 
-def _source(plan: Plan, clip: str) -> tuple[Prompt | Recording, str, float | None, str]:
+def _source(plan: CalibrationPlan, clip: str) -> tuple[Prompt | Recording, str, float | None, str]:
     """Source, suite, length, and a clip of another identity, if the manifest names identities."""
     source, others = plan.clips[clip], ""
     if isinstance(source, Recording) and "identity" in source.groups:
@@ -355,7 +355,7 @@ class _Made(TypedDict):
     made_with: str
 
 
-def _check_same(plan: Plan) -> None:
+def _check_same(plan: CalibrationPlan) -> None:
     """Refuses to mix two calibrations in one folder."""
     path = plan.out / "calibrate.json"
     now: _Made = {

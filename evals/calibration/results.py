@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evals.calibration.calibrate import (
-    Plan,
+    CalibrationPlan,
     digest_of,
     floor_fault,
     set_views,
@@ -84,7 +84,7 @@ class Calibration:
         return None
 
 
-def responses_of(plan: Plan, measured: Mapping[Unit, Measured]) -> Calibration:
+def responses_of(plan: CalibrationPlan, measured: Mapping[Unit, Measured]) -> Calibration:
     """Turns what was measured into responses.
 
     Args:
@@ -130,7 +130,7 @@ def responses_of(plan: Plan, measured: Mapping[Unit, Measured]) -> Calibration:
 class _Table:
     """Looks up what was measured."""
 
-    def __init__(self, plan: Plan, measured: Mapping[Unit, Measured]) -> None:
+    def __init__(self, plan: CalibrationPlan, measured: Mapping[Unit, Measured]) -> None:
         self.plan, self.measured = plan, measured
 
     def units(self, fault: str, dose: float) -> dict[str, Measured]:

@@ -9,7 +9,7 @@ import typer
 from evals.commands.reasons import why_failed
 from evals.commands.terminal import ProgressBar
 from evals.recording.make_system import make_system, parse_settings
-from evals.recording.record import Plan, failures
+from evals.recording.record import RecordPlan, failures
 from evals.recording.record import record as record_prompts
 from evals.scoring.choice import take_shard
 from evals.suites import check_suite_folder, load_suite
@@ -46,7 +46,7 @@ def record(
     prompts = take_shard(whole[:limit], shard)
     settings = parse_settings(setting or [])
     made = make_system(system, settings)
-    plan = Plan(
+    plan = RecordPlan(
         out=out,
         suite=Path(suite).stem,
         seed=seed,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from syncnet_python import SyncNetPipeline
 
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 from streamchar_ref.weights import locate
 
 
@@ -27,7 +27,7 @@ class SyncNetPython:
 
     def __init__(self) -> None:
         if shutil.which("ffmpeg") is None:
-            raise NotMeasured("syncnet-python calls ffmpeg, which is not there", "unavailable")
+            raise Unscored("syncnet-python calls ffmpeg, which is not there", "unavailable")
         settings = {
             "s3fd_weights": str(locate("s3fd") / "sfd_face.pth"),
             "syncnet_weights": str(locate("syncnet") / "syncnet_v2.model"),

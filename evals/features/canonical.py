@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from evals.extractors import FPS, SAMPLE_RATE
-from evals.protocols.base import NotMeasured, protocol_hash
+from evals.protocols.base import Unscored, protocol_hash
 from evals.recording.content import content_hash
 from evals.recording.lengths import lengths_of
 from evals.recording.recording import Recording
@@ -204,7 +204,7 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
         EncodeDamaged: If the canonical encode was altered while it was read.
     """
     if not probe(recording.video_path).video_codec:
-        raise NotMeasured("the file has no picture", "generation_failure")
+        raise Unscored("the file has no picture", "generation_failure")
     if native:
         return frames(recording.video_path, fps=FPS)
     return _decoded(partial(canonical_picture, recording))

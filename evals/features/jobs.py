@@ -20,8 +20,8 @@ from evals.features.store import (
     track_keys,
     unavailable,
 )
-from evals.features.workers import Progress, executor, submit, watch, workers
-from evals.protocols.base import Context
+from evals.features.workers import ProgressFn, executor, submit, watch, workers
+from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 
 _OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
@@ -38,7 +38,7 @@ def features_of(
     *,
     native: bool,
     jobs: int,
-    progress: Progress,
+    progress: ProgressFn,
 ) -> list[FeatureView]:
     """Gathers the features of all recordings, with those of their reference pictures.
 
@@ -116,7 +116,7 @@ class Job:
 
 
 def _run_jobs(
-    todo: Mapping[int, Job], num_workers: int, progress: Progress
+    todo: Mapping[int, Job], num_workers: int, progress: ProgressFn
 ) -> Iterable[tuple[int, dict[str, Arrays | Missing]]]:
     """Runs what is not cached: first the canonical encodes, then picture and sound apart."""
     same: dict[tuple[str, ...], list[tuple[int, Job]]] = {}
@@ -222,7 +222,7 @@ def reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Arrays
     return {f"reference_{name}": found[name] for name in wanted}
 
 
-def context_of(recordings: Sequence[Recording], names: Sequence[str]) -> Context:
+def context_of(recordings: Sequence[Recording], names: Sequence[str]) -> MetricContext:
     """Gathers what a metric may know beyond one recording.
 
     Args:
@@ -247,4 +247,4 @@ def context_of(recordings: Sequence[Recording], names: Sequence[str]) -> Context
                     faults.setdefault(name, f"{recording.recording_id}: {picture.reason}")
             elif picture is not None and len(picture["embedding"]):
                 known.setdefault(recording.identity, picture["embedding"][0])
-    return Context(references=found, reference_faults=faults)
+    return MetricContext(references=found, reference_faults=faults)

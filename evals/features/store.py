@@ -23,7 +23,7 @@ from evals.features.canonical import (
     track_hash,
 )
 from evals.features.missing import Arrays, Missing, failed_reading, is_verdict, without_verdict
-from evals.protocols.base import NotMeasured, protocol_hash
+from evals.protocols.base import Unscored, protocol_hash
 from evals.recording.content import content_hash
 from evals.recording.recording import Recording
 from evals.recording.unchanged import FileChanged, unchanged
@@ -45,7 +45,7 @@ REFERENCE_EXTRACTORS = ("identity", "identity_world")
 
 
 class FeatureView(Mapping[str, Arrays]):
-    """Features of one recording; looking up what is missing raises `NotMeasured`."""
+    """Features of one recording; looking up what is missing raises `Unscored`."""
 
     def __init__(self, found: Mapping[str, Arrays | Missing]) -> None:
         self._arrays = {n: arrays for n, arrays in found.items() if not isinstance(arrays, Missing)}
@@ -53,7 +53,7 @@ class FeatureView(Mapping[str, Arrays]):
 
     def __getitem__(self, name: str) -> Arrays:
         if name in self._missing:
-            raise NotMeasured(self._missing[name].reason, self._missing[name].status)
+            raise Unscored(self._missing[name].reason, self._missing[name].status)
         return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -214,7 +214,7 @@ def _guarded(
             raise
         except (MediaError, EncodeDamaged):  # a disk that failed for a moment answers now
             return run()
-    except NotMeasured as why:
+    except Unscored as why:
         return {s.name: Missing(reason=why.reason, status=why.status) for s in specs}
     except TooLarge as error:  # our limit, and no fault of the file
         return {s.name: Missing(reason=str(error), status="unavailable") for s in specs}
@@ -292,7 +292,7 @@ def _over_clip(
             except MediaError as error:
                 if not native:
                     raise
-                raise NotMeasured(str(error), "generation_failure") from error
+                raise Unscored(str(error), "generation_failure") from error
 
         _attempt(spec, failed, done, run)
     return done | failed
@@ -313,7 +313,7 @@ def _attempt(
         return
     try:
         results[spec.name] = step()
-    except NotMeasured as why:
+    except Unscored as why:
         failed[spec.name] = Missing(reason=why.reason, status=why.status)
     except (WeightsMissing, ImportError) as error:
         failed[spec.name] = Missing(reason=_how_to_get(spec, error), status="unavailable")

@@ -12,7 +12,7 @@ from typing import Any
 from streamchar_ref.core.workers import end_with_parent
 
 _MOST = 1_000
-Progress = Callable[[str, int, int], None]
+ProgressFn = Callable[[str, int, int], None]
 """Told ``(what, done, total)``."""
 
 
@@ -79,7 +79,7 @@ def submit(pool: Executor, work: Callable[..., Any], *arguments: Any) -> Future[
         return future
 
 
-def watch(futures: Sequence[Future[Any]], what: str, progress: Progress) -> None:
+def watch(futures: Sequence[Future[Any]], what: str, progress: ProgressFn) -> None:
     """Waits for all futures, whatever becomes of them, and tells how many are done."""
     for done, future in enumerate(futures):
         progress(what, done, len(futures))

@@ -20,7 +20,7 @@ from evals.features.store import extract
 from evals.judges.schedule import Say
 from evals.metrics.sync import SYNC, MeshOffset
 from evals.numerics.syncnet import SyncScore, mean_curve, read_curve
-from evals.protocols.base import Context, NotMeasured
+from evals.protocols.base import MetricContext, Unscored
 from evals.recording.recording import Recording
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.world.clips import make_clip
@@ -171,8 +171,8 @@ def _mesh_offset(clip: Watched, early_frames: int) -> float:
     metric = next(metric for metric in SYNC if isinstance(metric, MeshOffset))
     features = {**clip.features, "phonemes_hama": shifted}
     try:
-        return metric.measure(clip.recording, features, Context()).value / FRAME_MS
-    except NotMeasured:
+        return metric.measure(clip.recording, features, MetricContext()).value / FRAME_MS
+    except Unscored:
         return float("nan")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from evals.protocols.base import Features, NotMeasured
+from evals.protocols.base import Features, Unscored
 from evals.recording.recording import Recording
 
 SPEECH = "speech"
@@ -23,7 +23,7 @@ FASTEST_WORDS_A_S = 6.0
 """Nobody is understood who speaks faster; ordinary speech has 2 to 3.5 words a second."""
 
 
-def missing_speech(recording: Recording, reason: str) -> NotMeasured:
+def missing_speech(recording: Recording, reason: str) -> Unscored:
     """Returns what to raise where a metric needs speech and the recording has none.
 
     Args:
@@ -36,17 +36,17 @@ def missing_speech(recording: Recording, reason: str) -> NotMeasured:
     return _missing(recording, reason, "it is silent" if recording.is_silent else "")
 
 
-def missing_lips(recording: Recording, reason: str) -> NotMeasured:
+def missing_lips(recording: Recording, reason: str) -> Unscored:
     """As `missing_speech`, where a metric needs a face, or lips that move."""
     return _missing(recording, reason, "its mouth is still" if recording.is_still else "")
 
 
-def _missing(recording: Recording, reason: str, declared: str) -> NotMeasured:
+def _missing(recording: Recording, reason: str, declared: str) -> Unscored:
     if declared:
-        return NotMeasured(f"{reason}: the system declares that {declared}")
+        return Unscored(f"{reason}: the system declares that {declared}")
     if recording.words_asked:
-        return NotMeasured(f"{reason} although words were asked for", "generation_failure")
-    return NotMeasured(reason)
+        return Unscored(f"{reason} although words were asked for", "generation_failure")
+    return Unscored(reason)
 
 
 def require_face(recording: Recording, features: Features) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from evals.numerics.windows import END_SHARE, FPS, ends, mean_or_nan, windows_of
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score
+from evals.protocols.base import Features, Metric, MetricContext, Score, Unscored
 from evals.protocols.info import NON_NEGATIVE
 from evals.recording.recording import Recording
 
@@ -49,7 +49,7 @@ class _Drift(Metric):
         self.protocol = protocol
         self.params = {"window_s": params.window_s, "end_share": END_SHARE}
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the contrast of the last with the first 15 %, and of each window."""
         values = features["appearance"][self.feature].astype(float)
         values = values.reshape(len(values), -1)
@@ -119,7 +119,7 @@ class SharpnessDrift(_Drift):
         Not measured if the start is a plain area, which has no sharpness.
         """
         if start[0] <= 0:
-            raise NotMeasured("the picture starts without any detail")
+            raise Unscored("the picture starts without any detail")
         return float(end[0] / start[0] - 1)
 
 
@@ -147,14 +147,14 @@ class DynamicDegree(Metric):
         self.protocol = protocol
         self.params = asdict(params)
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the mean over all frames but the first.
 
         Not measured if there are fewer than two frames.
         """
         seen = features["appearance"]
         if len(seen["flow_mean"]) < 2:
-            raise NotMeasured("fewer than two frames")
+            raise Unscored("fewer than two frames")
         to_percent_per_s = 100 * FPS
         fastest = _smooth(seen["flow_top"][1:], self.settings.still_frames) * to_percent_per_s
         is_moving = np.append(False, fastest >= self.settings.min_motion_percent_per_s)

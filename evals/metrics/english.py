@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 from evals.recording.recording import Recording
 from evals.text.characters import plain_characters
 from evals.text.language import UNKNOWN, WrittenIn, language_code, language_name, written_in
@@ -35,20 +35,20 @@ def require_english(recording: Recording) -> None:
     """
     too_long = excess("the transcript has", len(recording.transcript), MAX_LETTERS, "letters")
     if too_long:
-        raise NotMeasured(too_long, "unavailable")
+        raise Unscored(too_long, "unavailable")
     try:
         code = language_code(recording.language)
     except ValueError as error:
-        raise NotMeasured(str(error)) from error
+        raise Unscored(str(error)) from error
     if code not in {"en", UNKNOWN}:
-        raise NotMeasured(
+        raise Unscored(
             f"recognisers and normalisers are for English, this is {language_name(code)} "
             f"({recording.language!r})"
         )
     written = _written_in(recording)
     if written.by_script or (written.language and code == UNKNOWN):
         hint = "" if written.by_script else "; set language to 'en' if it is English"
-        raise NotMeasured(
+        raise Unscored(
             f"recognisers and normalisers are for English, the transcript is {written.language}"
             f"{hint}"
         )

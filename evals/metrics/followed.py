@@ -19,7 +19,7 @@ import numpy as np
 from evals.extractors.networks import judge_figures
 from evals.metrics.sync_signals import bandpass, loudness_track
 from evals.numerics.windows import FPS, fill_short_gaps
-from evals.protocols.base import Features, NotMeasured
+from evals.protocols.base import Features, Unscored
 from evals.recording.recording import Recording
 
 FOLLOW_CHOICE = ("identity", "identity_world", "audio_envelope")
@@ -218,7 +218,7 @@ def _heard(features: Features) -> Mapping[str, np.ndarray] | None:
     """Returns the loudness of the sound; nothing if there is none to be heard."""
     try:
         return features["audio_envelope"]
-    except NotMeasured as why:
+    except Unscored as why:
         if why.status not in {"not_applicable", "generation_failure"}:
             raise
         return None

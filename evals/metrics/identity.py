@@ -33,7 +33,15 @@ from evals.numerics.windows import (
     theil_sen,
     with_values,
 )
-from evals.protocols.base import Context, Curve, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.base import (
+    Curve,
+    Features,
+    Metric,
+    MetricContext,
+    MetricWindow,
+    Score,
+    Unscored,
+)
 from evals.protocols.info import NON_NEGATIVE, SHARE
 from evals.recording.recording import Recording
 
@@ -62,7 +70,7 @@ class _Identity(Metric):
         params: Settings.
         protocol: Name and version; the name before the slash is the metric's.
         extractor: Whose embeddings are compared.
-        domain: Of the network, see `Described`.
+        domain: Of the network, see `BaseMetric`.
         figures: Domain to the file with the network's error there, see `judge_figures`.
     """
 
@@ -90,7 +98,7 @@ class _Identity(Metric):
             "follow": FOLLOW_PARAMS,
         }
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures the person whom the recording is about; as `measure_person` says."""
         followed = follow(recording, features)
         score = self.measure_person(recording, followed.view(features, self.extractor), context)
@@ -99,7 +107,9 @@ class _Identity(Metric):
         return replace(score, components={**score.components, **told})
 
     @abstractmethod
-    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
         """Measures one person; ``features`` hold no other."""
 
     def series(self, features: Features, values: Float[np.ndarray, " N"]) -> Series:
@@ -115,7 +125,7 @@ class _Identity(Metric):
         require_face(recording, features)
         found = features[self.extractor]["embedding"].astype(float)
         if not len(found):
-            raise NotMeasured("no usable face in any sampled frame")
+            raise Unscored("no usable face in any sampled frame")
         return found
 
     def reference_embedding(
@@ -127,10 +137,10 @@ class _Identity(Metric):
         """
         name = f"reference_{self.extractor}"
         if recording.reference_path is None or name not in features:
-            raise NotMeasured("no reference picture")
+            raise Unscored("no reference picture")
         found = features[name]["embedding"].astype(float)
         if not len(found):
-            raise NotMeasured("no usable face in the reference picture")
+            raise Unscored("no usable face in the reference picture")
         return found[0]
 
     def distances(self, recording: Recording, features: Features) -> tuple[Series, str]:
@@ -155,7 +165,7 @@ class _Identity(Metric):
         try:
             anchor = self.reference_embedding(recording, features)
             return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
-        except NotMeasured as why:
+        except Unscored as why:
             if why.status != "not_applicable":  # there is a picture, which could not be read
                 raise
             first, _ = ends(len(features["face"]["has_mesh"]))
@@ -166,12 +176,12 @@ class _Identity(Metric):
         """Says that the reference picture shows several faces; empty if it does not."""
         try:
             found = features[f"reference_{self.extractor}"]
-        except (KeyError, NotMeasured):  # told by the metrics that cannot do without
+        except (KeyError, Unscored):  # told by the metrics that cannot do without
             return ""
         num = int(found["num_faces"].max(initial=0)) if "num_faces" in found else 1
         return f"the reference picture shows {num} faces, the largest is taken" if num > 1 else ""
 
-    def time_to_failure(self, windows: tuple[Window, ...], domain: str) -> dict[str, Any]:
+    def time_to_failure(self, windows: tuple[MetricWindow, ...], domain: str) -> dict[str, Any]:
         """Says when the face is another one, if this network can tell in this domain.
 
         Args:
@@ -196,7 +206,9 @@ class IdDistance(_Identity):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
-    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
         """Returns the mean over the embedded frames, and over those of each window."""
         anchor = self.reference_embedding(recording, features)
         distances = self.series(
@@ -221,7 +233,9 @@ class IdRank1(_Identity):
     higher_is_better = True
     bounds = SHARE
 
-    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
         """Returns the share over the embedded frames, and over those of each window.
 
         Not measured if the run has fewer than two references, or none of this identity.
@@ -229,11 +243,11 @@ class IdRank1(_Identity):
         references = context.references.get(self.extractor, {})
         if self.extractor in context.reference_faults:  # among fewer pictures, chance is another
             fault = context.reference_faults[self.extractor]
-            raise NotMeasured(f"a reference picture of the run: {fault}", "evaluator_failure")
+            raise Unscored(f"a reference picture of the run: {fault}", "evaluator_failure")
         if len(references) < 2:
-            raise NotMeasured("fewer than two reference pictures in the run")
+            raise Unscored("fewer than two reference pictures in the run")
         if recording.identity not in references:
-            raise NotMeasured(f"no usable reference picture of {recording.identity!r}")
+            raise Unscored(f"no usable reference picture of {recording.identity!r}")
         names = sorted(references)
         anchors = np.array([references[name] for name in names], float)
         gaps = np.linalg.norm(self.embeddings(recording, features)[:, None] - anchors, axis=2)
@@ -264,7 +278,9 @@ class IdDrift(_Identity):
     unit = "1"
     higher_is_better = False
 
-    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
         """Returns the contrast of end and start.
 
         Not measured if start or end has no usable face.
@@ -274,7 +290,7 @@ class IdDrift(_Identity):
         start = distances.mean_in(first.start, first.stop)
         end = distances.mean_in(last.start, last.stop)
         if math.isnan(start) or math.isnan(end):
-            raise NotMeasured(f"no usable face at the {'start' if math.isnan(start) else 'end'}")
+            raise Unscored(f"no usable face at the {'start' if math.isnan(start) else 'end'}")
         return Score(
             value=end - start,
             components={"start": start, "end": end, "anchor": anchor},
@@ -294,7 +310,9 @@ class IdSlope(_Identity):
     higher_is_better = False
     curve = Curve(quantity="corrected id distance", unit="1")
 
-    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
         """Returns the slope over windows.
 
         Not measured if there are too few windows with a face.
@@ -307,9 +325,7 @@ class IdSlope(_Identity):
         sharpness = self.series(features, log_sharpness).windows(self.settings.window_s)
         kept = [row for row, window in enumerate(raw) if not math.isnan(window.value)]
         if len(kept) < self.settings.min_windows:
-            raise NotMeasured(
-                f"{len(kept)} windows with a face, {self.settings.min_windows} needed"
-            )
+            raise Unscored(f"{len(kept)} windows with a face, {self.settings.min_windows} needed")
         minutes = np.array([(raw[row].t0_s + raw[row].t1_s) / 120 for row in kept])
         values = np.array([raw[row].value for row in kept])
         corrected = regress_out(values, np.array([sharpness[row].value for row in kept]))
@@ -337,14 +353,16 @@ class IdCoverage(_Identity):
     higher_is_better = True
     bounds = SHARE
 
-    def measure_person(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
         """Returns the share over the video, and over each window.
 
         Not measured if the video has no frames.
         """
         found = features[self.extractor]
         if not len(found["sampled"]):
-            raise NotMeasured("no frames")
+            raise Unscored("no frames")
         alone = found["frame"][found["num_faces"] == 1]
         is_covered = np.isin(found["sampled"], alone)
         covered = Series(

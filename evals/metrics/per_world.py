@@ -7,7 +7,14 @@ from rapidfuzz.distance import Levenshtein
 
 from evals.metrics.english import require_english
 from evals.metrics.text import READING, WINDOW_S, error_counts, error_windows
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, require_transcript
+from evals.protocols.base import (
+    Features,
+    Metric,
+    MetricContext,
+    Score,
+    Unscored,
+    require_transcript,
+)
 from evals.protocols.info import NON_NEGATIVE
 from evals.recording.recording import Recording
 from evals.text.align import align
@@ -41,7 +48,7 @@ class PhonemeErrorRateInWorld(Metric):
             "average": "micro",
         }
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
         require_transcript(recording)
         require_english(recording)
@@ -65,7 +72,7 @@ def _likely_phones(transcript: str) -> list[tuple[str, ...]]:
     phones = [reference_phones(spoken_form(transcript))]
     try:
         return [*phones, reference_phones(transcript)]
-    except NotMeasured:  # e.g. symbols that only the reading knows
+    except Unscored:  # e.g. symbols that only the reading knows
         return phones
 
 
@@ -85,9 +92,9 @@ def reference_phones(transcript: str) -> tuple[str, ...]:
     try:
         sentences = read_text(transcript)
     except UnreadableText as error:
-        raise NotMeasured(str(error)) from error
+        raise Unscored(str(error)) from error
     except WeightsMissing as error:
-        raise NotMeasured(str(error), "unavailable") from error
+        raise Unscored(str(error), "unavailable") from error
     return tuple(
         phoneme.phone for words in sentences for word in words for phoneme in word.phonemes
     )

@@ -6,12 +6,12 @@ from jaxtyping import Float
 from evals.metrics.absence import SPEECH, require_speech
 from evals.metrics.per_world import reference_phones
 from evals.protocols.base import (
-    Context,
     Features,
     Metric,
-    NotMeasured,
+    MetricContext,
+    MetricWindow,
     Score,
-    Window,
+    Unscored,
     require_transcript,
 )  # fmt: skip
 from evals.protocols.info import NON_NEGATIVE
@@ -54,7 +54,7 @@ class PointerError(Metric):
             "average": "micro",
         }
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the mean absolute error, its tail and sign, and its course chunk by chunk."""
         require_transcript(recording)
         trace = _trace(recording)
@@ -80,7 +80,7 @@ class PointerError(Metric):
                 "signed": [round(error, 3) for error in signed.tolist()],
             },
             windows=tuple(
-                Window(t0_s=t0, t1_s=t1, value=error)
+                MetricWindow(t0_s=t0, t1_s=t1, value=error)
                 for t0, t1, error in zip(starts_s, ends_s.tolist(), size.tolist(), strict=True)
             ),
         )
@@ -89,32 +89,32 @@ class PointerError(Metric):
 def _trace(recording: Recording) -> Trace:
     if recording.trace is None:
         reason = recording.trace_error or "the file was not recorded by the harness"
-        raise NotMeasured(f"no chunks: {reason}", recording.trace_status)
+        raise Unscored(f"no chunks: {reason}", recording.trace_status)
     if not recording.trace.arrivals:
-        raise NotMeasured("no chunks arrived", "generation_failure")
+        raise Unscored("no chunks arrived", "generation_failure")
     return recording.trace
 
 
 def _account(trace: Trace) -> Float[np.ndarray, " K"]:
     told = [arrival.spoken for arrival in trace.arrivals if arrival.spoken is not None]
     if not told:
-        raise NotMeasured("the system does not say what it has spoken")
+        raise Unscored("the system does not say what it has spoken")
     if len(told) < len(trace.arrivals):
         reason = f"it says for {len(told)} of {len(trace.arrivals)} chunks only what it has spoken"
-        raise NotMeasured(reason, "generation_failure")
+        raise Unscored(reason, "generation_failure")
     return np.array(told, np.float64)
 
 
 def _check_length(chunks_s: float, sound_s: float) -> None:
     if abs(chunks_s - sound_s) > MAX_LENGTH_GAP_S:
-        raise NotMeasured(f"the chunks hold {chunks_s:.2f} s of sound, the file {sound_s:.2f} s")
+        raise Unscored(f"the chunks hold {chunks_s:.2f} s of sound, the file {sound_s:.2f} s")
 
 
 def _judged(
     log_probs: Float[np.ndarray, "T C"], phones: tuple[str, ...]
 ) -> Float[np.ndarray, " T"]:
     if len(log_probs) * (2 * len(phones) + 1) > MAX_STATES:
-        raise NotMeasured("speech and transcript are too long to be aligned", "unavailable")
+        raise Unscored("speech and transcript are too long to be aligned", "unavailable")
     return progress.spoken_progress(log_probs, phones)
 
 

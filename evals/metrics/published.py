@@ -24,7 +24,7 @@ from evals.numerics.syncnet import (
     windowed_scores,
 )
 from evals.numerics.windows import FPS, theil_sen
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -66,7 +66,7 @@ class SyncNetMetric(Metric):
     def read(self, score: SyncScore) -> float:
         """Picks this metric's number."""
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures all tracks of the person whom the recording is about."""
         found = features[self._extractor]
         followed = follow(recording, features) if self._is_cropped else Followed()
@@ -74,7 +74,7 @@ class SyncNetMetric(Metric):
         if not tracks and self._is_cropped:
             require_face(recording, features)
         if not tracks:
-            raise NotMeasured("no face track that is long and large enough, with sound")
+            raise Unscored("no face track that is long and large enough, with sound")
         scores = [read_curve(mean_curve(distance)) for _, distance in tracks]
         sizes = [len(distance) for _, distance in tracks]
         return Score(
@@ -122,9 +122,9 @@ class SyncNetMetric(Metric):
             "offset_slope_ms_per_min": slope if np.isfinite(slope) else None,
         }
 
-    def _windows(self, tracks: list[tuple[int, np.ndarray]]) -> tuple[Window, ...]:
+    def _windows(self, tracks: list[tuple[int, np.ndarray]]) -> tuple[MetricWindow, ...]:
         return tuple(
-            Window(
+            MetricWindow(
                 t0_s=(first + start) / FPS, t1_s=(first + stop) / FPS, value=float(self.read(score))
             )
             for first, distance in tracks
@@ -216,11 +216,11 @@ class SyncNetPythonMetric(Metric):
         self.protocol = f"{name}/syncnet-python@1"
         self.params = {"tracks": "largest confidence, smallest distance"}
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Reads one number off the tracks."""
         found = features["syncnet_python"]
         if not len(found["confidence"]):
-            raise NotMeasured("no face track that is long and large enough")
+            raise Unscored("no face track that is long and large enough")
         best = int(np.argmax(found["confidence"]))
         values = {
             "sync_c": found["confidence"][best],

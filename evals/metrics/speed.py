@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
 from evals.protocols.info import NON_NEGATIVE
 from evals.recording.playback import lateness_s, playback, zero_stall_startup_s
 from evals.recording.recording import Recording, Trace
@@ -43,15 +43,15 @@ class SpeedMetric(Metric):
         self.params = {"definition": (measure.__doc__ or "").split("\n")[0], **(settings or {})}
         self._measure = measure
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the number; cold runs and recordings without a trace have none."""
         if recording.trace is None:
             reason = recording.trace_error or "the file was not recorded by the harness"
-            raise NotMeasured(f"no arrival times: {reason}", recording.trace_status)
+            raise Unscored(f"no arrival times: {reason}", recording.trace_status)
         if not recording.trace.is_warm:
-            raise NotMeasured("cold run: no warm-up request went before it")
+            raise Unscored("cold run: no warm-up request went before it")
         if not recording.trace.arrivals or recording.trace.media_s.sum() == 0:
-            raise NotMeasured("nothing arrived that could be played", "generation_failure")
+            raise Unscored("nothing arrived that could be played", "generation_failure")
         return self._measure(recording.trace)
 
 
@@ -66,7 +66,7 @@ def rtf(trace: Trace) -> Score:
         if high > low:
             spent, played = t[high] - t[low], media[low:high].sum()
             windows.append(
-                Window(t0_s=float(ends[high - 1] - played), t1_s=float(ends[high - 1]),
+                MetricWindow(t0_s=float(ends[high - 1] - played), t1_s=float(ends[high - 1]),
                        value=float(spent / played))
             )  # fmt: skip
     worst = max((window.value for window in windows), default=None)
@@ -85,7 +85,7 @@ def _several(trace: Trace) -> np.ndarray:
     """Arrivals of at least two playable chunks."""
     t_s = trace.t_playable_s
     if len(t_s) < 2:
-        raise NotMeasured("only one chunk that could be played")
+        raise Unscored("only one chunk that could be played")
     return t_s
 
 

@@ -48,7 +48,7 @@ from evals.metrics.sync_signals import (
     speech_frames,
 )
 from evals.numerics.windows import FPS, fill_short_gaps, windows_of
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -160,7 +160,7 @@ def require_face_size(face: Mapping[str, np.ndarray], domain: str) -> None:
     """
     sizes = face["face_px"][np.isfinite(face["face_px"])]
     if len(sizes) and float(np.median(sizes)) < MIN_FACE_PX[domain]:
-        raise NotMeasured(
+        raise Unscored(
             f"the face is small, {np.median(sizes):.0f} px; "
             f"lip-sync needs {MIN_FACE_PX[domain]:.0f} px"
         )
@@ -205,7 +205,7 @@ class _Sync(Metric):
             weights=tuple(self.settings.channels.values()),
         )
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the value of the whole video, and of each window."""
         followed = follow(recording, features)
         features = followed.view(features)
@@ -245,13 +245,13 @@ class _Sync(Metric):
             "num_closures": num_closures,
         }
 
-    def _windows(self, signals: SyncSignals, whole: SyncCurve) -> tuple[Window, ...]:
+    def _windows(self, signals: SyncSignals, whole: SyncCurve) -> tuple[MetricWindow, ...]:
         min_frames = self.settings.min_frames
 
         def value(start: int, stop: int) -> float:
             try:
                 return self.value(signals.window(start, stop, whole=whole, min_frames=min_frames))
-            except NotMeasured:
+            except Unscored:
                 return math.nan
 
         length_s, hop_s = self.settings.window_s, self.settings.hop_s
@@ -264,7 +264,7 @@ def _phoneme_tracks(
     """Returns shapes and speech frames; the start of a recogniser's span is a phone's centre."""
     starts, ends = heard["start_s"].astype(float), heard["end_s"].astype(float)
     if not len(starts):
-        raise NotMeasured("no phonemes in the sound")
+        raise Unscored("no phonemes in the sound")
     ends = np.minimum(ends, starts + PAUSE_S)  # the last sound before a pause is not the pause
     tracks = shape_tracks(
         heard["likely"].tolist(),
@@ -339,17 +339,17 @@ class MeshOffset(_Sync):
         Not measured if the peak is at the edge of the range, or unrelated mouths reach it too.
         """
         if curve.is_edge:
-            raise NotMeasured(f"the best shift is at the edge of +-{MAX_SHIFT * FRAME_MS:.0f} ms")
+            raise Unscored(f"the best shift is at the edge of +-{MAX_SHIFT * FRAME_MS:.0f} ms")
         if curve.p_value > self.settings.max_p_value:
-            raise NotMeasured(f"no clear peak: p = {curve.p_value:.2f}")
+            raise Unscored(f"no clear peak: p = {curve.p_value:.2f}")
         return curve.offset_frames * FRAME_MS
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures one recording; not where its lip closures say quite another offset."""
         score = super().measure(recording, features, context)
         closure_ms = score.components["closure_offset_ms"]
         if closure_ms is not None and abs(closure_ms - score.value) > MAX_CLOSURE_DISTANCE_MS:
-            raise NotMeasured(
+            raise Unscored(
                 f"no absolute offset: the peak says {score.value:.0f} ms "
                 f"and the lip closures {closure_ms:.0f} ms"
             )

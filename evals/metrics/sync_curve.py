@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.numerics.windows import FPS
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 
 MAX_SHIFT = 15
 SHIFTS = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
@@ -240,7 +240,7 @@ class SyncSignals:
 
 def _require(usable: Bool[np.ndarray, "T K"], min_frames: int) -> None:
     if usable.sum(axis=0).min() < min_frames:
-        raise NotMeasured(f"less than {min_frames / FPS:g} s of speech with a face")
+        raise Unscored(f"less than {min_frames / FPS:g} s of speech with a face")
 
 
 def _pearson(

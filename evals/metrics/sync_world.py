@@ -6,7 +6,7 @@ be compared with ``sync_c`` and ``sync_d``.
 """
 
 from evals.metrics.published import AvOffset, SyncConfidence, SyncDistance
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score
+from evals.protocols.base import Features, Metric, MetricContext, Score, Unscored
 from evals.recording.recording import Recording
 
 _CROPS = {"mesh-crop": "sync_world"}
@@ -47,11 +47,11 @@ class AvOffsetInWorld(AvOffset):
         super().__init__()
         self.params = {**self.params, "min_sync_c_mask": MIN_CONFIDENCE}
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures all tracks of one recording."""
         score = super().measure(recording, features, context)
         if score.components["sync_c_mask"] < MIN_CONFIDENCE:
-            raise NotMeasured("no shift fits clearly better than the others")
+            raise Unscored("no shift fits clearly better than the others")
         return score
 
 

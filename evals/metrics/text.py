@@ -12,12 +12,12 @@ from evals.extractors.pronunciation import nearest_phonemes
 from evals.metrics.absence import missing_speech
 from evals.metrics.english import language_notes, require_english
 from evals.protocols.base import (
-    Context,
     Features,
     Metric,
-    NotMeasured,
+    MetricContext,
+    MetricWindow,
     Score,
-    Window,
+    Unscored,
     require_transcript,
 )  # fmt: skip
 from evals.protocols.info import NON_NEGATIVE, SHARE
@@ -89,7 +89,7 @@ def compare_speech(
     reference, words = compare_texts(recording.transcript, str(heard["text"][0]), normaliser)
     # A normaliser can leave a lone full stop of text that is nothing but punctuation.
     if not any(sign.isalnum() for word in reference for sign in word):
-        raise NotMeasured("the transcript has no words")
+        raise Unscored("the transcript has no words")
     raw_s = np.stack([heard["word_start_s"], heard["word_end_s"]], axis=1).astype(np.float64)
     return Speech(
         reference=reference,
@@ -112,10 +112,10 @@ def error_counts(alignment: Alignment) -> dict[str, int]:
 
 def error_windows(
     alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
-) -> tuple[Window, ...]:
+) -> tuple[MetricWindow, ...]:
     """Returns the error rate in windows of `WINDOW_S`; see `evals.text.align.error_curve`."""
     curve = error_curve(alignment, span_s, duration_s, window_s=WINDOW_S)
-    return tuple(Window(t0_s=t0, t1_s=t1, value=rate) for t0, t1, rate in curve.tolist())
+    return tuple(MetricWindow(t0_s=t0, t1_s=t1, value=rate) for t0, t1, rate in curve.tolist())
 
 
 class TranscriptMetric(Metric):
@@ -186,7 +186,7 @@ class WordErrorRate(TranscriptMetric):
         """The window of the curve and how recordings are averaged."""
         return {"window_s": WINDOW_S, "average": "micro"}
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns errors per reference word, with their counts and the rate along the recording."""
         speech = self.compare(recording, features)
         alignment = speech.alignment
@@ -217,7 +217,7 @@ class CharacterErrorRate(TranscriptMetric):
         """How recordings are averaged."""
         return {"average": "micro"}
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns errors per reference character, with their counts."""
         speech = self.compare(recording, features)
         reference = " ".join(speech.reference)
@@ -240,7 +240,7 @@ class Completion(TranscriptMetric):
     higher_is_better = True
     bounds = SHARE
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the share, and what was left when the speech ended."""
         speech = self.compare(recording, features)
         failures = speech.failures()
@@ -264,7 +264,7 @@ class Loops(_OfSpokenWords):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns loops per minute of the recording, with their number, times and words."""
         speech = self.compare(recording, features)
         failures = speech.failures()
@@ -296,7 +296,7 @@ class LongestSkip(_OfSpokenWords):
     higher_is_better = False
     bounds = NON_NEGATIVE
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the longest skip in words; in seconds at this speaker's own rate beside it."""
         speech = self.compare(recording, features)
         failures = speech.failures()
@@ -340,7 +340,7 @@ class PhonemeErrorRate(Metric):
             "average": "micro",
         }
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns errors per reference phoneme, with their counts and their rate over time."""
         require_transcript(recording)
         require_english(recording)
@@ -363,9 +363,9 @@ def _reference_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     try:
         reference = nearest_phonemes(transcript, heard)
     except ImportError as error:
-        raise NotMeasured(f"the package {error.name} is not installed", "unavailable") from error
+        raise Unscored(f"the package {error.name} is not installed", "unavailable") from error
     if not reference:
-        raise NotMeasured("the transcript has no words")
+        raise Unscored("the transcript has no words")
     return reference
 
 

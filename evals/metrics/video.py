@@ -14,8 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from evals.numerics.frechet import Interval, frechet_distance, jackknife_interval, kernel_distance
-from evals.protocols.base import Features, NotMeasured, Score
+from evals.numerics.frechet import (
+    JackknifeInterval,
+    frechet_distance,
+    jackknife_interval,
+    kernel_distance,
+)
+from evals.protocols.base import Features, Score, Unscored
 from evals.protocols.info import NON_NEGATIVE
 from evals.protocols.set_metric import SetMetric
 
@@ -64,7 +69,7 @@ class FrechetMetric(SetMetric):
         extractor: Whose array ``features`` [N, D] is compared.
         counted: What one feature is of, for the row: ``frame`` or ``clip``.
         ddof: 1 for the sample covariance, 0 for 1/N.
-        domain: Of the network behind the features, see `Described`.
+        domain: Of the network behind the features, see `BaseMetric`.
         is_default: Whether it is computed unless told otherwise.
         seed: Of the draw that cuts the larger set to the size of the smaller.
     """
@@ -106,7 +111,7 @@ class FrechetMetric(SetMetric):
         fake, real = self._collect(features), self._collect(reference)
         size = min(len(fake), len(real), MAX_FEATURES)
         if size < MIN_FEATURES:
-            raise NotMeasured(
+            raise Unscored(
                 f"{len(fake)} {self._counted}s against {len(real)}; "
                 f"fewer than {MIN_FEATURES} give noise, not a distance"
             )
@@ -132,11 +137,11 @@ class FrechetMetric(SetMetric):
     def _collect(self, recordings: Sequence[Features]) -> FeatureSet:
         """Joins the features of all recordings that have any; raises if none has, or we failed."""
         found: list[np.ndarray] = []
-        why = NotMeasured("there are no recordings")
+        why = Unscored("there are no recordings")
         for recording in recordings:
             try:
                 found.append(recording[self.needs[0]]["features"])
-            except NotMeasured as missing:
+            except Unscored as missing:
                 if missing.status == "evaluator_failure":  # a smaller set has another distance
                     raise
                 why = missing
@@ -145,7 +150,7 @@ class FrechetMetric(SetMetric):
         video = np.repeat(np.arange(len(found)), [len(vectors) for vectors in found])
         return FeatureSet(vectors=np.concatenate(found), video=video)
 
-    def _interval(self, real: FeatureSet, fake: FeatureSet) -> Interval | None:
+    def _interval(self, real: FeatureSet, fake: FeatureSet) -> JackknifeInterval | None:
         """Jackknife over videos, whose features hang together; none if one video is nearly all."""
         groups = _groups(real), _groups(fake)
         if any(len(group) - np.bincount(group).max() < 2 for group in groups):

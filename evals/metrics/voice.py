@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evals.metrics.absence import SPEECH, missing_speech, seconds_of_speech
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
 from evals.recording.recording import Recording
 
 WINDOW_S = 1.6
@@ -47,13 +47,13 @@ def similarity_to_start(
         NotMeasured: If the first 5 s hold fewer than three windows.
     """
     if not len(start_s):
-        raise NotMeasured(f"no speech as long as a window of {WINDOW_S:g} s")
+        raise Unscored(f"no speech as long as a window of {WINDOW_S:g} s")
     num_anchors = int(np.sum(start_s + WINDOW_S <= start_s[0] + ANCHOR_S + 1e-9))
     if num_anchors < MIN_ANCHORS:
-        raise NotMeasured(f"{num_anchors} windows with speech in its first {ANCHOR_S:g} s")
+        raise Unscored(f"{num_anchors} windows with speech in its first {ANCHOR_S:g} s")
     apart = np.abs(start_s[:, None] - start_s[:num_anchors]) >= WINDOW_S - 1e-9
     if not apart.any(axis=1).all():
-        raise NotMeasured(f"the first {ANCHOR_S:g} s of speech hold no two windows apart")
+        raise Unscored(f"the first {ANCHOR_S:g} s of speech hold no two windows apart")
     means = apart.astype(np.float64) @ embeddings[:num_anchors].astype(np.float64)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     return np.einsum("kd,kd->k", means, embeddings.astype(np.float64)), num_anchors
@@ -96,12 +96,12 @@ class VoiceSimilarity(VoiceMetric):
     higher_is_better = True
     bounds = (-1.0, 1.0)
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Averages over the windows after the first 5 s."""
         start_s, similarity, num_anchors = self._curve(features)
         later = start_s >= start_s[0] + ANCHOR_S - 1e-9
         if not later.any():
-            raise NotMeasured(f"no speech after its first {ANCHOR_S:g} s")
+            raise Unscored(f"no speech after its first {ANCHOR_S:g} s")
         return Score(
             value=float(similarity[later].mean()),
             components={
@@ -120,7 +120,7 @@ class VoiceDrift(VoiceMetric):
     name = "voice_drift"
     higher_is_better = False
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Compares both ends, each with at least two windows of speech."""
         start_s, similarity, _ = self._curve(features)
         duration = float(features["voice"]["duration_s"])
@@ -128,7 +128,7 @@ class VoiceDrift(VoiceMetric):
         first = centre <= END_SHARE * duration
         last = (centre >= (1 - END_SHARE) * duration) & (start_s >= start_s[0] + ANCHOR_S - 1e-9)
         if min(first.sum(), last.sum()) < MIN_END_WINDOWS:
-            raise NotMeasured(
+            raise Unscored(
                 f"{first.sum()} and {last.sum()} windows with speech in the first and last 15 %; "
                 f"{MIN_END_WINDOWS} are needed"
             )
@@ -170,7 +170,7 @@ class Dnsmos(Metric):
             "min_speech_s": MIN_SPEECH_S,
         }
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Averages over the windows that hold speech."""
         found = features[self._extractor]
         is_loud = found["level_dbfs"] >= MIN_LEVEL_DBFS
@@ -196,9 +196,9 @@ def _windows(
     start_s: Float[np.ndarray, " K"],
     stop_s: Float[np.ndarray, " K"],
     values: Float[np.ndarray, " K"],
-) -> tuple[Window, ...]:
+) -> tuple[MetricWindow, ...]:
     return tuple(
-        Window(t0_s=float(start), t1_s=float(stop), value=float(value))
+        MetricWindow(t0_s=float(start), t1_s=float(stop), value=float(value))
         for start, stop, value in zip(start_s, stop_s, values, strict=True)
     )
 

@@ -19,7 +19,7 @@ Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interval:
+class JackknifeInterval:
     """A value with the 95 % interval that the jackknife gives it.
 
     Attributes:
@@ -111,7 +111,7 @@ def jackknife_interval(
     x_groups: Integer[np.ndarray, " N"] | None = None,
     y_groups: Integer[np.ndarray, " M"] | None = None,
     ddof: int = 1,
-) -> Interval:
+) -> JackknifeInterval:
     """Computes `frechet_distance` and its delete-one-group jackknife interval.
 
     With fewer features than dimensions all replicates come from one Gram matrix of the pooled
@@ -144,7 +144,9 @@ def jackknife_interval(
     without_y = [distance(everything[0], keep) for keep in groups[1]]
     error = np.sqrt(_jackknife_variance(without_x) + _jackknife_variance(without_y))
     value = distance(*everything)
-    return Interval(value=value, low=float(value - Z_95 * error), high=float(value + Z_95 * error))
+    return JackknifeInterval(
+        value=value, low=float(value - Z_95 * error), high=float(value + Z_95 * error)
+    )
 
 
 class _Distances:

@@ -26,7 +26,7 @@ _BLOCK = 2_000_000  # numbers drawn at once: 16 MB
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interval:
+class ConfidenceInterval:
     """An estimate and its 95 % interval.
 
     Attributes:
@@ -72,7 +72,7 @@ def bootstrap_mean(
     bounds: Bounds = UNBOUNDED,
     draws: int = 2_000,
     seed: int = 0,
-) -> Interval:
+) -> ConfidenceInterval:
     """Weighted mean with a bootstrap-t interval.
 
     Whole clusters are drawn with replacement, and the mean is a ratio of sums, so that a corpus
@@ -99,10 +99,10 @@ def bootstrap_mean(
     totals, shares = _cluster_sums(values * weights, weights, clusters)
     value, num = _ratio(totals.sum(), shares.sum()), len(totals)
     if num < MIN_CLUSTERS or np.isnan(value):
-        return Interval(value=value, low=np.nan, high=np.nan, num_clusters=num)
+        return ConfidenceInterval(value=value, low=np.nan, high=np.nan, num_clusters=num)
     low, high = _studentised(totals, shares, draws=draws, seed=seed)
     low, high = max(low, min(bounds[0], value)), min(high, max(bounds[1], value))
-    return Interval(value=value, low=low, high=high, num_clusters=num)
+    return ConfidenceInterval(value=value, low=low, high=high, num_clusters=num)
 
 
 def paired_difference(

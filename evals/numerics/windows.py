@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from evals.protocols.base import NotMeasured, Window
+from evals.protocols.base import MetricWindow, Unscored
 
 FPS = 25
 END_SHARE = 0.15
@@ -39,7 +39,7 @@ def windows_of(
     *,
     length_s: float = 2.0,
     hop_s: float = 2.0,
-) -> tuple[Window, ...]:
+) -> tuple[MetricWindow, ...]:
     """Measures each window of a video.
 
     Args:
@@ -52,7 +52,7 @@ def windows_of(
         One window after the other, in playing time.
     """
     return tuple(
-        Window(t0_s=start / FPS, t1_s=stop / FPS, value=float(value(start, stop)))
+        MetricWindow(t0_s=start / FPS, t1_s=stop / FPS, value=float(value(start, stop)))
         for start, stop in spans(num_frames, length_s=length_s, hop_s=hop_s)
     )
 
@@ -63,10 +63,12 @@ def mean_or_nan(values: Float[np.ndarray, " T"]) -> float:
     return float(finite.mean()) if len(finite) else math.nan
 
 
-def with_values(windows: tuple[Window, ...], values: Mapping[int, float]) -> tuple[Window, ...]:
+def with_values(
+    windows: tuple[MetricWindow, ...], values: Mapping[int, float]
+) -> tuple[MetricWindow, ...]:
     """Returns the windows with other values; NaN where there is none."""
     return tuple(
-        Window(t0_s=window.t0_s, t1_s=window.t1_s, value=values.get(row, math.nan))
+        MetricWindow(t0_s=window.t0_s, t1_s=window.t1_s, value=values.get(row, math.nan))
         for row, window in enumerate(windows)
     )
 
@@ -89,7 +91,7 @@ class Series:
         """Returns the mean from one frame to before another; NaN if no frame is there."""
         return mean_or_nan(self.values[(self.frames >= start) & (self.frames < stop)])
 
-    def windows(self, window_s: float) -> tuple[Window, ...]:
+    def windows(self, window_s: float) -> tuple[MetricWindow, ...]:
         """Returns the mean in each window."""
         return windows_of(self.num_frames, self.mean_in, length_s=window_s, hop_s=window_s)
 
@@ -107,7 +109,7 @@ def ends(num_frames: int) -> tuple[slice, slice]:
         NotMeasured: If there are fewer than two frames.
     """
     if num_frames < 2:
-        raise NotMeasured("fewer than two frames")
+        raise Unscored("fewer than two frames")
     size = max(1, round(END_SHARE * num_frames))
     return slice(0, size), slice(num_frames - size, num_frames)
 
@@ -225,7 +227,7 @@ def distances_to_start(
     """
     early = np.flatnonzero(is_early)
     if len(early) < 2:
-        raise NotMeasured(
+        raise Unscored(
             f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
             "(a longer video has more)"
         )

@@ -20,7 +20,7 @@ Features = Mapping[str, Mapping[str, np.ndarray]]
 """What extractors found in one recording: extractor name -> array name -> array."""
 
 
-class NotMeasured(Exception):
+class Unscored(Exception):
     """Raised where a number cannot be had; becomes an unscored row with this reason.
 
     Args:
@@ -36,7 +36,7 @@ class NotMeasured(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class MetricWindow:
     """A metric on a stretch of one recording.
 
     Attributes:
@@ -80,11 +80,11 @@ class Score:
     status: Status = "computed"
     reason: str = ""
     components: Mapping[str, Any] = field(default_factory=dict)
-    windows: tuple[Window, ...] = ()
+    windows: tuple[MetricWindow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class MetricContext:
     """What a metric may know beyond the one recording.
 
     Attributes:
@@ -96,7 +96,7 @@ class Context:
     reference_faults: Mapping[str, str] = field(default_factory=dict)
 
 
-class Described(ABC):
+class BaseMetric(ABC):
     """What every metric says of itself.
 
     Attributes:
@@ -150,10 +150,10 @@ class Described(ABC):
             NotMeasured: If the domains differ.
         """
         if self.domain not in {"any", domain}:
-            raise NotMeasured(f"its network is for domain {self.domain!r}, this is {domain!r}")
+            raise Unscored(f"its network is for domain {self.domain!r}, this is {domain!r}")
 
 
-class Metric(Described):
+class Metric(BaseMetric):
     """A metric with a value for every recording.
 
     Subclasses set the attributes and write `measure`; several instances of one class with other
@@ -161,7 +161,7 @@ class Metric(Described):
     """
 
     @abstractmethod
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures one recording and changes nothing.
 
         Args:
@@ -176,12 +176,12 @@ class Metric(Described):
             NotMeasured: If the number cannot be had; the reason goes into the row.
         """
 
-    def score(self, recording: Recording, features: Features, context: Context) -> Score:
+    def score(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures one recording; what cannot be measured is NaN with its reason."""
         try:
             self.check_domain(recording.domain)
             return self.measure(recording, features, context)
-        except NotMeasured as why:
+        except Unscored as why:
             return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
 
 
@@ -195,7 +195,7 @@ def require_transcript(recording: Recording) -> None:
         NotMeasured: If there is none.
     """
     if not recording.transcript.strip():
-        raise NotMeasured("there is no transcript")
+        raise Unscored("there is no transcript")
 
 
 def protocol_hash(params: Mapping[str, Any]) -> str:

@@ -4,10 +4,10 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from evals.protocols.base import Described, Features, NotMeasured, Score
+from evals.protocols.base import BaseMetric, Features, Score, Unscored
 
 
-class SetMetric(Described):
+class SetMetric(BaseMetric):
     """A metric with one value for all recordings of a system in a suite."""
 
     @abstractmethod
@@ -32,7 +32,7 @@ class SetMetric(Described):
         try:
             self.check_domain(domain)
             if not reference:
-                raise NotMeasured("no reference set: name its system with --reference")
+                raise Unscored("no reference set: name its system with --reference")
             return self.measure_set(features, reference)
-        except NotMeasured as why:
+        except Unscored as why:
             return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)

@@ -49,11 +49,11 @@ _OF_MACHINE = (
 SPOOL_BATCH = 32
 
 Clock = Callable[[], float]
-Progress = Callable[[str, int, int], None]
+ProgressFn = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RecordPlan:
     """What to record, and where to.
 
     Attributes:
@@ -115,10 +115,10 @@ class _Spool:
 def record(
     system: object,
     prompts: Sequence[Prompt],
-    plan: Plan,
+    plan: RecordPlan,
     *,
     clock: Clock = time.perf_counter,
-    progress: Progress = lambda what, done, total: None,
+    progress: ProgressFn = lambda what, done, total: None,
 ) -> dict[str, int]:
     """Records every prompt that the run folder does not hold yet.
 
@@ -152,7 +152,7 @@ def record(
     return counts
 
 
-def _tidy(system: System, prompts: Sequence[Prompt], plan: Plan) -> None:
+def _tidy(system: System, prompts: Sequence[Prompt], plan: RecordPlan) -> None:
     """Ends or removes what a kill has left half-done."""
     finish_results(plan.out, verb="record")
     remove_abandoned(plan.out / "recordings")
@@ -160,11 +160,11 @@ def _tidy(system: System, prompts: Sequence[Prompt], plan: Plan) -> None:
         settle(_folder(system, prompt, plan))
 
 
-def _folder(system: System, prompt: Prompt, plan: Plan) -> Path:
+def _folder(system: System, prompt: Prompt, plan: RecordPlan) -> Path:
     return recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
 
 
-def _conforming(system: object, plan: Plan) -> System:
+def _conforming(system: object, plan: RecordPlan) -> System:
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:
@@ -174,7 +174,7 @@ def _conforming(system: object, plan: Plan) -> System:
     return system
 
 
-def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> dict[str, list[Path]]:
+def failures(name: str, prompts: Sequence[Prompt], plan: RecordPlan) -> dict[str, list[Path]]:
     """Finds the prompts whose stream failed, now or earlier.
 
     Args:
@@ -195,7 +195,7 @@ def failures(name: str, prompts: Sequence[Prompt], plan: Plan) -> dict[str, list
 
 
 def record_one(
-    system: System, prompt: Prompt, plan: Plan, *, clock: Clock = time.perf_counter
+    system: System, prompt: Prompt, plan: RecordPlan, *, clock: Clock = time.perf_counter
 ) -> bool:
     """Streams one prompt into its folder; returns whether it came to its end.
 
@@ -255,7 +255,7 @@ def _write_media(folder: Path, spool: _Spool, system: System) -> None:
     (folder / "chunks.jsonl").write_text(lines)
 
 
-def _look(system: System, prompt: Prompt, plan: Plan) -> None:
+def _look(system: System, prompt: Prompt, plan: RecordPlan) -> None:
     """Warms up, and refuses chunks that break the contract before anything is written."""
     count = WARM_UP_CHUNKS if plan.warm_up else 1
     try:
@@ -266,7 +266,7 @@ def _look(system: System, prompt: Prompt, plan: Plan) -> None:
         return
 
 
-def _is_kept(system: System, prompt: Prompt, plan: Plan) -> bool:
+def _is_kept(system: System, prompt: Prompt, plan: RecordPlan) -> bool:
     folder = _folder(system, prompt, plan)
     if not has_file(folder / "meta.json"):
         return False
@@ -292,7 +292,7 @@ def prompt_hash(prompt: Prompt) -> str:
     return digest.hexdigest()[:12]
 
 
-def _meta(system: System, prompt: Prompt, plan: Plan, spool: _Spool) -> dict[str, Any]:
+def _meta(system: System, prompt: Prompt, plan: RecordPlan, spool: _Spool) -> dict[str, Any]:
     return {
         "system": system.name,
         "settings": dict(plan.settings),

@@ -11,7 +11,7 @@ import numpy as np
 from evals.numerics.statistics import PairedDifference, holm, paired_difference
 from evals.protocols.info import Direction, MetricInfo
 from evals.scoring.results import SET_ID, ScoreRow
-from evals.scoring.summary import UNKNOWN, drawn_together
+from evals.scoring.summary import UNKNOWN, bootstrap_clusters
 from streamchar_ref.core.errors import InputError
 
 ALPHA = 0.05
@@ -32,7 +32,7 @@ class Comparison:
         against: The other.
         n_pairs: Samples that both have scored; differences rest on these alone.
         n_unpaired: Samples that only one of the two has scored.
-        n_independent: Pairs that are drawn apart, see `evals.scoring.summary.drawn_together`.
+        n_independent: Pairs that are drawn apart, see `evals.scoring.summary.bootstrap_clusters`.
         unit: Of the difference.
         delta: Weighted mean of system minus against, in the metric's unit; where zero is best, of
             their absolute values.
@@ -94,7 +94,7 @@ def compare(
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
         metrics: Which; all by default. Holm's adjustment is over these alone.
-        identities: See `evals.scoring.summary.drawn_together`.
+        identities: See `evals.scoring.summary.bootstrap_clusters`.
         draws: Resamples of the bootstrap.
         seed: Of the resampling.
 
@@ -232,7 +232,7 @@ def _difference(
         first,
         second,
         weights=np.array([(ours[key].weight + theirs[key].weight) / 2 for key in shared]),
-        clusters=drawn_together([ours[sample] for sample in shared], identities),
+        clusters=bootstrap_clusters([ours[sample] for sample in shared], identities),
         draws=resampling.draws,
         flips=resampling.flips,
         seed=resampling.seed,

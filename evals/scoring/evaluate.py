@@ -34,7 +34,7 @@ class Results:
     Attributes:
         rows: One a sample, metric and protocol.
         windows: Metrics over playing time.
-        identities: See `evals.scoring.summary.drawn_together`.
+        identities: See `evals.scoring.summary.bootstrap_clusters`.
     """
 
     rows: list[ScoreRow]

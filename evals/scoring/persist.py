@@ -24,7 +24,7 @@ from evals.scoring.results import (
     write_scores,
     write_windows,
 )  # fmt: skip
-from evals.scoring.score import Options, Progress, Scored, score
+from evals.scoring.score import Options, ProgressFn, Scored, score
 from evals.scoring.summary import SummaryRow, summarise, write_summary
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.swap import newest
@@ -40,7 +40,7 @@ def score_run(
     metrics: Sequence[Metric],
     set_metrics: Sequence[SetMetric],
     options: Options,
-    progress: Progress,
+    progress: ProgressFn,
     config: dict[str, Any] | None = None,
     whole: Sequence[Recording] = (),
 ) -> list[ScoreRow]:
@@ -157,7 +157,7 @@ def check_sources(run: Path, made_from: Mapping[str, Any]) -> None:
 
 
 def identities_of(recordings: Sequence[Recording]) -> dict[str, str]:
-    """Returns who is shown in each sample of which that is known, see `drawn_together`."""
+    """Returns who is shown in each sample of which that is known, see `bootstrap_clusters`."""
     named = [recording for recording in recordings if "identity" in recording.groups]
     return {f"{recording.suite}/{recording.sample_id}": recording.identity for recording in named}
 

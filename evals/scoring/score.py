@@ -11,9 +11,9 @@ from evals.extractors import EXTRACTORS
 from evals.features.canonical import recording_hash
 from evals.features.jobs import context_of, features_of
 from evals.features.store import FeatureView, feature_protocol
-from evals.features.workers import Progress
+from evals.features.workers import ProgressFn
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
-from evals.protocols.base import Context, Metric, NotMeasured, Score, protocol_hash
+from evals.protocols.base import Metric, MetricContext, Score, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.scoring.results import SET_ID, ScoreRow, WindowRow, outcome
@@ -57,7 +57,7 @@ def score(
     metrics: Sequence[Metric],
     set_metrics: Sequence[SetMetric] = (),
     options: Options,
-    progress: Progress = lambda what, done, total: None,
+    progress: ProgressFn = lambda what, done, total: None,
     whole: Sequence[Recording] = (),
 ) -> Scored:
     """Scores recordings; each sample gets a row for each metric, whatever happens to it.
@@ -95,7 +95,7 @@ def score(
 
 
 def score_one(
-    recording: Recording, metric: Metric, view: FeatureView, context: Context, logs: list[str]
+    recording: Recording, metric: Metric, view: FeatureView, context: MetricContext, logs: list[str]
 ) -> Score:
     """Measures one recording; an exception becomes the reason, its traceback goes to ``logs``."""
     if recording.error:
@@ -115,7 +115,7 @@ def score_one(
                 reason = f"{found.reason}: {too_little}"
                 return replace(found, status="generation_failure", reason=reason)
         return found
-    except NotMeasured as why:
+    except Unscored as why:
         return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
     except Exception as error:  # the other rows are still made; this one says what happened
         return _evaluator_failure(metric, error, logs)

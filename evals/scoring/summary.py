@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from evals.metrics import INFOS
-from evals.numerics.statistics import Interval, bootstrap_mean
+from evals.numerics.statistics import ConfidenceInterval, bootstrap_mean
 from evals.protocols.info import NON_NEGATIVE, Direction, MetricInfo, direction_of
 from evals.scoring.results import MEND, SET_ID, STATUSES, ScoreRow, dump_json
 from streamchar_ref.core.errors import InputError
@@ -43,7 +43,7 @@ class SummaryRow:
             or with values that are all alike.
         ci_high: Upper end.
         n: Computed rows.
-        n_independent: Computed rows that are drawn apart, see `drawn_together`; ``None`` for a
+        n_independent: Computed rows that are drawn apart, see `bootstrap_clusters`; ``None`` for a
             metric on a set, and in files that do not say.
         abs_value: Mean of the absolute values where zero is best; else ``None``.
         abs_ci_low: Lower end of its interval.
@@ -117,13 +117,13 @@ def summarise(
     """Averages rows over samples, system by system.
 
     Rows of different protocol hashes or domains are never averaged: each hash has a line of its
-    own. What `drawn_together` says is drawn together. A metric on a whole set has one row,
+    own. What `bootstrap_clusters` says is drawn together. A metric on a whole set has one row,
     ``sample_id`` ``*``, and brings ``ci_low`` and ``ci_high`` in its components if it knows them.
 
     Args:
         rows: In any order.
         infos: Metric name -> unit and direction; a metric that is missing here has neither.
-        identities: See `drawn_together`.
+        identities: See `bootstrap_clusters`.
         draws: Resamples of the bootstrap.
         seed: Of the bootstrap.
 
@@ -137,7 +137,7 @@ def summarise(
     ]
 
 
-def drawn_together(
+def bootstrap_clusters(
     rows: Sequence[ScoreRow], identities: Mapping[str, str]
 ) -> Int[np.ndarray, " N"]:
     """Numbers what a resampling draws as one: all samples and seeds of an identity.
@@ -266,17 +266,17 @@ def _estimate(
     *,
     draws: int,
     seed: int,
-) -> Interval:
+) -> ConfidenceInterval:
     if not computed:
-        return Interval(value=np.nan, low=np.nan, high=np.nan)
+        return ConfidenceInterval(value=np.nan, low=np.nan, high=np.nan)
     if len(computed) == 1 and computed[0].sample_id == SET_ID:
         ends = [computed[0].components.get(name) for name in ("ci_low", "ci_high")]
         low, high = (np.nan if end is None else float(np.clip(end, *info.bounds)) for end in ends)
-        return Interval(value=float(computed[0].value or 0.0), low=low, high=high)
+        return ConfidenceInterval(value=float(computed[0].value or 0.0), low=low, high=high)
     found = bootstrap_mean(
         np.array([row.value for row in computed], dtype=np.float64),
         weights=np.array([row.weight for row in computed]),
-        clusters=drawn_together(computed, identities),
+        clusters=bootstrap_clusters(computed, identities),
         bounds=info.bounds,
         draws=draws,
         seed=seed,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from evals.calibration.calibrate import Plan, measure
+from evals.calibration.calibrate import CalibrationPlan, measure
 from evals.calibration.faults import chosen_faults
 from evals.calibration.results import as_json, responses_of
 from evals.commands.terminal import ProgressBar
@@ -49,7 +49,7 @@ def calibrate(
     wanted = chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all")
     chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], "default")
     clips, name = _clips(suite, manifest)
-    plan = Plan(
+    plan = CalibrationPlan(
         out=out,
         clips=dict(list(clips.items())[:limit]),
         suite=name,

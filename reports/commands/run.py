@@ -11,7 +11,7 @@ from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar
 from evals.recording.contract import problems_with_system
 from evals.recording.make_system import make_system
-from evals.recording.record import Plan, failures, record
+from evals.recording.record import RecordPlan, failures, record
 from evals.recording.run_folder import cut_off, recordings_of, strangers
 from evals.scoring.choice import choose_metrics
 from evals.scoring.persist import score_run
@@ -54,7 +54,7 @@ def run(
     whole = load_suite(suite)
     check_suite_folder(out, Path(suite).stem, whole)
     prompts = whole[:limit]
-    plan = Plan(out=out, suite=Path(suite).stem, seed=seed)
+    plan = RecordPlan(out=out, suite=Path(suite).stem, seed=seed)
     options = Options(jobs=jobs or default_jobs(), reference_system=reference)
     with only_writer(out, verb="run"):
         for one in made:

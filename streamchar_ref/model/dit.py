@@ -52,7 +52,7 @@ class DitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class DitContext:
     """What a chunk may look at beside itself; what is absent is replaced by learned tokens.
 
     Attributes:
@@ -135,7 +135,7 @@ class JointDiT(nn.Module):
             "context_rotation", rotary(geometry.context_positions(config.patch), head_width), False
         )
 
-    def encode_context(self, context: Context, *, sound_only: bool = False) -> list[KeyValue]:
+    def encode_context(self, context: DitContext, *, sound_only: bool = False) -> list[KeyValue]:
         """Computes the keys and values of the context, which hold for all steps of a chunk.
 
         Args:
@@ -242,7 +242,7 @@ class JointDiT(nn.Module):
                 hidden_states = [segment.x for segment in segments]
         return segments, hidden_states
 
-    def _heard_segments(self, context: Context) -> list[Segment]:
+    def _heard_segments(self, context: DitContext) -> list[Segment]:
         """Prompt and motion audio."""
         clean = torch.zeros_like(context.motion_sigma)
         still, moving = (
@@ -259,7 +259,7 @@ class JointDiT(nn.Module):
             self._present("motion_audio", sound, context.has_motion, moving, "audio"),
         ]
 
-    def _seen_segments(self, context: Context) -> list[Segment]:
+    def _seen_segments(self, context: DitContext) -> list[Segment]:
         """Reference, sink and motion video."""
         still = self._modulation(self.sigma_video, torch.zeros_like(context.motion_sigma))
         moving = self._modulation(self.sigma_video, context.motion_sigma)

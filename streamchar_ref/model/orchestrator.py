@@ -25,7 +25,7 @@ from streamchar_ref.model.durations import (
     times_of,
 )
 from streamchar_ref.model.layers import TimestepEmbedding
-from streamchar_ref.model.pointer import Pointer, Progress
+from streamchar_ref.model.pointer import PointerOutput, ProgressPointer
 from streamchar_ref.model.prefix import PrefixCache, TranscriptEncoding, cache_argument
 from streamchar_ref.model.text import MARKS, NUM_TOKENS, PHONES, STRESSES
 
@@ -131,7 +131,7 @@ class OrchestratorOutput:
     """
 
     condition: Float[Tensor, "B A K"]
-    progress: Progress
+    progress: PointerOutput
     phones: Float[Tensor, "B A phones"]
     is_over: Float[Tensor, "B A"]
     durations: Float[Tensor, "B W 2"]
@@ -186,7 +186,7 @@ class Orchestrator(nn.Module):
         self.pause = nn.Parameter(torch.randn(width) * 0.02)
         self.no_layout = nn.Parameter(torch.randn(width) * 0.02)
         self.condition_out = nn.Linear(width, config.condition_width)
-        self.pointer = Pointer(width, kind=config.pointer, behind=config.text_behind)
+        self.pointer = ProgressPointer(width, kind=config.pointer, behind=config.text_behind)
         self.phones_out = nn.Linear(width, 1 + len(PHONES))
         self.over_out = nn.Linear(width, 1)
 

@@ -19,7 +19,7 @@ SILENCE = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class PointerOutput:
     """Where each audio latent of a chunk is in the transcript.
 
     Attributes:
@@ -33,7 +33,7 @@ class Progress:
     text: Float[Tensor, "B A D"]
 
 
-class Pointer(nn.Module):
+class ProgressPointer(nn.Module):
     """Reads the progress off the states of audio and transcript.
 
     What is said is gathered from the transcript where the pointer is, so that the audio condition
@@ -66,7 +66,7 @@ class Pointer(nn.Module):
         states: Float[Tensor, "B A D"],
         text: Float[Tensor, "B W D"],
         fraction: Float[Tensor, " B"],
-    ) -> Progress:
+    ) -> PointerOutput:
         """Reads a chunk.
 
         Args:
@@ -89,7 +89,7 @@ class Pointer(nn.Module):
             places = torch.arange(text.shape[1], device=text.device) - self.behind + 1.0
             position = (logits[..., 1:].softmax(dim=-1) * places).sum(dim=-1) + steps - 0.4
         gathered = self.gather(logits.softmax(dim=-1), text)
-        return Progress(position=position, alignment=logits, text=gathered)
+        return PointerOutput(position=position, alignment=logits, text=gathered)
 
     def gather(
         self, shares: Float[Tensor, "B A W1"], text: Float[Tensor, "B W D"]
@@ -117,7 +117,7 @@ class Pointer(nn.Module):
 
 
 def pointer_loss(
-    progress: Progress,
+    progress: PointerOutput,
     position: Float[Tensor, "B A"],
     counts: Bool[Tensor, " B"],
     *,
@@ -140,7 +140,7 @@ def pointer_loss(
     return (error * counts).sum() / counts.sum().clamp(min=1)
 
 
-def alignment_loss(progress: Progress, target: Int64[Tensor, "B A"]) -> Float[Tensor, ""]:
+def alignment_loss(progress: PointerOutput, target: Int64[Tensor, "B A"]) -> Float[Tensor, ""]:
     """Cross-entropy of the position that is being said.
 
     Args:

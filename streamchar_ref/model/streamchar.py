@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.config import Config
-from streamchar_ref.model.dit import Context, JointDiT
+from streamchar_ref.model.dit import DitContext, JointDiT
 from streamchar_ref.model.orchestrator import Orchestrator, OrchestratorInputs
 from streamchar_ref.model.prompt import PromptEncoder
 from streamchar_ref.model.vae.audio import AudioVae
@@ -162,11 +162,11 @@ class StreamChar(nn.Module):
             num_history=memory.num_history.clamp(max=config.history_latents),
         )
 
-    def context(self, cast: Conditioning, memory: StreamState) -> Context:
+    def context(self, cast: Conditioning, memory: StreamState) -> DitContext:
         """Gathers what the DiT sees beside the chunk."""
         here = torch.ones_like(memory.num_history, dtype=torch.bool)
         sound = self.config.geometry.motion_audio_latents
-        return Context(
+        return DitContext(
             prompt=cast.prompt,
             has_prompt=here,
             reference=cast.reference,

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from streamchar_ref.model.config import StreamConfig
-from streamchar_ref.model.dit import Context
+from streamchar_ref.model.dit import DitContext
 from streamchar_ref.model.text import PhonemeText
 from streamchar_ref.sampling import flow
 
@@ -79,7 +79,7 @@ class Sampling:
         """Says whether a chunk after so many others does without prompt and reference."""
         return self.context == "motion_only" and num_chunks > 0
 
-    def seen(self, context: Context, num_chunks: int, generator: torch.Generator) -> Context:
+    def seen(self, context: DitContext, num_chunks: int, generator: torch.Generator) -> DitContext:
         """Takes away from a chunk's context what it may not look at, and adds noise.
 
         Args:
@@ -127,7 +127,7 @@ class ChunkObservation:
     length_s: float
 
 
-Pointer = Callable[[ChunkObservation], float]
+PointerFn = Callable[[ChunkObservation], float]
 """Says how many phonemes a chunk has said; asked once a chunk, in their order. It moves the
 transcript window and nothing else: whether all has been said is the model's own judgement."""
 
@@ -137,7 +137,7 @@ def own_pointer(heard: ChunkObservation) -> float:
     return heard.advance
 
 
-def fixed_rate(phonemes_per_s: float) -> Pointer:
+def fixed_rate(phonemes_per_s: float) -> PointerFn:
     """Moves on evenly, whatever is heard: the paper's model without progress-aware pointer.
 
     Args:

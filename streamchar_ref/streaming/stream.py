@@ -11,7 +11,7 @@ from torch import Tensor
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
-from streamchar_ref.sampling.config import PLAIN, ChunkObservation, Pointer, Sampling, own_pointer
+from streamchar_ref.sampling.config import PLAIN, ChunkObservation, PointerFn, Sampling, own_pointer
 from streamchar_ref.sampling.denoise import Denoiser
 from streamchar_ref.streaming.state import StreamState
 from streamchar_ref.streaming.transcript import Transcript, TranscriptPrefix
@@ -29,7 +29,7 @@ def stream(
     reference: UInt8[np.ndarray, "H W 3"],
     seed: int = 0,
     sampling: Sampling = PLAIN,
-    pointer: Pointer | None = own_pointer,
+    pointer: PointerFn | None = own_pointer,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[AVChunk]:
     """Yields each chunk as soon as it can be played.
@@ -101,7 +101,7 @@ def _listen(
         time.sleep(_POLL_S)
 
 
-def _moved(pointer: Pointer | None, heard: ChunkObservation) -> Float[Tensor, "1"]:
+def _moved(pointer: PointerFn | None, heard: ChunkObservation) -> Float[Tensor, "1"]:
     """Asks the pointer; what has not arrived yet cannot be skipped."""
     advance = 0.0 if pointer is None else pointer(heard)
     return torch.tensor([min(advance, max(len(heard.text) - heard.position, 0.0))])

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
 
 WARM_LATENTS = 8

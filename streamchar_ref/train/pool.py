@@ -15,9 +15,9 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from streamchar_ref.core.workers import worker_pool
+from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.config import Config
 from streamchar_ref.train.clips import DrawnClip, draw_clip
-from streamchar_ref.train.loop import Draw
 from streamchar_ref.train.quality import regions
 from streamchar_ref.world.corpus import Corpus, open_corpus
 

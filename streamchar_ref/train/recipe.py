@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.train.loop import OptimConfig
+from streamchar_ref.loop.fit import OptimConfig
 
 STAGES = (
     "prompt",

@@ -16,6 +16,9 @@ from streamchar_ref import __version__
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import real, remove_abandoned
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.loop.fit import OptimConfig, fit
+from streamchar_ref.loop.parallel import DistContext
+from streamchar_ref.loop.state import STATE, TrainState, load_state, state_digest
 from streamchar_ref.model.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -29,11 +32,8 @@ from streamchar_ref.model.config import Config, to_json
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
 from streamchar_ref.sampling.config import CHOSEN
 from streamchar_ref.train.data import TrainingData
-from streamchar_ref.train.loop import OptimConfig, fit
-from streamchar_ref.train.parallel import DistContext
 from streamchar_ref.train.recipe import STAGES, Recipe
 from streamchar_ref.train.stages import make_stage
-from streamchar_ref.train.state import STATE, TrainState, load_state, state_digest
 
 WEIGHTS = "checkpoint"
 NEEDS = {

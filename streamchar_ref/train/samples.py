@@ -30,7 +30,7 @@ from streamchar_ref.train.quality import (
     reconstruct_video,
     video_quality,
 )
-from streamchar_ref.train.windows import ContextAugmentation, Window
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
 
 CLEAN = ContextAugmentation(
     first_chunk=0,
@@ -92,7 +92,7 @@ def audio_samples(folder: Path, vae: AudioVae, sounds: Sequence[Float32[np.ndarr
 
 
 @torch.no_grad()
-def chunk_samples(folder: Path, model: StreamChar, window: Window) -> None:
+def chunk_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> None:
     """Draws a chunk of each window and shows it below the truth.
 
     Args:
@@ -120,7 +120,7 @@ def chunk_samples(folder: Path, model: StreamChar, window: Window) -> None:
 
 
 @torch.no_grad()
-def speech_samples(folder: Path, model: StreamChar, window: Window) -> None:
+def speech_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> None:
     """Lets hear what is said in each window without a picture.
 
     Args:
@@ -213,7 +213,7 @@ def _levels(model: StreamChar) -> tuple[float, ...]:
 
 
 def _frames(
-    model: StreamChar, window: Window, video: Float[Tensor, "N F C h w"]
+    model: StreamChar, window: TrainingWindow, video: Float[Tensor, "N F C h w"]
 ) -> Float[Tensor, "N T 3 H W"]:
     """Decodes chunks behind the true latents before them."""
     seen, _ = model.video_vae.decode(torch.cat([window.context.motion_video, video], dim=1))
@@ -221,7 +221,7 @@ def _frames(
 
 
 def _sound(
-    model: StreamChar, window: Window, audio: Float[Tensor, "N A Ca"]
+    model: StreamChar, window: TrainingWindow, audio: Float[Tensor, "N A Ca"]
 ) -> Float32[np.ndarray, " S"]:
     """Decodes chunks behind the true latents before them; returns one after the other."""
     heard, _ = model.audio_vae.decode(torch.cat([window.context.motion_audio, audio], dim=1))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.dit import JointDiT
 from streamchar_ref.model.durations import duration_loss, length_regulate
@@ -18,8 +19,7 @@ from streamchar_ref.model.orchestrator import Orchestrator, OrchestratorConfig, 
 from streamchar_ref.model.pointer import alignment_loss, pointer_loss
 from streamchar_ref.model.text import PHONES
 from streamchar_ref.sampling import flow
-from streamchar_ref.train.loop import Draw, Stage
-from streamchar_ref.train.windows import Window
+from streamchar_ref.train.windows import TrainingWindow
 
 DURATION_TEACHER_FORCING_PROB = 0.75
 """Share of windows in which the orchestrator is told when everything is said, where that is to be
@@ -49,7 +49,7 @@ class SpeechStage(Stage):
         self,
         orchestrator: Orchestrator,
         dit: JointDiT,
-        windows: Callable[[Draw], Window],
+        windows: Callable[[Draw], TrainingWindow],
         *,
         shift: float = 1.0,
         show: Callable[[Path], None] | None = None,
@@ -98,7 +98,7 @@ def drop_condition(
 
 def run_orchestrator(
     orchestrator: Orchestrator,
-    window: Window,
+    window: TrainingWindow,
     noisy: Float[Tensor, "B A Ca"],
     sigma: Float[Tensor, " B"],
     generator: torch.Generator,
@@ -139,7 +139,7 @@ WEIGHTS = {"alignment": 0.5, "pointer": 0.1, "durations": 0.5, "phones": 0.3, "o
 
 def alignment_losses(
     plan: OrchestratorOutput,
-    window: Window,
+    window: TrainingWindow,
     config: OrchestratorConfig,
     is_teacher_forced: Bool[Tensor, " B"],
 ) -> dict[str, Tensor]:

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, draw_clip
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.latent_cache import LatentClip
-from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.prompt import PromptStage
 from streamchar_ref.train.samples import (
     CLEAN,
@@ -27,7 +27,7 @@ from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.speech import SpeechStage
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
-from streamchar_ref.train.windows import ContextAugmentation, Window, draw_window
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow, draw_window
 
 SOUND, BOTH = ("audio_vae.",), ("video_vae.", "audio_vae.")
 UNSEEN = 0.1
@@ -118,13 +118,13 @@ def _clips(
 
 def _windows(
     model: StreamChar, clips: Sequence[LatentClip], spoiling: ContextAugmentation
-) -> Callable[[Draw], Window]:
+) -> Callable[[Draw], TrainingWindow]:
     """Draws windows from clips."""
     prompts = prompt_vectors(model, [clip.prompt for clip in clips])
     with torch.no_grad():
         silence = model.silence(model.config.geometry.motion_audio_latents)[0].cpu().numpy()
 
-    def windows(draw: Draw) -> Window:
+    def windows(draw: Draw) -> TrainingWindow:
         return draw_window(
             clips,
             prompts,
@@ -139,7 +139,7 @@ def _windows(
     return windows
 
 
-def _shown(model: StreamChar, clips: Sequence[LatentClip]) -> Window:
+def _shown(model: StreamChar, clips: Sequence[LatentClip]) -> TrainingWindow:
     """Draws a few windows to look at, with a perfect past; always the same ones."""
     return _windows(model, clips, CLEAN)(Draw(step=0, batch=_SHOWN_CHUNKS, seed=0))
 

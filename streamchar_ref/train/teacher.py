@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.config import Config
 from streamchar_ref.model.dit import JointDiT, Velocities
 from streamchar_ref.model.orchestrator import Orchestrator
 from streamchar_ref.model.text import PHONES
 from streamchar_ref.sampling import flow
-from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.speech import (
     AUX_WEIGHT,
     alignment_losses,
@@ -25,7 +25,7 @@ from streamchar_ref.train.speech import (
     run_orchestrator,
     weighted,
 )
-from streamchar_ref.train.windows import Window
+from streamchar_ref.train.windows import TrainingWindow
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
@@ -47,7 +47,7 @@ class AuxiliaryHeads(nn.Module):
         self.phones = nn.Linear(width, 1 + len(PHONES))
         self.gap = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 4))
 
-    def forward(self, found: Velocities, window: Window) -> Tensor:
+    def forward(self, found: Velocities, window: TrainingWindow) -> Tensor:
         """Returns how far the labels are from what the tokens say."""
         video, audio = found.hidden_states
         phones = F.cross_entropy(self.phones(audio).flatten(0, 1).float(), window.phones.flatten())
@@ -76,7 +76,7 @@ class TeacherStage(Stage):
         orchestrator: Orchestrator,
         dit: JointDiT,
         config: Config,
-        windows: Callable[[Draw], Window],
+        windows: Callable[[Draw], TrainingWindow],
         *,
         sensitivity: Float[Tensor, "C C"],
         show: Callable[[Path], None] | None = None,

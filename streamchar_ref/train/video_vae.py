@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.train.audio_vae import noisy
-from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.pool import VideoBatch
 
 INTEREST = 2.0

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from streamchar_ref.model.config import Config
-from streamchar_ref.model.dit import Context
+from streamchar_ref.model.dit import DitContext
 from streamchar_ref.model.durations import Times
 from streamchar_ref.model.orchestrator import OrchestratorInputs
 from streamchar_ref.model.text import PhonemeText
@@ -57,7 +57,7 @@ class ContextAugmentation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class TrainingWindow:
     """A batch of training windows.
 
     Attributes:
@@ -76,7 +76,7 @@ class Window:
     """
 
     script: OrchestratorInputs
-    context: Context
+    context: DitContext
     video: Float[Tensor, "B F C h w"]
     audio: Float[Tensor, "B A Ca"]
     times: Times
@@ -99,7 +99,7 @@ def draw_window(
     batch: int,
     rng: np.random.Generator,
     device: str | torch.device = "cpu",
-) -> Window:
+) -> TrainingWindow:
     """Draws a batch; the same generator state gives the same batch.
 
     Args:
@@ -128,7 +128,7 @@ def draw_window(
     sound = torch.from_numpy(rng.standard_normal(stacked("motion_audio").shape, np.float32))
     heard = torch.from_numpy(rng.standard_normal(stacked("history").shape, np.float32))
     sigma = stacked("motion_sigma")
-    return Window(
+    return TrainingWindow(
         script=OrchestratorInputs(
             prompt=vectors,
             has_prompt=stacked("has_prompt"),
@@ -137,7 +137,7 @@ def draw_window(
             history=flow.add_noise(stacked("history"), heard.to(device), stacked("history_sigma")),
             num_history=stacked("num_history"),
         ),
-        context=Context(
+        context=DitContext(
             prompt=vectors,
             has_prompt=stacked("has_prompt"),
             reference=stacked("reference"),

@@ -41,7 +41,7 @@ class CorpusError(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class UtteranceRecipe:
     """How an utterance was said; the same recipe gives the same speech.
 
     Attributes:
@@ -60,7 +60,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Utterance(Recipe):
+class Utterance(UtteranceRecipe):
     """Speech out of a corpus, with its recipe.
 
     Attributes:
@@ -167,7 +167,10 @@ def _is_described(shard: Any) -> bool:
 
 
 def pack_shard(
-    said: Sequence[tuple[Recipe, Speech]], skipped: Sequence[dict[str, str]], *, made_of: str
+    said: Sequence[tuple[UtteranceRecipe, Speech]],
+    skipped: Sequence[dict[str, str]],
+    *,
+    made_of: str,
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of a shard.
 
@@ -202,7 +205,7 @@ def _microseconds(speech: Speech) -> list[int]:
     return lengths
 
 
-def _entry(recipe: Recipe, speech: Speech) -> dict[str, Any]:
+def _entry(recipe: UtteranceRecipe, speech: Speech) -> dict[str, Any]:
     room = recipe.room
     return {
         "transcript": recipe.transcript,

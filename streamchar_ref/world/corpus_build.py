@@ -36,7 +36,7 @@ from streamchar_ref.world.corpus import (
     PLAN,
     Corpus,
     CorpusError,
-    Recipe,
+    UtteranceRecipe,
     bytes_per_hour,
     open_corpus,
     pack_shard,
@@ -54,7 +54,7 @@ RATES_WPM = (120.0, 200.0)
 SHARE_OF_ROOMS = 0.5
 MAX_SKIPPED_IN_A_ROW = 50
 STYLES = {"painted": "piper", "flat": "espeak"}
-Progress = Callable[[str, int, int], None]
+ProgressFn = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def build_corpus(
     hours: float,
     max_mb: float,
     jobs: int = 1,
-    progress: Progress = lambda what, done, total: None,
+    progress: ProgressFn = lambda what, done, total: None,
 ) -> Corpus:
     """Builds a corpus, or goes on with one.
 
@@ -201,7 +201,7 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
-    said: list[tuple[Recipe, Speech]] = []
+    said: list[tuple[UtteranceRecipe, Speech]] = []
     skipped: list[dict[str, str]] = []
     duration_s, attempt, failures = 0.0, 0, 0
     while duration_s < plan.shard_s:
@@ -225,7 +225,9 @@ def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
     return number
 
 
-def _attempt(plan: CorpusPlan, rng: np.random.Generator) -> tuple[Recipe, Speech] | dict[str, str]:
+def _attempt(
+    plan: CorpusPlan, rng: np.random.Generator
+) -> tuple[UtteranceRecipe, Speech] | dict[str, str]:
     """Says one text; a text that cannot be said is a reason, not the end of the build."""
     text_seed, seed = (int(value) for value in rng.integers(2**31, size=2))
     voices = voices_of("piper" if plan.style == "painted" else "espeak")
@@ -235,7 +237,9 @@ def _attempt(plan: CorpusPlan, rng: np.random.Generator) -> tuple[Recipe, Speech
     transcript = ""
     try:
         transcript = _text(plan.texts, text_seed, rng)
-        recipe = Recipe(transcript=transcript, voice=voice, seed=seed, rate_wpm=rate_wpm, room=room)
+        recipe = UtteranceRecipe(
+            transcript=transcript, voice=voice, seed=seed, rate_wpm=rate_wpm, room=room
+        )
         return recipe, speak(transcript, voice=voice, seed=seed, rate_wpm=rate_wpm, room=room)
     except (EngineMissing, WeightsMissing):
         raise  # every text would fail

@@ -9,7 +9,7 @@ import pytest
 
 from baselines.command import Command, CommandFailed
 from baselines.replay import Replay
-from evals.recording.record import Plan, record_one
+from evals.recording.record import RecordPlan, record_one
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt, problems_with
 from streamchar_ref.core.errors import InputError
@@ -40,7 +40,7 @@ def command(folder: Path, body: str, timeout_s: float = 30.0) -> Command:
 
 def test_chunks_are_seen_while_the_program_runs(tmp_path: Path) -> None:
     system = command(tmp_path, "chunk(0); time.sleep(0.5); chunk(1)")
-    assert record_one(system, prompt(), Plan(out=tmp_path / "run", suite="s"))
+    assert record_one(system, prompt(), RecordPlan(out=tmp_path / "run", suite="s"))
     (found,) = recordings_of(tmp_path / "run")
     assert found.trace is not None
     first, second = found.trace.t_arrival_s

@@ -10,7 +10,7 @@ from baselines.command import Command
 from baselines.file_chunks import file_chunks
 from baselines.replay import Replay
 from evals.features.canonical import sound
-from evals.recording.record import Plan, record_one
+from evals.recording.record import RecordPlan, record_one
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt, System
 from evals.scoring.notes import notes_on
@@ -63,7 +63,7 @@ def test_recording_and_manifest_hear_the_same(
     tmp_path: Path, make: type[System], sound_s: float
 ) -> None:
     path = write(tmp_path / "a.mp4", numbered(50), tone(sound_s))
-    record_one(make(path), prompt(), Plan(out=tmp_path / "run", suite="s"))  # type: ignore[call-arg]
+    record_one(make(path), prompt(), RecordPlan(out=tmp_path / "run", suite="s"))  # type: ignore[call-arg]
     (recorded,) = recordings_of(tmp_path / "run")
     assert recorded.error == ""
     plain = recording(video_path=path)

@@ -10,7 +10,7 @@ import pytest
 
 from evals import extractors
 from evals.extractors import ExtractorSpec
-from evals.protocols.base import Context, Features, Metric, NotMeasured, Score, Window
+from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
 from evals.recording.recording import Recording
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import WeightsMissing
@@ -53,7 +53,7 @@ class Loudness:
 
     def extract(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         if np.abs(samples).max(initial=0) < 1e-3:
-            raise NotMeasured("nothing can be heard")
+            raise Unscored("nothing can be heard")
         return {"rms": np.sqrt(np.mean(samples**2))[None]}
 
 
@@ -111,9 +111,9 @@ class First(Metric):
         self.protocol = f"{extractor}/test@1"
         self.params = params
 
-    def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         values = features[self.needs[0]][self.array]
-        window = Window(t0_s=0.0, t1_s=1.0, value=float(values[-1]))
+        window = MetricWindow(t0_s=0.0, t1_s=1.0, value=float(values[-1]))
         return Score(value=float(values[0]), windows=(window,))
 
 

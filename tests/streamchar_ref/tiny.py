@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from streamchar_ref.model.config import Config, override, preset
-from streamchar_ref.model.dit import Context
+from streamchar_ref.model.dit import DitContext
 from streamchar_ref.model.geometry import WindowGeometry
 from streamchar_ref.model.streamchar import StreamChar
 
@@ -37,10 +37,10 @@ def tiny_model(*assignments: str) -> StreamChar:
         return awake(StreamChar(tiny_config(*assignments))).eval()
 
 
-def random_context(geometry: WindowGeometry, prompt_width: int, batch: int = 1) -> Context:
+def random_context(geometry: WindowGeometry, prompt_width: int, batch: int = 1) -> DitContext:
     cells = (geometry.video_channels, *geometry.video_cells)
     here = torch.ones(batch, dtype=torch.bool)
-    return Context(
+    return DitContext(
         prompt=random(batch, geometry.prompt_tokens, prompt_width, seed=1),
         has_prompt=here,
         reference=random(batch, 1, *cells, seed=2),

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 
 FPS = 25
 SAMPLE_RATE = 16_000
@@ -95,9 +95,9 @@ class Take:
     world: World | None = None
 
     def made_anew(self) -> World:
-        """The world behind the clip; `NotMeasured` if it is a user's own."""
+        """The world behind the clip; `Unscored` if it is a user's own."""
         if self.world is None:
-            raise NotMeasured("needs the world: it cannot be done to a finished file")
+            raise Unscored("needs the world: it cannot be done to a finished file")
         return self.world
 
 

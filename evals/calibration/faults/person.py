@@ -3,7 +3,7 @@
 import numpy as np
 
 from evals.calibration.faults.base import PICTURE, Batches, Fault, Faulted, Take, ramp
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 
 _LIPS = (
     "mesh_sync",
@@ -23,7 +23,7 @@ def other_identity(take: Take, dose: float, rng: np.random.Generator) -> Faulted
         shares = (np.arange(take.num_frames) >= start).astype(float)
         return Faulted(dose=count / take.num_frames, frames=take.world.with_other(shares))
     if take.open_other is None:
-        raise NotMeasured(
+        raise Unscored(
             "needs another identity: no other recording of the manifest has another groups.identity"
         )
     frames = _spliced(take.open_frames(), take.open_other(), start)

@@ -22,7 +22,7 @@ from evals.calibration.faults.base import (
 )
 from evals.features.missing import Missing
 from evals.features.store import extract
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 from evals.recording.jsonl import check_folder_name
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
@@ -92,7 +92,7 @@ class Drawn:
         other = style.draw_character(self.origin.identity + _TO_ANOTHER)
         is_ramp = len(np.unique(shares)) > 2
         if is_ramp and self.origin.style != "painted":
-            raise NotMeasured(f"characters of the style {self.origin.style!r} cannot be mixed")
+            raise Unscored(f"characters of the style {self.origin.style!r} cannot be mixed")
         for start in range(0, len(shares), MORPH_FRAMES):
             piece = shares[start : start + MORPH_FRAMES]
             for share, part in _runs(piece[-1:].repeat(len(piece)) if is_ramp else piece):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from evals.calibration.faults.base import BOTH, FPS, FRAME_SAMPLES, Fault, Faulted, Take, reordered
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')]*$")
 _OTHER_AXES = (
@@ -37,7 +37,7 @@ def swap(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
     """Swaps neighbours; the dose counts both words of a pair."""
     words = _num_words(take)
     if words < 2:
-        raise NotMeasured("a single word has no neighbour to be swapped with")
+        raise Unscored("a single word has no neighbour to be swapped with")
     pairs = max(1, round(dose * words / 2))
     places, moved = list(range(words)), set[int]()
     for i in rng.permutation(words - 1):
@@ -60,7 +60,7 @@ def loop(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
 def stop(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
     """Ends the clip before its last words, picture and sound."""
     if not take.words:
-        raise NotMeasured("no word times")
+        raise Unscored("no word times")
     gone = min(len(take.words) - 1, max(1, round(dose * len(take.words))))
     edges = _edges(take)
     end = edges[len(take.words) - gone]
@@ -74,7 +74,7 @@ def stop(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
 def _num_words(take: Take) -> int:
     count = len(take.transcript.split()) if take.world is not None else len(take.words)
     if not count:
-        raise NotMeasured("no words")
+        raise Unscored("no words")
     return count
 
 

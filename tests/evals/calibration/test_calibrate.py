@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evals.calibration import calibrate as calibrate_module
-from evals.calibration.calibrate import Plan, measure, tracks_of
+from evals.calibration.calibrate import CalibrationPlan, measure, tracks_of
 from evals.calibration.faults import chosen_faults
 from evals.calibration.response import Response, Value, cell_of, floor_of, is_monotone, set_cell
 from evals.calibration.results import Calibration, as_json, response_csv, responses_of
@@ -194,10 +194,10 @@ def no_recogniser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evals.calibration.faults.takes._heard", lambda recording: [])
 
 
-def plan(folder: Path, out: str = "out", **changes: Any) -> Plan:
+def plan(folder: Path, out: str = "out", **changes: Any) -> CalibrationPlan:
     manifest = folder / "mine.jsonl"
     recordings = load_manifest(manifest if manifest.is_file() else own_files(folder))
-    made = Plan(
+    made = CalibrationPlan(
         out=folder / out,
         clips={recording.sample_id: recording for recording in recordings},
         suite="mine",
@@ -208,7 +208,7 @@ def plan(folder: Path, out: str = "out", **changes: Any) -> Plan:
     return replace(made, **changes)
 
 
-def calibrated(made: Plan) -> Calibration:
+def calibrated(made: CalibrationPlan) -> Calibration:
     return responses_of(made, measure(made))
 
 

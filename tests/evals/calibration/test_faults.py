@@ -18,7 +18,7 @@ from evals.calibration.faults.base import (
     reordered,
 )
 from evals.calibration.faults.picture import REFERENCE_PX, rotation
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 
 NUM_FRAMES = 75
 SENTENCES = "The boats came home. We saw them all at the pier today."
@@ -172,7 +172,7 @@ def test_swapped_words_are_the_same_words_and_counted_in_pairs() -> None:
     clean = ToyWorld().say(SENTENCES)[1]
     assert sorted(sound_of(swapped)) == sorted(clean)
     assert not np.array_equal(sound_of(swapped), clean)
-    with pytest.raises(NotMeasured, match="neighbour"):
+    with pytest.raises(Unscored, match="neighbour"):
         FAULTS["words_swapped"].apply(take(transcript="Hello."), 0.4)
 
 
@@ -206,11 +206,11 @@ def test_in_finished_files_words_are_cut_out_of_both_tracks() -> None:
 
 
 def test_what_needs_the_world_says_so_in_finished_files() -> None:
-    with pytest.raises(NotMeasured, match="needs the world"):
+    with pytest.raises(Unscored, match="needs the world"):
         FAULTS["identity_morph"].apply(take(world=None), 0.5)
-    with pytest.raises(NotMeasured, match=r"groups\.identity"):
+    with pytest.raises(Unscored, match=r"groups\.identity"):
         FAULTS["other_identity"].apply(take(world=None, open_other=None), 0.5)
-    with pytest.raises(NotMeasured, match="no words"):
+    with pytest.raises(Unscored, match="no words"):
         FAULTS["words_dropped"].apply(take(world=None, words=()), 0.5)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from evals.extractors import EXTRACTORS, networks
 from evals.features.store import Missing, extract, track_keys, unavailable
-from evals.protocols.base import NotMeasured
+from evals.protocols.base import Unscored
 from evals.scoring.score import Options, score
 from streamchar_ref import weights
 from streamchar_ref.core import cache
@@ -255,7 +255,7 @@ def test_the_dictionary_of_the_world_is_verified(
     _dictionary.cache_clear()
     reference_phones.cache_clear()
     try:
-        with altered(own), pytest.raises(NotMeasured, match=r"cmudict\.dict: sha256 is") as refusal:
+        with altered(own), pytest.raises(Unscored, match=r"cmudict\.dict: sha256 is") as refusal:
             reference_phones("blue zebra")
         assert refusal.value.status == "unavailable"
     finally:

@@ -13,7 +13,7 @@ import pytest
 from evals.extractors import EXTRACTORS
 from evals.extractors.asr import Line, features_of, is_silent, language_features, spread_words
 from evals.metrics.text import PhonemeErrorRate, WordErrorRate
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from streamchar_ref.weights import WeightsMissing
 from tests.evals.real_clips import TALKING_HEAD, clip_samples, recording
 
@@ -46,17 +46,19 @@ def hear_clip(name: str) -> Mapping[str, np.ndarray]:
 def test_the_clip_is_understood(recogniser: str) -> None:
     metric = WordErrorRate(recogniser)
     features = {metric.needs[0]: hear_clip(metric.needs[0])}
-    score = metric.score(recording(transcript=SAID), features, Context())
+    score = metric.score(recording(transcript=SAID), features, MetricContext())
     assert score.value <= 0.2
 
 
 def test_the_phonemes_of_the_clip_are_those_of_its_words() -> None:
     features = {"phonemes_hama": hear_clip("phonemes_hama")}
     said = f"{SAID} in fidelity"  # both recognisers hear two more words
-    score = PhonemeErrorRate().score(recording(transcript=said), features, Context())
+    score = PhonemeErrorRate().score(recording(transcript=said), features, MetricContext())
     assert score.value < 0.2
     other = "Rice is often served in round bowls, and the hogs were fed chopped corn and garbage"
-    assert PhonemeErrorRate().score(recording(transcript=other), features, Context()).value > 0.6
+    assert (
+        PhonemeErrorRate().score(recording(transcript=other), features, MetricContext()).value > 0.6
+    )
 
 
 @pytest.mark.parametrize("name", AUDIO)

@@ -13,7 +13,7 @@ from evals.extractors.dnsmos import (
     published_starts,
 )
 from evals.metrics.voice import DNSMOS, Dnsmos
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 from streamchar_ref.weights import registry
 from tests.evals.speech import SAMPLE_RATE, voiced
@@ -87,11 +87,11 @@ def features(level_dbfs: list[float]) -> dict[str, dict[str, np.ndarray]]:
 
 
 def test_silent_windows_do_not_count() -> None:
-    score = Dnsmos(rating="ovrl").score(RECORDING, features([-20, -90, -20]), Context())
+    score = Dnsmos(rating="ovrl").score(RECORDING, features([-20, -90, -20]), MetricContext())
     assert score.value == 2.0
     assert np.isnan(score.windows[1].value)
     assert [window.t1_s for window in score.windows] == [9.01, 14.01, 18.0]
-    silent = Dnsmos(rating="ovrl").score(RECORDING, features([-90]), Context())
+    silent = Dnsmos(rating="ovrl").score(RECORDING, features([-90]), MetricContext())
     assert np.isnan(silent.value)
     assert "no window with 0.5 s of speech" in silent.reason
 
@@ -99,7 +99,7 @@ def test_silent_windows_do_not_count() -> None:
 def test_windows_of_noise_do_not_count() -> None:
     found = features([-20, -20, -20])
     found["speech"] |= {"start_s": np.zeros(1), "end_s": np.full(1, 5.2)}
-    score = Dnsmos(rating="ovrl").score(RECORDING, found, Context())
+    score = Dnsmos(rating="ovrl").score(RECORDING, found, MetricContext())
     assert score.value == 1.0  # the second holds 0.2 s of speech, the third none
     assert score.components["num_without_speech"] == 2
 
@@ -108,7 +108,7 @@ def test_windows_of_noise_do_not_count() -> None:
 def test_no_sound_is_not_measured() -> None:
     nothing = {"start_s": np.zeros(0), "end_s": np.zeros(0), "duration_s": np.array(0.0)}
     found = {"dnsmos": DnsmosExtractor().extract(np.zeros(0, np.float32)), "speech": nothing}
-    assert np.isnan(Dnsmos(rating="p808").score(RECORDING, found, Context()).value)
+    assert np.isnan(Dnsmos(rating="p808").score(RECORDING, found, MetricContext()).value)
 
 
 def test_only_covering_windows_are_default() -> None:

@@ -10,7 +10,7 @@ import pytest
 from evals.features.missing import Missing
 from evals.features.store import FeatureView
 from evals.metrics.published import SECOND_BACK_END
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 
 
@@ -42,7 +42,7 @@ def test_scores_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) -> Non
     silence = np.zeros(16_000, np.float32)
     found = adapter.SyncNetPython().extract(Path("a.mp4"), silence, {})
     view = FeatureView({"syncnet_python": found})
-    values = {m.name: m.score(subject(), view, Context()).value for m in SECOND_BACK_END}
+    values = {m.name: m.score(subject(), view, MetricContext()).value for m in SECOND_BACK_END}
     assert values == {"sync_c": 7.5, "sync_d": 8.0, "av_offset_frames": 1.0}
     monkeypatch.delitem(sys.modules, "evals.extractors.syncnet_python", raising=False)
 
@@ -50,5 +50,5 @@ def test_scores_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_the_package_the_rows_are_unavailable() -> None:
     missing = Missing(reason="needs a package", status="unavailable")
     for metric in SECOND_BACK_END:
-        score = metric.score(subject(), FeatureView({"syncnet_python": missing}), Context())
+        score = metric.score(subject(), FeatureView({"syncnet_python": missing}), MetricContext())
         assert score.status == "unavailable"

@@ -9,7 +9,7 @@ import pytest
 from evals.extractors.mel import mel_spectrogram
 from evals.extractors.voice import VoiceExtractor, raised_volume, speech_frames
 from evals.metrics.voice import VoiceDrift, VoiceSimilarity, similarity_to_start
-from evals.protocols.base import Context, NotMeasured
+from evals.protocols.base import MetricContext, Unscored
 from evals.recording.recording import Recording
 from streamchar_ref.weights import registry
 from tests.evals.speech import SAMPLE_RATE, voiced
@@ -61,7 +61,7 @@ def test_a_change_of_voice_shows() -> None:
     changed_samples = np.concatenate([voiced(12.0), voiced(12.0, pitch_hz=260.0)])
     changed = {"voice": VoiceExtractor().extract(changed_samples), "speech": ALL_SPEECH}
     values = [
-        [metric.score(RECORDING, found, Context()).value for found in (same, changed)]
+        [metric.score(RECORDING, found, MetricContext()).value for found in (same, changed)]
         for metric in (VoiceSimilarity(), VoiceDrift())
     ]
     assert values[0][0] > values[0][1] + 0.1
@@ -103,20 +103,20 @@ def test_drift_is_start_minus_end() -> None:
     voice = {"embeddings": embeddings, "start_s": start_s, "duration_s": np.array(32.8)}
     found = {"voice": voice, "speech": ALL_SPEECH}
     similarity, _ = similarity_to_start(embeddings, start_s)
-    score = VoiceDrift().score(RECORDING, found, Context())
+    score = VoiceDrift().score(RECORDING, found, MetricContext())
     expected = similarity[:6].mean() - similarity[-6:].mean()
     assert score.value == pytest.approx(expected, abs=0.02)
-    assert VoiceSimilarity().score(RECORDING, found, Context()).value < 1
+    assert VoiceSimilarity().score(RECORDING, found, MetricContext()).value < 1
 
 
 def test_too_little_speech_is_not_measured() -> None:
-    with pytest.raises(NotMeasured, match="no speech"):
+    with pytest.raises(Unscored, match="no speech"):
         similarity_to_start(np.zeros((0, 2)), np.zeros(0))
     embeddings, start_s = drifting(2, 0.1)
-    with pytest.raises(NotMeasured, match="2 windows"):
+    with pytest.raises(Unscored, match="2 windows"):
         similarity_to_start(embeddings, start_s)
     embeddings, start_s = drifting(6, 0.0)
     voice = {"embeddings": embeddings, "start_s": start_s, "duration_s": np.array(5.6)}
     found = {"voice": voice, "speech": ALL_SPEECH}
-    assert "no speech after" in VoiceSimilarity().score(RECORDING, found, Context()).reason
-    assert "are needed" in VoiceDrift().score(RECORDING, found, Context()).reason
+    assert "no speech after" in VoiceSimilarity().score(RECORDING, found, MetricContext()).reason
+    assert "are needed" in VoiceDrift().score(RECORDING, found, MetricContext()).reason

@@ -38,7 +38,7 @@ from evals.metrics.per_world import PhonemeErrorRateInWorld, reference_phones
 from evals.metrics.published import PUBLISHED
 from evals.metrics.sync_world import SYNC_WORLD
 from evals.numerics.syncnet import mean_curve, read_curve
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 from evals.text.progress import (
     PHONES,
@@ -104,7 +104,7 @@ def test_a_window_depends_on_its_own_frames_alone() -> None:
 @pytest.mark.parametrize("offset", [-15, -3, 0, 7])
 def test_offsets_are_positive_when_the_sound_is_early(offset: int) -> None:
     features = FeatureView({"sync_world": distance_of(offset), "face": {}})
-    scores = {m.name: m.score(subject(), features, Context()) for m in SYNC_WORLD}
+    scores = {m.name: m.score(subject(), features, MetricContext()) for m in SYNC_WORLD}
     assert scores["av_offset_world"].value == offset
     assert scores["sync_c_world"].value == pytest.approx(5.0)
     assert scores["sync_d_world"].value == pytest.approx(4.0)
@@ -122,7 +122,7 @@ def test_names_and_features_are_not_those_of_the_published_scores() -> None:
 @pytest.mark.parametrize("metric", [*SYNC_WORLD, PhonemeErrorRateInWorld()], ids=lambda m: m.name)
 def test_real_video_is_refused(metric: PhonemeErrorRateInWorld) -> None:
     features = FeatureView({metric.needs[0]: distance_of(0), "face": {}})
-    score = metric.score(subject(domain="real"), features, Context())
+    score = metric.score(subject(domain="real"), features, MetricContext())
     assert np.isnan(score.value)
     assert "domain 'world'" in score.reason
 
@@ -306,14 +306,16 @@ def test_phoneme_errors_are_counted_against_the_front_end_of_the_world() -> None
         "start_s": np.arange(len(heard)) * 0.1,
         "duration_s": np.array([len(heard) * 0.1]),
     }
-    score = metric.score(subject(), FeatureView({"align_world": found}), Context())
+    score = metric.score(subject(), FeatureView({"align_world": found}), MetricContext())
     assert score.value == pytest.approx(1 / len(reference))
     assert score.components["deletions"] == 1
     assert score.weight == len(reference)
-    silent = metric.score(subject(transcript="..."), FeatureView({"align_world": found}), Context())
+    silent = metric.score(
+        subject(transcript="..."), FeatureView({"align_world": found}), MetricContext()
+    )
     assert np.isnan(silent.value)
     absent = FeatureView({"align_world": Missing(reason="no sound", status="not_applicable")})
-    assert metric.score(subject(), absent, Context()).reason == "no sound"
+    assert metric.score(subject(), absent, MetricContext()).reason == "no sound"
 
 
 def test_moved_sound_of_a_painted_clip_is_found(tmp_path: Path) -> None:

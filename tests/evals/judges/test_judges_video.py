@@ -35,7 +35,7 @@ from evals.judges.table import JUDGES
 from evals.metrics import SET_METRICS
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD, IdDistance, IdentityParams
 from evals.numerics.frechet import frechet_distance
-from evals.protocols.base import Context, Window
+from evals.protocols.base import MetricContext, MetricWindow
 from evals.recording.recording import Recording
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.render import portrait
@@ -156,7 +156,7 @@ def test_judges_refuse_real_people() -> None:
     assert row.status == "not_applicable"
     assert "domain" in row.reason
     for metric in IDENTITY_WORLD:
-        row = metric.score(recording("real"), {}, Context())
+        row = metric.score(recording("real"), {}, MetricContext())
         assert row.status == "not_applicable"
         assert "domain" in row.reason
     assert readable(["face", "fvd_world", "identity_world"], "real") == ["face"]
@@ -178,15 +178,15 @@ def test_world_metrics_read_their_own_embeddings_and_references() -> None:
         reference_path=Path("a.png"), groups={"domain": "world", "identity": "anna"},
     )  # fmt: skip
     by_name = {metric.name: metric for metric in IDENTITY_WORLD}
-    value = by_name["id_world_distance"].measure(subject, found, Context()).value
+    value = by_name["id_world_distance"].measure(subject, found, MetricContext()).value
     assert value == pytest.approx(0.8)
     known = {"identity_world": {"anna": here[0], "ben": here[0] + 1}}
-    rank = by_name["id_world_rank1"].measure(subject, found, Context(references=known))
+    rank = by_name["id_world_rank1"].measure(subject, found, MetricContext(references=known))
     assert rank.value == 1
 
 
 def test_no_time_of_failure_where_the_network_errs_too_often() -> None:
-    windows = tuple(Window(t0_s=t, t1_s=t + 2.0, value=0.1 * t) for t in (0.0, 2.0, 4.0, 6.0))
+    windows = tuple(MetricWindow(t0_s=t, t1_s=t + 2.0, value=0.1 * t) for t in (0.0, 2.0, 4.0, 6.0))
     metric = IdDistance(params=IdentityParams(), protocol="id_distance/dlib@1")
     assert metric.time_to_failure(windows, "world") == {}
     metric.verification = {"world": {"eer": 0.06, "threshold": 0.3}}

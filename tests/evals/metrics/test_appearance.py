@@ -6,7 +6,7 @@ import pytest
 
 from evals.extractors.appearance import FIELDS, AppearanceExtractor
 from evals.metrics.appearance import APPEARANCE, longest_run
-from evals.protocols.base import Context, NotMeasured, Score
+from evals.protocols.base import MetricContext, Score, Unscored
 from streamchar_ref.media import decode, encode
 from tests.evals.real_clips import TALKING_HEAD, clip_frames, recording
 
@@ -21,7 +21,7 @@ def appearance(frames: np.ndarray, *, batch: int = 32) -> dict[str, np.ndarray]:
 
 
 def measure(metric: object, frames: np.ndarray) -> Score:
-    return metric.measure(recording(), {"appearance": appearance(frames)}, Context())
+    return metric.measure(recording(), {"appearance": appearance(frames)}, MetricContext())
 
 
 def texture(height: int = 160, width: int = 200, seed: int = 0) -> np.ndarray:
@@ -124,9 +124,9 @@ def test_windows_show_when_the_colour_changed() -> None:
 
 def test_one_frame_and_a_plain_picture_are_not_measured() -> None:
     for metric in APPEARANCE:
-        with pytest.raises(NotMeasured, match="fewer than two frames"):
+        with pytest.raises(Unscored, match="fewer than two frames"):
             measure(metric, texture()[None])
-    with pytest.raises(NotMeasured, match="without any detail"):
+    with pytest.raises(Unscored, match="without any detail"):
         measure(SHARPNESS, np.zeros((10, 64, 64, 3), np.uint8))
 
 

@@ -13,7 +13,7 @@ from evals.metrics.followed import Followed, doubt_in_words, follow
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.published import SyncConfidence
 from evals.metrics.sync import SYNC
-from evals.protocols.base import Context, NotMeasured
+from evals.protocols.base import MetricContext, Unscored
 from evals.recording.run_folder import read_run
 from evals.scoring.persist import score_run
 from evals.scoring.score import Options
@@ -114,7 +114,7 @@ def test_a_face_that_flickers_up_beside_the_only_one_changes_nothing() -> None:
     )  # fmt: skip
     named = recording(reference_path=REFERENCE)
     assert follow(named, features | {"identity": {}}).tracks == (0, 1)
-    score = ID_DISTANCE.measure(named, features, Context())
+    score = ID_DISTANCE.measure(named, features, MetricContext())
     assert score.value == pytest.approx(np.mean([0.3] * 9 + [0.9] * 8), abs=0.01)
     assert "doubt" not in score.components
 
@@ -123,7 +123,7 @@ def test_the_person_of_the_reference_is_followed_before_a_larger_one() -> None:
     features = crowd((0.9, 200, ALL, STILL), (0.3, 60, ALL, STILL))
     followed = follow(recording(reference_path=REFERENCE), features)
     assert (followed.tracks, followed.by, followed.doubt) == ((1,), "reference", "")
-    score = ID_DISTANCE.measure(recording(reference_path=REFERENCE), features, Context())
+    score = ID_DISTANCE.measure(recording(reference_path=REFERENCE), features, MetricContext())
     assert score.value == pytest.approx(0.3)
     assert score.components["num_people"] == 2
     assert followed.view(features)["face"]["face_px"].tolist() == [60] * NUM
@@ -158,7 +158,7 @@ def test_several_faces_in_the_reference_picture_are_told() -> None:
     features["reference_identity"] = {
         "embedding": np.zeros((2, 128), np.float32), "num_faces": np.array([2, 2])
     }  # fmt: skip
-    score = ID_DISTANCE.measure(recording(reference_path=REFERENCE), features, Context())
+    score = ID_DISTANCE.measure(recording(reference_path=REFERENCE), features, MetricContext())
     assert score.components["doubt"].startswith("the reference picture shows 2 faces")
     assert doubt_in_words(score.components) == score.components["doubt"]
 
@@ -191,11 +191,11 @@ def test_sync_is_that_of_the_followed_mouth() -> None:
     features = crowd((0.9, 200, ALL, lips(1)), (0.2, 60, ALL, lips(2)))
     features |= {"audio_envelope": sound_of(lips(2))}
     named = recording(reference_path=REFERENCE)
-    own = ENVELOPE_SYNC.measure(named, features, Context())
+    own = ENVELOPE_SYNC.measure(named, features, MetricContext())
     alone = crowd((0.2, 60, ALL, lips(2)), (9.0, 9, slice(0, 1), STILL))
     alone |= {"audio_envelope": sound_of(lips(2))}
     assert own.value > 0.5
-    assert own.value == pytest.approx(ENVELOPE_SYNC.measure(named, alone, Context()).value)
+    assert own.value == pytest.approx(ENVELOPE_SYNC.measure(named, alone, MetricContext()).value)
     assert own.components["followed_by"] == "reference"
 
 
@@ -210,12 +210,12 @@ def test_syncnet_tracks_of_other_people_are_left_out() -> None:
         "track": np.array([0, 1]),
     }
     named = recording(reference_path=REFERENCE, groups={"domain": "real"})
-    assert SyncConfidence().score(named, features, Context()).value == pytest.approx(4.0)
+    assert SyncConfidence().score(named, features, MetricContext()).value == pytest.approx(4.0)
 
 
 def test_coverage_is_of_frames_with_one_face_and_tells_the_share_of_the_person() -> None:
     features = crowd((0.3, 100, ALL, STILL), (1.2, 90, slice(0, 100), STILL))
-    score = ID_COVERAGE.measure(recording(reference_path=REFERENCE), features, Context())
+    score = ID_COVERAGE.measure(recording(reference_path=REFERENCE), features, MetricContext())
     assert score.value == pytest.approx(0.5)
     assert score.components["person_share"] == 1
 
@@ -224,7 +224,7 @@ def test_lack_of_weights_is_told_where_there_is_a_choice() -> None:
     features = crowd((0.3, 100, ALL, STILL), (1.2, 150, ALL, STILL))
     absent = Missing(reason="weights pull dlib-face", status="unavailable")
     view = FeatureView(features | {"identity": absent})
-    with pytest.raises(NotMeasured, match="weights pull dlib-face"):
+    with pytest.raises(Unscored, match="weights pull dlib-face"):
         follow(recording(), view)
 
 

@@ -25,7 +25,7 @@ from evals.numerics.windows import (
     spans,
     theil_sen,
 )
-from evals.protocols.base import Context, Metric, NotMeasured, Score
+from evals.protocols.base import Metric, MetricContext, Score, Unscored
 from streamchar_ref.weights import locate
 from tests.evals.real_clips import (
     HALF_BODY,
@@ -77,7 +77,7 @@ def features(
 
 
 def measure(metric: object, found: dict, **changes: object) -> Score:
-    context = changes.pop("context", Context())
+    context = changes.pop("context", MetricContext())
     changes = {"reference_path": REFERENCE} | changes
     return metric.measure(recording(**changes), found, context)
 
@@ -160,10 +160,10 @@ def test_id_distance_is_the_mean_and_has_windows() -> None:
 
 def test_id_distance_needs_a_reference_with_a_face() -> None:
     found = features(np.full(4, 0.2))
-    with pytest.raises(NotMeasured, match="no reference picture"):
+    with pytest.raises(Unscored, match="no reference picture"):
         measure(ID_DISTANCE, found, reference_path=None)
     found["reference_identity"] = {"embedding": np.zeros((0, 128), np.float32)}
-    with pytest.raises(NotMeasured, match="no usable face in the reference"):
+    with pytest.raises(Unscored, match="no usable face in the reference"):
         measure(ID_DISTANCE, found)
 
 
@@ -171,7 +171,7 @@ def test_id_rank1_counts_frames_nearest_to_the_own_reference() -> None:
     own, other = np.zeros(128), np.zeros(128)
     other[0] = 1.0
     found = features(np.array([0.1, 0.2, 0.9, 0.3]))
-    context = Context(references={"identity": {"anna": own, "ben": other}})
+    context = MetricContext(references={"identity": {"anna": own, "ben": other}})
     score = measure(ID_RANK1, found, context=context, groups={"identity": "anna"})
     assert score.value == pytest.approx(0.75)
     assert score.components["nearest"] == {"anna": 3, "ben": 1}
@@ -182,10 +182,12 @@ def test_id_rank1_counts_frames_nearest_to_the_own_reference() -> None:
 
 def test_id_rank1_needs_two_references_and_the_own_one() -> None:
     found = features(np.full(4, 0.2))
-    with pytest.raises(NotMeasured, match="fewer than two"):
-        measure(ID_RANK1, found, context=Context(references={"identity": {"a": np.zeros(128)}}))
-    two = Context(references={"identity": {"b": np.zeros(128), "c": np.ones(128)}})
-    with pytest.raises(NotMeasured, match="no usable reference picture of 'a'"):
+    with pytest.raises(Unscored, match="fewer than two"):
+        measure(
+            ID_RANK1, found, context=MetricContext(references={"identity": {"a": np.zeros(128)}})
+        )
+    two = MetricContext(references={"identity": {"b": np.zeros(128), "c": np.ones(128)}})
+    with pytest.raises(Unscored, match="no usable reference picture of 'a'"):
         measure(ID_RANK1, found, context=two)
 
 
@@ -221,7 +223,7 @@ def test_without_a_reference_what_does_not_change_has_no_drift_on_the_average(
 
 
 def test_without_a_reference_one_frame_at_the_start_is_too_few() -> None:
-    with pytest.raises(NotMeasured, match="no reference picture, and 1 embedded frames"):
+    with pytest.raises(Unscored, match="no reference picture, and 1 embedded frames"):
         measure(ID_DRIFT, features(np.full(6, 0.3)), reference_path=None)
 
 
@@ -258,7 +260,7 @@ def test_id_slope_does_not_take_blur_for_another_person() -> None:
 
 
 def test_id_slope_needs_five_windows() -> None:
-    with pytest.raises(NotMeasured, match="4 windows with a face, 5 needed"):
+    with pytest.raises(Unscored, match="4 windows with a face, 5 needed"):
         measure(ID_SLOPE, features(np.full(16, 0.3)))
 
 
@@ -276,7 +278,7 @@ def test_without_any_face_only_coverage_is_measured() -> None:
         found["identity"][name] = found["identity"][name][:0]
     assert measure(ID_COVERAGE, found).value == 0
     for metric in (ID_DISTANCE, ID_DRIFT, ID_SLOPE):
-        with pytest.raises(NotMeasured, match="no usable face"):
+        with pytest.raises(Unscored, match="no usable face"):
             measure(metric, found)
 
 
@@ -286,7 +288,7 @@ def test_no_metric_breaks_on_one_frame() -> None:
     assert measure(ID_DISTANCE, found).value == pytest.approx(0.3)
     assert measure(ID_COVERAGE, found).value == 1
     for metric in (ID_DRIFT, ID_SLOPE):
-        with pytest.raises(NotMeasured):
+        with pytest.raises(Unscored):
             measure(metric, found)
 
 
@@ -296,7 +298,10 @@ def test_the_talking_head_stays_itself() -> None:
     found["reference_identity"] = {"embedding": found["identity"]["embedding"][:1]}
     references = {"a": found["identity"]["embedding"][0], "b": other[0]}
     assert measure(ID_DISTANCE, found).value < 0.45
-    assert measure(ID_RANK1, found, context=Context(references={"identity": references})).value == 1
+    assert (
+        measure(ID_RANK1, found, context=MetricContext(references={"identity": references})).value
+        == 1
+    )
     assert measure(ID_COVERAGE, found).value == 1
 
 
@@ -350,7 +355,7 @@ def test_spans_of_short_and_long_videos() -> None:
 def test_ends_are_fifteen_percent_and_never_empty() -> None:
     assert ends(100) == (slice(0, 15), slice(85, 100))
     assert ends(2) == (slice(0, 1), slice(1, 2))
-    with pytest.raises(NotMeasured):
+    with pytest.raises(Unscored):
         ends(1)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from evals.metrics.lip_closures import CLOSURE_LEAD_MS, closure_offset_s, closure_times
 from evals.metrics.sync import PHONEME_LEAD_MS, SYNC
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from tests.evals.metrics.test_sync import synthetic
 from tests.evals.real_clips import recording
 
@@ -55,7 +55,9 @@ def test_too_few_closures_or_lips_that_stay_apart_say_nothing() -> None:
 
 def test_closures_and_peak_agree_on_a_mouth_that_does_what_it_says() -> None:
     """Here closures are in the middle of their sound, so that their own lead is still there."""
-    components = MESH_OFFSET.measure(recording(), synthetic(delay_s=0.12), Context()).components
+    components = MESH_OFFSET.measure(
+        recording(), synthetic(delay_s=0.12), MetricContext()
+    ).components
     assert components["num_closures"] >= 3
     assert components["closure_offset_ms"] == pytest.approx(
         components["offset_ms"] + CLOSURE_LEAD_MS, abs=25
@@ -68,6 +70,6 @@ def test_there_is_no_absolute_offset_where_closures_contradict_the_peak() -> Non
     elsewhere = mouth_that_closes(closures + 0.2, num_frames=400)
     aperture = features["face"]["lip_aperture"] + 3 * elsewhere
     mixed = features | {"face": features["face"] | {"lip_aperture": aperture.astype(np.float32)}}
-    score = MESH_OFFSET.score(recording(), mixed, Context())
+    score = MESH_OFFSET.score(recording(), mixed, MetricContext())
     assert math.isnan(score.value)
     assert score.reason.startswith("no absolute offset: the peak says")

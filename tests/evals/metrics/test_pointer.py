@@ -14,9 +14,9 @@ from baselines.ground_truth import CHUNK_FRAMES, GroundTruth, ShiftedSound, spok
 from evals.extractors.align_world import AlignWorldExtractor
 from evals.metrics.per_world import reference_phones
 from evals.metrics.pointer import MAX_STATES, PointerError
-from evals.protocols.base import Context, Score
+from evals.protocols.base import MetricContext, Score
 from evals.recording.manifest import read_arrivals
-from evals.recording.record import Plan, record_one
+from evals.recording.record import RecordPlan, record_one
 from evals.recording.recording import Arrival, Recording, Trace
 from evals.recording.run_folder import read_recording, recording_folder
 from evals.recording.system import Prompt, problems_with
@@ -76,7 +76,7 @@ def subject(
 def score(recording: Recording, found: dict[str, np.ndarray] | None = None) -> Score:
     speech = {"start_s": np.zeros(1), "end_s": np.ones(1), "duration_s": np.ones(1)}
     return PointerError().score(
-        recording, {"align_world": found or heard(), "speech": speech}, Context()
+        recording, {"align_world": found or heard(), "speech": speech}, MetricContext()
     )
 
 
@@ -205,7 +205,7 @@ def test_the_truth_counts_as_the_front_end_does(prompt: Prompt, clip: Clip) -> N
 
 
 def recorded(system: GroundTruth | ShiftedSound, prompt: Prompt, out: Path) -> Recording:
-    assert record_one(system, prompt, Plan(out=out, suite="s"))
+    assert record_one(system, prompt, RecordPlan(out=out, suite="s"))
     return read_recording(recording_folder(out, system.name, "s", prompt.prompt_id, 0))
 
 
@@ -262,7 +262,7 @@ def test_the_contract_covers_the_account(
 def test_an_account_is_read_back_and_none_leaves_the_file_as_it_was(
     prompt: Prompt, tmp_path: Path
 ) -> None:
-    plan = Plan(out=tmp_path, suite="s")
+    plan = RecordPlan(out=tmp_path, suite="s")
     folder = recording_folder(tmp_path, "says", "s", prompt.prompt_id, 0)
     assert record_one(Says([0, 1.25, 1.0]), prompt, plan)  # one that falls is kept and measured
     assert [arrival.spoken for arrival in read_arrivals(folder / "chunks.jsonl")] == [0, 1.25, 1]
@@ -273,7 +273,7 @@ def test_an_account_is_read_back_and_none_leaves_the_file_as_it_was(
 
 
 def test_an_account_that_is_no_number_fails_the_recording(prompt: Prompt, tmp_path: Path) -> None:
-    assert not record_one(Says([float("nan")]), prompt, Plan(out=tmp_path, suite="s"))
+    assert not record_one(Says([float("nan")]), prompt, RecordPlan(out=tmp_path, suite="s"))
     failed = read_recording(recording_folder(tmp_path, "says", "s", prompt.prompt_id, 0))
     assert "phonemes spoken are NaN" in failed.error
     path = tmp_path / "chunks.jsonl"

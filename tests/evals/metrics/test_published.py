@@ -16,7 +16,7 @@ from evals.metrics.published import (
 )
 from evals.numerics.frechet import frechet_distance
 from evals.numerics.syncnet import score_embeddings, shifted_distances
-from evals.protocols.base import Context, Metric, Score
+from evals.protocols.base import Metric, MetricContext, Score
 from evals.recording.recording import Recording
 from evals.torchmetrics import FrechetDistance, SyncScores
 
@@ -50,7 +50,7 @@ def measure(metric: Metric, *tracks: tuple[int, np.ndarray], name: str = "syncne
         },
         "face": {"has_mesh": np.ones(300, bool)},
     }
-    return metric.score(recording(), features, Context())
+    return metric.score(recording(), features, MetricContext())
 
 
 def test_one_track_has_the_scores_of_its_embeddings() -> None:
@@ -107,7 +107,7 @@ def test_without_a_track_nothing_is_measured() -> None:
 
 
 def test_drawn_faces_are_not_judged() -> None:
-    score = SyncConfidence().score(recording("world"), {}, Context())
+    score = SyncConfidence().score(recording("world"), {}, MetricContext())
     assert score.status == "not_applicable"
     assert "domain" in score.reason
 

@@ -24,7 +24,7 @@ from evals.metrics.sync_signals import (
     OPENNESS,
     shape_tracks,
 )
-from evals.protocols.base import Context, NotMeasured, Score
+from evals.protocols.base import MetricContext, Score, Unscored
 from tests.evals.real_clips import (
     SAMPLE_RATE,
     recording,
@@ -82,7 +82,7 @@ def synthetic(
 
 
 def measure(metric: object, features: dict[str, dict[str, np.ndarray]]) -> Score:
-    return metric.measure(recording(), features, Context())
+    return metric.measure(recording(), features, MetricContext())
 
 
 @pytest.mark.parametrize("delay_ms", [-320, -100, 0, 40, 250])
@@ -112,7 +112,7 @@ def test_a_perfect_mouth_scores_high_at_zero_and_low_when_the_sound_is_late() ->
 
 def test_each_domain_has_its_own_lead() -> None:
     features = synthetic(domain="world")
-    score = MESH_OFFSET.measure(recording(groups={"domain": "world"}), features, Context())
+    score = MESH_OFFSET.measure(recording(groups={"domain": "world"}), features, MetricContext())
     assert score.value == pytest.approx(0, abs=4)
 
 
@@ -133,7 +133,7 @@ def test_windows_show_where_sync_is_lost() -> None:
 def test_a_still_mouth_is_not_measured() -> None:
     still = synthetic() | {"face": face(np.full(250, 0.05, np.float32))}
     for metric in (MESH_SYNC, MESH_SYNC_AT_ZERO, MESH_OFFSET):
-        score = metric.score(recording(), still, Context())
+        score = metric.score(recording(), still, MetricContext())
         assert math.isnan(score.value)
         assert score.reason.startswith("no mouth motion")
 
@@ -148,7 +148,7 @@ def test_missing_lips_count_against_a_system_that_was_to_speak() -> None:
             (unasked, "not_applicable"),
             (declared, "not_applicable"),
         ):
-            score = MESH_SYNC.score(subject, lost, Context())
+            score = MESH_SYNC.score(subject, lost, MetricContext())
             assert score.status == status
             assert score.reason.startswith(reason)
 
@@ -156,14 +156,14 @@ def test_missing_lips_count_against_a_system_that_was_to_speak() -> None:
 def test_no_face_no_speech_and_short_videos_are_not_measured() -> None:
     features = synthetic()
     no_face = features | {"face": face(np.full(250, np.nan, np.float32))}
-    with pytest.raises(NotMeasured, match="no face"):
+    with pytest.raises(Unscored, match="no face"):
         measure(MESH_SYNC, no_face)
     silence = {name: values[:0] for name, values in features["phonemes_hama"].items()}
-    with pytest.raises(NotMeasured, match="no phonemes"):
+    with pytest.raises(Unscored, match="no phonemes"):
         measure(MESH_SYNC, features | {"phonemes_hama": silence})
     for num_frames in (1, 2, 20):
         short = face(features["face"]["lip_aperture"][20 : 20 + num_frames])
-        with pytest.raises(NotMeasured, match=r"no mouth motion|less than 1 s"):
+        with pytest.raises(Unscored, match=r"no mouth motion|less than 1 s"):
             measure(MESH_SYNC, features | {"face": short})
 
 
@@ -173,9 +173,9 @@ def test_lips_of_a_face_too_small_for_its_domain_are_not_read(domain: str, limit
     sized = recording(groups={"domain": domain})
     for metric in SYNC[:3]:
         features["face"]["face_px"][:] = limit
-        assert math.isfinite(metric.score(sized, features, Context()).value)
+        assert math.isfinite(metric.score(sized, features, MetricContext()).value)
         features["face"]["face_px"][:] = limit - 1
-        small = metric.score(sized, features, Context())
+        small = metric.score(sized, features, MetricContext())
         assert small.status == "not_applicable"
         assert f"{limit - 1:.0f} px; lip-sync needs {limit:.0f} px" in small.reason
 
@@ -200,7 +200,9 @@ def test_p_values_of_unrelated_sound_are_uniform(num_frames: int) -> None:
 
 
 def test_unrelated_sound_has_no_offset_and_the_reason_says_the_p_value() -> None:
-    scores = [MESH_OFFSET.score(recording(), unrelated(seed, 250), Context()) for seed in range(20)]
+    scores = [
+        MESH_OFFSET.score(recording(), unrelated(seed, 250), MetricContext()) for seed in range(20)
+    ]
     assert sum(math.isfinite(score.value) for score in scores) <= 3
     assert {score.reason.split(" = ")[0] for score in scores} <= {
         "", "no clear peak: p", "the best shift is at the edge of +-600 ms",
@@ -215,7 +217,7 @@ def test_three_seconds_are_enough_for_a_verdict() -> None:
             MESH_OFFSET.score(
                 recording(),
                 synthetic(num_frames=75, delay_s=delay_s, seed=seed, noise=0.7),
-                Context(),
+                MetricContext(),
             )
             for seed in range(20)
         ]

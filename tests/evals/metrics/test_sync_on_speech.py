@@ -10,7 +10,7 @@ import pytest
 from evals.extractors import EXTRACTORS
 from evals.extractors.audio_envelope import AudioEnvelope
 from evals.metrics.sync import SYNC
-from evals.protocols.base import Context, NotMeasured, Score
+from evals.protocols.base import MetricContext, Score, Unscored
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.motion import move
 from streamchar_ref.world.render import render
@@ -50,7 +50,7 @@ def delayed(samples: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 def measure(metric: object, features: dict[str, dict[str, np.ndarray]]) -> Score:
-    return metric.measure(recording(), features, Context())
+    return metric.measure(recording(), features, MetricContext())
 
 
 @cache
@@ -95,7 +95,7 @@ def own_features(name: str) -> dict[str, Mapping[str, np.ndarray]]:
 
 @pytest.mark.parametrize("name", IN_SYNC)
 def test_three_seconds_in_sync_have_an_offset_near_zero(name: str) -> None:
-    score = MESH_OFFSET.score(recording(), own_features(name), Context())
+    score = MESH_OFFSET.score(recording(), own_features(name), MetricContext())
     assert score.reason == ""
     assert abs(score.value) <= 40
     assert score.components["p_value"] <= 0.05
@@ -115,7 +115,9 @@ def test_at_zero_three_seconds_in_sync_beat_all_other_speech(name: str) -> None:
 def test_other_speech_has_no_offset_and_says_its_p_value() -> None:
     face = clip_face(IN_SYNC[0])
     scores = [
-        MESH_OFFSET.score(recording(), {"face": face, "phonemes_hama": heard(samples)}, Context())
+        MESH_OFFSET.score(
+            recording(), {"face": face, "phonemes_hama": heard(samples)}, MetricContext()
+        )
         for samples in mismatched_speech()
     ]
     assert sum(bool(score.reason) for score in scores) >= len(scores) - 1
@@ -153,7 +155,7 @@ def test_a_frozen_copy_has_no_mouth_motion() -> None:
     frozen = np.repeat(clip_frames(TALKING_HEAD)[60:61], 75, axis=0).astype(np.int16)
     noise = np.random.default_rng(0).integers(-2, 3, frozen.shape, np.int16)
     face = face_features(np.clip(frozen + noise, 0, 255).astype(np.uint8))
-    with pytest.raises(NotMeasured, match="no mouth motion"):
+    with pytest.raises(Unscored, match="no mouth motion"):
         measure(MESH_SYNC, {"face": face, "phonemes_hama": aligned_phonemes()})
 
 
@@ -168,7 +170,7 @@ def test_in_the_world_the_mouth_is_seen_and_the_offset_is_near_zero() -> None:
     score = MESH_OFFSET.measure(
         recording(groups={"domain": "world"}),
         {"face": face, "phonemes_hama": heard(spoken.samples)},
-        Context(),
+        MetricContext(),
     )
     assert abs(score.value) <= 20
     assert score.components["peak_correlation"] > 0.6

@@ -20,7 +20,7 @@ from evals.metrics.text import (
     PhonemeErrorRate,
     WordErrorRate,
 )
-from evals.protocols.base import Context, Metric, Score
+from evals.protocols.base import Metric, MetricContext, Score
 from evals.text.normalise import normalise
 from evals.torchmetrics import WordErrors
 from tests.evals.real_clips import recording
@@ -40,7 +40,7 @@ def measure(metric: Metric, said: str, heard: str, **changes: object) -> Score:
     nothing = {"phonemes": np.array([], dtype=np.str_), "start_s": np.array([])}
     features = {metric.needs[0]: features_of([line], 16_000 * 60) | nothing}
     subject = recording(transcript=said, **changes)
-    return metric.score(subject, features, Context())
+    return metric.score(subject, features, MetricContext())
 
 
 @pytest.mark.parametrize(("said", "heard"), PAIRS)
@@ -185,7 +185,7 @@ def wer_of_sound(said: str, heard: str, **changes: object) -> Score:
     metric = WordErrorRate("whisper-base")
     line = Line(text=heard, start_s=0.0, end_s=5.0)
     features = {metric.needs[0]: features_of([line], 16_000 * 5) | SOUNDS_PORTUGUESE}
-    return metric.score(recording(transcript=said, **changes), features, Context())
+    return metric.score(recording(transcript=said, **changes), features, MetricContext())
 
 
 def test_english_that_sounds_like_another_language_is_the_systems_failure() -> None:
@@ -224,7 +224,7 @@ def test_numbers_heard_as_figures_are_no_errors_and_keep_their_times() -> None:
     metric = WordErrorRate("whisper-base")
     features = {metric.needs[0]: features_of([line], 16_000 * 45)}
     said = "It costs twenty five dollars and fifty cents or ten percent more."
-    score = metric.score(recording(transcript=said), features, Context())
+    score = metric.score(recording(transcript=said), features, MetricContext())
     assert (score.value, score.weight) == (0.0, 6.0)
     at = {operation for operation in score.components["alignment"] if 15 < operation[0] < 20}
     assert at == {(17.0, "equal")}
@@ -268,5 +268,5 @@ def test_the_phonemes_of_a_transcript_are_those_of_its_speech(plain: str, writte
             "duration_s": np.array([5.0]),
         }
     }
-    score = metric.score(recording(transcript=written), features, Context())
+    score = metric.score(recording(transcript=written), features, MetricContext())
     assert (score.value, score.weight) == (0.0, len(sounds))

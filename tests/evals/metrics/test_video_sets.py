@@ -15,7 +15,7 @@ from evals.extractors.lite0 import Lite0Extractor, network_input
 from evals.extractors.networks.lite0 import Lite0, load_lite0
 from evals.metrics.video import VIDEO_SETS, FrechetMetric
 from evals.numerics.frechet import frechet_distance, jackknife_interval
-from evals.protocols.base import Features, NotMeasured, Score
+from evals.protocols.base import Features, Score, Unscored
 from streamchar_ref import weights
 from streamchar_ref.weights import locate, registry
 
@@ -85,7 +85,7 @@ class Unusable(dict[str, dict[str, np.ndarray]]):
     """Features of a recording whose extractor could not run."""
 
     def __missing__(self, name: str) -> dict[str, np.ndarray]:
-        raise NotMeasured("weights are missing", "unavailable")
+        raise Unscored("weights are missing", "unavailable")
 
 
 def test_unusable_videos_are_counted_and_say_why_if_none_is_left() -> None:

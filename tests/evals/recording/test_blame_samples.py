@@ -16,10 +16,10 @@ from evals.commands.score import app as score_app
 from evals.features.missing import Missing
 from evals.features.store import reference_features
 from evals.metrics.speed import SPEED_METRICS
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from evals.recording.manifest import load_manifest
 from evals.recording.media_files import recordings_of_files
-from evals.recording.record import Plan, record, record_one
+from evals.recording.record import RecordPlan, record, record_one
 from evals.recording.recording import Recording
 from evals.recording.run_folder import cut_off, recording_folder, recordings_of
 from evals.recording.system import Prompt
@@ -156,7 +156,7 @@ def test_a_fault_of_the_machine_is_remembered_of_no_system(tmp_path: Path, code:
             except OSError as error:
                 raise RuntimeError("in the system's own words") from error
 
-    told: Plan = plan(tmp_path)
+    told: RecordPlan = plan(tmp_path)
     with pytest.raises(RuntimeError, match="own words"):
         record_one(Full([0.1]), prompt(), told)
     assert not recording_folder(tmp_path, "scripted", "s", "p", 0).exists()
@@ -199,7 +199,7 @@ def test_a_trace_that_cannot_be_read_lowers_coverage(
         line("broken", trace_path="whole.jsonl", video_path="text.mp4"),
         line("whole", trace_path="whole.jsonl"),
     )
-    statuses = [RTF.score(one, {}, Context()).status for one in found]
+    statuses = [RTF.score(one, {}, MetricContext()).status for one in found]
     assert statuses == ["evaluator_failure"] * 2 + ["generation_failure", "computed"]
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 from evals.features.canonical import picture, sound
 from evals.features.store import extract, reference_features
 from evals.metrics.english import require_english
-from evals.protocols.base import NotMeasured
-from evals.recording.record import Plan, record_one
+from evals.protocols.base import Unscored
+from evals.recording.record import RecordPlan, record_one
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
 from evals.text import characters, choices, comparison, english, language, letters, markup, spoken
@@ -181,7 +181,7 @@ def test_a_stream_without_end_is_a_failure_of_its_system(
 ) -> None:
     monkeypatch.setenv("STREAMCHAR_MAX_STREAM_S", "20")
     prompt = Prompt(prompt_id="p", transcript="one", reference=np.zeros((8, 8, 3), np.uint8))
-    assert not record_one(Endless(num_frames), prompt, Plan(out=tmp_path, suite="s"))
+    assert not record_one(Endless(num_frames), prompt, RecordPlan(out=tmp_path, suite="s"))
     error = (tmp_path / "recordings/endless/s/p/0/error.txt").read_text()
     assert "the stream does not end" in error
     assert "STREAMCHAR_MAX_STREAM_S" in error
@@ -194,7 +194,7 @@ def test_the_limit_of_a_stream_grows_with_its_text() -> None:
 
 
 def test_a_transcript_over_the_limit_is_not_aligned(tmp_path: Path) -> None:
-    with pytest.raises(NotMeasured, match="the transcript has 500000 letters") as error:
+    with pytest.raises(Unscored, match="the transcript has 500000 letters") as error:
         require_english(recording(tmp_path / "a.mp4", transcript="word " * 100_000))
     assert error.value.status == "unavailable"
 

@@ -11,7 +11,7 @@ from evals.extractors import EXTRACTORS
 from evals.features.missing import Missing
 from evals.features.store import REFERENCE_EXTRACTORS, FeatureView
 from evals.metrics import INFOS, METRICS, SET_METRICS
-from evals.protocols.base import Context, Metric, protocol_hash
+from evals.protocols.base import Metric, MetricContext, protocol_hash
 from evals.protocols.info import Direction
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
@@ -70,7 +70,7 @@ def test_missing_features_become_the_reason_of_the_row(metric: Metric) -> None:
         sample_id="a", system="s", suite="u", transcript="two words", video_path=Path("none")
     )
     two = {"a": np.zeros(128), "b": np.ones(128)}
-    context = Context(references=dict.fromkeys(REFERENCE_EXTRACTORS, two))
+    context = MetricContext(references=dict.fromkeys(REFERENCE_EXTRACTORS, two))
     found = metric.score(subject, view, context)
     assert np.isnan(found.value)
     assert found.reason

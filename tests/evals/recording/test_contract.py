@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from evals.recording.contract import problem_with_chunk, problem_with_lengths, problems_with_system
-from evals.recording.record import Plan, record
+from evals.recording.record import RecordPlan, record
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt, problems_with
 from streamchar_ref.core.errors import InputError
@@ -115,7 +115,7 @@ def test_check_and_record_refuse_a_broken_chunk_with_one_sentence(
     assert "\n" not in problem
     run = tmp_path / "run"
     with pytest.raises(InputError) as refused:
-        record(Yields(*chunks), [PROMPT], Plan(out=run, suite="s"))
+        record(Yields(*chunks), [PROMPT], RecordPlan(out=run, suite="s"))
     assert problem in str(refused.value)
     assert not run.exists()
 
@@ -133,7 +133,7 @@ def test_sound_may_run_ahead_in_one_chunk_only() -> None:
 
 def test_a_chunk_that_breaks_the_contract_later_fails_that_recording(tmp_path: Path) -> None:
     broken = Yields(chunk(), chunk(1), chunk(2, frames=FRAMES / 255))
-    counts = record(broken, [PROMPT], Plan(out=tmp_path, suite="s"))
+    counts = record(broken, [PROMPT], RecordPlan(out=tmp_path, suite="s"))
     assert counts == {"recorded": 0, "failed": 1, "kept": 0}
     (failed,) = recordings_of(tmp_path)
     assert "chunk 2: frames are float64 in [0, 1]" in failed.error
@@ -200,7 +200,7 @@ def test_check_and_record_refuse_a_broken_system_with_one_sentence(
     assert all(part in problem for part in parts), problem
     run = tmp_path / "run"
     with pytest.raises(InputError) as refused:
-        record(system, [PROMPT], Plan(out=run, suite="s"))
+        record(system, [PROMPT], RecordPlan(out=run, suite="s"))
     assert problem in str(refused.value)
     assert not run.exists()
 

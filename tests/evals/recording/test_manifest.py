@@ -9,7 +9,7 @@ import pytest
 from evals.features.missing import Missing
 from evals.features.store import reference_features
 from evals.metrics.speed import SPEED_METRICS
-from evals.protocols.base import Context
+from evals.protocols.base import MetricContext
 from evals.recording.manifest import load_manifest, read_arrivals
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media.encode import write_mp4
@@ -154,7 +154,7 @@ def test_a_bad_trace_costs_the_speed_rows_only(tmp_path: Path) -> None:
     assert "t.jsonl:1: field 'num_frames' is missing" in malformed.trace_error
     assert "no such file" in missing.trace_error
     (rtf,) = (metric for metric in SPEED_METRICS if metric.name == "rtf")
-    assert "num_frames" in rtf.score(malformed, {}, Context()).reason
+    assert "num_frames" in rtf.score(malformed, {}, MetricContext()).reason
 
 
 def test_usual_names_of_a_language_are_understood_and_others_refused(tmp_path: Path) -> None:

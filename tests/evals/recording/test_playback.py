@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.metrics.speed import SPEED_METRICS
-from evals.protocols.base import Context, NotMeasured
+from evals.protocols.base import MetricContext, Unscored
 from evals.recording.playback import lateness_s, playback, zero_stall_startup_s
 from evals.recording.recording import Arrival, Recording, Trace
 
@@ -70,7 +70,7 @@ def recording(t_arrival_s: list[float], *, is_warm: bool = True, fps: float = 25
 
 
 def scores(subject: Recording) -> dict[str, float]:
-    return {m.name: m.score(subject, {}, Context()).value for m in SPEED_METRICS}
+    return {m.name: m.score(subject, {}, MetricContext()).value for m in SPEED_METRICS}
 
 
 def test_speed_metrics_of_a_hand_made_trace() -> None:
@@ -87,16 +87,16 @@ def test_speed_metrics_of_a_hand_made_trace() -> None:
 def test_cold_and_unrecorded_streams_have_no_speed() -> None:
     cold = recording([0.5, 1.0], is_warm=False)
     for metric in SPEED_METRICS:
-        assert "cold run" in metric.score(cold, {}, Context()).reason
-        with pytest.raises(NotMeasured, match="cold"):
-            metric.measure(cold, {}, Context())
+        assert "cold run" in metric.score(cold, {}, MetricContext()).reason
+        with pytest.raises(Unscored, match="cold"):
+            metric.measure(cold, {}, MetricContext())
 
 
 def test_windowed_rtf_sees_a_stream_that_slows_down() -> None:
     media, gaps = 1.0, np.linspace(0.5, 1.4, 120)
     subject = recording(list(np.cumsum(gaps)))
     (rtf,) = [m for m in SPEED_METRICS if m.name == "rtf"]
-    found = rtf.score(subject, {}, Context())
+    found = rtf.score(subject, {}, MetricContext())
     assert found.value == pytest.approx(gaps.sum() / (120 * media))
     curve = [window.value for window in found.windows]
     assert curve == sorted(curve)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.recording.record import Plan, record, record_one
+from evals.recording.record import RecordPlan, record, record_one
 from evals.recording.run_folder import read_recording, recording_folder, recordings_of
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
@@ -60,8 +60,8 @@ def prompt(prompt_id: str = "p") -> Prompt:
     return Prompt(prompt_id=prompt_id, transcript="hello there", reference=reference)
 
 
-def plan(out: Path, **changes: object) -> Plan:
-    return Plan(**({"out": out, "suite": "s", "warm_up": False} | changes))  # type: ignore[arg-type]
+def plan(out: Path, **changes: object) -> RecordPlan:
+    return RecordPlan(**({"out": out, "suite": "s", "warm_up": False} | changes))  # type: ignore[arg-type]
 
 
 def test_arrivals_are_read_from_the_harness_clock(tmp_path: Path) -> None:

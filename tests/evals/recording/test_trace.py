@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evals.metrics.speed import SPEED_METRICS
-from evals.protocols.base import Context, Score
+from evals.protocols.base import MetricContext, Score
 from evals.recording.manifest import load_manifest
 from evals.recording.recording import Recording
 from evals.scoring.notes import notes_on
@@ -39,7 +39,7 @@ def traced(folder: Path, lines: Sequence[Line], **fields: Any) -> Recording:
 
 
 def scores(subject: Recording) -> dict[str, Score]:
-    return {m.name: m.score(subject, {}, Context()) for m in SPEED_METRICS}
+    return {m.name: m.score(subject, {}, MetricContext()) for m in SPEED_METRICS}
 
 
 def values(subject: Recording) -> dict[str, float]:

@@ -10,7 +10,7 @@ import pytest
 
 from evals import extractors
 from evals.features import store as features
-from evals.protocols.base import Context, Features, Score
+from evals.protocols.base import Features, MetricContext, Score
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run
 from evals.scoring.persist import score_run
@@ -159,7 +159,9 @@ def test_a_world_network_gives_no_number_on_real_video(tmp_path: Path) -> None:
 
 def test_an_infinite_value_is_an_evaluator_failure(tmp_path: Path) -> None:
     class Infinite(First):
-        def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        def measure(
+            self, recording: Recording, features: Features, context: MetricContext
+        ) -> Score:
             return Score(value=math.inf)
 
     metric = Infinite("brightness", "level")
@@ -177,7 +179,9 @@ def test_the_cache_keeps_findings_but_not_what_may_be_mended(tmp_path: Path) -> 
 
 def test_a_metric_that_fails_costs_its_own_row_only(tmp_path: Path) -> None:
     class Fails(First):
-        def measure(self, recording: Recording, features: Features, context: Context) -> Score:
+        def measure(
+            self, recording: Recording, features: Features, context: MetricContext
+        ) -> Score:
             raise IndexError("no such window")
 
     subject = [recording(video(tmp_path / "a.mp4"))]

@@ -340,6 +340,6 @@ def _even_clocks() -> None:
     for function in (record.record, record.record_one):
         if "clock" in (function.__kwdefaults__ or {}):
             function.__kwdefaults__["clock"] = lambda: next(ticks) / 100
-    loop: Any = sys.modules.get("streamchar_ref.train.loop")
+    loop: Any = sys.modules.get("streamchar_ref.loop.fit")
     if loop is not None:
         loop.fit.__kwdefaults__["clock"] = lambda: next(ticks) * 200.0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from streamchar_ref.model.dit import Context, JointDiT, Velocities
+from streamchar_ref.model.dit import DitContext, JointDiT, Velocities
 from tests.streamchar_ref.tiny import awake, random, random_context, tiny_config
 
 ABSENT = {
@@ -22,7 +22,7 @@ def fresh(*assignments: str) -> JointDiT:
         return JointDiT(config.dit, config.geometry)
 
 
-def context(dit: JointDiT, batch: int = 2) -> Context:
+def context(dit: JointDiT, batch: int = 2) -> DitContext:
     return random_context(dit.geometry, dit.config.prompt_width, batch)
 
 
@@ -39,7 +39,7 @@ def noisy(dit: JointDiT, batch: int = 2, seed: int = 0) -> tuple[Tensor, ...]:
     )
 
 
-def velocities(dit: JointDiT, seen: Context) -> Velocities:
+def velocities(dit: JointDiT, seen: DitContext) -> Velocities:
     return dit(*noisy(dit, len(seen.has_sink)), dit.encode_context(seen))
 
 
@@ -138,7 +138,7 @@ def test_samples_of_a_batch_do_not_see_each_other() -> None:
     for index in range(2):
         alone = {name: value[index : index + 1] for name, value in vars(seen).items()}
         given = (value[index : index + 1] for value in noisy(dit))
-        found = dit(*given, dit.encode_context(Context(**alone)))
+        found = dit(*given, dit.encode_context(DitContext(**alone)))
         torch.testing.assert_close(found.video[0], together.video[index], atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(found.audio[0], together.audio[index], atol=1e-5, rtol=1e-4)
 
@@ -197,7 +197,7 @@ def test_speaking_alone_hears_prompt_and_sound_and_sees_nothing() -> None:
     _, audio, _, sigma, condition = noisy(dit)
     whole = context(dit)
 
-    def said(seen: Context) -> Tensor:
+    def said(seen: DitContext) -> Tensor:
         heard = dit.encode_context(seen, sound_only=True)
         return dit.forward_audio(audio, sigma, condition, heard)[0]
 

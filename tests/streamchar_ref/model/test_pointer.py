@@ -5,17 +5,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from streamchar_ref.model.pointer import SILENCE, Pointer, Progress, alignment_loss, pointer_loss
+from streamchar_ref.model.pointer import (
+    SILENCE,
+    PointerOutput,
+    ProgressPointer,
+    alignment_loss,
+    pointer_loss,
+)
 from tests.streamchar_ref.tiny import random
 
 WIDTH, BEHIND, WINDOW = 16, 3, 10
 ALL = torch.tensor([True])
 
 
-def pointer(kind: str = "progress") -> Pointer:
+def pointer(kind: str = "progress") -> ProgressPointer:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Pointer(WIDTH, kind=kind, behind=BEHIND)  # type: ignore[arg-type]
+        return ProgressPointer(WIDTH, kind=kind, behind=BEHIND)  # type: ignore[arg-type]
 
 
 def inputs(scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,9 +99,9 @@ def test_what_is_said_is_gathered_by_the_alignment() -> None:
     torch.testing.assert_close(found.text, expected)
 
 
-def said(position: list[float]) -> Progress:
+def said(position: list[float]) -> PointerOutput:
     count = len(position)
-    return Progress(
+    return PointerOutput(
         position=torch.tensor([position]),
         alignment=random(1, count, 1 + WINDOW),
         text=random(1, count, WIDTH),
@@ -121,7 +127,7 @@ def test_a_true_pointer_costs_nothing() -> None:
 
 def test_samples_that_do_not_count_cost_nothing() -> None:
     one, two = said([1.5, 5.0]), said([9.0, 9.0])
-    both = Progress(
+    both = PointerOutput(
         **{name: torch.cat([getattr(one, name), getattr(two, name)]) for name in vars(one)}
     )
     true, counts = torch.tensor([[1.0, 8.0], [0.0, 0.0]]), torch.tensor([True, False])

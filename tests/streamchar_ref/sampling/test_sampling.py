@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from streamchar_ref.model.config import override
-from streamchar_ref.model.dit import Context
+from streamchar_ref.model.dit import DitContext
 from streamchar_ref.model.streamchar import Conditioning, StreamChar
 from streamchar_ref.sampling.config import ChunkObservation, Sampling, fixed_rate
 from streamchar_ref.sampling.denoise import Denoiser
@@ -24,12 +24,12 @@ from tests.streamchar_ref.streaming.test_generate import (
 from tests.streamchar_ref.tiny import random
 
 
-def shown(model: StreamChar) -> list[Context]:
+def shown(model: StreamChar) -> list[DitContext]:
     """Keeps every context that the model is shown from now on."""
-    contexts: list[Context] = []
+    contexts: list[DitContext] = []
     encode = model.dit.encode_context
 
-    def keep(context: Context) -> object:
+    def keep(context: DitContext) -> object:
         contexts.append(context)
         return encode(context)
 

@@ -9,7 +9,7 @@ import torch
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import Conditioning, StreamChar, to_square
-from streamchar_ref.sampling.config import PLAIN, Pointer, Sampling, own_pointer
+from streamchar_ref.sampling.config import PLAIN, PointerFn, Sampling, own_pointer
 from streamchar_ref.sampling.denoise import Denoiser
 from streamchar_ref.streaming.state import StreamState, empty_state
 from streamchar_ref.streaming.stream import stream, to_uint8, to_wave
@@ -45,7 +45,7 @@ def play(
     seconds: float = 0.0,
     count: int | None = None,
     sampling: Sampling = PLAIN,
-    pointer: Pointer | None = own_pointer,
+    pointer: PointerFn | None = own_pointer,
 ) -> list[AVChunk]:
     chunks = stream(
         model,

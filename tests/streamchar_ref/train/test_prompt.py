@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from streamchar_ref.loop.fit import Draw, OptimConfig, fit
 from streamchar_ref.model.prompt import PromptConfig, PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
-from streamchar_ref.train.loop import Draw, OptimConfig, fit
 from streamchar_ref.train.phrases import ATTRIBUTES
 from streamchar_ref.train.prompt import PromptStage, held_out_accuracy
 from tests.streamchar_ref.tiny import tiny_config, tiny_model

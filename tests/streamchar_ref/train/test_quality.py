@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.model.text import read_phonemes
 from streamchar_ref.model.vae.mel import LogMel
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.clips import DrawnClip
-from streamchar_ref.train.loop import Draw
 from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.quality import audio_quality, pitch_of, psnr_db, regions, video_quality
 from streamchar_ref.train.samples import (

@@ -11,12 +11,12 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from streamchar_ref.commands.train import app
+from streamchar_ref.loop.fit import Draw, fit
 from streamchar_ref.model.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.model.config import override, preset
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data import TrainingData
-from streamchar_ref.train.loop import Draw, fit
 from streamchar_ref.train.recipe import STAGES, Recipe, recipe
 from streamchar_ref.train.run import StageMissing, TrainRun, export
 from streamchar_ref.train.stages import make_stage

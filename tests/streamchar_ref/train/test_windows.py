@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.config import Config, override, preset
 from streamchar_ref.model.dit import JointDiT
 from streamchar_ref.model.durations import length_regulate
@@ -14,12 +15,11 @@ from streamchar_ref.model.vae.video import VideoVae
 from streamchar_ref.model.vae.whitening import LatentNormalizer
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.latent_cache import LatentClip, load_latents, save_latents, timing_of
-from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.speech import SpeechStage, draw_sigma
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
-from streamchar_ref.train.windows import ContextAugmentation, Window, draw_window
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow, draw_window
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
 LATENT_S = 0.04
@@ -71,7 +71,7 @@ def clip(config: Config, *, seed: int = 0, num_latents: int = 12) -> LatentClip:
 
 def window(
     config: Config, spoiling: ContextAugmentation = CLEAN, *, seed: int = 0, batch: int = 6
-) -> Window:
+) -> TrainingWindow:
     clips = [clip(config, seed=number) for number in range(3)]
     prompts = {c.prompt: torch.randn(config.prompt.num_tokens, config.prompt.width) for c in clips}
     rng = np.random.default_rng(seed)
@@ -165,7 +165,7 @@ def stages(config: Config) -> list[Stage]:
         chunk_audio_latents=geometry.chunk_audio_latents,
     )
 
-    def windows(draw: Draw) -> Window:
+    def windows(draw: Draw) -> TrainingWindow:
         return window(config, ContextAugmentation(), seed=draw.step, batch=draw.batch)
 
     def sounds(draw: Draw, num_samples: int) -> torch.Tensor:

@@ -22,13 +22,13 @@ from streamchar_ref.commands.train import app
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.sealed import index_bytes, seal
+from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.state import STATE
 from streamchar_ref.model.checkpoint import INDEX, CheckpointError, load_checkpoint, save_checkpoint
 from streamchar_ref.model.config import override, preset
 from streamchar_ref.train import run as module
-from streamchar_ref.train.loop import Draw, Stage
 from streamchar_ref.train.recipe import recipe
 from streamchar_ref.train.run import TrainRun
-from streamchar_ref.train.state import STATE
 from tests.forks import fork
 
 STEPS = 4

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.train.flops import FlopCounter
-from streamchar_ref.train.log import add_row, keep_rows, means_of
-from streamchar_ref.train.parallel import DistContext, gather_full
-from streamchar_ref.train.state import Origin, TrainState, load_state, save_state
+from streamchar_ref.loop.flops import FlopCounter
+from streamchar_ref.loop.log import add_row, keep_rows, means_of
+from streamchar_ref.loop.parallel import DistContext, gather_full
+from streamchar_ref.loop.state import Origin, TrainState, load_state, save_state
 
 _PROBE_STEPS = 20
 _SPARE = 0.03  # of the time limit, for saving and for steps that take longer

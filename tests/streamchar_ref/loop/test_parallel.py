@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from streamchar_ref.train.parallel import DistContext, gather_full
-from streamchar_ref.train.state import STATE, load_state
-from tests.streamchar_ref.train.team_of_two import SETTINGS, Net, fitted
+from streamchar_ref.loop.parallel import DistContext, gather_full
+from streamchar_ref.loop.state import STATE, load_state
+from tests.streamchar_ref.loop.team_of_two import SETTINGS, Net, fitted
 
 ROOT = Path(__file__).parents[3]
 BOTH = (0, 1)
@@ -23,7 +23,7 @@ Found = dict[str, Any]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes under torchrun have trained, all cases in one go."""
     out = tmp_path_factory.mktemp("two")
-    command = ["--standalone", "--nproc-per-node=2", "-m", "tests.streamchar_ref.train.team_of_two"]
+    command = ["--standalone", "--nproc-per-node=2", "-m", "tests.streamchar_ref.loop.team_of_two"]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *command, str(out)],
         cwd=ROOT,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streamchar_ref.core.files import write_atomically
-from streamchar_ref.train.parallel import DistContext
+from streamchar_ref.loop.parallel import DistContext
 
 LOG = "log.csv"
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import replacing
 from streamchar_ref.core.sealed import seal, verify_seal
-from streamchar_ref.train.parallel import DistContext, distribute_like, gather_full
+from streamchar_ref.loop.parallel import DistContext, distribute_like, gather_full
 
 STATE = "state.pt"
 Origin = Mapping[str, str | int]

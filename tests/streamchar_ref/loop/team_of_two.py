@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
+from streamchar_ref.loop import parallel
+from streamchar_ref.loop.fit import Draw, OptimConfig, Stage, TrainingDiverged, fit
+from streamchar_ref.loop.parallel import DistContext
 from streamchar_ref.model.config import preset
-from streamchar_ref.train import parallel
-from streamchar_ref.train.loop import Draw, OptimConfig, Stage, TrainingDiverged, fit
-from streamchar_ref.train.parallel import DistContext
 from tests.streamchar_ref.train.test_windows import stages
 
 SETTINGS = OptimConfig(

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from streamchar_ref.core.sealed import seal
+from streamchar_ref.loop.fit import Draw, OptimConfig, Stage, TrainingDiverged, fit
+from streamchar_ref.loop.flops import FlopCounter
+from streamchar_ref.loop.state import STATE, TrainState, load_state
 from streamchar_ref.model.config import preset
-from streamchar_ref.train.flops import FlopCounter
-from streamchar_ref.train.loop import Draw, OptimConfig, Stage, TrainingDiverged, fit
-from streamchar_ref.train.state import STATE, TrainState, load_state
 from tests.streamchar_ref.train.test_windows import stages
 
 SETTINGS = OptimConfig(

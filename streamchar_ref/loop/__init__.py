@@ -1,0 +1,1 @@
+"""The training loop around any stage: optimisers, schedule, EMA, log, resuming, processes."""
