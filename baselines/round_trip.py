@@ -15,9 +15,9 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from streamchar_ref.model.shipped import shipped_checkpoint
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.causal import Past
-from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.causal import Past
+from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.streaming.stream import to_uint8, to_wave
 from streamchar_ref.train.clips import to_tensor
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -16,15 +16,11 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.checkpoint import Checkpoint, load_checkpoint
 from streamchar_ref.model.shipped import shipped_checkpoint
-from streamchar_ref.model.text import FIRST_PHONE, PHONES
-from streamchar_ref.sampling.config import (
-    ChunkObservation,
-    PointerFn,
-    Sampling,
-    fixed_rate,
-    own_pointer,
-)
-from streamchar_ref.streaming.stream import stream
+from streamchar_ref.networks.text import FIRST_PHONE, PHONES
+from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.streaming.context import ContextOptions
+from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, fixed_rate, own_pointer
+from streamchar_ref.streaming.stream import Precision, stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.world.voices import prompt_of
 
@@ -40,18 +36,20 @@ class StreamCharRef:
         checkpoint: Folder; by default the one that comes with the package.
         preset: Refuse a checkpoint of any other.
         context: What a chunk may look back at: ``full``, ``no_sink`` or ``motion_only``, see
-            `streamchar_ref.sampling.config.Sampling`.
+            `streamchar_ref.streaming.context.ContextOptions`.
         pointer: What moves the transcript window. ``own`` is the model's; ``fixed_rate`` moves
             on evenly, as the paper's model without progress-aware pointer does; ``none`` leaves
             the window at the beginning, so that of a long text the end is never read; ``oracle``
             hears by the judge `align_world` how far the speech has got.
         phonemes_per_s: Of the fixed rate.
-        num_steps: Of the sampler; 0 takes the checkpoint's.
-        guidance: Classifier-free guidance of the sound by the audio condition; 0 takes the
-            checkpoint's, 1 is off.
-        picture_guidance: The same of the picture.
-        temperature: Deviation of the noise from which the sound is made; 0 takes the checkpoint's.
-        picture_temperature: The same of the picture.
+        num_steps: Of the sampler; this and the next are by default the checkpoint's, see
+            `streamchar_ref.sampling.config.SamplerConfig`.
+        shift: Of the noise levels.
+        kind: ``euler``, ``ab2`` or ``renoise``.
+        guidance: Classifier-free guidance of the audio by the audio condition; 1 is off.
+        picture_guidance: The same for the video.
+        temperature: Standard deviation of the starting noise of the audio.
+        picture_temperature: The same for the video.
         motion_sigma: Noise level put on the motion latents.
         precision: ``float32`` or ``bfloat16``.
         device: As torch names it.
@@ -69,28 +67,31 @@ class StreamCharRef:
         context: str = "full",
         pointer: str = "own",
         phonemes_per_s: float = WORLD_RATE,
-        num_steps: int = 0,
-        guidance: float = 0.0,
-        picture_guidance: float = 0.0,
-        temperature: float = 0.0,
-        picture_temperature: float = 0.0,
+        num_steps: int | None = None,
+        shift: float | None = None,
+        kind: str | None = None,
+        guidance: float | None = None,
+        picture_guidance: float | None = None,
+        temperature: float | None = None,
+        picture_temperature: float | None = None,
         motion_sigma: float = 0.0,
         precision: str = "float32",
         device: str = "cpu",
         label: str = "",
     ) -> None:
-        chosen: dict[str, Any] = {
+        sampler: dict[str, Any] = {
             "num_steps": num_steps,
-            "guidance": float(guidance),
-            "picture_guidance": float(picture_guidance),
-            "temperature": float(temperature),
-            "picture_temperature": float(picture_temperature),
-            "motion_sigma": float(motion_sigma),
-            "context": context,
-            "precision": precision,
+            "shift": shift,
+            "kind": kind,
+            "guidance": guidance,
+            "picture_guidance": picture_guidance,
+            "temperature": temperature,
+            "picture_temperature": picture_temperature,
         }
         try:
-            self._sampling = Sampling(**chosen)
+            self._sampler = SamplerConfig(**sampler)
+            self._options = ContextOptions(visible=context, motion_sigma=float(motion_sigma))  # type: ignore[arg-type]
+            self._precision = _precision(precision)
             self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
             found = load_checkpoint(
                 Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
@@ -98,6 +99,15 @@ class StreamCharRef:
             self._model = found.model().to(device)
         except (ValueError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise InputError(str(error)) from error
+        chosen = {name: value for name, value in sampler.items() if value is not None} | {
+            name: value
+            for name, value, default in (
+                ("motion_sigma", float(motion_sigma), 0.0),
+                ("context", context, "full"),
+                ("precision", precision, "float32"),
+            )
+            if value != default
+        }
         self.name = label or _label(chosen, pointer, float(phonemes_per_s))
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise InputError(f"label {label!r} is not lower case with underscores")
@@ -114,7 +124,9 @@ class StreamCharRef:
             prompt=prompt_of(prompt.caption, prompt.voice),
             reference=prompt.reference,
             seed=seed,
-            sampling=self._sampling,
+            sampler=self._sampler,
+            options=self._options,
+            precision=self._precision,
             pointer=self._pointer(),
         )
 
@@ -163,12 +175,16 @@ def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], PointerFn |
     return lambda: known[name]
 
 
+def _precision(name: str) -> Precision:
+    if name not in get_args(Precision):
+        raise ValueError(f"precision is {' or '.join(get_args(Precision))}, not {name!r}")
+    return cast(Precision, name)
+
+
 def _label(chosen: dict[str, Any], pointer: str, phonemes_per_s: float) -> str:
     parts = ["streamchar_ref"]
-    defaults = Sampling()
     for name, value in chosen.items():
-        if value != getattr(defaults, name):
-            parts.append(value if isinstance(value, str) else f"{name}_{value:g}")
+        parts.append(value if isinstance(value, str) else f"{name}_{value:g}")
     if pointer != "own":
         parts.append("no_pointer" if pointer == "none" else f"{pointer}_pointer")
     if pointer == "fixed_rate" and phonemes_per_s != WORLD_RATE:

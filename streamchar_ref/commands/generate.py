@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamchar_ref.media import AVChunk
     from streamchar_ref.model.checkpoint import Checkpoint
     from streamchar_ref.model.config import Config
-    from streamchar_ref.sampling.config import Sampling
+    from streamchar_ref.streaming.context import ContextOptions
     from streamchar_ref.streaming.transcript import Transcript
 
 app = Verb(__doc__)
@@ -32,7 +32,7 @@ FACES = "streamchar.faces"
 """Entry points that count the faces in a picture, [H, W, 3] as bytes."""
 _MOST_CHARACTERS_PER_S = 40
 _MOST_DIGITS = 18
-_SAMPLING = "sampling."
+_CONTEXT = "context."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def generate(
     steps: Annotated[int, typer.Option(min=0, help="Of the sampler; 0: the checkpoint's.")] = 0,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="stream.sigma_shift=2, sampling.guidance=1.5 ...; repeatable."),
+        typer.Option("--set", help="sampler.shift=2, sampler.guidance=1.5 ...; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 0,
     max_minutes: Annotated[float, typer.Option(min=0, help="Refuse longer texts.")] = 10,
@@ -104,14 +104,14 @@ def generate(
     check_out(out, ".mp4")
     transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
     reference, prompt = _who(character, voice, caption, any_picture=any_picture)
-    found, sampling = _configured(checkpoint, preset, steps, setting or [])
+    found, options = _configured(checkpoint, preset, steps, setting or [])
     chunks = stream(
         _on(found, device),
         transcript,
         prompt=prompt,
         reference=reference,
         seed=seed,
-        sampling=sampling,
+        options=options,
     )
     made = _film(out, chunks, found, len(transcript.text))
     typer.echo(json.dumps(asdict(made)) if as_json else str(made))
@@ -210,18 +210,19 @@ def _look_for_face(picture: np.ndarray, name: str) -> None:
 
 def _configured(
     folder: Path | None, preset: str, steps: int, settings: list[str]
-) -> "tuple[Checkpoint, Sampling]":
+) -> "tuple[Checkpoint, ContextOptions]":
     from streamchar_ref.model.checkpoint import load_checkpoint
     from streamchar_ref.model.config import override
     from streamchar_ref.model.shipped import shipped_checkpoint
-    from streamchar_ref.sampling.config import Sampling
+    from streamchar_ref.streaming.context import FULL
 
     found = load_checkpoint(folder or shipped_checkpoint(), preset=preset)
-    own = [each.removeprefix(_SAMPLING) for each in settings if each.startswith(_SAMPLING)]
-    others = [each for each in settings if not each.startswith(_SAMPLING)]
-    sampling = override(Sampling(num_steps=steps), own)
+    own = [each.removeprefix(_CONTEXT) for each in settings if each.startswith(_CONTEXT)]
+    others = [each for each in settings if not each.startswith(_CONTEXT)]
+    if steps:
+        others.append(f"sampler.num_steps={steps}")
     config: Config = override(found.config, others)
-    return replace(found, config=config), sampling
+    return replace(found, config=config), override(FULL, own)
 
 
 def _on(found: "Checkpoint", device: str) -> Any:

@@ -1,1 +1,1 @@
-"""The joint audio-video DiT and what it is made of."""
+"""The whole model: configs and presets, its networks together, checkpoints."""

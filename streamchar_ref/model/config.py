@@ -3,23 +3,24 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from streamchar_ref.core.config_values import filled
+from streamchar_ref.core.config_values import override as override
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.model.config_values import filled
-from streamchar_ref.model.config_values import override as override
-from streamchar_ref.model.dit import DitConfig
-from streamchar_ref.model.geometry import WindowGeometry
-from streamchar_ref.model.orchestrator import OrchestratorConfig
-from streamchar_ref.model.prompt import PromptConfig
-from streamchar_ref.model.vae.audio import AudioVaeConfig
-from streamchar_ref.model.vae.video import SPATIAL_STRIDE, VideoVaeConfig
+from streamchar_ref.networks.dit import DitConfig
+from streamchar_ref.networks.geometry import WindowGeometry
+from streamchar_ref.networks.orchestrator import OrchestratorConfig
+from streamchar_ref.networks.prompt import PromptConfig
+from streamchar_ref.networks.vae.audio import AudioVaeConfig
+from streamchar_ref.networks.vae.video import SPATIAL_STRIDE, VideoVaeConfig
+from streamchar_ref.sampling.config import DEFAULT, SamplerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamConfig:
-    """How a stream is cut into chunks, what a chunk may look back at, and how it is sampled.
+    """How a stream is cut into chunks, and what a chunk may look back at.
 
     Attributes:
         fps: Video frames per second.
@@ -28,17 +29,6 @@ class StreamConfig:
         motion_latents: Video latents of the previous chunk that are seen.
         motion_audio_latents: Audio latents before the chunk that are seen.
         sink_latents: Latents of the first chunk that are seen to the end.
-        num_steps: Steps of the sampler.
-        sigma_shift: Moves the sampler's noise levels up, see `flow.shifted_sigmas`.
-        guidance: Scale of classifier-free guidance of the sound by the audio condition. If this
-            and the next are 1, it costs nothing, else a second pass through the DiT.
-        picture_guidance: The same of the picture.
-        temperature: Deviation of the noise from which the sound is made; below 1 it is more
-            regular than what was seen in training.
-        picture_temperature: The same of the picture.
-
-    Source:
-        Temperatures: as in Mehta et al., Matcha-TTS, arXiv:2309.03199, for speech.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -50,16 +40,9 @@ class StreamConfig:
     motion_latents: int
     motion_audio_latents: int
     sink_latents: int
-    num_steps: int = 50
-    sigma_shift: float = 1.0
-    guidance: float = 1.0
-    picture_guidance: float = 1.0
-    temperature: float = 1.0
-    picture_temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        positive = ("fps", "size", "chunk_frames", "num_steps", "sigma_shift", "temperature")
-        for name in (*positive, "picture_temperature"):
+        for name in ("fps", "size", "chunk_frames"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"stream.{name} must be above 0, not {getattr(self, name)}")
         for name in ("motion_latents", "motion_audio_latents", "sink_latents"):
@@ -78,7 +61,8 @@ class Config:
 
     Attributes:
         preset: Name of the preset that it started from.
-        stream: Chunks, memory, sampler.
+        stream: Chunks and what they look back at.
+        sampler: How chunks are sampled; training draws its noise levels with the same shift.
         video_vae: Pictures to latents.
         audio_vae: Sound to latents.
         prompt: Text to vectors.
@@ -91,6 +75,7 @@ class Config:
 
     preset: str
     stream: StreamConfig
+    sampler: SamplerConfig
     video_vae: VideoVaeConfig
     audio_vae: AudioVaeConfig
     prompt: PromptConfig
@@ -163,11 +148,10 @@ def micro() -> Config:
             motion_latents=2,
             motion_audio_latents=8,
             sink_latents=2,
-            sigma_shift=1.8,
-            guidance=3.0,
-            picture_guidance=3.0,
-            picture_temperature=0.5,
         ),
+        sampler=SamplerConfig(
+            shift=1.8, guidance=3.0, picture_guidance=3.0, picture_temperature=0.5
+        ).over(DEFAULT),
         video_vae=VideoVaeConfig(channels=32, widths=(32, 64, 96)),
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
         prompt=PromptConfig(),
@@ -187,8 +171,8 @@ def tiny() -> Config:
             motion_latents=1,
             motion_audio_latents=4,
             sink_latents=1,
-            num_steps=4,
         ),
+        sampler=SamplerConfig(num_steps=4).over(DEFAULT),
         video_vae=VideoVaeConfig(channels=4, widths=(8, 12, 16)),
         audio_vae=AudioVaeConfig(
             channels=16, width=48, num_blocks=2, encoder_width=32, encoder_blocks=1
@@ -216,7 +200,8 @@ def base() -> Config:
     return replace(
         small,
         preset="base",
-        stream=replace(small.stream, size=96, sigma_shift=1.4),
+        stream=replace(small.stream, size=96),
+        sampler=replace(small.sampler, shift=1.4),
         video_vae=VideoVaeConfig(channels=32, widths=(40, 80, 160)),
         audio_vae=AudioVaeConfig(width=256, encoder_width=192),
         orchestrator=OrchestratorConfig(
@@ -264,8 +249,8 @@ def paper() -> Config:
             motion_latents=9,
             motion_audio_latents=44,
             sink_latents=9,
-            sigma_shift=5.0,
         ),
+        sampler=SamplerConfig(shift=5.0).over(DEFAULT),
         video_vae=VideoVaeConfig(channels=16, widths=(96, 192, 384), first_latent_frames=1),
         audio_vae=AudioVaeConfig(channels=64, width=512, num_blocks=8, hop=125),
         prompt=PromptConfig(
@@ -341,9 +326,21 @@ def from_json(values: Mapping[str, Any]) -> Config:
         raise InputError(f"not a config of this version: {error}") from error
 
 
-def _of_this_version(values: Mapping[str, Any]) -> Mapping[str, Any]:
+_SAMPLER_WAS = {"sigma_shift": "shift"} | {
+    name: name
+    for name in ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
+}
+
+
+def _of_this_version(values: Any) -> Any:
     """Renames what a config of an earlier version calls otherwise."""
-    orchestrator = values.get("orchestrator")
+    if not isinstance(values, dict):
+        return values
+    orchestrator, stream = values.get("orchestrator"), values.get("stream")
     if isinstance(orchestrator, dict) and orchestrator.get("timing") == "foretold":
-        return {**values, "orchestrator": {**orchestrator, "timing": "predicted"}}
+        values = {**values, "orchestrator": {**orchestrator, "timing": "predicted"}}
+    if isinstance(stream, dict) and "sampler" not in values:
+        sampler = {new: stream[old] for old, new in _SAMPLER_WAS.items() if old in stream}
+        stream = {name: value for name, value in stream.items() if name not in _SAMPLER_WAS}
+        values = {**values, "stream": stream, "sampler": {**asdict(DEFAULT), **sampler}}
     return values

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from streamchar_ref.model.orchestrator import Orchestrator
-from streamchar_ref.model.prompt import PretrainedPrompt
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.orchestrator import Orchestrator
+from streamchar_ref.networks.prompt import PretrainedPrompt
 
 
 def use_pretrained(

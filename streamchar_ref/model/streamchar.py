@@ -1,11 +1,11 @@
-"""The whole model: its five networks, and how a chunk's conditions are put together.
+"""The whole model: its five networks.
 
 Shape letters: B batch, P prompt vectors, E their width, Ca channels of an audio latent.
 """
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,18 +14,16 @@ from torch import Tensor, nn
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.config import Config
-from streamchar_ref.model.dit import DitContext, JointDiT
-from streamchar_ref.model.orchestrator import Orchestrator, OrchestratorInputs
-from streamchar_ref.model.prompt import PromptEncoder
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.video import VideoVae
-from streamchar_ref.streaming.state import StreamState, empty_state
-from streamchar_ref.streaming.transcript import TranscriptPrefix
+from streamchar_ref.networks.dit import JointDiT
+from streamchar_ref.networks.orchestrator import Orchestrator
+from streamchar_ref.networks.prompt import PromptEncoder
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.video import VideoVae
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditioning:
-    """Who speaks: what stays the same for a whole stream.
+    """Prompt and reference of a stream, which stay the same from its start to its end.
 
     Attributes:
         prompt: Text vectors, [B, P, E].
@@ -93,41 +91,22 @@ class StreamChar(nn.Module):
         """Where its weights are."""
         return self.dit.video_in.weight.device
 
-    def cast(
-        self, texts: Sequence[str], pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+    def conditioning(
+        self, prompts: Sequence[str], references: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> Conditioning:
         """Encodes prompts and reference pictures.
 
         Args:
-            texts: What the characters look and sound like.
-            pictures: RGB, of any size; they are cut to a square in the middle and resized.
+            prompts: What the characters look and sound like.
+            references: RGB, of any size; they are cut to a square in the middle and resized.
 
         Returns:
             What stays the same for a stream.
         """
         size = self.config.stream.size
-        batch = torch.stack([to_square(picture, size) for picture in pictures]).to(self.device)
+        batch = torch.stack([to_square(each, size) for each in references]).to(self.device)
         return Conditioning(
-            prompt=self.prompt(texts), reference=self.video_vae.encode_picture(batch)
-        )
-
-    def opening(self, cast: Conditioning) -> StreamState:
-        """Returns the memory of a stream that has not begun: its picture held still, in silence.
-
-        The picture is the sink, too, until there is a first chunk.
-
-        Args:
-            cast: Who will speak.
-
-        Returns:
-            The memory.
-        """
-        memory = empty_state(self.config, batch=len(cast.reference), device=self.device)
-        return replace(
-            memory,
-            sink=cast.reference.expand_as(memory.sink),
-            motion_video=cast.reference.expand_as(memory.motion_video),
-            history=self.silence(memory.history.shape[1]).expand_as(memory.history),
+            prompt=self.prompt(prompts), reference=self.video_vae.encode_picture(batch)
         )
 
     def silence(self, num_latents: int) -> Float[Tensor, "1 num_latents Ca"]:
@@ -136,48 +115,6 @@ class StreamChar(nn.Module):
         samples = lasted * self.config.audio_vae.latent_samples
         latents = self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
         return latents[:, latents.shape[1] - num_latents :]
-
-    def script(
-        self, cast: Conditioning, memory: StreamState, texts: Sequence[TranscriptPrefix]
-    ) -> OrchestratorInputs:
-        """Cuts the transcript window of the next chunk, and adds what was heard."""
-        config = self.config.orchestrator
-        whole = memory.position.floor()
-        windows = [
-            known.text.window(
-                int(place),
-                behind=config.text_behind,
-                ahead=config.text_ahead,
-                is_final=known.is_final,
-            )
-            for known, place in zip(texts, whole.tolist(), strict=True)
-        ]
-        history = memory.history[:, memory.history.shape[1] - config.history_latents :]
-        return OrchestratorInputs(
-            prompt=cast.prompt,
-            has_prompt=torch.ones_like(memory.num_history, dtype=torch.bool),
-            window=torch.from_numpy(np.stack(windows)).to(self.device),
-            fraction=memory.position - whole,
-            history=history,
-            num_history=memory.num_history.clamp(max=config.history_latents),
-        )
-
-    def context(self, cast: Conditioning, memory: StreamState) -> DitContext:
-        """Gathers what the DiT sees beside the chunk."""
-        here = torch.ones_like(memory.num_history, dtype=torch.bool)
-        sound = self.config.geometry.motion_audio_latents
-        return DitContext(
-            prompt=cast.prompt,
-            has_prompt=here,
-            reference=cast.reference,
-            has_reference=here,
-            sink=memory.sink,
-            has_sink=here,
-            motion_video=memory.motion_video,
-            motion_audio=memory.history[:, memory.history.shape[1] - sound :],
-            has_motion=here,
-            motion_sigma=torch.zeros_like(memory.position),
-        )
 
 
 def to_square(picture: UInt8[np.ndarray, "H W 3"], size: int) -> Float[Tensor, "3 size size"]:

@@ -1,78 +1,116 @@
-"""What a chunk may look back at: sink, motion, heard sound, and the place in the transcript.
+"""What a chunk may look back at: sink, motion, audio history, and the place in the transcript.
 
 Shape letters: B batch, F latent frames of a chunk, C channels, h and w cells, A audio latents of a
 chunk, Ca audio channels, R history latents.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from streamchar_ref.model.config import Config
+from streamchar_ref.model.streamchar import Conditioning, StreamChar
+from streamchar_ref.sampling.noise import NoiseSource
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamState:
-    """State of a stream between chunks. Immutable, so a rollout can branch from any point.
+    """Streams of a batch between chunks. Immutable, so a rollout can branch from any point.
 
     Attributes:
-        num_chunks: Chunks so far.
-        sink: First latents of the first chunk; before it, what the stream opens with,
-            [B, Fs, C, h, w].
+        conditioning: Prompt and reference.
+        num_chunks: Chunks so far, [B].
+        sink: First latents of the first chunk; before it, the opening frame, [B, Fs, C, h, w].
         motion_video: Last latents of the previous chunk, [B, Fm, C, h, w].
         history: Last audio latents, [B, R, Ca].
-        num_history: How many of them were heard, [B]; what is older is filling.
+        num_history: How many of them belong to the stream, [B]; what is older is filling.
         position: Phonemes spoken, with the fraction of the one being said, [B].
+        has_ended: Whether everything is said; such a stream does not change any more, [B].
+        noise: Generators of the streams.
     """
 
-    num_chunks: int
+    conditioning: Conditioning
+    num_chunks: Int64[Tensor, " B"]
     sink: Float[Tensor, "B Fs C h w"]
     motion_video: Float[Tensor, "B Fm C h w"]
     history: Float[Tensor, "B R Ca"]
     num_history: Int64[Tensor, " B"]
     position: Float[Tensor, " B"]
+    has_ended: Bool[Tensor, " B"]
+    noise: NoiseSource
 
     def append(
         self,
         video: Float[Tensor, "B F C h w"],
         audio: Float[Tensor, "B A Ca"],
         advance: Float[Tensor, " B"],
+        *,
+        has_ended: Bool[Tensor, " B"] | None = None,
+        noise: NoiseSource | None = None,
     ) -> "StreamState":
-        """Returns the memory after a chunk; the first chunk becomes the sink.
+        """Returns the state after a chunk; the first chunk becomes the sink.
 
         Args:
             video: Clean latents of the chunk.
             audio: Clean latents of the chunk.
             advance: Phonemes that it said; less than none is none, the pointer never goes back.
+            has_ended: Streams that end with this chunk.
+            noise: Generators after the chunk.
 
         Returns:
-            The new memory.
+            The new state; streams that had ended before keep all but their generator.
         """
         num_motion, num_history = self.motion_video.shape[1], self.history.shape[1]
-        history = torch.cat([self.history, audio], dim=1)
-        return replace(
-            self,
-            num_chunks=self.num_chunks + 1,
-            sink=self.sink if self.num_chunks else video[:, : self.sink.shape[1]],
-            motion_video=video[:, video.shape[1] - num_motion :],
-            history=history[:, history.shape[1] - num_history :],
-            num_history=(self.num_history + audio.shape[1]).clamp(max=num_history),
-            position=self.position + advance.clamp(min=0),
-        )
+        history = torch.cat([self.history, audio.to(self.history)], dim=1)
+        is_first = (self.num_chunks == 0).reshape(-1, 1, 1, 1, 1)
+        after: dict[str, Any] = {
+            "num_chunks": self.num_chunks + 1,
+            "sink": torch.where(is_first, video[:, : self.sink.shape[1]], self.sink),
+            "motion_video": video[:, video.shape[1] - num_motion :],
+            "history": history[:, history.shape[1] - num_history :],
+            "num_history": (self.num_history + audio.shape[1]).clamp(max=num_history),
+            "position": self.position + advance.clamp(min=0),
+        }
+        kept: dict[str, Any] = {
+            name: torch.where(
+                self.has_ended.reshape(-1, *(1,) * (new.ndim - 1)), getattr(self, name), new
+            )
+            for name, new in after.items()
+        }
+        ended = self.has_ended if has_ended is None else self.has_ended | has_ended
+        return replace(self, **kept, has_ended=ended, noise=noise or self.noise)
 
 
-def empty_state(config: Config, *, batch: int, device: torch.device) -> StreamState:
-    """Returns a memory of nothing; see `StreamChar.opening` for what a stream begins with."""
-    geometry = config.geometry
-    video = (geometry.video_channels, *geometry.video_cells)
-    heard = max(config.orchestrator.history_latents, geometry.motion_audio_latents)
+def initial_state(
+    model: StreamChar, conditioning: Conditioning, seeds: Sequence[int]
+) -> StreamState:
+    """Returns streams that have not begun: the reference picture held still, in silence.
+
+    The picture is the sink, too, until there is a first chunk.
+
+    Args:
+        model: The networks.
+        conditioning: Prompt and reference of each stream.
+        seeds: Of the noise of each stream.
+
+    Returns:
+        The state.
+    """
+    batch, device = len(conditioning.reference), conditioning.reference.device
+    geometry, reference = model.config.geometry, conditioning.reference
+    num_history = max(model.config.orchestrator.history_latents, geometry.motion_audio_latents)
+    none = torch.zeros(batch, dtype=torch.long, device=device)
     return StreamState(
-        num_chunks=0,
-        sink=torch.zeros(batch, geometry.sink_latents, *video, device=device),
-        motion_video=torch.zeros(batch, geometry.motion_latents, *video, device=device),
-        history=torch.zeros(batch, heard, geometry.audio_channels, device=device),
-        num_history=torch.zeros(batch, dtype=torch.long, device=device),
+        conditioning=conditioning,
+        num_chunks=none,
+        sink=reference.expand(-1, geometry.sink_latents, -1, -1, -1),
+        motion_video=reference.expand(-1, geometry.motion_latents, -1, -1, -1),
+        history=model.silence(num_history).expand(batch, -1, -1),
+        num_history=none,
         position=torch.zeros(batch, device=device),
+        has_ended=torch.zeros(batch, dtype=torch.bool, device=device),
+        noise=NoiseSource.of_seeds(seeds),
     )

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,14 +12,16 @@ from torch import Tensor
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
-from streamchar_ref.sampling import flow
-from streamchar_ref.sampling.config import PLAIN, ChunkObservation, PointerFn, Sampling, own_pointer
-from streamchar_ref.sampling.denoise import Denoiser
-from streamchar_ref.streaming.state import StreamState
-from streamchar_ref.streaming.transcript import Transcript, TranscriptPrefix
+from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.streaming.context import FULL, ContextOptions
+from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, own_pointer
+from streamchar_ref.streaming.rollout import rollout_chunk
+from streamchar_ref.streaming.state import StreamState, initial_state
+from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
 
 FASTEST_PER_S = 20.0
 """Phonemes a second above which nobody speaks: with fewer than that known, text may run out."""
+Precision = Literal["float32", "bfloat16"]
 _POLL_S = 0.01
 
 
@@ -28,7 +32,9 @@ def stream(
     prompt: str,
     reference: UInt8[np.ndarray, "H W 3"],
     seed: int = 0,
-    sampling: Sampling = PLAIN,
+    sampler: SamplerConfig | None = None,
+    options: ContextOptions = FULL,
+    precision: Precision = "float32",
     pointer: PointerFn | None = own_pointer,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[AVChunk]:
@@ -40,52 +46,58 @@ def stream(
         prompt: What the character looks and sounds like.
         reference: Its picture.
         seed: The same seed gives the same stream.
-        sampling: Steps, guidance, and what a chunk may look back at.
+        sampler: How chunks are sampled; what it leaves open, or all by default, is the
+            checkpoint's.
+        options: What a chunk may look back at.
+        precision: ``bfloat16`` lets large products run in half precision.
         pointer: Moves the transcript window; without one it stays at the beginning.
         clock: Seconds; replaced in tests.
 
     Yields:
         Chunks in playing order, until all is said.
     """
-    start, config = clock(), sampling.over(model.config.stream)
-    chunk_s, is_half = config.chunk_s, sampling.precision == "bfloat16"
-    sigmas = flow.shifted_sigmas(config.num_steps, config.sigma_shift)
-    generator = torch.Generator().manual_seed(seed)
+    start, config = clock(), model.config.stream
+    sampler = sampler or SamplerConfig()
+    is_half = precision == "bfloat16"
     with torch.inference_mode():
-        cast = model.cast([prompt], [reference])
-        memory = model.opening(cast)
-    video_past, audio_past = None, None
-    while memory.num_chunks * chunk_s < transcript.longest_s:
-        known = _listen(transcript, memory, chunk_s, lambda: clock() - start)
+        state = initial_state(model, model.conditioning([prompt], [reference]), [seed])
+    video_past, audio_past, index = None, None, 0
+    while index * config.chunk_s < transcript.longest_s:
+        prefix = _wait_for_text(transcript, state, index, config.chunk_s, lambda: clock() - start)
         with torch.inference_mode():  # not while the caller has the chunk
+            text = TranscriptBatch.of([prefix], model.device)
             with torch.autocast(model.device.type, torch.bfloat16, enabled=is_half):
-                denoise = Denoiser(model, cast, memory, [known], generator, sampling)
-                video, audio = flow.sample(denoise, denoise.noise(), sigmas)
-                advance, is_over = denoise.progress(audio)
+                chunk = rollout_chunk(model, state, text, sampler, options=options)
+                video, audio = chunk.latents
                 frames, video_past = model.video_vae.decode(video, video_past)
                 samples, audio_past = model.audio_vae.decode(audio, audio_past)
             wave = to_wave(samples[0])
-            heard = ChunkObservation(
-                text=known.text,
-                position=float(memory.position),
-                advance=float(advance),
+            seen = ChunkObservation(
+                text=prefix.text,
+                position=float(state.position),
+                advance=float(chunk.advance),
                 samples=wave,
-                length_s=chunk_s,
+                length_s=config.chunk_s,
             )
-            memory = memory.append(video, audio, _moved(pointer, heard).to(advance))
+            state = _moved(state, chunk.state, pointer, seen)
         frames = frames[0, -config.chunk_frames :]  # a chunk's first latent may be 1 frame
         yield AVChunk(
-            index=memory.num_chunks - 1,
+            index=index,
             frames=to_uint8(frames),
             samples=wave,
-            spoken=None if pointer is None else float(memory.position),
+            spoken=None if pointer is None else float(state.position),
         )
-        if known.is_final and bool(is_over):
+        if prefix.is_final and bool(chunk.is_over):
             return
+        index += 1
 
 
-def _listen(
-    transcript: Transcript, memory: StreamState, chunk_s: float, elapsed_s: Callable[[], float]
+def _wait_for_text(
+    transcript: Transcript,
+    state: StreamState,
+    num_chunks: int,
+    chunk_s: float,
+    elapsed_s: Callable[[], float],
 ) -> TranscriptPrefix:
     """Returns what has arrived of a transcript.
 
@@ -94,17 +106,21 @@ def _listen(
     """
     while True:
         now_s = elapsed_s()
-        known = transcript.known(now_s)
-        lasts = float(memory.position) + FASTEST_PER_S * chunk_s < len(known.text)
-        if known.is_final or lasts or now_s >= (memory.num_chunks - 1) * chunk_s:
-            return known
+        prefix = transcript.known(now_s)
+        lasts = float(state.position) + FASTEST_PER_S * chunk_s < len(prefix.text)
+        if prefix.is_final or lasts or now_s >= (num_chunks - 1) * chunk_s:
+            return prefix
         time.sleep(_POLL_S)
 
 
-def _moved(pointer: PointerFn | None, heard: ChunkObservation) -> Float[Tensor, "1"]:
-    """Asks the pointer; what has not arrived yet cannot be skipped."""
-    advance = 0.0 if pointer is None else pointer(heard)
-    return torch.tensor([min(advance, max(len(heard.text) - heard.position, 0.0))])
+def _moved(
+    before: StreamState, after: StreamState, pointer: PointerFn | None, chunk: ChunkObservation
+) -> StreamState:
+    """Moves the window as the pointer says; what has not arrived yet cannot be skipped."""
+    advance = 0.0 if pointer is None else pointer(chunk)
+    unsaid = max(len(chunk.text) - chunk.position, 0.0)
+    step = torch.tensor([min(max(advance, 0.0), unsaid)]).to(before.position)
+    return replace(after, position=before.position + step)
 
 
 def to_uint8(frames: Float[Tensor, "T 3 H W"]) -> UInt8[np.ndarray, "T H W 3"]:

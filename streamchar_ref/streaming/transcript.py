@@ -1,10 +1,18 @@
-"""A transcript that may still be arriving while it is being spoken."""
+"""A transcript that may still be arriving while it is being spoken.
+
+Shape letters: B batch, N phonemes of the longest transcript, W transcript window.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from streamchar_ref.model.text import PhonemeText, empty_text, read_phonemes
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from streamchar_ref.networks.text import END, PhonemeText, empty_text, read_phonemes
 from streamchar_ref.world.lexicon import UnreadableText
 
 SLOWEST_PER_S = 5.0
@@ -23,6 +31,57 @@ class TranscriptPrefix:
 
     text: PhonemeText
     is_final: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptBatch:
+    """Transcripts of several streams, as far as they have arrived, on the model's device.
+
+    Attributes:
+        tokens: See `PhonemeText.tokens`, padded, [B, N, 4]; N is at least 1.
+        lengths: Phonemes of each, [B].
+        is_final: Whether nothing more will come, [B].
+    """
+
+    tokens: Int64[Tensor, "B N 4"]
+    lengths: Int64[Tensor, " B"]
+    is_final: Bool[Tensor, " B"]
+
+    @classmethod
+    def of(
+        cls, prefixes: Sequence[TranscriptPrefix], device: torch.device | str = "cpu"
+    ) -> "TranscriptBatch":
+        """Stacks transcripts."""
+        lengths = [len(prefix.text) for prefix in prefixes]
+        tokens = np.zeros((len(prefixes), max(1, *lengths), 4), np.int64)
+        for row, prefix in zip(tokens, prefixes, strict=True):
+            row[: len(prefix.text)] = prefix.text.tokens
+        return cls(
+            tokens=torch.from_numpy(tokens).to(device),
+            lengths=torch.tensor(lengths, device=device),
+            is_final=torch.tensor([prefix.is_final for prefix in prefixes], device=device),
+        )
+
+    def windows(
+        self, place: Int64[Tensor, " B"], *, behind: int, ahead: int
+    ) -> Int64[Tensor, "B W 4"]:
+        """Cuts out what lies around a position of each, as `PhonemeText.window` does.
+
+        Args:
+            place: Phonemes that have been spoken.
+            behind: Rows before the position.
+            ahead: Rows from the position on.
+
+        Returns:
+            Tokens; padded where there is no text, and marked where a final one ends.
+        """
+        rows = place[:, None] - behind + torch.arange(behind + ahead, device=place.device)
+        inside = (rows >= 0) & (rows < self.lengths[:, None])
+        held = rows.clamp(0, self.tokens.shape[1] - 1)[..., None].expand(-1, -1, 4)
+        window = torch.where(inside[..., None], self.tokens.gather(1, held), 0)
+        is_end = (rows == self.lengths[:, None]) & self.is_final[:, None]
+        window[..., 0] = torch.where(is_end, END, window[..., 0])
+        return window
 
 
 class Transcript:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
-from streamchar_ref.model.vae.audio import AudioVae
+from streamchar_ref.networks.vae.audio import AudioVae
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
 
 WARM_LATENTS = 8

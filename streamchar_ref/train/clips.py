@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 
 from streamchar_ref.model.streamchar import to_square
-from streamchar_ref.model.text import PhonemeText, read_phonemes
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.networks.text import PhonemeText, read_phonemes
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.streaming.stream import to_uint8
 from streamchar_ref.train.latent_cache import LatentClip, timing_of
 from streamchar_ref.world.canvas import Canvas

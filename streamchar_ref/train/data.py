@@ -16,8 +16,8 @@ from streamchar_ref.model.checkpoint import (
     save_checkpoint,
 )
 from streamchar_ref.model.config import Config
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.video import VideoVae
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.train.clips import (
     HELD_OUT_IDENTITIES,
     TRAINING_IDENTITIES,

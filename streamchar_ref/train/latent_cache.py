@@ -16,7 +16,7 @@ from jaxtyping import Float16, Float32, Int16
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import parse_json, replacing
 from streamchar_ref.core.sealed import UNREADABLE, seal, verify_seal
-from streamchar_ref.model.text import PHONES
+from streamchar_ref.networks.text import PHONES
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
 STACKED = (

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from streamchar_ref.loop.fit import Draw, Stage
-from streamchar_ref.model.prompt import PromptEncoder
+from streamchar_ref.networks.prompt import PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.phrases import ATTRIBUTES, Phrase, read_prompt, rewrite, said
 from streamchar_ref.world.character import draw_character

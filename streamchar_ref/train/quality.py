@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.streaming.stream import to_uint8, to_wave
 from streamchar_ref.train.clips import DrawnClip, to_tensor
 from streamchar_ref.train.spectral import mel_loss, spectral_loss

@@ -30,7 +30,7 @@ from streamchar_ref.model.checkpoint import (
 )
 from streamchar_ref.model.config import Config, to_json
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
-from streamchar_ref.sampling.config import CHOSEN
+from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.recipe import STAGES, Recipe
 from streamchar_ref.train.stages import make_stage
@@ -244,13 +244,13 @@ class TrainRun:
 
     def _config_digest(self) -> str:
         """Stands for everything in the config that training looks at."""
-        stream = replace(self.config.stream, **dict.fromkeys(CHOSEN, 1))
-        values = to_json(replace(self.config, stream=stream))
+        sampler = SamplerConfig(shift=self.config.sampler.shift)
+        values = to_json(replace(self.config, sampler=sampler))
         return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _check_config(self, folder: Path, config: Config) -> None:
-        sampled = {name: getattr(self.config.stream, name) for name in CHOSEN}
-        if replace(config, stream=replace(config.stream, **sampled)) != self.config:
+        sampler = replace(self.config.sampler, shift=config.sampler.shift)
+        if replace(config, sampler=sampler) != self.config:
             raise CheckpointError(
                 f"{folder} was trained with another config: give the same --set values, or another "
                 "--out folder"

@@ -6,7 +6,9 @@ Shape letters: T frames, H and W pixels, S samples, N clips or windows.
 import csv
 import struct
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,13 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from streamchar_ref.media.wav import write_wav
-from streamchar_ref.model.orchestrator import OrchestratorInputs
 from streamchar_ref.model.streamchar import StreamChar
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.mel import LogMel
-from streamchar_ref.model.vae.video import VideoVae
-from streamchar_ref.sampling import flow
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.mel import LogMel
+from streamchar_ref.networks.vae.video import VideoVae
+from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
+from streamchar_ref.sampling.sampler import prefill, sample_chunk
 from streamchar_ref.streaming.stream import to_uint8, to_wave
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.quality import (
@@ -45,7 +47,8 @@ CLEAN = ContextAugmentation(
     text_cut=0,
 )
 """A stream whose past is perfect."""
-NUM_STEPS = 20
+NUM_STEPS = 12
+"""Of a preview; with `ab2` they come as close as many more of Euler."""
 _COLUMNS, _ROWS, _TILE = 8, 4, 160
 _SOUNDS, _SECONDS = 3, 3
 _GAP = 6
@@ -101,15 +104,9 @@ def chunk_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> No
         model: Networks.
         window: Of clips that the model has not learned from.
     """
-    condition = _condition(model, window.script)
-    context = model.dit.encode_context(window.context)
-
-    def velocity(latents: Latents, sigma: Tensor) -> Latents:
-        found = model.dit(*latents, sigma, sigma, condition(latents[1], sigma), context)
-        return found.video, found.audio
-
+    condition = prefill(model, window.script, window.context)
     true = (window.video, window.audio)
-    sample = flow.sample(velocity, _noise(true), _levels(model))
+    sample = sample_chunk(condition, _sampler(model), partial(_noise, true))
     reference, _ = model.video_vae.decode(window.context.reference)
     truth, drawn = (_frames(model, window, x[0]) for x in (true, sample))
     rows = []
@@ -128,14 +125,8 @@ def speech_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> N
         model: Networks, trained on speech.
         window: Of clips that the model has not learned from.
     """
-    condition = _condition(model, window.script)
-    context = model.dit.encode_context(window.context, sound_only=True)
-
-    def velocity(latents: Latents, sigma: Tensor) -> Latents:
-        (audio,) = latents
-        return (model.dit.forward_audio(audio, sigma, condition(audio, sigma), context)[0],)
-
-    (said,) = flow.sample(velocity, _noise((window.audio,)), _levels(model))
+    condition = prefill(model, window.script, window.context, sound_only=True)
+    (said,) = sample_chunk(condition, _sampler(model), partial(_noise, (window.audio,)))
     sounds = (_sound(model, window, latents) for latents in (window.audio, said))
     _write_sounds(folder, model.audio_vae, *sounds)
 
@@ -194,22 +185,15 @@ def _chosen(frames: UInt8[np.ndarray, "T H W 3"]) -> UInt8[np.ndarray, "_ H W 3"
     return frames[at.round().astype(int)]
 
 
-def _condition(model: StreamChar, script: OrchestratorInputs) -> Callable[[Tensor, Tensor], Tensor]:
-    """Returns what asks for the audio condition, at every step or only once."""
-    orchestrator, prefix = model.orchestrator, model.orchestrator.read(script)
-    if orchestrator.config.mode == "once":
-        plan = orchestrator.plan(prefix, None, None)
-        return lambda audio, sigma: plan.condition
-    return lambda audio, sigma: orchestrator.plan(prefix, audio, sigma).condition
-
-
 def _noise(like: Latents) -> Latents:
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.randn(x.shape, generator=generator).to(x) for x in like)
 
 
-def _levels(model: StreamChar) -> tuple[float, ...]:
-    return flow.shifted_sigmas(NUM_STEPS, model.config.stream.sigma_shift)
+def _sampler(model: StreamChar) -> SamplerConfig:
+    """The checkpoint's sampler at the cost of a preview: the same curve in fewer steps."""
+    fewer = min(NUM_STEPS, model.config.sampler.required("num_steps"))
+    return replace(model.config.sampler, kind="ab2", num_steps=fewer)
 
 
 def _frames(

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from streamchar_ref.model.vae.video import VideoVae
+from streamchar_ref.networks.vae.video import VideoVae
 
 _STEP = 0.3
 """Of a change, where latents have deviation 1."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from streamchar_ref.model.vae.mel import LogMel
+from streamchar_ref.networks.vae.mel import LogMel
 
 RESOLUTIONS = ((1024, 256), (512, 128), (256, 64), (128, 32))
 _FLOOR = 1e-5

@@ -13,11 +13,15 @@ from torch import Tensor, nn
 
 from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
-from streamchar_ref.model.dit import JointDiT
-from streamchar_ref.model.durations import duration_loss, length_regulate
-from streamchar_ref.model.orchestrator import Orchestrator, OrchestratorConfig, OrchestratorOutput
-from streamchar_ref.model.pointer import alignment_loss, pointer_loss
-from streamchar_ref.model.text import PHONES
+from streamchar_ref.networks.dit import JointDiT
+from streamchar_ref.networks.durations import duration_loss, length_regulate
+from streamchar_ref.networks.orchestrator import (
+    Orchestrator,
+    OrchestratorConfig,
+    OrchestratorOutput,
+)
+from streamchar_ref.networks.pointer import alignment_loss, pointer_loss
+from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
 from streamchar_ref.train.windows import TrainingWindow
 

@@ -86,7 +86,7 @@ def _speech(model: StreamChar, data: TrainingData) -> Stage:
             speech_samples(folder, model, _shown(model, clips))
 
     windows = _windows(model, _clips(model, data, *SOUND), ContextAugmentation())
-    shift = model.config.stream.sigma_shift
+    shift = model.config.sampler.required("shift")
     return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.config import Config
-from streamchar_ref.model.dit import JointDiT, Velocities
-from streamchar_ref.model.orchestrator import Orchestrator
-from streamchar_ref.model.text import PHONES
+from streamchar_ref.networks.dit import JointDiT, Velocities
+from streamchar_ref.networks.orchestrator import Orchestrator
+from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
 from streamchar_ref.train.speech import (
     AUX_WEIGHT,
@@ -130,7 +130,7 @@ class TeacherStage(Stage):
             self._show(folder)
 
     def _levels(self, batch: int, generator: torch.Generator, like: Tensor) -> list[Tensor]:
-        shift = self._config.stream.sigma_shift
+        shift = self._config.sampler.required("shift")
         video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
         is_apart = torch.rand(batch, generator=generator) < APART
         return [video.to(like), torch.where(is_apart, audio, video).to(like)]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
-from streamchar_ref.model.vae.video import TEMPORAL_STRIDE, VideoVae
+from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
 from streamchar_ref.train.audio_vae import noisy
 from streamchar_ref.train.pool import VideoBatch
 

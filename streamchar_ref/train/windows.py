@@ -15,10 +15,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from streamchar_ref.model.config import Config
-from streamchar_ref.model.dit import DitContext
-from streamchar_ref.model.durations import Times
-from streamchar_ref.model.orchestrator import OrchestratorInputs
-from streamchar_ref.model.text import PhonemeText
+from streamchar_ref.networks.dit import DitContext
+from streamchar_ref.networks.durations import Times
+from streamchar_ref.networks.orchestrator import OrchestratorInputs
+from streamchar_ref.networks.text import PhonemeText
 from streamchar_ref.sampling import flow
 from streamchar_ref.train.latent_cache import LatentClip
 

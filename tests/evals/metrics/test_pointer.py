@@ -24,7 +24,7 @@ from evals.suites import load_suite
 from evals.text.progress import PHONES
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
-from streamchar_ref.model.text import read_phonemes
+from streamchar_ref.networks.text import read_phonemes
 from streamchar_ref.world.clips import Clip
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and both of them go home to bed."

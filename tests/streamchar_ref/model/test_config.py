@@ -7,8 +7,8 @@ from jaxtyping import TypeCheckError
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.config import PRESETS, from_json, override, preset, to_json
-from streamchar_ref.model.orchestrator import OrchestratorConfig
 from streamchar_ref.model.streamchar import shapes_of
+from streamchar_ref.networks.orchestrator import OrchestratorConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)

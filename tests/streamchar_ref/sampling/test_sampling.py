@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from streamchar_ref.sampling.denoise import Denoiser
 
 from streamchar_ref.model.config import override
-from streamchar_ref.model.dit import DitContext
 from streamchar_ref.model.streamchar import Conditioning, StreamChar
+from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.sampling.config import ChunkObservation, Sampling, fixed_rate
-from streamchar_ref.sampling.denoise import Denoiser
 from streamchar_ref.streaming.state import empty_state
 from streamchar_ref.streaming.transcript import Transcript, TranscriptPrefix
 from tests.streamchar_ref.streaming.test_generate import (

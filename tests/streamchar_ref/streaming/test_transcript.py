@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streamchar_ref.model.text import read_phonemes
+from streamchar_ref.networks.text import read_phonemes
 from streamchar_ref.streaming.transcript import SLOWEST_PER_S, SPARE_S, Transcript
 from streamchar_ref.world.lexicon import UnreadableText
 

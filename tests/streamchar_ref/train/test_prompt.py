@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from streamchar_ref.loop.fit import Draw, OptimConfig, fit
-from streamchar_ref.model.prompt import PromptConfig, PromptEncoder
+from streamchar_ref.networks.prompt import PromptConfig, PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.phrases import ATTRIBUTES
 from streamchar_ref.train.prompt import PromptStage, held_out_accuracy

@@ -11,8 +11,8 @@ import torch
 
 from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.streamchar import StreamChar
-from streamchar_ref.model.text import read_phonemes
-from streamchar_ref.model.vae.mel import LogMel
+from streamchar_ref.networks.text import read_phonemes
+from streamchar_ref.networks.vae.mel import LogMel
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.pool import VideoBatch

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from streamchar_ref.model.vae.video import VideoVae
+from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.train.sensitivity import pixel_sensitivity
 from tests.streamchar_ref.tiny import random, tiny_model
 

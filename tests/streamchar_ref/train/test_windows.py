@@ -7,12 +7,12 @@ import torch
 
 from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.config import Config, override, preset
-from streamchar_ref.model.dit import JointDiT
-from streamchar_ref.model.durations import length_regulate
-from streamchar_ref.model.orchestrator import Orchestrator
-from streamchar_ref.model.vae.audio import AudioVae
-from streamchar_ref.model.vae.video import VideoVae
-from streamchar_ref.model.vae.whitening import LatentNormalizer
+from streamchar_ref.networks.dit import JointDiT
+from streamchar_ref.networks.durations import length_regulate
+from streamchar_ref.networks.orchestrator import Orchestrator
+from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.video import VideoVae
+from streamchar_ref.networks.vae.whitening import LatentNormalizer
 from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.latent_cache import LatentClip, load_latents, save_latents, timing_of
 from streamchar_ref.train.pool import VideoBatch

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamchar_ref.model.text import (
+from streamchar_ref.networks.text import (
     END,
     FIRST_PHONE,
     MARKS,

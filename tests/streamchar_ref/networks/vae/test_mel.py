@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamchar_ref.model.vae.mel import FLOOR, LogMel, mel_filters
+from streamchar_ref.networks.vae.mel import FLOOR, LogMel, mel_filters
 from tests.streamchar_ref.tiny import random
 
 GOLDEN = json.loads((Path(__file__).parents[3] / "golden" / "mel_filters.json").read_text())

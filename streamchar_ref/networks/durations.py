@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from streamchar_ref.model.text import FIRST_PHONE
+from streamchar_ref.networks.text import FIRST_PHONE
 
 
 @dataclass(frozen=True, kw_only=True)

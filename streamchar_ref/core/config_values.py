@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from streamchar_ref.core.errors import InputError
@@ -88,7 +89,8 @@ def _changed(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
         old = getattr(config, name)
         if dataclasses.is_dataclass(old) and isinstance(value, dict):
             value = _changed(old, value)
-        if type(value) is not type(old) and (type(old), type(value)) != (float, int):
+        may_change = old is None or (type(old), type(value)) == (float, int)
+        if type(value) is not type(old) and not may_change:
             raise InputError(f"{name} is a {type(old).__name__} like {old!r}, not {value!r:.60}")
         if wrong := _wrong(kinds[name], value, name):
             raise InputError(wrong)
@@ -111,6 +113,8 @@ def _kinds(kind: type) -> dict[str, Any]:
 
 def _wrong(kind: Any, value: Any, name: str) -> str:
     """Says in a line why a value will not do for a field; empty if it will."""
+    if get_origin(kind) is UnionType:  # one kind, or None
+        return "" if value is None else _wrong(get_args(kind)[0], value, name)
     if get_origin(kind) is Literal and value not in get_args(kind):
         return f"{name} is {' or '.join(map(str, get_args(kind)))}, not {value!r:.60}"
     if get_origin(kind) is tuple:

@@ -18,16 +18,16 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedModel
 
-from streamchar_ref.model.durations import (
+from streamchar_ref.networks.durations import (
     DurationPredictor,
     FrameAlignment,
     length_regulate,
     times_of,
 )
-from streamchar_ref.model.layers import TimestepEmbedding
-from streamchar_ref.model.pointer import PointerOutput, ProgressPointer
-from streamchar_ref.model.prefix import PrefixCache, TranscriptEncoding, cache_argument
-from streamchar_ref.model.text import MARKS, NUM_TOKENS, PHONES, STRESSES
+from streamchar_ref.networks.layers import TimestepEmbedding
+from streamchar_ref.networks.pointer import PointerOutput, ProgressPointer
+from streamchar_ref.networks.prefix import PrefixCache, TranscriptEncoding, cache_argument
+from streamchar_ref.networks.text import MARKS, NUM_TOKENS, PHONES, STRESSES
 
 
 @dataclass(frozen=True, kw_only=True)

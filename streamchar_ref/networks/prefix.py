@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from streamchar_ref.model.durations import FrameAlignment
+from streamchar_ref.networks.durations import FrameAlignment
 
 
 @dataclass(frozen=True, kw_only=True)

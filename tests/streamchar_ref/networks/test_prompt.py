@@ -2,7 +2,7 @@ import re
 
 import torch
 
-from streamchar_ref.model.prompt import BUCKETS, PromptConfig, PromptEncoder, hashed_words
+from streamchar_ref.networks.prompt import BUCKETS, PromptConfig, PromptEncoder, hashed_words
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.voices import VOICES, prompt_of
 from tests.streamchar_ref.tiny import awake

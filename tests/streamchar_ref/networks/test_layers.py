@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from streamchar_ref.model import layers
-from streamchar_ref.model.layers import (
+from streamchar_ref.networks.layers import (
     JointBlock,
     Segment,
     TimestepEmbedding,

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from streamchar_ref.model.config import preset
-from streamchar_ref.model.geometry import WindowGeometry
+from streamchar_ref.networks.geometry import WindowGeometry
 from tests.streamchar_ref.tiny import tiny_config
 
 PRESETS = ("tiny", "micro", "base", "paper")

@@ -23,7 +23,7 @@ class LogMel(nn.Module):
 
     Source:
         Mel scale of Slaney's Auditory Toolbox, as in librosa; checked against it in
-        tests/streamchar_ref/model/vae/test_mel.py.
+        tests/streamchar_ref/networks/vae/test_mel.py.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from streamchar_ref.model.geometry import WindowGeometry
-from streamchar_ref.model.layers import (
+from streamchar_ref.networks.geometry import WindowGeometry
+from streamchar_ref.networks.layers import (
     JointBlock,
     KeyValue,
     Segment,

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamchar_ref.model.vae.video import VideoVae, VideoVaeConfig
+from streamchar_ref.networks.vae.video import VideoVae, VideoVaeConfig
 from tests.streamchar_ref.tiny import awake, random
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from streamchar_ref.model.vae.whitening import LatentNormalizer
+from streamchar_ref.networks.vae.whitening import LatentNormalizer
 from tests.streamchar_ref.tiny import random
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamchar_ref.model.vae.audio import AudioVae, AudioVaeConfig
+from streamchar_ref.networks.vae.audio import AudioVae, AudioVaeConfig
 from tests.streamchar_ref.tiny import random
 
 TINY = AudioVaeConfig(channels=16, width=48, num_blocks=2, encoder_width=32, encoder_blocks=1)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from streamchar_ref.model.pointer import (
+from streamchar_ref.networks.pointer import (
     SILENCE,
     PointerOutput,
     ProgressPointer,

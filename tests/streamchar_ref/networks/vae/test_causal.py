@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from streamchar_ref.model.vae.causal import CausalConv1d, ConvNeXt, FrameBlock, Layer, run
+from streamchar_ref.networks.vae.causal import CausalConv1d, ConvNeXt, FrameBlock, Layer, run
 from tests.streamchar_ref.tiny import awake, random
 
 LAYERS = {

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from streamchar_ref.model.vae.causal import CausalConv1d, ConvNeXt, Past, run
-from streamchar_ref.model.vae.mel import LogMel
-from streamchar_ref.model.vae.whitening import LatentNormalizer
+from streamchar_ref.networks.vae.causal import CausalConv1d, ConvNeXt, Past, run
+from streamchar_ref.networks.vae.mel import LogMel
+from streamchar_ref.networks.vae.whitening import LatentNormalizer
 
 
 @dataclass(frozen=True, kw_only=True)

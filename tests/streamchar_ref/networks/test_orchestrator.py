@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 
-from streamchar_ref.model.durations import Times, length_regulate
-from streamchar_ref.model.orchestrator import (
+from streamchar_ref.networks.durations import Times, length_regulate
+from streamchar_ref.networks.orchestrator import (
     Orchestrator,
     OrchestratorConfig,
     OrchestratorInputs,
     OrchestratorOutput,
 )
-from streamchar_ref.model.prefix import cache_argument
-from streamchar_ref.model.text import END, NUM_TOKENS, PAD
+from streamchar_ref.networks.prefix import cache_argument
+from streamchar_ref.networks.text import END, NUM_TOKENS, PAD
 from tests.streamchar_ref.tiny import awake, random, tiny_config
 
 BATCH, CHANNELS, LATENTS = 2, 16, 16

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from streamchar_ref.model.vae.causal import FrameBlock, Past, run
-from streamchar_ref.model.vae.whitening import LatentNormalizer
+from streamchar_ref.networks.vae.causal import FrameBlock, Past, run
+from streamchar_ref.networks.vae.whitening import LatentNormalizer
 
 TEMPORAL_STRIDE = 4
 SPATIAL_STRIDE = 8

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from streamchar_ref.model.durations import (
+from streamchar_ref.networks.durations import (
     DurationPredictor,
     Times,
     duration_loss,
     length_regulate,
     times_of,
 )
-from streamchar_ref.model.text import END, FIRST_PHONE, PAD
+from streamchar_ref.networks.text import END, FIRST_PHONE, PAD
 from tests.streamchar_ref.tiny import random
 
 BEHIND, NEVER = 2, torch.inf

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from streamchar_ref.model.dit import DitContext, JointDiT, Velocities
+from streamchar_ref.networks.dit import DitContext, JointDiT, Velocities
 from tests.streamchar_ref.tiny import awake, random, random_context, tiny_config
 
 ABSENT = {

@@ -1,0 +1,1 @@
+"""Networks: video and audio VAE, prompt encoder, orchestrator with its pointer, joint DiT."""

@@ -1,0 +1,178 @@
+"""The chunk sampler: prefill once, then velocities at each noise level.
+
+Streaming, training previews, rollouts of distillation and benchmarks all sample a chunk here.
+
+Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width of the condition.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from streamchar_ref.networks.dit import DitContext, JointDiT
+from streamchar_ref.networks.layers import KeyValue
+from streamchar_ref.networks.orchestrator import (
+    Orchestrator,
+    OrchestratorInputs,
+    OrchestratorOutput,
+)
+from streamchar_ref.networks.prefix import PrefixCache
+from streamchar_ref.sampling import flow
+from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.sampling.flow import Latents
+
+Guidance = tuple[float, float]
+"""Scales for video and audio."""
+UNGUIDED: Guidance = (1.0, 1.0)
+
+
+class Networks(Protocol):
+    """What samples a chunk: a `StreamChar`, or a stage of training that holds both networks."""
+
+    orchestrator: Orchestrator
+    dit: JointDiT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Everything that holds for all noise levels of a chunk.
+
+    Attributes:
+        model: The networks.
+        inputs: What the orchestrator has read.
+        prefix: Its keys and values.
+        context: Keys and values of the DiT's context.
+        output: Of the orchestrator in the mode ``once``; ``None`` where it runs in the loop.
+        sound_only: Whether there is no video.
+    """
+
+    model: Networks
+    inputs: OrchestratorInputs
+    prefix: PrefixCache
+    context: list[KeyValue]
+    output: OrchestratorOutput | None
+    sound_only: bool = False
+
+    def orchestrate(
+        self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
+    ) -> OrchestratorOutput:
+        """Runs the orchestrator on noisy audio, or returns what it said once for the chunk."""
+        if self.output is not None:
+            return self.output
+        return self.model.orchestrator.plan(self.prefix, audio, sigma)
+
+
+def prefill(
+    model: Networks, inputs: OrchestratorInputs, context: DitContext, *, sound_only: bool = False
+) -> Condition:
+    """Computes what holds for all noise levels of a chunk.
+
+    Args:
+        model: The networks.
+        inputs: What the orchestrator reads.
+        context: What the DiT sees beside the chunk.
+        sound_only: Sample audio alone, as if there were no video.
+
+    Returns:
+        The condition for `velocity` and `sample_chunk`.
+    """
+    orchestrator = model.orchestrator
+    prefix = orchestrator.read(inputs)
+    is_once = orchestrator.config.mode == "once"
+    return Condition(
+        model=model,
+        inputs=inputs,
+        prefix=prefix,
+        context=model.dit.encode_context(context, sound_only=sound_only),
+        output=orchestrator.plan(prefix, None, None) if is_once else None,
+        sound_only=sound_only,
+    )
+
+
+def velocity(
+    condition: Condition, x: Latents, sigma: Float[Tensor, " B"], guidance: Guidance = UNGUIDED
+) -> Latents:
+    """Predicts the velocities of a chunk.
+
+    Args:
+        condition: From `prefill`.
+        x: Noisy video and audio latents; audio alone with ``sound_only``.
+        sigma: Their noise level.
+        guidance: Scales of classifier-free guidance by the audio condition.
+
+    Returns:
+        Velocities shaped like ``x``.
+    """
+    audio_condition = condition.orchestrate(x[-1], sigma).condition
+    guided = _velocities(condition, x, sigma, audio_condition)
+    scales = guidance[-len(x) :]
+    if scales == UNGUIDED[-len(x) :]:
+        return guided
+    nothing = condition.model.dit.no_condition.expand_as(audio_condition)
+    free = _velocities(condition, x, sigma, nothing)
+    return tuple(
+        b + (scale - 1) * (b - a) for scale, a, b in zip(scales, free, guided, strict=True)
+    )
+
+
+def sample_chunk(
+    condition: Condition,
+    config: SamplerConfig,
+    noise: Callable[[], Latents],
+    *,
+    gradient_step: int | None = None,
+) -> Latents:
+    """Samples the clean latents of a chunk.
+
+    Args:
+        condition: From `prefill`.
+        config: With every value set.
+        noise: Draws standard normal latents: once for the start, and once a step for ``renoise``.
+        gradient_step: For ``renoise``: the one step that carries gradient, see `flow.renoise`.
+
+    Returns:
+        Video and audio latents; audio alone with ``sound_only``.
+
+    Raises:
+        ValueError: If a value of the config is not set, or a gradient step is asked of a sampler
+            that has none.
+    """
+    kind = config.required("kind")
+    if gradient_step is not None and kind != "renoise":
+        raise ValueError(f"gradient_step is for the sampler renoise, not {kind}")
+    temperatures, guidance = (
+        (config.required(f"picture_{name}"), config.required(name))
+        for name in ("temperature", "guidance")
+    )
+    drawn = noise()
+    start = tuple(scale * x for scale, x in zip(temperatures[-len(drawn) :], drawn, strict=True))
+    velocity_fn = partial(_guided, condition, guidance)
+    sigmas = flow.shifted_sigmas(config.required("num_steps"), config.required("shift"))
+    if kind == "renoise":
+        return flow.renoise(
+            velocity_fn, start, sigmas, fresh_noise=noise, gradient_step=gradient_step
+        )
+    integrate = flow.adams_bashforth if kind == "ab2" else flow.euler
+    return integrate(velocity_fn, start, sigmas)
+
+
+def _guided(condition: Condition, guidance: Guidance, x: Latents, sigma: Tensor) -> Latents:
+    return velocity(condition, x, sigma, guidance)
+
+
+def _velocities(
+    condition: Condition,
+    x: Latents,
+    sigma: Float[Tensor, " B"],
+    audio_condition: Float[Tensor, "B A K"],
+) -> Latents:
+    dit = condition.model.dit
+    if condition.sound_only:
+        return (dit.forward_audio(x[0], sigma, audio_condition, condition.context)[0],)
+    video, audio = x
+    predicted = dit(video, audio, sigma, sigma, audio_condition, condition.context)
+    return predicted.video, predicted.audio

@@ -1,0 +1,119 @@
+"""One chunk of a batch of streams: context in, latents and the next state out.
+
+Usable with and without gradients: what a stream does, online distillation does with it.
+
+Shape letters: B batch, A audio latents of a chunk, Ca their channels.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.sampling.flow import Latents
+from streamchar_ref.sampling.noise import NoiseDraw
+from streamchar_ref.sampling.sampler import Condition, prefill, sample_chunk
+from streamchar_ref.streaming.context import (
+    FULL,
+    ContextOptions,
+    dit_context,
+    orchestrator_inputs,
+    restrict,
+)
+from streamchar_ref.streaming.state import StreamState
+from streamchar_ref.streaming.transcript import TranscriptBatch
+
+OVER_LATENTS = 8
+"""Audio latents in a row, a third of a second, that must say that all is said."""
+
+
+class RolloutChunk(NamedTuple):
+    """A chunk of each stream.
+
+    Attributes:
+        latents: Clean video and audio latents; of streams that had ended, without meaning.
+        advance: Phonemes that it says, by the model's account, [B].
+        is_over: Whether the model says that nothing is left to be said, [B].
+        state: The streams after it; one ends when it is over and its transcript is final.
+    """
+
+    latents: Latents
+    advance: Float[Tensor, " B"]
+    is_over: Bool[Tensor, " B"]
+    state: StreamState
+
+
+def rollout_chunk(
+    model: StreamChar,
+    state: StreamState,
+    text: TranscriptBatch,
+    sampler: SamplerConfig,
+    *,
+    options: ContextOptions = FULL,
+    gradient_step: int | None = None,
+) -> RolloutChunk:
+    """Samples the next chunk of each stream.
+
+    Args:
+        model: The networks.
+        state: The streams so far.
+        text: What is known of their transcripts.
+        sampler: How to sample; what it leaves open is the checkpoint's.
+        options: What the chunk may look back at.
+        gradient_step: See `sample_chunk`.
+
+    Returns:
+        Latents, advance, whether it is over, and the state after the chunk, whose pointer has
+        moved by the advance.
+    """
+    config, draw = model.config, state.noise.open()
+    inputs, context = restrict(
+        orchestrator_inputs(config, state, text), dit_context(config, state), state, options, draw
+    )
+    condition = prefill(model, inputs, context)
+    video, audio = sample_chunk(
+        condition,
+        sampler.over(config.sampler),
+        lambda: chunk_noise(model, draw),
+        gradient_step=gradient_step,
+    )
+    unsaid = (text.lengths - state.position).clamp(min=0)
+    advance, is_over = read_progress(condition, audio, unsaid)
+    after = state.append(
+        video, audio, advance, has_ended=is_over & text.is_final, noise=draw.close()
+    )
+    return RolloutChunk((video, audio), advance, is_over, after)
+
+
+def read_progress(
+    condition: Condition, audio: Float[Tensor, "B A Ca"], unsaid: Float[Tensor, " B"]
+) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
+    """Reads off finished audio how many phonemes it says, and whether that is all.
+
+    Args:
+        condition: Of the chunk.
+        audio: Clean latents of the chunk.
+        unsaid: Phonemes known and not yet said; text that arrives later is not skipped.
+
+    Returns:
+        Phonemes from the pointer before the chunk; and whether the last third of a second says
+        that nothing is left.
+    """
+    clean = torch.zeros_like(condition.inputs.fraction)
+    orchestrator = condition.model.orchestrator
+    output = orchestrator.plan(condition.prefix, audio, clean, infer_alignment=True)
+    is_over = (output.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
+    return torch.minimum(output.progress.position[:, -1], unsaid), is_over
+
+
+def chunk_noise(model: StreamChar, draw: NoiseDraw) -> Latents:
+    """Draws standard normal latents of a chunk of each stream, video before audio."""
+    geometry = model.config.geometry
+    shapes: tuple[tuple[int, ...], ...] = (
+        (geometry.chunk_latents, geometry.video_channels, *geometry.video_cells),
+        (geometry.chunk_audio_latents, geometry.audio_channels),
+    )
+    return tuple(draw.normal(*shape, device=model.device) for shape in shapes)
