@@ -22,9 +22,10 @@ class AVChunk:
         frames: RGB frames.
         samples: Mono waveform in [-1, 1].
         spoken: Phonemes of the transcript begun by the end of the chunk, by the system's own
-            account, counted as `streamchar_ref.networks.text.read_phonemes` counts. The one that is being said may count by the share that has been said. What
-            it skips counts as passed, what it repeats is not counted again, so that it never
-            falls within a stream. ``None`` in all chunks of a system that keeps no account.
+            account, counted as `streamchar_ref.networks.text.read_phonemes` counts. The one that is
+            being said may count by the share that has been said. What it skips counts as passed,
+            what it repeats is not counted again, so that it never falls within a stream. ``None``
+            in all chunks of a system that keeps no account.
     """
 
     index: int
