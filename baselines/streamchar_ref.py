@@ -90,7 +90,7 @@ class StreamCharRef:
         }
         try:
             self._sampler = SamplerConfig(**sampler)
-            self._options = ContextOptions(visible=context, motion_sigma=float(motion_sigma))  # type: ignore[arg-type]
+            self._options = ContextOptions(visible=context, motion_sigma=float(motion_sigma))
             self._precision = _precision(precision)
             self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
             found = load_checkpoint(

@@ -1,9 +1,9 @@
 """Settings of the chunk sampler."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["euler", "ab2", "renoise"]
+KINDS = ("euler", "ab2", "renoise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class SamplerConfig:
 
     num_steps: int | None = None
     shift: float | None = None
-    kind: Kind | None = None
+    kind: str | None = None
     guidance: float | None = None
     picture_guidance: float | None = None
     temperature: float | None = None
@@ -44,8 +44,8 @@ class SamplerConfig:
     def __post_init__(self) -> None:
         if self.num_steps is not None and not (type(self.num_steps) is int and self.num_steps > 0):
             raise ValueError(f"sampler.num_steps is a whole number from 1 on: {self.num_steps!r}")
-        if self.kind not in (None, "euler", "ab2", "renoise"):
-            raise ValueError(f"sampler.kind is euler, ab2 or renoise, not {self.kind!r}")
+        if self.kind is not None and self.kind not in KINDS:
+            raise ValueError(f"sampler.kind is one of {', '.join(KINDS)}, not {self.kind!r}")
         for name in ("shift", "temperature", "picture_temperature"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -8,7 +8,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width o
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -30,6 +30,7 @@ Guidance = tuple[float, float]
 UNGUIDED: Guidance = (1.0, 1.0)
 
 
+@runtime_checkable
 class Networks(Protocol):
     """What samples a chunk: a `StreamChar`, or a stage of training that holds both networks."""
 

@@ -7,7 +7,6 @@ Shape letters: B batch, C and Ca channels of video and audio latents, h and w ce
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -40,7 +39,7 @@ class ContextOptions:
         ValueError: If a value lies outside its range.
     """
 
-    visible: Literal["full", "no_sink", "motion_only"] = "full"
+    visible: str = "full"
     motion_sigma: float = 0.0
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.sampling.batch_invariance import batch_invariant
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.noise import NoiseDraw
@@ -73,15 +74,16 @@ def rollout_chunk(
     inputs, context = restrict(
         orchestrator_inputs(config, state, text), dit_context(config, state), state, options, draw
     )
-    condition = prefill(model, inputs, context)
-    video, audio = sample_chunk(
-        condition,
-        sampler.over(config.sampler),
-        lambda: chunk_noise(model, draw),
-        gradient_step=gradient_step,
-    )
-    unsaid = (text.lengths - state.position).clamp(min=0)
-    advance, is_over = read_progress(condition, audio, unsaid)
+    with batch_invariant(len(state.position), model.device):
+        condition = prefill(model, inputs, context)
+        video, audio = sample_chunk(
+            condition,
+            sampler.over(config.sampler),
+            lambda: chunk_noise(model, draw),
+            gradient_step=gradient_step,
+        )
+        unsaid = (text.lengths - state.position).clamp(min=0)
+        advance, is_over = read_progress(condition, audio, unsaid)
     after = state.append(
         video, audio, advance, has_ended=is_over & text.is_final, noise=draw.close()
     )

@@ -20,9 +20,9 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.checkpoint import load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.model.config import PRESETS
 from streamchar_ref.networks.text import read_phonemes
-from streamchar_ref.sampling.config import ChunkObservation
+from streamchar_ref.streaming.pointers import ChunkObservation
 from streamchar_ref.world.clips import make_clip
-from tests.streamchar_ref.streaming.test_generate import talkative
+from tests.streamchar_ref.streaming.test_stream import talkative
 
 
 @pytest.fixture(scope="module")

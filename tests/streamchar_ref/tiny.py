@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from streamchar_ref.model.config import Config, override, preset
-from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.model.streamchar import Conditioning, StreamChar
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.geometry import WindowGeometry
+from streamchar_ref.streaming.state import StreamState, initial_state
+from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -52,3 +54,15 @@ def random_context(geometry: WindowGeometry, prompt_width: int, batch: int = 1) 
         has_motion=here,
         motion_sigma=torch.zeros(batch),
     )
+
+
+def tiny_state(model: StreamChar, batch: int = 1) -> StreamState:
+    """Streams of a tiny model that have not begun, each of a character of its own."""
+    conditioning = Conditioning(prompt=random(batch, 4, 32), reference=random(batch, 1, 4, 4, 4))
+    return initial_state(model, conditioning, list(range(batch)))
+
+
+def whole_texts(*transcripts: str) -> TranscriptBatch:
+    """Transcripts that have arrived to the end."""
+    prefixes = [TranscriptPrefix(text=Transcript(text).text, is_final=True) for text in transcripts]
+    return TranscriptBatch.of(prefixes)

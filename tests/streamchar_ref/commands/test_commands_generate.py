@@ -13,7 +13,7 @@ from streamchar_ref.commands.generate import app
 from streamchar_ref.media.decode import audio, probe
 from streamchar_ref.model.checkpoint import save_checkpoint
 from streamchar_ref.world.styles import STYLES
-from tests.streamchar_ref.streaming.test_generate import talkative
+from tests.streamchar_ref.streaming.test_stream import talkative
 
 TEXT = "Hello there."
 
@@ -65,8 +65,8 @@ def test_the_same_seed_gives_the_same_file_and_settings_change_it(
     plain = made("a.mp4")
     assert made("b.mp4") == plain
     assert made("c.mp4", "--seed", "1") != plain
-    assert made("d.mp4", "--set", "stream.sigma_shift=3.0") != plain
-    assert made("e.mp4", "--set", "sampling.num_steps=3") == made("f.mp4", "--steps", "3") != plain
+    assert made("d.mp4", "--set", "sampler.shift=3.0") != plain
+    assert made("e.mp4", "--set", "sampler.num_steps=3") == made("f.mp4", "--steps", "3") != plain
     assert made("g.mp4", "--voice", "ben") != made("h.mp4", "--voice", "elsa")
 
 
@@ -141,10 +141,10 @@ def check_refused(done: Result, out: Path, *words: str) -> None:
         (TEXT, ("--checkpoint", "nowhere"), ("no checkpoint",)),
         ("caf\udce9", (), ("--text is not UTF-8",)),
         (TEXT, ("--set", "stream.size"), ("path=value",)),
-        (TEXT, ("--set", "stream.num_steps=0"), ("num_steps must be above 0",)),
+        (TEXT, ("--set", "sampler.num_steps=0"), ("num_steps is a whole number",)),
         (TEXT, ("--set", "stream.speed=2"), ("speed",)),
         (TEXT, ("--set", "dit.width=96"), ("fit",)),
-        (TEXT, ("--set", "sampling.context=none"), ("context",)),
+        (TEXT, ("--set", "context.visible=none"), ("context",)),
         (TEXT, ("--device", "warp"), ("warp",)),
     ],
     ids=lambda value: str(value)[:30],

@@ -45,12 +45,12 @@ def test_override_changes_a_copy() -> None:
     after = override(
         before,
         ["stream.sink_latents=0", "orchestrator.mode=once", "video_vae.widths=[4, 8, 8]",
-         "stream.sigma_shift=2"],
+         "sampler.shift=2"],
     )  # fmt: skip
     assert after.stream.sink_latents == 0
     assert after.orchestrator.mode == "once"
     assert after.video_vae.widths == (4, 8, 8)
-    assert after.stream.sigma_shift == 2
+    assert after.sampler.shift == 2
     assert before == preset("tiny")
     assert from_json(to_json(after)) == after
 
@@ -88,8 +88,8 @@ def test_a_wrong_choice_is_named(assignment: str) -> None:
     ("assignment", "complaint"),
     [
         ("stream.fps=0", "stream.fps must be above 0, not 0"),
-        ("stream.num_steps=0", "stream.num_steps must be above 0, not 0"),
-        ("stream.sigma_shift=-1", "stream.sigma_shift must be above 0, not -1"),
+        ("sampler.num_steps=0", "sampler.num_steps is a whole number from 1 on: 0"),
+        ("sampler.shift=-1", "sampler.shift must be above 0, not -1"),
         ("stream.sink_latents=-1", "stream.sink_latents cannot be -1"),
         ("stream.chunk_frames=15", "15 frames are not 4 plus a multiple of 4"),
         ("stream.fps=24", "16 frames at 24 fps is not whole audio latents of 640 samples"),
@@ -169,3 +169,12 @@ def test_the_prefix_is_start_prompt_window_and_pooled_history() -> None:
     config = OrchestratorConfig()
     assert config.window == 80
     assert config.prefix_length == 1 + 8 + 80 + 24
+
+
+def test_a_config_of_an_earlier_version_is_read() -> None:
+    values = to_json(preset("micro"))
+    sampler = values.pop("sampler")
+    assert sampler.pop("kind") == "euler"
+    values["stream"] |= {"sigma_shift": sampler.pop("shift"), **sampler}
+    values["orchestrator"]["timing"] = "foretold"
+    assert from_json(values) == preset("micro")

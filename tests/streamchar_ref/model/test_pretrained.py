@@ -17,7 +17,7 @@ from transformers import (
 from streamchar_ref.model.pretrained import use_pretrained
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
-from tests.streamchar_ref.streaming.test_generate import PICTURE
+from tests.streamchar_ref.streaming.test_stream import PICTURE
 from tests.streamchar_ref.tiny import tiny_model
 
 

@@ -92,7 +92,7 @@ def test_a_fault_in_the_mouth_costs_the_mouth_most(
         lips = regions(drawn.clip, num_frames=len(frames), size=64)["lips"]
         return np.where(lips[..., None], 255 - frames, frames).astype(np.uint8)
 
-    monkeypatch.setattr("streamchar_ref.train.quality.seen_again", spoilt)
+    monkeypatch.setattr("streamchar_ref.train.quality.reconstruct_video", spoilt)
     found = video_quality(model.video_vae, [drawn])
     assert (
         found["lips_psnr_db"]
@@ -118,11 +118,11 @@ def test_sound_that_comes_back_unchanged_has_no_error_and_a_higher_one_has(
     model: StreamChar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = tone(200.0).numpy()
-    monkeypatch.setattr("streamchar_ref.train.quality.heard_again", lambda vae, sound: sound)
+    monkeypatch.setattr("streamchar_ref.train.quality.reconstruct_audio", lambda vae, sound: sound)
     same = audio_quality(model.audio_vae, [true])
     assert same == pytest.approx(dict.fromkeys(same, 0.0))
     higher = tone(200.0 * 2 ** (1 / 12)).numpy()
-    monkeypatch.setattr("streamchar_ref.train.quality.heard_again", lambda vae, sound: higher)
+    monkeypatch.setattr("streamchar_ref.train.quality.reconstruct_audio", lambda vae, sound: higher)
     off = audio_quality(model.audio_vae, [true])
     assert off["pitch_cents"] == pytest.approx(100, abs=5)
     assert off["voicing_errors"] == 0

@@ -119,9 +119,9 @@ def test_stages_of_another_config_are_refused(trained: TrainRun, tmp_path: Path)
     once = override(trained.config, ["orchestrator.mode=once"])
     with pytest.raises(CheckpointError, match="another config"):
         export(replace(trained, config=once), tmp_path / "whole", storage="int8")
-    steps = override(trained.config, ["stream.num_steps=7"])
+    steps = override(trained.config, ["sampler.num_steps=7"])
     export(replace(trained, config=steps), tmp_path / "whole", storage="int8")
-    assert load_checkpoint(tmp_path / "whole").config.stream.num_steps == 7
+    assert load_checkpoint(tmp_path / "whole").config.sampler.num_steps == 7
 
 
 def test_a_finished_stage_is_not_made_again(

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -8,13 +7,13 @@ import pytest
 import torch
 
 from streamchar_ref.media import AVChunk
-from streamchar_ref.model.streamchar import Conditioning, StreamChar, to_square
-from streamchar_ref.sampling.config import PLAIN, PointerFn, Sampling, own_pointer
-from streamchar_ref.sampling.denoise import Denoiser
-from streamchar_ref.streaming.state import StreamState, empty_state
-from streamchar_ref.streaming.stream import stream, to_uint8, to_wave
-from streamchar_ref.streaming.transcript import Transcript, TranscriptPrefix
-from tests.streamchar_ref.tiny import random, tiny_model
+from streamchar_ref.model.streamchar import StreamChar, to_square
+from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.streaming.context import FULL, ContextOptions
+from streamchar_ref.streaming.pointers import PointerFn, own_pointer
+from streamchar_ref.streaming.stream import Precision, stream, to_uint8, to_wave
+from streamchar_ref.streaming.transcript import Transcript
+from tests.streamchar_ref.tiny import tiny_model
 
 FIRST, SECOND, OTHER = "Hello there.", "How are you today?", "We think so."
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -44,7 +43,9 @@ def play(
     seed: int = 0,
     seconds: float = 0.0,
     count: int | None = None,
-    sampling: Sampling = PLAIN,
+    sampler: SamplerConfig | None = None,
+    options: ContextOptions = FULL,
+    precision: Precision = "float32",
     pointer: PointerFn | None = own_pointer,
 ) -> list[AVChunk]:
     chunks = stream(
@@ -53,7 +54,9 @@ def play(
         prompt=prompt,
         reference=reference,
         seed=seed,
-        sampling=sampling,
+        sampler=sampler,
+        options=options,
+        precision=precision,
         pointer=pointer,
         clock=each_s(seconds),
     )
@@ -194,93 +197,6 @@ def test_pictures_become_bytes() -> None:
 
 def test_loud_sound_is_cut() -> None:
     assert to_wave(torch.tensor([-2.0, 0.5, 2.0])).tolist() == [-1, 0.5, 1]
-
-
-def bound(model: StreamChar, memory: StreamState, text: str = SECOND) -> Denoiser:
-    whole = TranscriptPrefix(text=Transcript(text).text, is_final=True)
-    cast = Conditioning(prompt=random(1, 4, 32), reference=random(1, 1, 4, 4, 4))
-    return Denoiser(model, cast, memory, [whole], torch.Generator().manual_seed(0))
-
-
-@torch.no_grad()
-def test_the_transcript_window_begins_at_the_pointer() -> None:
-    model, text = talkative(), Transcript(SECOND).text
-    memory = empty_state(model.config, batch=1, device=torch.device("cpu"))
-    memory = memory.append(random(1, 4, 4, 4, 4), random(1, 16, 16), torch.tensor([2.75]))
-    script = bound(model, memory).script
-    behind = model.config.orchestrator.text_behind
-    assert script.window[0, behind].tolist() == text.tokens[2].tolist()
-    assert script.fraction.tolist() == [0.75]
-    assert script.num_history.tolist() == [16]
-
-
-@torch.no_grad()
-def test_a_stream_opens_with_its_picture_held_still_in_silence() -> None:
-    model = talkative()
-    cast = model.cast(["a person"], [PICTURE])
-    memory = model.opening(cast)
-    context = model.context(cast, memory)
-    assert context.has_motion.tolist() == [True]
-    assert context.has_sink.tolist() == [True]
-    for shown in (context.motion_video, context.sink):
-        assert torch.equal(shown, cast.reference.expand_as(shown))
-    silence = model.silence(context.motion_audio.shape[1])  # as training windows have it
-    torch.testing.assert_close(context.motion_audio, silence, atol=1e-4, rtol=1e-4)
-    assert memory.num_history.tolist() == [0]
-
-
-@torch.no_grad()
-def test_a_chunk_does_not_depend_on_its_number() -> None:
-    model = talkative()
-    memory = empty_state(model.config, batch=1, device=torch.device("cpu"))
-    memory = memory.append(random(1, 4, 4, 4, 4), random(1, 16, 16), torch.tensor([2.0]))
-    values = dict(vars(memory))
-    early, late = (
-        bound(model, StreamState(**{**values, "num_chunks": number})) for number in (1, 1000)
-    )
-    latents, sigma = early.noise(), torch.tensor([0.7])
-    for one, other in zip(early(latents, sigma), late(latents, sigma), strict=True):
-        assert torch.equal(one, other)
-
-
-@pytest.mark.parametrize("mode", ["in_loop", "once"])
-@torch.no_grad()
-def test_only_planning_in_the_loop_sees_the_noise(mode: str) -> None:
-    model = talkative(f"orchestrator.mode={mode}")
-    memory = empty_state(model.config, batch=1, device=torch.device("cpu"))
-    denoise, sigma = bound(model, memory), torch.tensor([0.7])
-    one, other = (denoise.plan(random(1, 16, 16, seed=seed), sigma) for seed in (0, 1))
-    assert torch.equal(one.condition, other.condition) is (mode == "once")
-
-
-@torch.no_grad()
-def test_a_hasty_pointer_waits_for_text_that_has_not_arrived() -> None:
-    model, length = talkative(), len(Transcript(SECOND).text)
-    model.orchestrator.pointer.advance.bias.fill_(9.0)
-    memory = empty_state(model.config, batch=1, device=torch.device("cpu"))
-    video, audio = random(1, 4, 4, 4, 4), random(1, 16, 16)
-    for _ in range(2):
-        advance, _ = bound(model, memory).progress(audio)
-        memory = memory.append(video, audio, advance)
-        assert memory.position.tolist() == [length]
-
-
-@torch.no_grad()
-def test_all_is_said_only_if_a_third_of_a_second_says_so() -> None:
-    model = talkative(is_over=True)
-    memory = empty_state(model.config, batch=1, device=torch.device("cpu"))
-    denoise = bound(model, memory)
-    listen = partial(model.orchestrator.plan, denoise.prefix, infer_alignment=True)
-    plan = listen(random(1, 16, 16), torch.zeros(1))
-    advance, is_over = denoise.progress(random(1, 16, 16))
-    assert is_over.tolist() == [True]
-    assert float(advance) == pytest.approx(float(plan.progress.position[0, -1]), abs=1e-6)
-    plan.is_over[0, -8] = -1
-    model.orchestrator.plan = lambda *args, **kwargs: plan  # type: ignore[method-assign]
-    assert denoise.progress(random(1, 16, 16))[1].tolist() == [False]
-    plan.is_over[0, -8:] = 1
-    plan.is_over[0, :-8] = -1
-    assert denoise.progress(random(1, 16, 16))[1].tolist() == [True]
 
 
 def hasty() -> StreamChar:
