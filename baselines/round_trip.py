@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
 
 from baselines.ground_truth import chunks_of, world_clip
@@ -17,9 +16,8 @@ from streamchar_ref.model.checkpoint import Checkpoint, CheckpointError, load_ch
 from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.networks.vae.audio import AudioVae
 from streamchar_ref.networks.vae.causal import Past
+from streamchar_ref.networks.vae.convert import reconstruct_audio, reconstruct_video
 from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
-from streamchar_ref.streaming.stream import to_uint8, to_wave
-from streamchar_ref.train.clips import to_tensor
 
 PARTS = ("both", "audio", "video")
 VaeT = TypeVar("VaeT", VideoVae, AudioVae)
@@ -62,12 +60,12 @@ class VaeRoundTrip:
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields the chunks of `ground_truth.GroundTruth` at the size of the checkpoint."""
         clip = world_clip(prompt, seed=seed)
-        samples = clip.samples if self._audio is None else _heard(self._audio, clip.samples)
+        samples = clip.samples if self._audio is None else _audio(self._audio, clip.samples)
         past, begin = None, 0
         for chunk in chunks_of(clip, self.size):
             frames, end = chunk.frames, begin + len(chunk.samples)
             if self._video is not None:
-                frames, past = _seen(self._video, frames, past)
+                frames, past = _video(self._video, frames, past)
             yield replace(chunk, frames=frames, samples=samples[begin:end])
             begin = end
 
@@ -94,20 +92,17 @@ def _filled(vae: VaeT, checkpoint: Checkpoint) -> VaeT:
     return vae.eval()
 
 
-@torch.inference_mode()
-def _seen(
+def _video(
     vae: VideoVae, frames: UInt8[np.ndarray, "T H W 3"], past: Past | None
 ) -> tuple[UInt8[np.ndarray, "T H W 3"], Past]:
-    """Encodes and decodes the next frames; where they end within a latent, the last one stays."""
+    """Encodes and decodes the next frames; the last one fills its latent."""
     missing = -len(frames) % TEMPORAL_STRIDE
-    whole = np.concatenate([frames, frames[-1:].repeat(missing, axis=0)])
-    decoded, past = vae.decode(vae.encode(to_tensor(whole)[None]), past)
-    return to_uint8(decoded[0, : len(frames)]), past
+    padded = np.concatenate([frames, frames[-1:].repeat(missing, axis=0)])
+    decoded, past = reconstruct_video(vae, padded, past)
+    return decoded[: len(frames)], past
 
 
-@torch.inference_mode()
-def _heard(vae: AudioVae, samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
-    """Encodes and decodes sound; silence follows where it ends within a latent."""
-    whole = np.pad(samples, (0, -len(samples) % vae.config.latent_samples))
-    decoded, _ = vae.decode(vae.encode(torch.from_numpy(whole)[None]))
-    return to_wave(decoded[0, : len(samples)])
+def _audio(vae: AudioVae, samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
+    """Encodes and decodes audio; silence fills the last latent."""
+    padded = np.pad(samples, (0, -len(samples) % vae.config.latent_samples))
+    return reconstruct_audio(vae, padded)[: len(samples)]

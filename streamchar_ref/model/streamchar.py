@@ -18,6 +18,7 @@ from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.prompt import PromptEncoder
 from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.convert import to_square
 from streamchar_ref.networks.vae.video import VideoVae
 
 
@@ -115,14 +116,3 @@ class StreamChar(nn.Module):
         samples = lasted * self.config.audio_vae.latent_samples
         latents = self.audio_vae.encode(torch.zeros(1, samples, device=self.device))
         return latents[:, latents.shape[1] - num_latents :]
-
-
-def to_square(picture: UInt8[np.ndarray, "H W 3"], size: int) -> Float[Tensor, "3 size size"]:
-    """Cuts the middle square out of a picture and resizes it, to values in [-1, 1]."""
-    side = min(picture.shape[:2])
-    top, left = ((length - side) // 2 for length in picture.shape[:2])
-    square = torch.from_numpy(picture[top : top + side, left : left + side].copy())
-    rgb = square.permute(2, 0, 1)[None].float() / 127.5 - 1
-    if side == size:
-        return rgb[0]
-    return nn.functional.interpolate(rgb, (size, size), mode="bilinear", antialias=True)[0]

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.vae.convert import to_uint8, to_wave
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import FULL, ContextOptions
 from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, own_pointer
@@ -121,14 +121,3 @@ def _moved(
     unsaid = max(len(chunk.text) - chunk.position, 0.0)
     step = torch.tensor([min(max(advance, 0.0), unsaid)]).to(before.position)
     return replace(after, position=before.position + step)
-
-
-def to_uint8(frames: Float[Tensor, "T 3 H W"]) -> UInt8[np.ndarray, "T H W 3"]:
-    """Turns pictures in [-1, 1] into RGB bytes."""
-    rgb = ((frames.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return rgb.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-
-def to_wave(samples: Float[Tensor, " S"]) -> Float32[np.ndarray, " S"]:
-    """Cuts a waveform to [-1, 1]."""
-    return samples.float().clamp(-1, 1).cpu().numpy()

@@ -11,11 +11,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 
-from streamchar_ref.model.streamchar import to_square
 from streamchar_ref.networks.text import PhonemeText, read_phonemes
 from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.networks.vae.convert import to_square, to_tensor, to_uint8
 from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
-from streamchar_ref.streaming.stream import to_uint8
 from streamchar_ref.train.latent_cache import LatentClip, timing_of
 from streamchar_ref.world.canvas import Canvas
 from streamchar_ref.world.clips import Clip, clip_of, own_scene
@@ -156,11 +155,6 @@ def mouth_cover(clip: Clip, cells: Sequence[int]) -> Float32[np.ndarray, "F h w"
     canvas = Canvas.blank(len(motion), _MOUTH_PIXELS, torch.device("cpu"), clip.scene)
     seen = mouth_area(Pose.of(motion, canvas.rgb.device), canvas)
     return F.adaptive_avg_pool2d(seen[:, None], (cells[0], cells[1]))[:, 0].numpy()
-
-
-def to_tensor(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[torch.Tensor, "T 3 H W"]:
-    """Turns RGB bytes into values in [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _first_frames(clip: Clip, size: int, count: int) -> UInt8[np.ndarray, "T H W 3"]:

@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from streamchar_ref.networks.vae.audio import AudioVae
-from streamchar_ref.networks.vae.video import TEMPORAL_STRIDE, VideoVae
-from streamchar_ref.streaming.stream import to_uint8, to_wave
-from streamchar_ref.train.clips import DrawnClip, to_tensor
+from streamchar_ref.networks.vae.convert import reconstruct_audio, reconstruct_video
+from streamchar_ref.networks.vae.video import VideoVae
+from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
 from streamchar_ref.world.clips import Clip
 from streamchar_ref.world.motion import MAX_GAP
@@ -47,30 +47,11 @@ def video_quality(vae: VideoVae, drawn: Sequence[DrawnClip]) -> dict[str, float]
     """
     found: dict[str, list[float]] = {}
     for clip in drawn:
-        seen = reconstruct_video(vae, clip.frames)
+        seen, _ = reconstruct_video(vae, clip.frames)
         true = clip.frames[: len(seen)]
         for name, region in regions(clip.clip, num_frames=len(true), size=true.shape[1]).items():
             found.setdefault(f"{name}_psnr_db", []).append(psnr_db(seen[region], true[region]))
     return {name: float(np.mean(values)) for name, values in found.items()}
-
-
-@torch.no_grad()
-def reconstruct_video(
-    vae: VideoVae, frames: UInt8[np.ndarray, "T H W 3"]
-) -> UInt8[np.ndarray, "_ H W 3"]:
-    """Encodes and decodes frames; those at the end that fill no whole latent are left out."""
-    whole = len(frames) - (len(frames) - vae.config.first_latent_frames) % TEMPORAL_STRIDE
-    device = vae.whitening.mean.device
-    return to_uint8(vae.decode(vae.encode(to_tensor(frames[:whole])[None].to(device)))[0][0])
-
-
-@torch.no_grad()
-def reconstruct_audio(
-    vae: AudioVae, samples: Float32[np.ndarray, " S"]
-) -> Float32[np.ndarray, " _"]:
-    """Encodes and decodes sound; samples at the end that fill no whole latent are left out."""
-    device = vae.whitening.mean.device
-    return to_wave(vae.decode(vae.encode(torch.from_numpy(samples)[None].to(device)))[0][0])
 
 
 def psnr_db(seen: UInt8[np.ndarray, " *shape"], true: UInt8[np.ndarray, " *shape"]) -> float:

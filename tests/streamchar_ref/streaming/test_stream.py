@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from streamchar_ref.media import AVChunk
-from streamchar_ref.model.streamchar import StreamChar, to_square
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.vae.convert import to_square, to_uint8, to_wave
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import FULL, ContextOptions
 from streamchar_ref.streaming.pointers import PointerFn, own_pointer
-from streamchar_ref.streaming.stream import Precision, stream, to_uint8, to_wave
+from streamchar_ref.streaming.stream import Precision, stream
 from streamchar_ref.streaming.transcript import Transcript
 from tests.streamchar_ref.tiny import tiny_model
 

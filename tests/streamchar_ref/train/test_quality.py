@@ -88,9 +88,9 @@ def test_regions_lie_in_each_other_and_follow_only_what_moves(drawn: DrawnClip) 
 def test_a_fault_in_the_mouth_costs_the_mouth_most(
     drawn: DrawnClip, model: StreamChar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoilt(vae: object, frames: np.ndarray) -> np.ndarray:
+    def spoilt(vae: object, frames: np.ndarray) -> tuple[np.ndarray, None]:
         lips = regions(drawn.clip, num_frames=len(frames), size=64)["lips"]
-        return np.where(lips[..., None], 255 - frames, frames).astype(np.uint8)
+        return np.where(lips[..., None], 255 - frames, frames).astype(np.uint8), None
 
     monkeypatch.setattr("streamchar_ref.train.quality.reconstruct_video", spoilt)
     found = video_quality(model.video_vae, [drawn])
