@@ -140,23 +140,23 @@ class JointDiT(nn.Module):
 
         Args:
             context: All there is.
-            sound_only: Leave out what is seen, for `forward_audio`.
+            sound_only: Leave out the video tokens, for `forward_audio`.
 
         Returns:
             Keys and values for each block.
         """
-        segments, rotation = self._heard_segments(context), self.get_buffer("context_rotation")
+        segments, rotation = self._always_segments(context), self.get_buffer("context_rotation")
         if sound_only:
             first, last = (segment.num_tokens for segment in segments)
             after = rotation.shape[1] - last
             rotation = torch.cat([rotation[:, :first], rotation[:, after:]], dim=1)
         else:
-            segments[1:1] = self._seen_segments(context)
-        found = []
+            segments[1:1] = self._video_segments(context)
+        keys_and_values = []
         for block in self.blocks:
             segments, own = block(segments, rotation)
-            found.append(own)
-        return found
+            keys_and_values.append(own)
+        return keys_and_values
 
     def forward(
         self,
@@ -174,7 +174,7 @@ class JointDiT(nn.Module):
             audio: Noisy audio latents.
             sigma_video: Their noise level.
             sigma_audio: Their noise level.
-            condition: What is to be heard in each audio latent, from the orchestrator.
+            condition: Audio condition of each audio latent, from the orchestrator.
             context: From `encode_context`.
 
         Returns:
@@ -183,14 +183,14 @@ class JointDiT(nn.Module):
         level = self.sigma_video(sigma_video)[:, None, None]
         by_frame = self.condition_by_frame(self._by_latent_frame(condition))
         by_frame = self.condition_to_video(F.silu(by_frame))
-        seen = Segment(
+        video_tokens = Segment(
             x=self.video_in(self._patches(video)) + self._role("video"),
             modulation=self.to_modulation(F.silu(level)) + by_frame[:, :, None],
             kind="video",
         )
-        heard, level_audio = self._sound(audio, sigma_audio, condition)
+        audio_tokens, level_audio = self._audio_tokens(audio, sigma_audio, condition)
         done, hidden_states = self._through(
-            [seen, heard], self.get_buffer("chunk_rotation"), context
+            [video_tokens, audio_tokens], self.get_buffer("chunk_rotation"), context
         )
         video_out = self._leave(done[0].x, level, self.video_out)
         audio_out = self._leave(done[1].x, level_audio, self.audio_out)[:, 0]
@@ -215,18 +215,20 @@ class JointDiT(nn.Module):
         Args:
             audio: Noisy audio latents.
             sigma: Their noise level.
-            condition: What is to be heard in each audio latent, from the orchestrator.
+            condition: Audio condition of each audio latent, from the orchestrator.
             context: From `encode_context` with ``sound_only``.
 
         Returns:
             Velocity, noise minus data; and the tokens in the middle of the blocks.
         """
-        heard, level = self._sound(audio, sigma, condition)
+        audio_tokens, level = self._audio_tokens(audio, sigma, condition)
         rotation = self.get_buffer("chunk_rotation")[:, -audio.shape[1] :]
-        done, hidden_states = self._through([heard], rotation, context)
+        done, hidden_states = self._through([audio_tokens], rotation, context)
         return self._leave(done[0].x, level, self.audio_out)[:, 0], hidden_states[0][:, 0]
 
-    def _sound(self, audio: Tensor, sigma: Tensor, condition: Tensor) -> tuple[Segment, Tensor]:
+    def _audio_tokens(
+        self, audio: Tensor, sigma: Tensor, condition: Tensor
+    ) -> tuple[Segment, Tensor]:
         level = self.sigma_audio(sigma)[:, None, None]
         x = (self.audio_in(audio) + self.condition_in(condition))[:, None] + self._role("audio")
         return Segment(x=x, modulation=self.to_modulation(F.silu(level)), kind="audio"), level
@@ -234,15 +236,15 @@ class JointDiT(nn.Module):
     def _through(
         self, segments: list[Segment], rotation: Tensor, context: list[KeyValue]
     ) -> tuple[list[Segment], list[Tensor]]:
-        """Runs all blocks; also returns the tokens in their middle."""
+        """Runs all blocks; also returns the tokens after half of them."""
         hidden_states = [segment.x for segment in segments]
-        for number, (block, seen) in enumerate(zip(self.blocks, context, strict=True), 1):
-            segments, _ = block(segments, rotation, seen)
+        for number, (block, cached) in enumerate(zip(self.blocks, context, strict=True), 1):
+            segments, _ = block(segments, rotation, cached)
             if number == (len(self.blocks) + 1) // 2:
                 hidden_states = [segment.x for segment in segments]
         return segments, hidden_states
 
-    def _heard_segments(self, context: DitContext) -> list[Segment]:
+    def _always_segments(self, context: DitContext) -> list[Segment]:
         """Prompt and motion audio."""
         clean = torch.zeros_like(context.motion_sigma)
         still, moving = (
@@ -259,7 +261,7 @@ class JointDiT(nn.Module):
             self._present("motion_audio", sound, context.has_motion, moving, "audio"),
         ]
 
-    def _seen_segments(self, context: DitContext) -> list[Segment]:
+    def _video_segments(self, context: DitContext) -> list[Segment]:
         """Reference, sink and motion video."""
         still = self._modulation(self.sigma_video, torch.zeros_like(context.motion_sigma))
         moving = self._modulation(self.sigma_video, context.motion_sigma)

@@ -1,4 +1,4 @@
-"""When each phoneme will be said: lengths and pauses, predicted before a chunk is made.
+"""Durations and pauses of phonemes, predicted before a chunk is sampled.
 
 Times count audio latents from the beginning of the chunk.
 
@@ -17,11 +17,11 @@ from streamchar_ref.networks.text import FIRST_PHONE
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """When the phonemes of a transcript window are said.
+    """Start and end of each phoneme of a transcript window.
 
     Attributes:
-        start: Infinite where nothing is known or nothing is to be said, [B, W].
-        end: The same way.
+        start: Infinite where there is no phoneme or its time is unknown, [B, W].
+        end: The same.
     """
 
     start: Float[Tensor, "B W"]
@@ -30,11 +30,11 @@ class Times:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameAlignment:
-    """What is to be said in each audio latent.
+    """Phonemes of a transcript window spread over the audio latents of a chunk.
 
     Attributes:
         shares: Of its time that belong to silence and to each row of the window, [B, A, 1 + W].
-        phase: Latents since what is said there began and until it ends, [B, A, 2].
+        phase: Latents since the phoneme there began and until it ends, [B, A, 2].
     """
 
     shares: Float[Tensor, "B A W1"]
@@ -49,7 +49,7 @@ class DurationPredictor(nn.Module):
 
     Source:
         As in FastSpeech (Ren et al., arXiv:1905.09263), from the states of a language model that
-        has also heard how the speech went so far.
+        also reads the audio history.
     """
 
     def __init__(self, width: int) -> None:
@@ -61,8 +61,8 @@ class DurationPredictor(nn.Module):
 
     def forward(self, text: Float[Tensor, "B W D"]) -> Float[Tensor, "B W 2"]:
         """Returns pause and length of each row."""
-        found: Tensor = self.layers(text).float()
-        return found
+        durations: Tensor = self.layers(text).float()
+        return durations
 
 
 def times_of(
@@ -73,10 +73,10 @@ def times_of(
     Args:
         durations: From `DurationPredictor`.
         tokens: First column of the transcript window.
-        behind: Rows before the pointer, which have been said.
+        behind: Rows before the pointer.
 
     Returns:
-        The times; what follows a row that is no phoneme is not said.
+        The times; infinite from the first row on that is no phoneme.
     """
     is_said = (tokens[:, behind:] >= FIRST_PHONE).cumprod(dim=1).bool()
     pause, length = durations[:, behind:].expm1().clamp(min=0).unbind(-1)
@@ -99,7 +99,7 @@ def length_regulate(times: Times, *, num_latents: int) -> FrameAlignment:
         num_latents: A.
 
     Returns:
-        What is said in each.
+        The alignment.
     """
     left = torch.arange(num_latents, device=times.start.device)[:, None]
     start, end = times.start[:, None], times.end[:, None]

@@ -1,9 +1,9 @@
-"""LLM orchestrator: reads prompt, transcript window and history, and says what is to be heard.
+"""LLM orchestrator: prompt, transcript window and audio history in, audio condition out.
 
 Its sequence is packed: a start token, the prompt's vectors, a window of the transcript around the
 pointer, pooled audio history, and one position for each audio latent of the chunk, which carries
-the noisy latent and its noise level. What comes out there is the frame-aligned audio condition.
-All but those last positions is computed once a chunk.
+the noisy latent and its noise level. The outputs there are the frame-aligned audio
+condition. All other positions are computed once a chunk.
 
 Shape letters: B batch, P prompt vectors, E their width, W transcript window, R history latents,
 C audio channels, A audio latents of a chunk, D width, L prefix length, K width of the condition.
@@ -39,9 +39,9 @@ class OrchestratorConfig:
         num_layers: Of the language model.
         num_heads: Attention heads.
         feed_forward: Width of its feed-forward layers.
-        text_behind: Phonemes before the pointer that are seen.
+        text_behind: Phonemes of the transcript window before the pointer.
         text_ahead: Phonemes after it.
-        history_latents: Audio latents before the chunk that are heard.
+        history_latents: Audio latents of the history, before the chunk.
         history_pool: Latents of the history that become one token.
         prompt_tokens: P.
         prompt_width: E.
@@ -50,7 +50,7 @@ class OrchestratorConfig:
             is reported to do; ``once`` runs once a chunk and does not.
         pointer: ``progress`` adds up steps that are never negative, ``soft_position`` reads the
             position off the attention to the transcript.
-        timing: ``predicted`` decides when each phoneme is said before the chunk is made;
+        timing: ``predicted`` fixes the times of phonemes before the chunk is sampled;
             ``emergent`` leaves it to the noisy sound, as the paper seems to do.
 
     Raises:
@@ -122,10 +122,10 @@ class OrchestratorOutput:
     """What the orchestrator says of a chunk.
 
     Attributes:
-        condition: What is to be heard in each audio latent, [B, A, K].
+        condition: Audio condition of each audio latent, [B, A, K].
         progress: Where in the transcript each audio latent is.
         phones: Logits of the sound of each audio latent, silence first, [B, A, 40].
-        is_over: Logits that all has been said, [B, A].
+        is_over: Logits that the transcript is finished, [B, A].
         durations: Pause and length of each phoneme, see `DurationPredictor`, [B, W, 2].
         states: Of the language model, with what the transcript says there, [B, A, D].
     """
@@ -163,9 +163,11 @@ class Orchestrator(nn.Module):
         super().__init__()
         self.config = config
         self.backbone: Any = backbone if backbone is not None else _llama(config)
-        found = self.backbone.get_input_embeddings().embedding_dim
-        if found != config.width:
-            raise ValueError(f"the backbone is {found} wide, the config says {config.width}")
+        backbone_width = self.backbone.get_input_embeddings().embedding_dim
+        if backbone_width != config.width:
+            raise ValueError(
+                f"the backbone is {backbone_width} wide, the config says {config.width}"
+            )
         width, pool = config.width, config.history_pool
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.prompt_in = nn.Linear(config.prompt_width, width)
@@ -190,8 +192,8 @@ class Orchestrator(nn.Module):
         self.phones_out = nn.Linear(width, 1 + len(PHONES))
         self.over_out = nn.Linear(width, 1)
 
-    def read(self, script: OrchestratorInputs) -> PrefixCache:
-        """Reads prompt, transcript and history; holds for all steps of a chunk."""
+    def prefill(self, script: OrchestratorInputs) -> PrefixCache:
+        """Computes the keys and values of prompt, transcript and history, once a chunk."""
         cache, (prefix, rows) = PrefixCache(), self._prefix(script)
         states = self.backbone(
             inputs_embeds=prefix,
@@ -200,10 +202,10 @@ class Orchestrator(nn.Module):
             use_cache=True,
             **{cache_argument(self.backbone): cache},
         ).last_hidden_state
-        reading = self._reading(script, rows, states)
-        return cache.close(reading, self._predicted_alignment(script, reading))
+        encoding = self._encode_transcript(script, rows, states)
+        return cache.close(encoding, self._predicted_alignment(script, encoding))
 
-    def plan(
+    def decode(
         self,
         prefix: PrefixCache,
         noisy: Float[Tensor, "B A C"] | None,
@@ -211,19 +213,19 @@ class Orchestrator(nn.Module):
         *,
         infer_alignment: bool = False,
     ) -> OrchestratorOutput:
-        """Plans a chunk.
+        """Computes the audio condition of a chunk, and what else it says of it.
 
         Args:
-            prefix: From `read`.
+            prefix: From `prefill`.
             noisy: Audio latents at this step of the sampler; ``None`` in the mode ``once``.
             sigma: Their noise level.
             infer_alignment: Ignore the predicted durations; infer the alignment from the audio.
 
         Returns:
-            The plan.
+            The output.
         """
         frame_alignment = None if infer_alignment else prefix.frame_alignment
-        queries = self._queries(prefix.reading.rows, noisy, sigma, frame_alignment)
+        queries = self._queries(prefix.encoding.rows, noisy, sigma, frame_alignment)
         length = prefix.get_seq_length()
         count = queries.shape[1]
         places = torch.arange(length, length + count, device=queries.device)[None]
@@ -234,7 +236,7 @@ class Orchestrator(nn.Module):
             use_cache=True,
             **{cache_argument(self.backbone): prefix},
         ).last_hidden_state
-        return self._heads(states, prefix.reading, frame_alignment)
+        return self._heads(states, prefix.encoding, frame_alignment)
 
     def forward(
         self,
@@ -246,18 +248,18 @@ class Orchestrator(nn.Module):
         frame_alignment: FrameAlignment | None = None,
         is_teacher_forced: Bool[Tensor, " B"] | None = None,
     ) -> OrchestratorOutput:
-        """Reads and plans in one pass, for training.
+        """Runs prefix and chunk in one pass, for training.
 
         Args:
             script: What is read.
             noisy: Noisy audio latents of the chunk.
             sigma: Their noise level.
             is_audio_dropped: Samples that run without the noisy latents, as the mode ``once``.
-            frame_alignment: When everything is said, in truth.
+            frame_alignment: The true times.
             is_teacher_forced: Samples that may look at it; all by default.
 
         Returns:
-            The plan.
+            The output.
         """
         prefix, rows = self._prefix(script)
         queries = self._queries(
@@ -272,10 +274,10 @@ class Orchestrator(nn.Module):
         length = prefix.shape[1]
         mask = _mask(x, num_prefix=length)
         states = self.backbone(inputs_embeds=x, attention_mask=mask).last_hidden_state
-        reading = self._reading(script, rows, states)
-        return self._heads(states[:, length:], reading, frame_alignment, is_teacher_forced)
+        encoding = self._encode_transcript(script, rows, states)
+        return self._heads(states[:, length:], encoding, frame_alignment, is_teacher_forced)
 
-    def _reading(
+    def _encode_transcript(
         self,
         script: OrchestratorInputs,
         rows: Float[Tensor, "B W D"],
@@ -288,12 +290,12 @@ class Orchestrator(nn.Module):
         )
 
     def _predicted_alignment(
-        self, script: OrchestratorInputs, reading: TranscriptEncoding
+        self, script: OrchestratorInputs, encoding: TranscriptEncoding
     ) -> FrameAlignment | None:
         if self.config.timing == "emergent":
             return None
         tokens = script.window[..., 0]
-        times = times_of(reading.durations, tokens, behind=self.config.text_behind)
+        times = times_of(encoding.durations, tokens, behind=self.config.text_behind)
         return length_regulate(times, num_latents=len(self.query))
 
     def _prefix(
@@ -339,38 +341,40 @@ class Orchestrator(nn.Module):
         when = self.no_layout.expand(len(rows), 1, -1)
         if frame_alignment is not None:
             pause = self.pause.expand(len(rows), 1, -1)
-            said = frame_alignment.shares.to(rows.dtype) @ torch.cat([pause, rows], dim=1)
-            told = self.layout_in(torch.cat([said, frame_alignment.phase.to(said.dtype)], dim=-1))
+            text = frame_alignment.shares.to(rows.dtype) @ torch.cat([pause, rows], dim=1)
+            aligned = self.layout_in(
+                torch.cat([text, frame_alignment.phase.to(text.dtype)], dim=-1)
+            )
             when = (
-                told
+                aligned
                 if is_teacher_forced is None
-                else torch.where(is_teacher_forced[:, None, None], told, when)
+                else torch.where(is_teacher_forced[:, None, None], aligned, when)
             )
         return self.query + x + when
 
     def _heads(
         self,
         states: Float[Tensor, "B A D"],
-        reading: TranscriptEncoding,
+        encoding: TranscriptEncoding,
         frame_alignment: FrameAlignment | None,
         is_teacher_forced: Bool[Tensor, " B"] | None = None,
     ) -> OrchestratorOutput:
-        progress = self.pointer(states, reading.states, reading.fraction)
-        said = progress.text
+        progress = self.pointer(states, encoding.states, encoding.fraction)
+        text = progress.text
         if frame_alignment is not None:
-            told = self.pointer.gather(frame_alignment.shares, reading.states)
-            said = (
-                told
+            aligned = self.pointer.gather(frame_alignment.shares, encoding.states)
+            text = (
+                aligned
                 if is_teacher_forced is None
-                else torch.where(is_teacher_forced[:, None, None], told, said)
+                else torch.where(is_teacher_forced[:, None, None], aligned, text)
             )
-        states = states + said
+        states = states + text
         return OrchestratorOutput(
             condition=self.condition_out(states),
             progress=progress,
             phones=self.phones_out(states),
             is_over=self.over_out(states)[..., 0],
-            durations=reading.durations,
+            durations=encoding.durations,
             states=states,
         )
 

@@ -16,11 +16,11 @@ from streamchar_ref.networks.durations import FrameAlignment
 
 @dataclass(frozen=True, kw_only=True)
 class TranscriptEncoding:
-    """What was read of the transcript.
+    """The transcript window, encoded.
 
     Attributes:
-        rows: What it says, before the language model, [B, W, D].
-        states: The same after it, [B, W, D].
+        rows: Embeddings before the language model, [B, W, D].
+        states: Hidden states after it, [B, W, D].
         durations: Pause and length of each row, see `DurationPredictor`, [B, W, 2].
         fraction: See `OrchestratorInputs`.
     """
@@ -37,12 +37,12 @@ class PrefixCache:
     It has what a layer of ``transformers`` asks of a cache and no more, so it cannot grow.
 
     Attributes:
-        reading: Of the transcript; there as soon as the prefix is written.
-        frame_alignment: When it will be said; ``None`` where that is not predicted.
+        encoding: Of the transcript; there as soon as the prefix is written.
+        frame_alignment: Predicted times; ``None`` with emergent timing.
     """
 
     is_compileable = False
-    reading: TranscriptEncoding
+    encoding: TranscriptEncoding
     frame_alignment: FrameAlignment | None
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class PrefixCache:
         return torch.cat([old_key, key], dim=2), torch.cat([old_value, value], dim=2)
 
     def close(
-        self, reading: TranscriptEncoding, frame_alignment: FrameAlignment | None
+        self, encoding: TranscriptEncoding, frame_alignment: FrameAlignment | None
     ) -> "PrefixCache":
         """Ends the writing."""
-        self._is_written, self.reading, self.frame_alignment = True, reading, frame_alignment
+        self._is_written, self.encoding, self.frame_alignment = True, encoding, frame_alignment
         return self
 
     def get_seq_length(self, layer_idx: int = 0) -> int:

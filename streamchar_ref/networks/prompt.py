@@ -102,15 +102,15 @@ class PretrainedPrompt(nn.Module):
     @torch.inference_mode()
     def forward(self, texts: Sequence[str]) -> Float[Tensor, "B P E"]:
         """Returns the encoder's states; padding is zero."""
-        found = self.tokenizer(
+        tokens = self.tokenizer(
             list(texts),
             max_length=self.num_tokens,
             padding="max_length",
             truncation=True,
             return_tensors="pt",
         ).to(self.encoder.device)
-        states = self.encoder(**found).last_hidden_state
-        return states * found["attention_mask"][..., None]
+        states = self.encoder(**tokens).last_hidden_state
+        return states * tokens["attention_mask"][..., None]
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ PHONES = (
     "UW", "V", "W", "Y", "Z", "ZH",
 )  # fmt: skip
 PAD, END = 0, 1
-"""Tokens that are no phoneme: nothing known here; nothing more will come."""
+"""Tokens that are no phoneme: no text here yet; the transcript ends here."""
 FIRST_PHONE = 2
 NUM_TOKENS = FIRST_PHONE + len(PHONES)
 MARKS = ("", ",", ";", ":", ".", "!", "?")
@@ -28,7 +28,7 @@ _TOKEN_OF = {phone: FIRST_PHONE + index for index, phone in enumerate(PHONES)}
 
 @dataclass(frozen=True, kw_only=True)
 class PhonemeText:
-    """A transcript, or as much of it as is known.
+    """A transcript, or as much of it as has arrived.
 
     Attributes:
         tokens: A row a phoneme: token, whether a word begins, stress, mark after it, [N, 4].
@@ -59,23 +59,23 @@ class PhonemeText:
             position: Phonemes that have been spoken.
             behind: Rows before the position.
             ahead: Rows from the position on.
-            is_final: Whether nothing more will come; then the end is marked.
+            is_final: Whether the transcript ends here; then the end is marked.
 
         Returns:
             Rows like `tokens`, padded where there is no text.
         """
         end = np.array([[END, 0, 0, 0]] * is_final, np.int64).reshape(-1, 4)
-        known = np.concatenate([self.tokens, end])
+        rows = np.concatenate([self.tokens, end])
         window = np.zeros((behind + ahead, 4), np.int64)
         start = position - behind
-        first, last = max(start, 0), min(start + behind + ahead, len(known))
+        first, last = max(start, 0), min(start + behind + ahead, len(rows))
         if first < last:
-            window[first - start : last - start] = known[first:last]
+            window[first - start : last - start] = rows[first:last]
         return window
 
 
 def empty_text() -> PhonemeText:
-    """Returns a transcript of which nothing is known yet."""
+    """Returns a transcript of which nothing has arrived."""
     return PhonemeText(
         tokens=np.zeros((0, 4), np.int64), words=(), word_starts=np.zeros(0, np.int64)
     )

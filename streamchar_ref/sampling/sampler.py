@@ -64,7 +64,7 @@ class Condition:
         """Runs the orchestrator on noisy audio, or returns what it said once for the chunk."""
         if self.output is not None:
             return self.output
-        return self.model.orchestrator.plan(self.prefix, audio, sigma)
+        return self.model.orchestrator.decode(self.prefix, audio, sigma)
 
 
 def prefill(
@@ -82,14 +82,14 @@ def prefill(
         The condition for `velocity` and `sample_chunk`.
     """
     orchestrator = model.orchestrator
-    prefix = orchestrator.read(inputs)
+    prefix = orchestrator.prefill(inputs)
     is_once = orchestrator.config.mode == "once"
     return Condition(
         model=model,
         inputs=inputs,
         prefix=prefix,
         context=model.dit.encode_context(context, sound_only=sound_only),
-        output=orchestrator.plan(prefix, None, None) if is_once else None,
+        output=orchestrator.decode(prefix, None, None) if is_once else None,
         sound_only=sound_only,
     )
 

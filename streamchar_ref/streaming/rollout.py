@@ -106,7 +106,7 @@ def read_progress(
     """
     clean = torch.zeros_like(condition.inputs.fraction)
     orchestrator = condition.model.orchestrator
-    output = orchestrator.plan(condition.prefix, audio, clean, infer_alignment=True)
+    output = orchestrator.decode(condition.prefix, audio, clean, infer_alignment=True)
     is_over = (output.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
     return torch.minimum(output.progress.position[:, -1], unsaid), is_over
 

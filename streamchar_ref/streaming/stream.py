@@ -106,7 +106,7 @@ def _wait_for_text(
     """
     while True:
         now_s = elapsed_s()
-        prefix = transcript.known(now_s)
+        prefix = transcript.prefix(now_s)
         lasts = float(state.position) + FASTEST_PER_S * chunk_s < len(prefix.text)
         if prefix.is_final or lasts or now_s >= (num_chunks - 1) * chunk_s:
             return prefix

@@ -109,7 +109,7 @@ class Transcript:
         """All of it."""
         return self._texts[-1]
 
-    def known(self, elapsed_s: float) -> TranscriptPrefix:
+    def prefix(self, elapsed_s: float) -> TranscriptPrefix:
         """Returns what has arrived so many seconds after the request."""
         count = sum(t_s <= elapsed_s for t_s in self._times)
         return TranscriptPrefix(text=self._texts[count], is_final=count == len(self._times))

@@ -31,8 +31,8 @@ class CausalConv1d(nn.Conv1d):
         num_past = self.kernel_size[0] - 1
         if past is None:
             past = x.new_zeros(*x.shape[:2], num_past)
-        seen = torch.cat([past.to(x.dtype), x], dim=-1)
-        return self(seen), seen[..., seen.shape[-1] - num_past :]
+        padded = torch.cat([past.to(x.dtype), x], dim=-1)
+        return self(padded), padded[..., padded.shape[-1] - num_past :]
 
 
 class ConvNeXt(nn.Module):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from streamchar_ref.model import layers
+from streamchar_ref.networks import layers
 from streamchar_ref.networks.layers import (
     JointBlock,
     Segment,

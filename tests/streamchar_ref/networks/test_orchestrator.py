@@ -64,12 +64,13 @@ def test_one_pass_equals_prefix_and_chunk_pass(mode: str, timing: str) -> None:
     model = orchestrator(f"orchestrator.mode={mode}", f"orchestrator.timing={timing}")
     given = script(model.config)
     latents = noisy() if mode == "in_loop" else (None, None)
-    prefix = model.read(given)
+    prefix = model.prefill(given)
     assert (prefix.frame_alignment is None) == (timing == "emergent")
     assert_same(
-        model(given, *latents, frame_alignment=prefix.frame_alignment), model.plan(prefix, *latents)
+        model(given, *latents, frame_alignment=prefix.frame_alignment),
+        model.decode(prefix, *latents),
     )
-    assert_same(model(given, *latents), model.plan(prefix, *latents, infer_alignment=True))
+    assert_same(model(given, *latents), model.decode(prefix, *latents, infer_alignment=True))
 
 
 @torch.no_grad()
@@ -95,10 +96,10 @@ def test_times_that_are_told_change_the_plan_of_those_who_are_told() -> None:
 def test_the_predicted_times_are_those_of_the_transcript_and_history() -> None:
     model = orchestrator()
     given = script(model.config)
-    expected = model.read(given).reading.states
-    assert torch.equal(expected, model.read(given).reading.states)
+    expected = model.prefill(given).encoding.states
+    assert torch.equal(expected, model.prefill(given).encoding.states)
     changed = replace(given, history=given.history + 1)
-    found = model.durations(model.read(changed).reading.states)
+    found = model.durations(model.prefill(changed).encoding.states)
     assert not torch.allclose(found, model.durations(expected), atol=1e-4)
 
 
@@ -115,11 +116,11 @@ def test_a_plan_has_a_row_for_every_audio_latent() -> None:
 @torch.no_grad()
 def test_planning_does_not_change_the_prefix() -> None:
     model = orchestrator()
-    prefix = model.read(script(model.config))
+    prefix = model.prefill(script(model.config))
     kept = [(key.clone(), value.clone()) for key, value in prefix.layers]
-    first = model.plan(prefix, *noisy())
-    model.plan(prefix, noisy()[0] + 1, noisy()[1])
-    again = model.plan(prefix, *noisy())
+    first = model.decode(prefix, *noisy())
+    model.decode(prefix, noisy()[0] + 1, noisy()[1])
+    again = model.decode(prefix, *noisy())
     assert all(torch.equal(a, b) for a, b in zip(values(first), values(again), strict=True))
     for (key, value), (old_key, old_value) in zip(prefix.layers, kept, strict=True):
         assert torch.equal(key, old_key)
@@ -243,8 +244,8 @@ def test_another_backbone_of_its_width_fits() -> None:
         config, audio_channels=CHANNELS, chunk_audio_latents=LATENTS, backbone=deeper
     )
     given = script(config)
-    plan = model.plan(model.read(given), *noisy(), infer_alignment=True)
-    assert_same(model(given, *noisy()), plan)
+    plan = model.decode(model.prefill(given), *noisy(), infer_alignment=True)
+    assert_same(model(given, *noisy()), output)
     narrow = LlamaForCausalLM(LlamaConfig(hidden_size=32, num_hidden_layers=1, **shape)).model
     with pytest.raises(ValueError, match="backbone is 32 wide, the config says 48"):
         Orchestrator(config, audio_channels=CHANNELS, chunk_audio_latents=LATENTS, backbone=narrow)
@@ -274,8 +275,8 @@ def test_the_cache_goes_by_the_name_that_the_language_model_has_for_it(
     renamed = orchestrator()
     renamed.backbone = kind(model.backbone.config)
     renamed.backbone.load_state_dict(model.backbone.state_dict())
-    plan = renamed.plan(renamed.read(given), *noisy())
-    assert_same(model.plan(model.read(given), *noisy()), plan)
+    output = renamed.decode(renamed.prefill(given), *noisy())
+    assert_same(model.decode(model.prefill(given), *noisy()), output)
 
 
 @torch.no_grad()
@@ -283,4 +284,4 @@ def test_no_argument_of_the_language_model_is_deprecated() -> None:
     model = orchestrator()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.plan(model.read(script(model.config)), *noisy())
+        model.decode(model.prefill(script(model.config)), *noisy())

@@ -48,8 +48,8 @@ def test_a_chunk_looks_back_at_no_more_than_it_may(
 ) -> None:
     model = talkative()
     contexts, scripts = shown(model), []
-    read = model.orchestrator.read
-    model.orchestrator.read = lambda script: (scripts.append(script), read(script))[1]  # type: ignore
+    read = model.orchestrator.prefill
+    model.orchestrator.prefill = lambda script: (scripts.append(script), read(script))[1]  # type: ignore
     play(model, count=3, options=ContextOptions(visible=look_back))
     assert [bool(context.has_reference) for context in contexts] == reference
     assert [bool(context.has_prompt) for context in contexts] == prompt
@@ -135,8 +135,8 @@ def test_the_model_says_how_far_it_has_got() -> None:
 
 def test_without_a_pointer_the_window_stays_and_nothing_is_claimed() -> None:
     model, windows = talkative(), []
-    read = model.orchestrator.read
-    model.orchestrator.read = lambda s: (windows.append(s.window), read(s))[1]  # type: ignore
+    read = model.orchestrator.prefill
+    model.orchestrator.prefill = lambda s: (windows.append(s.window), read(s))[1]  # type: ignore
     chunks = play(model, SECOND, count=3, pointer=None)
     assert [chunk.spoken for chunk in chunks] == [None, None, None]
     assert all(torch.equal(window, windows[0]) for window in windows)

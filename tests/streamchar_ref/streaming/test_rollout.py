@@ -162,11 +162,13 @@ def test_all_is_said_only_if_a_third_of_a_second_says_so() -> None:
         model, orchestrator_inputs(model.config, state, text), dit_context(model.config, state)
     )
     audio, unsaid = random(1, 16, 16), torch.tensor([99.0])
-    output = model.orchestrator.plan(condition.prefix, audio, torch.zeros(1), infer_alignment=True)
+    output = model.orchestrator.decode(
+        condition.prefix, audio, torch.zeros(1), infer_alignment=True
+    )
     advance, is_over = read_progress(condition, audio, unsaid)
     assert is_over.tolist() == [True]
     assert float(advance) == pytest.approx(float(output.progress.position[0, -1]), abs=1e-6)
-    model.orchestrator.plan = lambda *args, **kwargs: output  # type: ignore[method-assign]
+    model.orchestrator.decode = lambda *args, **kwargs: output  # type: ignore[method-assign]
     output.is_over[0, -OVER_LATENTS] = -1
     assert read_progress(condition, audio, unsaid)[1].tolist() == [False]
     output.is_over[0, -OVER_LATENTS:] = 1

@@ -9,24 +9,24 @@ FIRST, SECOND = "Hello there.", "How are you?"
 
 
 def test_a_whole_text_is_known_at_once() -> None:
-    known = Transcript(FIRST).known(0.0)
-    assert known.is_final
-    np.testing.assert_array_equal(known.text.tokens, read_phonemes(FIRST).tokens)
+    prefix = Transcript(FIRST).prefix(0.0)
+    assert prefix.is_final
+    np.testing.assert_array_equal(prefix.text.tokens, read_phonemes(FIRST).tokens)
 
 
 @pytest.mark.parametrize(
     ("elapsed_s", "words", "is_final"),
     [(0.0, 0, False), (0.49, 0, False), (0.5, 2, False), (1.99, 2, False), (2.0, 5, True)],
 )
-def test_a_piece_is_known_from_its_arrival_on(elapsed_s: float, words: int, is_final: bool) -> None:
-    known = Transcript([(0.5, FIRST), (2.0, SECOND)]).known(elapsed_s)
-    assert len(known.text.words) == words
-    assert known.is_final is is_final
+def test_a_piece_arrives_at_its_time_on(elapsed_s: float, words: int, is_final: bool) -> None:
+    prefix = Transcript([(0.5, FIRST), (2.0, SECOND)]).prefix(elapsed_s)
+    assert len(prefix.text.words) == words
+    assert prefix.is_final is is_final
 
 
-def test_what_was_known_stays_as_it_was() -> None:
+def test_what_had_arrived_stays_as_it_was() -> None:
     transcript = Transcript([(0.0, FIRST), (1.0, SECOND)])
-    early, late = transcript.known(0.0).text, transcript.known(1.0).text
+    early, late = transcript.prefix(0.0).text, transcript.prefix(1.0).text
     np.testing.assert_array_equal(late.tokens[: len(early)], early.tokens)
     np.testing.assert_array_equal(late.tokens, transcript.text.tokens)
 
@@ -35,12 +35,12 @@ def test_what_was_known_stays_as_it_was() -> None:
 def test_a_piece_without_letters_says_nothing(silent: str) -> None:
     transcript = Transcript([(0.0, FIRST), (1.0, silent)])
     np.testing.assert_array_equal(transcript.text.tokens, read_phonemes(FIRST).tokens)
-    assert not transcript.known(0.5).is_final, "more may come as long as a piece is missing"
-    assert transcript.known(1.0).is_final
+    assert not transcript.prefix(0.5).is_final, "more may come as long as a piece is missing"
+    assert transcript.prefix(1.0).is_final
 
 
 def test_pieces_may_arrive_together() -> None:
-    assert Transcript([(1.0, FIRST), (1.0, SECOND)]).known(1.0).is_final
+    assert Transcript([(1.0, FIRST), (1.0, SECOND)]).prefix(1.0).is_final
 
 
 def test_falling_times_are_an_error() -> None:
