@@ -244,7 +244,7 @@ def test_another_backbone_of_its_width_fits() -> None:
         config, audio_channels=CHANNELS, chunk_audio_latents=LATENTS, backbone=deeper
     )
     given = script(config)
-    plan = model.decode(model.prefill(given), *noisy(), infer_alignment=True)
+    output = model.decode(model.prefill(given), *noisy(), infer_alignment=True)
     assert_same(model(given, *noisy()), output)
     narrow = LlamaForCausalLM(LlamaConfig(hidden_size=32, num_hidden_layers=1, **shape)).model
     with pytest.raises(ValueError, match="backbone is 32 wide, the config says 48"):
