@@ -12,10 +12,10 @@ import numpy as np
 from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
 from evals.features.canonical import ENCODES, canonical
 from evals.features.store import FEATURES, extract, unavailable
-from evals.features.workers import workers
 from evals.metrics import METRICS, SET_METRICS
 from evals.recording.recording import Recording
 from evals.scoring.score import Options, default_jobs, score
+from streamchar_ref.core.executor import WorkerProcesses
 from streamchar_ref.media.decode import audio, frames
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import cache_folder
@@ -93,8 +93,8 @@ def bench_metrics(
     rows = []
     for done, part in enumerate(parts):
         progress(part, done, len(parts))
-        with workers(1) as pool:
-            wall_s, peak_mb, grown_mb = pool.submit(_measure, clip, part).result()
+        with WorkerProcesses(1) as executor:
+            wall_s, peak_mb, grown_mb = executor.submit(_measure, clip, part).result()
         rows.append(
             Cost(
                 part=part,

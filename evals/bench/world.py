@@ -6,8 +6,6 @@ does; they are not compressed here.
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import Any
 
 import av
@@ -16,6 +14,7 @@ from jaxtyping import UInt8
 
 from evals.extractors import EXTRACTORS
 from evals.features.canonical import SHORT_SIDE
+from streamchar_ref.core.executor import WorkerProcesses
 
 SENTENCES = (
     "My brother would move the heavy blue box at home.",
@@ -41,9 +40,9 @@ def bench_speed(
         A row for each size, with frames per second of all processes together.
     """
     rows = []
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with WorkerProcesses(processes) as executor:
         for size in sizes:
-            jobs = [pool.submit(_frames_per_s, size, style, 100 * n) for n in range(processes)]
+            jobs = [executor.submit(_frames_per_s, size, style, 100 * n) for n in range(processes)]
             rate = sum(job.result() for job in jobs)
             rows.append({"size": size, "processes": processes, "frames_per_s": round(rate, 1)})
     return rows

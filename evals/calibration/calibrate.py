@@ -8,8 +8,7 @@ import math
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +29,6 @@ from evals.features.canonical import encode_path
 from evals.features.jobs import context_of, reference_of
 from evals.features.missing import Arrays, Missing
 from evals.features.store import FeatureView, TrackKeys, extract, load_kept, track_keys, unavailable
-from evals.features.workers import ProgressFn, executor
 from evals.protocols.base import Metric, MetricContext, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
@@ -38,6 +36,7 @@ from evals.recording.system import Prompt
 from evals.scoring.results import dump_json
 from evals.scoring.score import Options, extractors_of, params_of, score_one
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executor import Executor, ProgressFn, local_executor, result_of
 from streamchar_ref.core.files import has_file, partial_path, write_atomically
 from streamchar_ref.core.shape import read_shaped
 from streamchar_ref.core.swap import replacing_folder
@@ -109,18 +108,12 @@ def measure(
         InputError: If the folder holds another calibration, or a worker process was ended.
     """
     _check_same(plan)
-    try:
-        with executor(plan.jobs) as pool:
-            _make_clips(plan, pool, progress)
-            bench = _Bench(plan)
-            for name, units in _rounds(plan):
-                todo = [unit for unit in units if not bench.knows(unit)]
-                _run(bench, pool, todo, name, progress)
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a worker process was ended; did the machine run out of memory? The same command "
-            "goes on where it stopped, --jobs 1 needs least"
-        ) from error
+    with local_executor(plan.jobs) as executor:
+        _make_clips(plan, executor, progress)
+        bench = _Bench(plan)
+        for name, units in _rounds(plan):
+            todo = [unit for unit in units if not bench.knows(unit)]
+            _run(bench, executor, todo, name, progress)
     shutil.rmtree(plan.out / "scratch", ignore_errors=True)
     wanted = {unit for _, units in _rounds(plan) for unit in units}
     return {unit: found for unit, found in bench.measured.items() if unit in wanted}
@@ -228,14 +221,14 @@ class _Bench:
 
 
 def _run(
-    bench: _Bench, pool: Executor, units: Sequence[Unit], name: str, progress: ProgressFn
+    bench: _Bench, executor: Executor, units: Sequence[Unit], name: str, progress: ProgressFn
 ) -> None:
     """Measures units a few ahead; encodes of a clip go when the last of its units is done."""
     left = {clip: sum(unit.clip == clip for unit in units) for clip in bench.plan.clips}
     files: dict[str, set[Path]] = {clip: set() for clip in bench.plan.clips}
 
     def submit(unit: Unit) -> Future[Found]:
-        return pool.submit(measure_unit, bench.plan.out, unit, bench.names)
+        return executor.submit(measure_unit, bench.plan.out, unit, bench.names)
 
     for done, (unit, found) in enumerate(_ahead(units, submit, 3 * bench.plan.jobs)):
         progress(name, done, len(units))
@@ -256,9 +249,9 @@ def _ahead(
         waiting.append((unit, submit(unit)))
         if len(waiting) >= depth:
             first, future = waiting.popleft()
-            yield first, future.result()
+            yield first, result_of(future)
     for first, future in waiting:
-        yield first, future.result()
+        yield first, result_of(future)
 
 
 def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
@@ -312,12 +305,12 @@ def _extracted(
     )
 
 
-def _make_clips(plan: CalibrationPlan, pool: Executor, progress: ProgressFn) -> None:
+def _make_clips(plan: CalibrationPlan, executor: Executor, progress: ProgressFn) -> None:
     todo = [c for c in plan.clips if not has_file(plan.out / "clips" / c / "take.json")]
-    futures = [pool.submit(_make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
+    futures = [executor.submit(_make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
     for done, future in enumerate(futures):
         progress("making clips", done, len(futures))
-        future.result()
+        result_of(future)
     if todo:
         progress("making clips", len(todo), len(todo))
 

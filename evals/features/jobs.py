@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +19,15 @@ from evals.features.store import (
     track_keys,
     unavailable,
 )
-from evals.features.workers import ProgressFn, executor, submit, watch, workers
 from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
+from streamchar_ref.core.executor import (
+    ProgressFn,
+    WorkerEnded,
+    WorkerProcesses,
+    local_executor,
+    watch,
+)
 
 _OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
 
@@ -126,16 +131,16 @@ def _run_jobs(
     if not same:
         return
     firsts = [twins[0][1] for twins in same.values()]
-    with executor(min(num_workers, len(firsts))) as pool:
-        encodes = [submit(pool, _encode, *work) for work in _encodings(todo, same.values())]
+    with local_executor(min(num_workers, len(firsts))) as executor:
+        encodes = [executor.submit(_encode, *work) for work in _encodings(todo, same.values())]
         watch(encodes, "encoding", progress)
-        futures = [submit(pool, _extract_job, job) for job in firsts]
+        futures = [executor.submit(_extract_job, job) for job in firsts]
         watch(futures, "measuring", progress)
         for twins, future in zip(same.values(), futures, strict=True):
             failed = _result(future, twins[0][1])
             for index, job in twins:
                 if _is_other_file(job, twins[0][1]) and any(map(is_fault, failed.values())):
-                    yield index, _found(job, _result(submit(pool, _extract_job, job), job))
+                    yield index, _found(job, _result(executor.submit(_extract_job, job), job))
                 else:
                     yield index, _found(job, failed)
 
@@ -154,7 +159,7 @@ def _result(future: Future[dict[str, Missing]], job: Job) -> dict[str, Missing]:
     """What a job failed at; one whose worker was ended runs again."""
     try:
         return future.result()
-    except BrokenProcessPool:
+    except WorkerEnded:
         return _run_alone(job)
     except Exception as error:  # not of the measuring, which is guarded: e.g. no memory for it
         return dict.fromkeys(job.names, failed_reading(error))
@@ -163,9 +168,9 @@ def _result(future: Future[dict[str, Missing]], job: Job) -> dict[str, Missing]:
 def _run_alone(job: Job) -> dict[str, Missing]:
     """Tries again in a process of its own: any job may have ended the worker of all."""
     try:
-        with workers(1) as pool:
-            return pool.submit(_extract_job, job).result()
-    except BrokenProcessPool:
+        with WorkerProcesses(1) as executor:
+            return executor.submit(_extract_job, job).result()
+    except WorkerEnded:
         reason = "the process that measured it was ended; did the machine run out of memory?"
         return dict.fromkeys(job.names, Missing(reason=reason, status="evaluator_failure"))
     except Exception as error:  # as in `_result`

@@ -34,6 +34,7 @@ from evals.recording.run_folder import error_of, recording_folder
 from evals.recording.system import Prompt, System, first_chunks, stream_budget
 from evals.recording.transaction import finish_results
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executor import ProgressFn
 from streamchar_ref.core.files import has_file, remove_abandoned
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.swap import replacing_folder, settle
@@ -49,7 +50,6 @@ _OF_MACHINE = (
 SPOOL_BATCH = 32
 
 Clock = Callable[[], float]
-ProgressFn = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

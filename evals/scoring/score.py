@@ -11,12 +11,12 @@ from evals.extractors import EXTRACTORS
 from evals.features.canonical import recording_hash
 from evals.features.jobs import context_of, features_of
 from evals.features.store import FeatureView, feature_protocol
-from evals.features.workers import ProgressFn
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
 from evals.protocols.base import Metric, MetricContext, Score, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.scoring.results import SET_ID, ScoreRow, WindowRow, outcome
+from streamchar_ref.core.executor import ProgressFn
 
 
 @dataclass(frozen=True, kw_only=True)

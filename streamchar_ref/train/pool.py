@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from streamchar_ref.core.workers import worker_pool
+from streamchar_ref.core.executor import local_executor
 from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.config import Config
 from streamchar_ref.train.clips import DrawnClip, draw_clip
@@ -129,15 +129,8 @@ def each_of(
     work: Callable[[ItemT], ResultT], items: Sequence[ItemT], *, jobs: int
 ) -> Iterator[ResultT]:
     """Does some work on every item, in order, in this process or in several of one thread each."""
-    if jobs == 1 or len(items) < 2:
-        yield from map(work, items)
-        return
-    with worker_pool(jobs, prepare=_one_thread) as pool:
-        yield from pool.map(work, items)
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+    with local_executor(min(jobs, len(items))) as executor:
+        yield from executor.map(work, items)
 
 
 def _piece(

@@ -6,12 +6,10 @@ was stopped goes on where it was.
 """
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 from math import ceil, floor, inf
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from streamchar_ref.core.executor import ProgressFn, local_executor
 from streamchar_ref.core.files import (
     parse_json,
     remove_abandoned,
@@ -28,7 +27,6 @@ from streamchar_ref.core.files import (
 )
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.sealed import UNREADABLE, index_bytes, seal, verify_seal
-from streamchar_ref.core.workers import worker_pool
 from streamchar_ref.weights import WeightsMissing
 from streamchar_ref.world.corpus import (
     FORMAT,
@@ -54,7 +52,6 @@ RATES_WPM = (120.0, 200.0)
 SHARE_OF_ROOMS = 0.5
 MAX_SKIPPED_IN_A_ROW = 50
 STYLES = {"painted": "piper", "flat": "espeak"}
-ProgressFn = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +153,8 @@ def _num_shards(plan: CorpusPlan, hours: float, max_mb: float) -> int:
 
 def _prepare(folder: Path, plan: CorpusPlan) -> None:
     """Claims a folder, in which there is nothing yet, or what a stopped build has left."""
-    for partial in folder.glob("shard-*.npz.part"):  # of earlier versions
-        partial.unlink()
+    for leftover in folder.glob("shard-*.npz.part"):  # of earlier versions
+        leftover.unlink()
     path = folder / PLAN
     described = json.dumps({"format": FORMAT} | asdict(plan), indent=1, sort_keys=True).encode()
     if not path.is_file():
@@ -175,29 +172,12 @@ def _made_of(plan: CorpusPlan, number: int) -> str:
 
 
 def _made(wanted: list[Path], missing: list[int], plan: CorpusPlan, jobs: int) -> Iterator[int]:
-    if jobs == 1 or len(missing) < 2:
-        for number in missing:
-            yield _make_shard(wanted[number], plan, number)
-        return
-    with _one_thread_each(), worker_pool(jobs) as pool:
-        futures = [pool.submit(_make_shard, wanted[n], plan, n) for n in missing]
-        for future in as_completed(futures):
-            yield future.result()
+    with local_executor(min(jobs, len(missing))) as executor:
+        yield from executor.map(partial(_make_missing, wanted, plan), missing)
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _make_missing(paths: list[Path], plan: CorpusPlan, number: int) -> int:
+    return _make_shard(paths[number], plan, number)
 
 
 def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:

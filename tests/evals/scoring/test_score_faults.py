@@ -162,7 +162,7 @@ WORKERS = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from evals.features.workers import start_worker
+from streamchar_ref.core.executor import start_worker
 
 def number(_):
     time.sleep(0.5)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from evals.features.workers import executor, submit
+from streamchar_ref.core.executor import WorkerProcesses
 
 SCRIPT = """
-from evals.features.workers import executor
+from streamchar_ref.core.executor import WorkerProcesses
 
 print("script runs")
-with executor(2) as pool:
+with WorkerProcesses(2) as pool:
     print(sorted(pool.map(abs, [-1, -2, 3])))
 """
 
@@ -21,8 +21,8 @@ def test_what_has_not_begun_is_not_begun_after_an_interrupt(tmp_path: Path) -> N
     done = [tmp_path / str(number) for number in range(200)]
 
     def interrupted() -> None:
-        with executor(2) as pool:
-            futures = [submit(pool, Path.touch, path) for path in done]
+        with WorkerProcesses(2) as pool:
+            futures = [pool.submit(Path.touch, path) for path in done]
             futures[0].result()
             raise KeyboardInterrupt
 
