@@ -38,14 +38,14 @@ def test_arithmetic_that_numpy_warns_of_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("category", [FutureWarning, DeprecationWarning, PendingDeprecationWarning])
-@pytest.mark.parametrize("module", ["evals.features.store", "transformers.models"])
+@pytest.mark.parametrize("module", ["evals.features.extraction", "transformers.models"])
 def test_a_deprecation_is_reported(module: str, category: type[Warning]) -> None:
     assert attributed(module, category, "`old` is deprecated") == ["`old` is deprecated"]
 
 
 def test_deprecations_that_torch_calls_user_warnings_are_reported() -> None:
     text = "torch.meshgrid: in a future release, it will be required to pass indexing"
-    assert attributed("evals.features.store", UserWarning, text) == [text]
+    assert attributed("evals.features.extraction", UserWarning, text) == [text]
 
 
 def test_a_warning_of_another_package_is_reported() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
+from evals.features.cache import FEATURES
 from evals.features.canonical import ENCODES, canonical
-from evals.features.store import FEATURES, extract, unavailable
+from evals.features.extraction import extract, unavailable
 from evals.metrics import METRICS, SET_METRICS
 from evals.recording.recording import Recording
 from evals.scoring.score import Options, default_jobs, score

@@ -25,10 +25,12 @@ from evals.calibration.faults.takes import (
 from evals.calibration.response import Value
 from evals.calibration.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.extractors import EXTRACTORS
+from evals.features.cache import TrackKeys
 from evals.features.canonical import encode_path
-from evals.features.jobs import context_of, reference_of
+from evals.features.extraction import unavailable
 from evals.features.missing import Arrays, Missing
-from evals.features.store import FeatureView, TrackKeys, extract, load_kept, track_keys, unavailable
+from evals.features.store import FeatureStore
+from evals.features.view import FeatureView
 from evals.protocols.base import Metric, MetricContext, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
@@ -44,7 +46,7 @@ from streamchar_ref.media import MediaError
 from streamchar_ref.media.encode import write_lossless
 from streamchar_ref.media.wav import write_wav
 
-_NATIVE = False
+_STORE = FeatureStore(native=False)
 _SOURCES = ("streamchar_ref/world", "evals/calibration/faults")
 
 
@@ -130,7 +132,7 @@ def set_views(
     for clip in plan.clips:
         found = measured.get(Unit(clip, fault, dose))
         if found is not None and found.keys:
-            views.append(FeatureView({**missing, **load_kept(found.keys, names)}))
+            views.append(FeatureView({**missing, **_STORE.kept(found.keys, names)}))
     return views
 
 
@@ -142,7 +144,7 @@ def floor_fault(plan: CalibrationPlan) -> str:
 
 def digest_of(metric: Metric | SetMetric) -> str:
     """Protocol hash of a metric on canonical input."""
-    return protocol_hash(params_of(metric, Options(native=_NATIVE)))
+    return protocol_hash(params_of(metric, Options(native=_STORE.native)))
 
 
 def _rounds(plan: CalibrationPlan) -> list[tuple[str, list[Unit]]]:
@@ -179,7 +181,7 @@ class _Bench:
         found = self.measured.get(unit)
         if found is None or any(not self._is_settled(found, one) for one in self.digests):
             return False
-        return not found.keys or len(load_kept(found.keys, self.for_sets)) == len(self.for_sets)
+        return not found.keys or len(_STORE.kept(found.keys, self.for_sets)) == len(self.for_sets)
 
     def _is_settled(self, found: Measured, digest: str) -> bool:
         """Whether a value is there, or cannot be had still; weights may have come since."""
@@ -190,7 +192,7 @@ class _Bench:
 
     def take_in(self, unit: Unit, found: Found) -> None:
         """Scores one unit and writes it down."""
-        features = {**load_kept(found.keys, self.names), **found.failed} if found.keys else {}
+        features = {**_STORE.kept(found.keys, self.names), **found.failed} if found.keys else {}
         values = {
             digest: self._value(unit, metric, features, found.error)
             for digest, metric in self.digests.items()
@@ -213,8 +215,8 @@ class _Bench:
         recording = self.recordings[unit.clip]
         if self.context is None:
             clean = list(self.recordings.values())
-            self.context = context_of(clean, self.names)
-        reference = reference_of(recording, self.names)
+            self.context = _STORE.context(clean, self.names)
+        reference = _STORE.reference(recording, self.names)
         view = FeatureView({**features, **self.absent, **reference})
         score = score_one(recording, metric, view, self.context, [])
         return Value(value=float(score.value), weight=float(score.weight), reason=score.reason)
@@ -294,10 +296,10 @@ def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
 def _extracted(
     recording: Recording, names: Sequence[str], *, realised: float, new: Sequence[str]
 ) -> Found:
-    found = extract(recording, names, native=_NATIVE)
+    found = _STORE.measured(recording, names)
     return Found(
         realised=realised,
-        keys=track_keys(recording, native=_NATIVE),
+        keys=_STORE.keys(recording),
         failed={n: f for n, f in found.items() if isinstance(f, Missing) and n in names},
         files=tuple(
             encode_path(recording, "frames" if path == "video_path" else "audio") for path in new

@@ -26,7 +26,7 @@ from evals.calibration.response import (
     set_cell,
 )
 from evals.calibration.units import CLEAN, Measured, Unit
-from evals.features.store import FeatureView
+from evals.features.view import FeatureView
 from evals.protocols.base import Metric
 from evals.protocols.set_metric import SetMetric
 from evals.scoring.results import csv_text, guard_cell

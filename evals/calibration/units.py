@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from evals.calibration.response import Value
-from evals.features.store import TrackKeys
+from evals.features.cache import TrackKeys
 from evals.scoring.results import dump_json
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, parse_json

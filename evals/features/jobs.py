@@ -1,25 +1,14 @@
-"""Features of many recordings: what is cached is read, the rest is made by worker processes."""
+"""Extraction by workers: first the canonical encodes, then picture and sound apart."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from evals.extractors import EXTRACTORS
+from evals.features.cache import TrackKeys, load_kept
 from evals.features.canonical import canonical_picture, canonical_sound
+from evals.features.extraction import extract
 from evals.features.missing import Arrays, Missing, failed_reading, is_fault
-from evals.features.store import (
-    REFERENCE_EXTRACTORS,
-    FeatureView,
-    TrackKeys,
-    extract,
-    load_kept,
-    reference_features,
-    track_keys,
-    unavailable,
-)
-from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 from streamchar_ref.core.executor import (
     ProgressFn,
@@ -28,63 +17,6 @@ from streamchar_ref.core.executor import (
     local_executor,
     watch,
 )
-
-_OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
-
-
-def readable(names: Iterable[str], domain: str) -> list[str]:
-    """Leaves out the judges of the drawn world for recordings of another domain."""
-    return [name for name in names if domain == "world" or not EXTRACTORS[name].judge]
-
-
-def features_of(
-    recordings: Sequence[Recording],
-    names: Sequence[str],
-    *,
-    native: bool,
-    jobs: int,
-    progress: ProgressFn,
-) -> list[FeatureView]:
-    """Gathers the features of all recordings, with those of their reference pictures.
-
-    Args:
-        recordings: Failed ones have no features.
-        names: Extractors.
-        native: Take the files as they are rather than the canonical encode.
-        jobs: Worker processes.
-        progress: Told what is done.
-
-    Returns:
-        A view for each recording, in order.
-    """
-    absent = unavailable(names)
-    runnable = [name for name in names if name not in absent]
-    known: dict[int, dict[str, Arrays | Missing]] = {}
-    todo: dict[int, Job] = {}
-    for index, recording in enumerate(recordings):
-        wanted = readable(runnable, recording.domain)
-        known[index] = dict.fromkeys(set(runnable) - set(wanted), _OTHER_DOMAIN)
-        if recording.error:
-            why = Missing(reason=recording.error, status=recording.error_status)
-            known[index] |= dict.fromkeys(wanted, why)
-            continue
-        try:
-            keys = track_keys(recording, native=native)
-            known[index] |= load_kept(keys, wanted)
-        except Exception as error:  # a file that is gone must not cost the other samples
-            known[index] |= dict.fromkeys(wanted, failed_reading(error))
-            continue
-        left = tuple(name for name in wanted if name not in known[index])
-        if left:
-            todo[index] = Job(recording=recording, keys=keys, names=left, native=native)
-    for index, found in _run_jobs(todo, jobs, progress):
-        known[index] |= found
-    return [
-        FeatureView(
-            known[index] | absent | ({} if recording.error else reference_of(recording, names))
-        )
-        for index, recording in enumerate(recordings)
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +52,7 @@ class Job:
         return (*sorted({self.keys[track] for track in self.tracks}), *self.names)
 
 
-def _run_jobs(
+def run_jobs(
     todo: Mapping[int, Job], num_workers: int, progress: ProgressFn
 ) -> Iterable[tuple[int, dict[str, Arrays | Missing]]]:
     """Runs what is not cached: first the canonical encodes, then picture and sound apart."""
@@ -140,17 +72,17 @@ def _run_jobs(
             failed = _result(future, twins[0][1])
             for index, job in twins:
                 if _is_other_file(job, twins[0][1]) and any(map(is_fault, failed.values())):
-                    yield index, _found(job, _result(executor.submit(_extract_job, job), job))
+                    yield index, _features_of(job, _result(executor.submit(_extract_job, job), job))
                 else:
-                    yield index, _found(job, failed)
+                    yield index, _features_of(job, failed)
 
 
 def _extract_job(job: Job) -> dict[str, Missing]:
     """Fills the cache and returns only what is not cached: the reasons of failures."""
-    found = extract(job.recording, job.names, native=job.native, keys=job.keys)
+    features = extract(job.recording, job.names, native=job.native, keys=job.keys)
     return {
         name: missing
-        for name, missing in found.items()
+        for name, missing in features.items()
         if isinstance(missing, Missing) and name in job.names
     }
 
@@ -177,8 +109,8 @@ def _run_alone(job: Job) -> dict[str, Missing]:
         return dict.fromkeys(job.names, failed_reading(error))
 
 
-def _found(job: Job, failed: Mapping[str, Missing]) -> dict[str, Arrays | Missing]:
-    """Everything that a job was to find: from the cache, or why it is not there."""
+def _features_of(job: Job, failed: Mapping[str, Missing]) -> dict[str, Arrays | Missing]:
+    """Features that a job was to measure: from the cache, or why they are not there."""
     gone = Missing(
         reason="what was measured is gone from the cache; score again", status="evaluator_failure"
     )
@@ -215,41 +147,3 @@ def _encode(recording: Recording, tracks: frozenset[str]) -> None:
             canonical_sound(recording)
     except Exception:  # nothing is decided here: the extraction tries again, and makes rows of it
         return
-
-
-def reference_of(recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
-    """Returns embeddings of the reference picture as ``reference_NAME``."""
-    wanted = [n for n in REFERENCE_EXTRACTORS if n in readable(names, recording.domain)]
-    if recording.reference_path is None:
-        missing = Missing(reason="no reference picture", status="not_applicable")
-        return {f"reference_{name}": missing for name in wanted}
-    found = reference_features(recording.reference_path, wanted)
-    return {f"reference_{name}": found[name] for name in wanted}
-
-
-def context_of(recordings: Sequence[Recording], names: Sequence[str]) -> MetricContext:
-    """Gathers what a metric may know beyond one recording.
-
-    Args:
-        recordings: Of the run. Of several pictures of one identity the first by recording counts,
-            whatever the order; those of systems that failed do not count.
-        names: Extractors.
-
-    Returns:
-        Embeddings of the reference pictures, and why they are not all there: with fewer of them
-        the others' numbers would be other ones.
-    """
-    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in REFERENCE_EXTRACTORS}
-    faults: dict[str, str] = {}
-    for recording in sorted(recordings, key=lambda recording: recording.recording_id):
-        if recording.error and recording.error_status == "generation_failure":
-            continue
-        pictures = reference_of(recording, names)
-        for name, known in found.items():
-            picture = pictures.get(f"reference_{name}")
-            if isinstance(picture, Missing):
-                if is_fault(picture):
-                    faults.setdefault(name, f"{recording.recording_id}: {picture.reason}")
-            elif picture is not None and len(picture["embedding"]):
-                known.setdefault(recording.identity, picture["embedding"][0])
-    return MetricContext(references=found, reference_faults=faults)

@@ -1,376 +1,143 @@
-"""Runs extractors on recordings: one decode pass for all, results kept by content and protocol."""
+"""The feature store: what the cache holds is read, the rest is measured by workers and kept."""
 
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
-from io import BytesIO
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from evals.extractors import EXTRACTORS, ExtractorSpec
-from evals.features.canonical import (
-    EncodeDamaged,
-    input_protocol,
-    intact,
-    picture,
-    picture_path,
-    sound,
-    source_scale,
-    track_hash,
-)
-from evals.features.missing import Arrays, Missing, failed_reading, is_verdict, without_verdict
-from evals.protocols.base import Unscored, protocol_hash
-from evals.recording.content import content_hash
+from evals.extractors import EXTRACTORS
+from evals.features.cache import TrackKeys, load_kept, track_keys
+from evals.features.extraction import extract, reference_features, unavailable
+from evals.features.jobs import Job, run_jobs
+from evals.features.missing import Arrays, Missing, failed_reading, is_fault
+from evals.features.view import FeatureView
+from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
-from evals.recording.unchanged import FileChanged, unchanged
-from streamchar_ref.core.cache import read_sealed, write_sealed
-from streamchar_ref.core.files import sha256_of
-from streamchar_ref.media import MediaError
-from streamchar_ref.media.limits import TooLarge
-from streamchar_ref.media.picture import read_picture
-from streamchar_ref.weights import WeightsMissing
+from streamchar_ref.core.executor import ProgressFn
 
-TrackKeys = Mapping[str, str]
-"""Track of an extractor -> what its features of one recording are kept under."""
-_PICTURE = "picture@2"  # how a reference picture is read
-FEATURES = "features-3"
-"""Folder in the cache. In the first one a fault of ours could be kept as a system's failure, the
-second one may hold features of files that were cut short."""
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
+_OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
 
 
-class FeatureView(Mapping[str, Arrays]):
-    """Features of one recording; looking up what is missing raises `Unscored`."""
+class FeatureStore:
+    """Features of recordings.
 
-    def __init__(self, found: Mapping[str, Arrays | Missing]) -> None:
-        self._arrays = {n: arrays for n, arrays in found.items() if not isinstance(arrays, Missing)}
-        self._missing = {n: why for n, why in found.items() if isinstance(why, Missing)}
-
-    def __getitem__(self, name: str) -> Arrays:
-        if name in self._missing:
-            raise Unscored(self._missing[name].reason, self._missing[name].status)
-        return self._arrays[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        return len(self._arrays)
-
-    def logs(self) -> list[str]:
-        """Tracebacks of extractors that failed."""
-        return [why.log for why in self._missing.values() if why.log]
-
-
-def track_keys(recording: Recording, *, native: bool) -> TrackKeys:
-    """Returns what the features of a recording are kept under, track by track."""
-    return {
-        "frames": track_hash(recording, "frames", native=native),
-        "audio": track_hash(recording, "audio", native=native),
-        "clip": track_hash(recording, "clip", native=native),
-    }
-
-
-def load(
-    recording: Recording, names: Iterable[str], *, native: bool
-) -> dict[str, Arrays | Missing]:
-    """Returns what the cache holds of a recording; extractors that never ran are left out."""
-    return load_kept(track_keys(recording, native=native), names)
-
-
-def load_kept(keys: TrackKeys, names: Iterable[str]) -> dict[str, Arrays | Missing]:
-    """As `load`, for a recording whose files need not be there any more."""
-    found = {name: _read(_cache_path(keys, EXTRACTORS[name])) for name in names}
-    return {name: arrays for name, arrays in found.items() if arrays is not None}
-
-
-def extract(
-    recording: Recording, names: Sequence[str], *, native: bool, keys: TrackKeys | None = None
-) -> dict[str, Arrays | Missing]:
-    """Runs extractors on one recording and caches what they find.
+    It owns the cache, the workers, and the decision whose failure a missing feature is.
 
     Args:
-        recording: Files that may be gone, or change meanwhile: then nothing is kept.
-        names: Extractors; those of one track share one pass over it.
-        native: Take the files as they are rather than the canonical encode.
-        keys: The `track_keys` that the files had when they were listed.
-
-    Returns:
-        For each name its arrays, or why there are none.
+        native: Take files as they are rather than their canonical encode.
+        jobs: Worker processes; results do not depend on it.
+        progress: Told what is done.
     """
-    names = _with_upstream(names)
-    try:
-        with unchanged(recording.video_path, recording.audio_path):
-            now = track_keys(recording, native=native)
-            if keys is not None and now != keys:
-                raise FileChanged(f"{recording.video_path.name} changed meanwhile; score again")
-            found = load_kept(now, names)
-            new = _run(recording, names, found, native)
-            if any(is_verdict(arrays) for arrays in new.values()):
-                _read_to_the_end(recording)
-    except Exception as error:  # a file that is gone must not cost the other samples
-        return dict.fromkeys(names, failed_reading(error))
-    return found | {name: _kept(now, EXTRACTORS[name], arrays) for name, arrays in new.items()}
 
+    def __init__(
+        self,
+        *,
+        native: bool = False,
+        jobs: int = 1,
+        progress: ProgressFn = lambda what, done, total: None,
+    ) -> None:
+        self.native, self.jobs, self._progress = native, jobs, progress
 
-def _run(
-    recording: Recording, names: Sequence[str], found: Mapping[str, Arrays | Missing], native: bool
-) -> dict[str, Arrays | Missing]:
-    """Runs the extractors of which nothing is cached."""
-    wanted = [EXTRACTORS[name] for name in names if name not in found]
-    # A frame extractor reads its upstream batch by batch, so that runs again; a clip's is cached.
-    frame_names = _with_upstream([spec.name for spec in wanted if spec.track == "frames"])
-    over_frames = [EXTRACTORS[name] for name in frame_names]
-    over_sound = [spec for spec in wanted if spec.track == "audio"]
-    new: dict[str, Arrays | Missing] = {}
-    if over_frames:
-        new |= _guarded(lambda: _over_frames(recording, over_frames, native), over_frames)
-    if over_sound:
-        new |= _guarded(lambda: _over_sound(recording, over_sound, native), over_sound)
-    for spec in wanted:
-        if spec.track == "clip":
-            run = partial(_over_clip, recording, spec, {**found, **new}, native)
-            new |= _guarded(run, [spec])
-    return new
+    def keys(self, recording: Recording) -> TrackKeys:
+        """Returns what the features of a recording are kept under, track by track."""
+        return track_keys(recording, native=self.native)
 
+    def kept(self, keys: TrackKeys, names: Iterable[str]) -> dict[str, Arrays | Missing]:
+        """Returns what the cache holds; extractors that never ran are left out."""
+        return load_kept(keys, names)
 
-def _read_to_the_end(recording: Recording) -> None:
-    """Refuses a verdict on files that the machine cannot read: libav may call them damaged."""
-    for path in (recording.video_path, recording.audio_path):
-        if path is not None:
-            sha256_of(path)
+    def measured(self, recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+        """Returns the features of one recording; what is missing is measured in this process."""
+        return extract(recording, names, native=self.native)
 
+    def views(self, recordings: Sequence[Recording], names: Sequence[str]) -> list[FeatureView]:
+        """Gathers the features of all recordings, with those of their reference pictures.
 
-def _kept(keys: TrackKeys, spec: ExtractorSpec, found: Arrays | Missing) -> Arrays | Missing:
-    """Caches findings; what cannot be kept would be missing when it is looked up."""
-    try:
-        _write(_cache_path(keys, spec), found)
-    except OSError as error:
-        return failed_reading(error)
-    return found
+        Args:
+            recordings: Failed ones have no features.
+            names: Extractors.
 
+        Returns:
+            A view for each recording, in order.
+        """
+        absent = unavailable(names)
+        runnable = [name for name in names if name not in absent]
+        features: dict[int, dict[str, Arrays | Missing]] = {}
+        todo: dict[int, Job] = {}
+        for index, recording in enumerate(recordings):
+            features[index], job = self._look_up(recording, runnable)
+            if job is not None:
+                todo[index] = job
+        for index, measured in run_jobs(todo, self.jobs, self._progress):
+            features[index] |= measured
+        return [
+            FeatureView(
+                features[index]
+                | absent
+                | ({} if recording.error else self.reference(recording, names))
+            )
+            for index, recording in enumerate(recordings)
+        ]
 
-def unavailable(names: Iterable[str]) -> dict[str, Missing]:
-    """Says which extractors have no weights here, or altered ones, and how to get them."""
-    found = {}
-    for name in names:
-        for spec in [EXTRACTORS[upstream] for upstream in _with_upstream([name])]:
-            try:
-                spec.verify_weights()
-            except WeightsMissing as error:
-                found[name] = Missing(reason=str(error), status="unavailable")
-    return found
+    def reference(self, recording: Recording, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+        """Returns embeddings of the reference picture as ``reference_NAME``."""
+        wanted = [n for n in REFERENCE_EXTRACTORS if n in readable(names, recording.domain)]
+        if recording.reference_path is None:
+            missing = Missing(reason="no reference picture", status="not_applicable")
+            return {f"reference_{name}": missing for name in wanted}
+        features = reference_features(recording.reference_path, wanted)
+        return {f"reference_{name}": features[name] for name in wanted}
 
+    def context(self, recordings: Sequence[Recording], names: Sequence[str]) -> MetricContext:
+        """Gathers what a metric may know beyond one recording.
 
-def reference_features(path: Path, names: Sequence[str]) -> dict[str, Arrays | Missing]:
-    """Returns what extractors and those they come after find in a reference picture.
+        Args:
+            recordings: Of the run. Of several pictures of one identity the first by recording
+                counts, whatever the order; those of systems that failed do not count.
+            names: Extractors.
 
-    Args:
-        path: Picture.
-        names: Frame extractors.
+        Returns:
+            Embeddings of the reference pictures, and why they are not all there: with fewer of
+            them the others' numbers would be other ones.
+        """
+        embeddings: dict[str, dict[str, np.ndarray]] = {name: {} for name in REFERENCE_EXTRACTORS}
+        faults: dict[str, str] = {}
+        for recording in sorted(recordings, key=lambda recording: recording.recording_id):
+            if recording.error and recording.error_status == "generation_failure":
+                continue
+            pictures = self.reference(recording, names)
+            for name, by_identity in embeddings.items():
+                picture = pictures.get(f"reference_{name}")
+                if isinstance(picture, Missing):
+                    if is_fault(picture):
+                        faults.setdefault(name, f"{recording.recording_id}: {picture.reason}")
+                elif picture is not None and len(picture["embedding"]):
+                    by_identity.setdefault(recording.identity, picture["embedding"][0])
+        return MetricContext(references=embeddings, reference_faults=faults)
 
-    Returns:
-        From the cache if all of it is there.
-    """
-    specs = [EXTRACTORS[name] for name in _with_upstream(names)]
-    try:
-        with unchanged(path):
-            keys = {"frames": f"{content_hash(path)}-{_PICTURE}"}
-            found = load_kept(keys, [spec.name for spec in specs])
-            if len(found) == len(specs):
-                return {name: without_verdict(known) for name, known in found.items()}
-            ran = _guarded(lambda: _run_frames([read_picture(path)[None]], specs), specs)
-    except FileNotFoundError as error:
-        missing = f"reference_path: there is no file {path.name}"
-        return {s.name: replace(failed_reading(error), reason=missing) for s in specs}
-    except Exception as error:  # as in `extract`
-        return {s.name: failed_reading(error) for s in specs}
-    return {spec.name: _kept(keys, spec, without_verdict(ran[spec.name])) for spec in specs}
-
-
-def _with_upstream(names: Sequence[str]) -> list[str]:
-    """Adds what the named extractors come after, upstream first."""
-    ordered: list[str] = []
-    for name in names:
-        for wanted in (*_with_upstream(EXTRACTORS[name].after), name):
-            if wanted not in ordered:
-                ordered.append(wanted)
-    return ordered
-
-
-def _guarded(
-    run: Callable[[], dict[str, Arrays | Missing]], specs: Sequence[ExtractorSpec]
-) -> dict[str, Arrays | Missing]:
-    """Turns what stops a whole pass into a reason for each of its extractors."""
-    try:
+    def _look_up(
+        self, recording: Recording, names: Sequence[str]
+    ) -> tuple[dict[str, Arrays | Missing], Job | None]:
+        """Reads the cache; what it lacks is a job."""
+        wanted = readable(names, recording.domain)
+        features: dict[str, Arrays | Missing] = dict.fromkeys(
+            set(names) - set(wanted), _OTHER_DOMAIN
+        )
+        if recording.error:
+            why = Missing(reason=recording.error, status=recording.error_status)
+            return features | dict.fromkeys(wanted, why), None
         try:
-            return run()
-        except TooLarge:
-            raise
-        except (MediaError, EncodeDamaged):  # a disk that failed for a moment answers now
-            return run()
-    except Unscored as why:
-        return {s.name: Missing(reason=why.reason, status=why.status) for s in specs}
-    except TooLarge as error:  # our limit, and no fault of the file
-        return {s.name: Missing(reason=str(error), status="unavailable") for s in specs}
-    except MediaError as error:
-        return {s.name: Missing(reason=str(error), status="generation_failure") for s in specs}
-    except Exception as error:  # a file that nobody thought of must not cost the other samples
-        return {s.name: failed_reading(error) for s in specs}
+            keys = self.keys(recording)
+            features |= self.kept(keys, wanted)
+        except Exception as error:  # a file that is gone must not cost the other samples
+            return features | dict.fromkeys(wanted, failed_reading(error)), None
+        left = tuple(name for name in wanted if name not in features)
+        if not left:
+            return features, None
+        return features, Job(recording=recording, keys=keys, names=left, native=self.native)
 
 
-def _over_frames(
-    recording: Recording, specs: Sequence[ExtractorSpec], native: bool
-) -> dict[str, Arrays | Missing]:
-    batches = picture(recording, native=native)
-    return _run_frames(batches, specs, scale=source_scale(recording, native=native))
-
-
-def _run_frames(
-    batches: Iterable[np.ndarray], specs: Sequence[ExtractorSpec], *, scale: float = 1.0
-) -> dict[str, Arrays | Missing]:
-    source = {"scale": np.array(scale)}
-    running: dict[str, Any] = {}
-    failed: dict[str, Missing] = {}
-    for spec in specs:
-        _attempt(spec, failed, running, spec.make)
-    for batch in batches:
-        seen: dict[str, Arrays] = {"source": source}
-        for spec in specs:
-            _attempt(spec, failed, seen, partial(_update, running, spec.name, batch, seen))
-    done: dict[str, Any] = {}
-    for spec in specs:
-        _attempt(spec, failed, done, partial(_finish, running, spec.name))
-    return done | failed
-
-
-def _update(
-    running: Mapping[str, Any], name: str, batch: np.ndarray, seen: Mapping[str, Arrays]
-) -> Any:
-    return running[name].update(batch, seen)
-
-
-def _finish(running: Mapping[str, Any], name: str) -> Any:
-    return running[name].finish()
-
-
-def _over_sound(
-    recording: Recording, specs: Sequence[ExtractorSpec], native: bool
-) -> dict[str, Arrays | Missing]:
-    samples = sound(recording, native=native)
-    done: dict[str, Any] = {}
-    failed: dict[str, Missing] = {}
-    for spec in specs:
-        _attempt(spec, failed, done, partial(_extract_sound, spec, samples))
-    return done | failed
-
-
-def _extract_sound(spec: ExtractorSpec, samples: np.ndarray) -> Any:
-    return spec.make().extract(samples)
-
-
-def _over_clip(
-    recording: Recording,
-    spec: ExtractorSpec,
-    found: Mapping[str, Arrays | Missing],
-    native: bool,
-) -> dict[str, Arrays | Missing]:
-    make = partial(picture_path, recording, native=native, with_sound=spec.reads_sound)
-    samples = sound(recording, native=native)
-    done: dict[str, Any] = {}
-    failed: dict[str, Missing] = {}
-    with nullcontext(make()) if native else intact(make) as path:
-
-        def run() -> Any:
-            try:
-                return spec.make().extract(path, samples, FeatureView(found))
-            except MediaError as error:
-                if not native:
-                    raise
-                raise Unscored(str(error), "generation_failure") from error
-
-        _attempt(spec, failed, done, run)
-    return done | failed
-
-
-def _attempt(
-    spec: ExtractorSpec,
-    failed: dict[str, Missing],
-    results: dict[str, Any],
-    step: Callable[[], Any],
-) -> None:
-    """Keeps what one step of one extractor returns; a failure stops only what comes after it."""
-    if spec.name in failed:
-        return
-    upstream = next((name for name in spec.after if name in failed), None)
-    if upstream is not None:
-        failed[spec.name] = failed[upstream]
-        return
-    try:
-        results[spec.name] = step()
-    except Unscored as why:
-        failed[spec.name] = Missing(reason=why.reason, status=why.status)
-    except (WeightsMissing, ImportError) as error:
-        failed[spec.name] = Missing(reason=_how_to_get(spec, error), status="unavailable")
-    except TooLarge as error:
-        failed[spec.name] = Missing(reason=str(error), status="unavailable")
-    except Exception as error:  # reported in every row that needs it, and logged whole
-        failed[spec.name] = Missing(
-            reason=f"{spec.name}: {type(error).__name__}: {error}",
-            status="evaluator_failure",
-            log=traceback.format_exc(),
-        )
-
-
-def _how_to_get(spec: ExtractorSpec, error: Exception) -> str:
-    if isinstance(error, WeightsMissing):
-        return str(error)
-    return f"{spec.name} needs a package that is not installed: {error}"
-
-
-def _cache_path(keys: TrackKeys, spec: ExtractorSpec) -> str:
-    """Names the features in the cache folder."""
-    key = keys[spec.track]
-    name = f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
-    return f"{FEATURES}/{key[:2]}/{key}/{name}"
-
-
-def _read(name: str) -> Arrays | Missing | None:
-    """Returns what `_write` wrote under that name; None if it is not there as it was written."""
-    content = read_sealed(name)
-    if content is None:
-        return None
-    with np.load(BytesIO(content), allow_pickle=False) as stored:
-        arrays = {array: stored[array] for array in stored.files}
-    if "missing_reason" in arrays:
-        return Missing(
-            reason=str(arrays["missing_reason"]),
-            status=str(arrays["missing_status"]),  # type: ignore[arg-type]
-        )
-    return arrays
-
-
-def _write(name: str, found: Arrays | Missing) -> None:
-    """Caches findings; what may be cured by installing or mending something is tried again."""
-    if isinstance(found, Missing):
-        if found.status in {"unavailable", "evaluator_failure"}:
-            return
-        found = {
-            "missing_reason": np.array(found.reason), "missing_status": np.array(found.status)
-        }  # fmt: skip
-    buffer = BytesIO()
-    np.savez(buffer, allow_pickle=False, **{n: np.asarray(array) for n, array in found.items()})
-    write_sealed(name, buffer.getvalue())
-
-
-def feature_protocol(names: Sequence[str], *, native: bool) -> dict[str, Any]:
-    """Everything behind the features a metric reads: input and extractors, as JSON values."""
-    return {
-        "input": input_protocol(native=native),
-        "extractors": [EXTRACTORS[name].protocol() for name in names if name in EXTRACTORS],
-    }
+def readable(names: Iterable[str], domain: str) -> list[str]:
+    """Leaves out the judges of the drawn world for recordings of another domain."""
+    return [name for name in names if domain == "world" or not EXTRACTORS[name].judge]

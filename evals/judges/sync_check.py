@@ -15,8 +15,8 @@ from jaxtyping import Float32, Float64
 
 from evals.extractors.sync_world import SAMPLES_A_FRAME, SyncWorldExtractor
 from evals.features.canonical import picture_path, sound
+from evals.features.extraction import extract
 from evals.features.missing import Missing
-from evals.features.store import extract
 from evals.judges.schedule import Say
 from evals.metrics.sync import SYNC, MeshOffset
 from evals.numerics.syncnet import SyncScore, mean_curve, read_curve

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -17,8 +16,8 @@ from evals.recording.transaction import consistently, place_of
 from evals.scoring.choice import choose_metrics
 from evals.scoring.compare import Comparison, compare
 from evals.scoring.persist import identities_of, score_run, summaries_of
-from evals.scoring.results import ScoreRow, WindowRow, read_windows
-from evals.scoring.score import Options, default_jobs
+from evals.scoring.results import ScoreRow, WindowRow, ordered_windows, read_windows
+from evals.scoring.score import Options, default_jobs, score
 from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import summary_html, summary_latex, summary_text
 from streamchar_ref.core.errors import InputError
@@ -146,21 +145,19 @@ def evaluate(
     if reference and reference not in systems:
         raise InputError(f"reference {reference!r} is none of: {', '.join(systems)}")
     options = Options(native=native, jobs=jobs or default_jobs(), reference_system=reference)
-    with TemporaryDirectory() as scratch:
-        folder = run or Path(scratch)
-        rows = score_run(
-            folder,
-            recordings,
-            metrics=chosen,
-            set_metrics=chosen_sets,
-            options=options,
-            progress=progress,
-        )
-        return Results(
-            rows=rows,
-            windows=consistently([folder], lambda: read_windows(place_of(folder, "windows.csv"))),
-            identities=identities_of(recordings),
-        )
+    what: dict[str, Any] = {
+        "metrics": chosen,
+        "set_metrics": chosen_sets,
+        "options": options,
+        "progress": progress,
+    }
+    if run is None:
+        scored = score(recordings, **what)
+        rows, windows = scored.rows, ordered_windows(scored.windows)
+    else:
+        rows = score_run(run, recordings, **what)
+        windows = consistently([run], lambda: read_windows(place_of(run, "windows.csv")))
+    return Results(rows=rows, windows=windows, identities=identities_of(recordings))
 
 
 def names_of(metrics: str | Sequence[str]) -> list[str]:

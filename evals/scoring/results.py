@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, get_args
 
@@ -210,8 +210,7 @@ def _row(line: bytes) -> ScoreRow:
 def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:
     """Writes curves as CSV in a fixed order; text cells are guarded by `guard_cell`."""
     names = [column.name for column in fields(WindowRow)]
-    order = sorted(rows, key=lambda row: (*(getattr(row, name) for name in _WINDOW_ORDER),))
-    cells = [[_cell(getattr(row, name)) for name in names] for row in order]
+    cells = [[_cell(getattr(row, name)) for name in names] for row in ordered_windows(rows)]
     write_atomically(path, csv_text([names, *cells]).encode())
 
 
@@ -224,6 +223,15 @@ _OLD_QUANTITIES = {
 
 
 _WINDOW_ORDER = ("system", "suite", "sample_id", "seed", "metric", "protocol", "t0_s", "t1_s")
+
+
+def ordered_windows(rows: Iterable[WindowRow]) -> list[WindowRow]:
+    """Returns curves as a file holds them: in its order, and without NaN."""
+    order = sorted(rows, key=lambda row: (*(getattr(row, name) for name in _WINDOW_ORDER),))
+    return [
+        replace(row, value=None) if row.value is not None and math.isnan(row.value) else row
+        for row in order
+    ]
 
 
 def read_windows(path: Path) -> list[WindowRow]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evals.extractors import EXTRACTORS
+from evals.features.cache import feature_protocol
 from evals.features.canonical import recording_hash
-from evals.features.jobs import context_of, features_of
-from evals.features.store import FeatureView, feature_protocol
+from evals.features.store import FeatureStore
+from evals.features.view import FeatureView
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
 from evals.protocols.base import Metric, MetricContext, Score, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
@@ -75,10 +76,9 @@ def score(
         Rows, windows, protocols and logs.
     """
     names = extractors_of([*metrics, *set_metrics])
-    features = features_of(
-        recordings, names, native=options.native, jobs=options.jobs, progress=progress
-    )
-    context = context_of(whole or recordings, names)
+    store = FeatureStore(native=options.native, jobs=options.jobs, progress=progress)
+    features = store.views(recordings, names)
+    context = store.context(whole or recordings, names)
     scored = Scored(rows=[], windows=[], protocols={})
     for metric in metrics:
         params = params_of(metric, options)

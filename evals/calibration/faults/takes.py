@@ -20,8 +20,8 @@ from evals.calibration.faults.base import (
     SpokenWord,
     Take,
 )
+from evals.features.extraction import extract
 from evals.features.missing import Missing
-from evals.features.store import extract
 from evals.protocols.base import Unscored
 from evals.recording.jsonl import check_folder_name
 from evals.recording.recording import Recording

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from evals.extractors import EXTRACTORS, networks
-from evals.features.store import Missing, extract, track_keys, unavailable
+from evals.features.cache import track_keys
+from evals.features.extraction import extract, unavailable
+from evals.features.missing import Missing
 from evals.protocols.base import Unscored
 from evals.scoring.score import Options, score
 from streamchar_ref import weights

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evals.features.missing import Missing
-from evals.features.store import FeatureView
+from evals.features.view import FeatureView
 from evals.metrics.published import SECOND_BACK_END
 from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evals.features.cache import load_kept, track_keys
 from evals.features.canonical import canonical, encode_path, picture, sound, track_hash
-from evals.features.store import extract, load, load_kept, track_keys
+from evals.features.extraction import extract
 from evals.recording.recording import Recording
 from evals.scoring.score import Options, score
 from streamchar_ref.media.decode import audio, frames, video_start_s
@@ -89,7 +90,8 @@ def test_a_file_with_both_tracks_has_one_key(tmp_path: Path) -> None:
 def test_features_outlive_their_files(tmp_path: Path) -> None:
     clip = two_files(tmp_path)
     extract(clip, NAMES, native=False)
-    keys, found = track_keys(clip, native=False), load(clip, NAMES, native=False)
+    keys = track_keys(clip, native=False)
+    found = load_kept(keys, NAMES)
     clip.video_path.unlink()
     kept = load_kept(keys, NAMES)
     assert set(kept) == set(found) == set(NAMES)

@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
+from evals.features import cache as features_module
 from evals.features import canonical as canonical_module
-from evals.features import store as features_module
+from evals.features.cache import FEATURES
 from evals.features.canonical import ENCODES, encode_path
-from evals.features.store import FEATURES
 from evals.recording.recording import Recording
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, score

@@ -13,8 +13,8 @@ from PIL import Image
 from evals import extractors
 from evals.calibration.faults import takes
 from evals.extractors import ExtractorSpec
+from evals.features.extraction import reference_features
 from evals.features.missing import Missing
-from evals.features.store import reference_features
 from evals.suites import load_suite
 from streamchar_ref.commands.generate import _picture as character_picture
 from streamchar_ref.core.errors import InputError

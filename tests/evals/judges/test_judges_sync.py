@@ -27,7 +27,7 @@ from evals.extractors.networks.syncnet import WINDOW_MFCC_FRAMES, SyncNet
 from evals.extractors.networks.weights_file import about_weights, load_weights, save_weights
 from evals.extractors.sync_world import SAMPLES_A_FRAME, MouthEmbedder, SyncWorldExtractor
 from evals.features.missing import Missing
-from evals.features.store import FeatureView
+from evals.features.view import FeatureView
 from evals.judges import align_world, sync_world
 from evals.judges.align_data import Sentence
 from evals.judges.schedule import Schedule

@@ -19,7 +19,7 @@ from evals.extractors.networks.fvd_world import (
 )
 from evals.extractors.networks.identity_world import SIDE, cut_head
 from evals.extractors.networks.weights_file import about_weights
-from evals.features.jobs import readable
+from evals.features.store import readable
 from evals.judges.damage import LOOKS, ORDERS, SHIFTS, moved, turn_chroma, turn_hue
 from evals.judges.drawn import Take, babble, film
 from evals.judges.fvd_world_check import over_floor

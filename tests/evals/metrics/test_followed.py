@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from evals.features.missing import Missing
-from evals.features.store import FeatureView
+from evals.features.view import FeatureView
 from evals.judges.drawn import film
 from evals.metrics.followed import Followed, doubt_in_words, follow
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from evals.commands.record import app as record_app
 from evals.commands.score import app as score_app
+from evals.features.extraction import reference_features
 from evals.features.missing import Missing
-from evals.features.store import reference_features
 from evals.metrics.speed import SPEED_METRICS
 from evals.protocols.base import MetricContext
 from evals.recording.manifest import load_manifest

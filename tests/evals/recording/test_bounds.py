@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from evals.features.canonical import picture, sound
-from evals.features.store import extract, reference_features
+from evals.features.extraction import extract, reference_features
 from evals.metrics.english import require_english
 from evals.protocols.base import Unscored
 from evals.recording.record import RecordPlan, record_one

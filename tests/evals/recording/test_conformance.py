@@ -9,7 +9,8 @@ import pytest
 
 from evals.extractors import EXTRACTORS
 from evals.features.missing import Missing
-from evals.features.store import REFERENCE_EXTRACTORS, FeatureView
+from evals.features.store import REFERENCE_EXTRACTORS
+from evals.features.view import FeatureView
 from evals.metrics import INFOS, METRICS, SET_METRICS
 from evals.protocols.base import Metric, MetricContext, protocol_hash
 from evals.protocols.info import Direction

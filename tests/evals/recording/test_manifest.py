@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evals.features.extraction import reference_features
 from evals.features.missing import Missing
-from evals.features.store import reference_features
 from evals.metrics.speed import SPEED_METRICS
 from evals.protocols.base import MetricContext
 from evals.recording.manifest import load_manifest, read_arrivals
