@@ -1,13 +1,13 @@
 """Heads of drawn people in many lights and poses, with what they were drawn from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
 from evals.extractors.face_detector import FaceDetector
 from evals.extractors.face_mesh import FaceMesher, region_of_detection
@@ -22,8 +22,6 @@ from streamchar_ref.world.styles import STYLES
 STYLE = "painted"
 DRAWN_PX = 112
 MIN_MESH_SCORE = 0.5
-HELD_OUT = range(9000, 10_000)
-"""Identities to measure on. Training is on those below, suites take those above."""
 WORN = ("clothes", "garment", "pattern", "background", "jewel", "accent")
 """Not part of who somebody is; dressed otherwise, it is the same person."""
 _TOLD = ("seed", "caption", "detail_side")
@@ -143,30 +141,33 @@ def _crowd() -> tuple[Character, ...]:
     return tuple(STYLES[STYLE].draw_character(seed) for seed in range(400))
 
 
-def batches(
+def standardized_numbers(people: Sequence[Person]) -> Float32[np.ndarray, "P A"]:
+    """Returns everybody's numbers with mean 0 and deviation 1."""
+    numbers = np.stack([person.numbers for person in people])
+    return (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-3)
+
+
+def draw_batch(
     people: Sequence[Person], rng: np.random.Generator, *, num_people: int, num_views: int
-) -> Iterator[tuple[UInt8[np.ndarray, "B 64 64 3"], Float32[np.ndarray, "P A"]]]:
-    """Draws people and views of them, varied, without end.
+) -> tuple[Int64[np.ndarray, " P"], UInt8[np.ndarray, "B 64 64 3"]]:
+    """Draws people and views of them, varied.
 
     Args:
         people: To draw from.
         rng: Of every choice.
-        num_people: In a batch.
-        num_views: Of each of them.
+        num_people: In the batch, all different.
+        num_views: Of each of them; one head may be taken twice, varied in two ways.
 
-    Yields:
-        Heads, those of one person together; and the standardised numbers of the people.
+    Returns:
+        Which people; and their heads, those of one person together.
     """
-    numbers = np.stack([person.numbers for person in people])
-    numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-3)
-    while True:
-        chosen = rng.choice(len(people), num_people, replace=False)
-        heads = [
-            varied(people[row].heads[view], rng)
-            for row in chosen
-            for view in rng.permutation(len(people[row].heads)).repeat(2)[:num_views]
-        ]
-        yield np.stack(heads), numbers[chosen]
+    chosen = rng.choice(len(people), num_people, replace=False)
+    heads = [
+        varied(people[row].heads[view], rng)
+        for row in chosen
+        for view in rng.permutation(len(people[row].heads)).repeat(2)[:num_views]
+    ]
+    return chosen, np.stack(heads)
 
 
 def varied(

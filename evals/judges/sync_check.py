@@ -17,7 +17,7 @@ from evals.extractors.sync_world import SAMPLES_A_FRAME, SyncWorldExtractor
 from evals.features.canonical import picture_path, sound
 from evals.features.missing import Missing
 from evals.features.store import extract
-from evals.judges.schedule import Say
+from evals.judges.progress import LogFn, counted
 from evals.metrics.sync import SYNC, MeshOffset
 from evals.numerics.syncnet import SyncScore, mean_curve, read_curve
 from evals.protocols.base import MetricContext, Unscored
@@ -57,11 +57,11 @@ class Watched:
     samples: Float32[np.ndarray, " S"]
 
 
-def check(*, say: Say, num_clips: int = NUM_CLIPS, weights: Path | None = None) -> dict[str, Any]:
+def check(*, log: LogFn, num_clips: int = NUM_CLIPS, weights: Path | None = None) -> dict[str, Any]:
     """Measures offsets of moved sound, and scores of matched and foreign sound.
 
     Args:
-        say: Told how it goes.
+        log: Takes lines of progress.
         num_clips: Of 8 s.
         weights: File; the judge's own by default.
 
@@ -71,11 +71,9 @@ def check(*, say: Say, num_clips: int = NUM_CLIPS, weights: Path | None = None) 
     judge = SyncWorldExtractor(weights=weights)
     clips: list[Watched] = []
     with TemporaryDirectory() as folder:
-        for number in range(num_clips):
+        for number in counted(range(num_clips), 10, "clips watched", log):
             watched = watch(judge, _film(Path(folder), number))
             clips += [watched] if watched is not None else []
-            if number % 10 == 9:
-                say(f"{number + 1} clips watched")
     return {
         "style": STYLE,
         "clips": len(clips),
@@ -109,8 +107,10 @@ def _film(folder: Path, number: int) -> Recording:
 
 def watch(judge: SyncWorldExtractor, recording: Recording) -> Watched | None:
     """Reads picture and sound of a recording; nothing if there is no track."""
-    found = extract(recording, ["face", "phonemes_hama"], native=False)
-    features = {name: arrays for name, arrays in found.items() if not isinstance(arrays, Missing)}
+    extracted = extract(recording, ["face", "phonemes_hama"], native=False)
+    features = {
+        name: arrays for name, arrays in extracted.items() if not isinstance(arrays, Missing)
+    }
     tracks = judge.tracks(features["face"])
     if not tracks:
         return None
@@ -132,13 +132,15 @@ def shift_figures(judge: SyncWorldExtractor, clips: Sequence[Watched]) -> dict[s
 
 
 def _errors(name: str, error: Float64[np.ndarray, "N K"]) -> dict[str, Any]:
-    known = np.isfinite(error)
-    right = known & (np.abs(np.where(known, error, np.inf)) <= MAX_ERROR_FRAMES)
+    is_measured = np.isfinite(error)
+    right = is_measured & (np.abs(np.where(is_measured, error, np.inf)) <= MAX_ERROR_FRAMES)
     return {
         f"{name}_within_1_frame": float(right.mean()),
-        f"{name}_measured": float(known.mean()),
-        f"{name}_exact": float((known & (np.abs(np.where(known, error, 9)) < 0.5)).mean()),
-        f"{name}_mean_error_frames": float(error[known].mean()),
+        f"{name}_measured": float(is_measured.mean()),
+        f"{name}_exact": float(
+            (is_measured & (np.abs(np.where(is_measured, error, 9)) < 0.5)).mean()
+        ),
+        f"{name}_mean_error_frames": float(error[is_measured].mean()),
         f"{name}_worst_shift_within_1_frame": float(right.mean(axis=0).min()),
     }
 
@@ -162,11 +164,11 @@ def moved(samples: Float32[np.ndarray, " S"], early_frames: int) -> Float32[np.n
 
 def _mesh_offset(clip: Watched, early_frames: int) -> float:
     """The mesh metric with its phonemes moved; in frames, NaN where it says nothing."""
-    heard = clip.features["phonemes_hama"]
+    phonemes = clip.features["phonemes_hama"]
     by_s = early_frames * FRAME_MS / 1000
     shifted = {
         name: values - by_s if name in {"start_s", "end_s", "likely_s"} else values
-        for name, values in heard.items()
+        for name, values in phonemes.items()
     }
     metric = next(metric for metric in SYNC if isinstance(metric, MeshOffset))
     features = {**clip.features, "phonemes_hama": shifted}
