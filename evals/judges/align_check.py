@@ -1,6 +1,6 @@
-"""Measures `align_world` on texts and takes that it never heard.
+"""Measures `align_world` on held-out texts.
 
-The voices are those it was trained on, which is what it is for; texts and seeds are others.
+The voices are those of its training, the only ones it is for.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ FPS = 25
 def check(
     *, log: LogFn, num_utterances: int = NUM_UTTERANCES, weights: Path | None = None
 ) -> dict[str, Any]:
-    """Measures phoneme errors and how well progress is read.
+    """Measures phoneme error rates and errors of spoken progress.
 
     Args:
         log: Takes lines of progress.

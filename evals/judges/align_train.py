@@ -58,8 +58,8 @@ class AlignStage(JudgeStage):
             size=draw.batch,
             num_mel_frames=STRETCH_MEL_FRAMES,
         )
-        hidden = self.network.hear(batch.features)
-        log_probs, named = self.network.emit(hidden), self.naming(hidden).float()
+        hidden = self.network.encode(batch.features)
+        log_probs, named = self.network.log_probs(hidden), self.naming(hidden).float()
         with torch.autocast("cpu", enabled=False):
             ctc = held_ctc_loss(log_probs, batch)
             naming = F.cross_entropy(named.flatten(0, 1), batch.sounding.flatten())

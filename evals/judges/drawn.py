@@ -1,4 +1,4 @@
-"""Drawn people that babble, for the judges of pictures to learn from; no speech is made."""
+"""Renders babbling people for the judges of pictures; no speech is synthesised."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the judge of video notices on people it never saw, in its own style and in the other."""
+"""Measures the response of `fvd_world` to faults on held-out people, in both styles."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

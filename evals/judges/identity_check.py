@@ -1,4 +1,4 @@
-"""How well drawn people are told apart, by the judge and by dlib, on people never trained on.
+"""Measures identity verification by `identity_world` and dlib on held-out drawn people.
 
 A pair is of one person or of two. The error is the equal error rate: that of the threshold at
 which as many pairs of one person are taken for two as the other way round.
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from evals.calibration.faults.picture import rotation
+from evals.calibration.faults.picture import rotation, to_bytes
 from evals.extractors import EXTRACTORS
 from evals.extractors.face import FaceExtractor
 from evals.extractors.networks import WEIGHTS
@@ -233,7 +233,7 @@ def _spoilings() -> Mapping[str, Callable[[Picture], Picture]]:
 
     def turned(degrees: float, picture: Picture) -> Picture:
         turn = rotation(float(np.deg2rad(degrees)))
-        return (picture.astype(np.float32) @ turn.T).round().clip(0, 255).astype(np.uint8)
+        return to_bytes(picture.astype(np.float32) @ turn.T)
 
     return {
         **{f"blur_{sigma}_px": partial(blurred, sigma) for sigma in BLURS_PX},

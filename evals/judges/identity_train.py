@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evals.extractors.networks.identity_world import IdentityNetwork, network_input
 from evals.judges.identity_check import write_figures
-from evals.judges.identity_data import STYLE, Person, draw_batch, meet, standardized_numbers
+from evals.judges.identity_data import STYLE, Person, draw_batch, draw_person, standardized_numbers
 from evals.judges.training import JudgeSpec, JudgeStage
 from streamchar_ref.loop.fit import Draw, OptimConfig
 
@@ -84,7 +84,7 @@ def contrast(embeddings: Float[Tensor, "B D"], views: int) -> Float[Tensor, ""]:
 def people() -> Iterator[Person]:
     """Draws the people to train on; those whose face is not found are left out."""
     for identity in range(NUM_PEOPLE):
-        person = meet(identity, num_scenes=SCENES_A_PERSON, num_frames=FRAMES_A_SCENE)
+        person = draw_person(identity, num_scenes=SCENES_A_PERSON, num_frames=FRAMES_A_SCENE)
         if person is not None:
             yield person
 

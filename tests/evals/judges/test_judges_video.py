@@ -26,7 +26,7 @@ from evals.judges.fvd_check import over_floor
 from evals.judges.fvd_data import damaged, draw_take, example
 from evals.judges.fvd_train import FVD_WORLD as FVD_WORLD_SPEC
 from evals.judges.identity_check import errors
-from evals.judges.identity_data import attributes, meet, stream
+from evals.judges.identity_data import attributes, draw_person, stream
 from evals.judges.identity_train import IDENTITY_WORLD as IDENTITY_WORLD_SPEC
 from evals.judges.table import JUDGES
 from evals.metrics import SET_METRICS
@@ -277,7 +277,7 @@ def test_a_short_training_lowers_the_loss_of_the_video_judge(
 def test_a_short_training_lowers_the_loss_of_the_identity_judge(
     losses_of_training: Callable[..., list[float]],
 ) -> None:
-    people = [meet(identity, num_scenes=1, num_frames=2) for identity in range(6)]
+    people = [draw_person(identity, num_scenes=1, num_frames=2) for identity in range(6)]
     found = [person for person in people if person is not None]
     losses = losses_of_training(IDENTITY_WORLD_SPEC, found, num_steps=30, batch=4, warmup_steps=4)
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
