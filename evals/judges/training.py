@@ -129,7 +129,7 @@ def train_judge(
             resume=resume,
             log=log,
         )
-        stage = make_stage(judge, examples)
+        stage = _make_stage(judge, examples)
         state = fit(
             stage,
             judge.optim,
@@ -141,7 +141,7 @@ def train_judge(
             progress=log,
         )
     about = {
-        **_account(judge, state, last_loss(folder), is_prepared=is_prepared),
+        **_account(judge, state, _last_loss(folder), is_prepared=is_prepared),
         **judge.amounts(examples),
         "max_minutes": max_minutes,
     }
@@ -153,7 +153,7 @@ def train_judge(
     return about
 
 
-def make_stage(judge: JudgeSpec[Example], examples: Sequence[Example]) -> JudgeStage:
+def _make_stage(judge: JudgeSpec[Example], examples: Sequence[Example]) -> JudgeStage:
     """Makes the stage with the weights that its seed says."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(judge.optim.seed)
@@ -186,7 +186,7 @@ def _prepare(
     return examples, is_complete
 
 
-def last_loss(folder: Path) -> float | None:
+def _last_loss(folder: Path) -> float | None:
     """Returns the loss of the last row of a log; ``None`` if there is none."""
     path = folder / LOG
     rows = list(csv.DictReader(path.read_text("utf-8").splitlines())) if path.is_file() else []

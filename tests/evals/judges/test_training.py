@@ -1,5 +1,6 @@
 """Training of judges: a run that is cut goes on to the same weights; statistics of the average."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+from evals.commands.judges import app
+from evals.extractors.networks import judge_path
 from evals.extractors.networks.weights_file import about_weights
 from evals.judges import training
 from evals.judges.identity_data import Person
 from evals.judges.identity_train import IDENTITY_WORLD
+from evals.judges.table import JUDGES, Judge
 from evals.judges.training import JudgeSpec, JudgeStage, train_judge
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.fit import Draw, OptimConfig
@@ -116,6 +121,27 @@ def test_weights_without_a_step_have_no_loss(
     many = replace(toy_judge(), examples=lambda: map(toy_person, range(60)))
     about = trained(tmp_path / "a", ends_with="examples", judge=many)
     assert (about["steps"], about["loss"], about["is_complete"]) == (0, None, False)
+
+
+TOY = toy_judge()
+
+
+def test_the_command_writes_where_it_is_told_and_leaves_the_packaged_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "NUM_STATISTICS_BATCHES", 2)
+    monkeypatch.setitem(JUDGES, TOY.name, Judge(spec=f"{__name__}:TOY", test=""))
+    packaged = judge_path(TOY.name).read_bytes()
+    out, folder = tmp_path / "toy.safetensors", tmp_path / "run"
+    command = ["train", TOY.name, "--max-minutes", "1", "--out", str(out), "--folder", str(folder)]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    written = out.read_bytes()
+    again = CliRunner().invoke(app, [*command, "--resume"])  # nothing is left to do
+    assert again.exit_code == 0, again.output
+    assert out.read_bytes() == written
+    assert json.loads(again.stderr.splitlines()[-1])["steps"] == NUM_STEPS
+    assert judge_path(TOY.name).read_bytes() == packaged
 
 
 class Normed(JudgeStage):
