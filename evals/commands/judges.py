@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.extractors.networks import WEIGHTS, pin_judge
+from evals.extractors.networks import WEIGHTS
 from evals.judges.table import JUDGES, Judge
 from streamchar_ref.commands.verb import Verb
 
@@ -23,11 +23,18 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="File to write; by default the judge's own.")
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="For state and log; by default runs/judges/NAME.", show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on where the run stopped.")] = False,
 ) -> None:
     """Train one judge, on one core.
 
-    There is nothing to resume: a new run starts from the beginning. Seeds are fixed.
+    Seeds are fixed. The same command with --resume goes on where a run stopped.
     """
+    from evals.judges.training import train_judge
+
     judge = _chosen(name)
     if out is None and max_minutes < FULL_MINUTES:
         raise typer.BadParameter(
@@ -35,11 +42,16 @@ def train(
             "the packaged judge stays"
         )
     target = out or WEIGHTS / f"{name}.safetensors"
-    about = judge.trainer()(target, max_minutes=max_minutes, say=_say)
-    if out is None:
-        pin_judge(name)
-    _say(f"{target}: {target.stat().st_size} bytes")
-    _say(json.dumps(about))
+    about = train_judge(
+        judge.load_spec(),
+        target,
+        folder=folder or Path("runs/judges") / name,
+        max_minutes=max_minutes,
+        resume=resume,
+        log=_log,
+    )
+    _log(f"{target}: {target.stat().st_size} bytes")
+    _log(json.dumps(about))
 
 
 @app.command("test")
@@ -48,15 +60,15 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure judges on people, texts and a style that they never saw; minutes for each."""
-    found: dict[str, Any] = {}
+    figures: dict[str, dict[str, Any]] = {}
     for each in [name] if name else JUDGES:
-        found[each] = _chosen(each).tester()(say=_say)
+        figures[each] = _chosen(each).load_test()(log=_log)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(figures, indent=1))
         return
-    for judge, figures in found.items():
+    for judge, values in figures.items():
         typer.echo(f"\n{judge}")
-        for figure, value in figures.items():
+        for figure, value in values.items():
             typer.echo(f"  {figure:<44} {value:.4g}" if isinstance(value, float) else
                        f"  {figure:<44} {value}")  # fmt: skip
 
@@ -67,5 +79,5 @@ def _chosen(name: str) -> Judge:
     return JUDGES[name]
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     typer.echo(line, err=True)

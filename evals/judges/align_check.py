@@ -1,6 +1,6 @@
-"""Measures `align_world` on texts and takes that it never heard.
+"""Measures `align_world` on held-out texts.
 
-The voices are those it was trained on, which is what it is for; texts and seeds are others.
+The voices are those of its training, the only ones it is for.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from evals.extractors.align_world import AlignWorldExtractor
 from evals.judges.align_data import vocoded
-from evals.judges.schedule import Say
+from evals.judges.progress import LogFn, counted
 from evals.text.align import align
 from evals.text.progress import at_video_frames, spoken_progress
 from streamchar_ref.world.script import write_script
@@ -26,12 +26,12 @@ FPS = 25
 
 
 def check(
-    *, say: Say, num_utterances: int = NUM_UTTERANCES, weights: Path | None = None
+    *, log: LogFn, num_utterances: int = NUM_UTTERANCES, weights: Path | None = None
 ) -> dict[str, Any]:
-    """Measures phoneme errors and how well progress is read.
+    """Measures phoneme error rates and errors of spoken progress.
 
     Args:
-        say: Told how it goes.
+        log: Takes lines of progress.
         num_utterances: Of some 15 s.
         weights: File; the judge's own by default.
 
@@ -43,17 +43,15 @@ def check(
     errors: dict[str, list[int]] = {"clean": [], "vocoder": []}
     lengths: list[int] = []
     misses: dict[str, list[np.ndarray]] = {"clean": [], "vocoder": []}
-    for number in range(num_utterances):
+    for number in counted(range(num_utterances), 10, "utterances recognised", log):
         speech = _speech(number)
         phones = _phones(speech)
         lengths.append(len(phones))
         takes = {"clean": speech.samples, "vocoder": vocoded(speech.samples, rng, rounds=4)}
         for name, samples in takes.items():
-            found = judge.extract(samples)
-            errors[name].append(align(phones, [str(p) for p in found["phonemes"]]).num_errors)
-            misses[name].append(progress_error(found, speech))
-        if number % 10 == 9:
-            say(f"{number + 1} utterances heard")
+            features = judge.extract(samples)
+            errors[name].append(align(phones, [str(p) for p in features["phonemes"]]).num_errors)
+            misses[name].append(progress_error(features, speech))
     figures: dict[str, Any] = {"utterances": num_utterances, "phonemes": sum(lengths)}
     for name in takes:
         miss = np.concatenate(misses[name])
@@ -77,10 +75,10 @@ def _phones(speech: Speech) -> list[str]:
     return [phoneme.phone for phoneme in speech.phonemes if phoneme.phone != SILENCE]
 
 
-def progress_error(found: Mapping[str, np.ndarray], speech: Speech) -> Float64[np.ndarray, " V"]:
+def progress_error(features: Mapping[str, np.ndarray], speech: Speech) -> Float64[np.ndarray, " V"]:
     """Returns progress read minus the true count, in phonemes, at the end of each video frame."""
     starts_s = [phoneme.t0_s for phoneme in speech.phonemes if phoneme.phone != SILENCE]
     num_frames = int(speech.length_s * FPS)
     truth = np.searchsorted(np.array(starts_s), (np.arange(num_frames) + 1) / FPS)
-    read = spoken_progress(found["log_probs"], _phones(speech))
+    read = spoken_progress(features["log_probs"], _phones(speech))
     return at_video_frames(read, num_frames=num_frames, fps=FPS) - truth

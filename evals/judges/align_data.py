@@ -1,4 +1,4 @@
-"""What `align_world` learns from: sentences in the voices of a style, some through a vocoder.
+"""Examples for `align_world`: sentences in the voices of a style, some vocoded.
 
 Shape letters: B stretches, H mel frames of 10 ms, M mel bands, S samples, P phonemes.
 """
@@ -30,12 +30,12 @@ _FFT, _HOP, _VOCODER_MELS = 1024, 256, 80
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """Speech and what is said in it.
+    """Mel power of speech with its phoneme labels.
 
     Attributes:
-        power: Mel power.
+        power: Mel power, every 10 ms.
         phones: Classes of the recogniser, from 1.
-        spans_s: Start and end of each.
+        spans_s: Start and end of each phoneme.
     """
 
     power: Float32[np.ndarray, "H M"]
@@ -44,7 +44,7 @@ class Sentence:
 
 
 def spoken_sentences(style: str, *, seed: int) -> Iterator[Sentence]:
-    """Yields other texts in the voices of a style by turns, without end."""
+    """Yields random texts without end, in the voices of a style in turn."""
     rng = np.random.default_rng([seed, 0xA1])
     voices = STYLES[style].voices
     number = 0
@@ -60,11 +60,11 @@ def spoken_sentences(style: str, *, seed: int) -> Iterator[Sentence]:
         samples = speech.samples
         if rng.random() < SHARE_OF_VOCODER:
             samples = vocoded(samples, rng, rounds=int(rng.integers(0, 6)))
-        yield heard(speech, samples)
+        yield label_sentence(speech, samples)
 
 
-def heard(speech: Speech, samples: Float32[np.ndarray, " S"]) -> Sentence:
-    """Joins the sound of a sentence with its labels."""
+def label_sentence(speech: Speech, samples: Float32[np.ndarray, " S"]) -> Sentence:
+    """Computes mel power and the phoneme labels of a sentence."""
     sounds = [phoneme for phoneme in speech.phonemes if phoneme.phone != SILENCE]
     return Sentence(
         power=mel_power(samples, num_mels=NUM_MELS),
@@ -77,11 +77,11 @@ def heard(speech: Speech, samples: Float32[np.ndarray, " S"]) -> Sentence:
 def vocoded(
     samples: Float32[np.ndarray, " S"], rng: np.random.Generator, *, rounds: int
 ) -> Float32[np.ndarray, " S"]:
-    """Sends speech through a mel spectrogram and Griffin-Lim, as generated speech sounds.
+    """Reconstructs speech from its mel spectrogram by Griffin-Lim, as a vocoder would.
 
     Args:
         samples: At 16 kHz.
-        rng: Of the phases to start from.
+        rng: Of the initial phases.
         rounds: Of Griffin-Lim; 0 leaves the phases random.
 
     Returns:
@@ -93,18 +93,18 @@ def vocoded(
     window = torch.hann_window(_FFT)
     filters = torch.from_numpy(mel_filters(_FFT, _VOCODER_MELS)).float()
 
-    def analysed(sound: Tensor) -> Tensor:
+    def analyze(sound: Tensor) -> Tensor:
         return torch.stft(sound, _FFT, _HOP, window=window, return_complex=True)
 
-    def made(spectrum: Tensor) -> Tensor:
+    def synthesize(spectrum: Tensor) -> Tensor:
         return torch.istft(spectrum, _FFT, _HOP, window=window, length=len(samples))
 
-    power = filters @ analysed(torch.from_numpy(samples)).abs().square()
-    size = (torch.linalg.pinv(filters) @ power).clamp_min(0).sqrt()
-    turn = torch.from_numpy(rng.uniform(0, 2 * np.pi, size.shape)).float()
-    sound = made(torch.polar(size, turn))
+    power = filters @ analyze(torch.from_numpy(samples)).abs().square()
+    magnitude = (torch.linalg.pinv(filters) @ power).clamp_min(0).sqrt()
+    phase = torch.from_numpy(rng.uniform(0, 2 * np.pi, magnitude.shape)).float()
+    sound = synthesize(torch.polar(magnitude, phase))
     for _ in range(rounds):
-        sound = made(torch.polar(size, analysed(sound).angle()))
+        sound = synthesize(torch.polar(magnitude, analyze(sound).angle()))
     return sound.numpy()
 
 
@@ -140,7 +140,7 @@ def draw_batch(
 
     Args:
         sentences: To draw from; short ones are filled up with silence.
-        generator: Of everything that is drawn.
+        generator: Of all random draws.
         size: Stretches.
         num_mel_frames: Of each.
         tolerance_s: By how much an emission may lie outside its phoneme.

@@ -1,23 +1,24 @@
-"""What goes wrong in a video, at a known dose: what the judge of video learns to see.
+"""Degradations of a clip at a given dose, which `fvd_world` is trained to recognise.
+
+Their doses and places are drawn otherwise than those of the calibration faults, which test it.
 
 A dose is in [0, 1]. Lengths in pixels are for a picture 256 high. Shape letters: T frames, H and
 W pixels.
 """
 
-import io
 from collections.abc import Callable
 
-import av
 import cv2
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from evals.calibration.faults.picture import REFERENCE_PX, through_h264, to_bytes
 from evals.extractors.networks.fvd_world import DAMAGES
 
 Order = Int64[np.ndarray, " T"]
 Clip = UInt8[np.ndarray, "T H W 3"]
+Frame = UInt8[np.ndarray, "H W 3"]
 
-REFERENCE_PX = 256
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
@@ -95,7 +96,7 @@ def moved(frames: Clip, shift: Float64[np.ndarray, "T 2"]) -> Clip:
 def flicker(frames: Clip, dose: float, rng: np.random.Generator) -> Clip:
     """Changes the exposure from frame to frame, by up to 2 to 20 percent."""
     gains = 1 + rng.uniform(-1, 1, len(frames)) * (0.02 + 0.18 * dose)
-    return _clipped(frames * gains[:, None, None, None])
+    return to_bytes(frames * gains[:, None, None, None])
 
 
 def blur(frames: Clip, dose: float, rng: np.random.Generator) -> Clip:
@@ -104,25 +105,35 @@ def blur(frames: Clip, dose: float, rng: np.random.Generator) -> Clip:
     if rng.random() < 0.75:
         return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
     size = max(8, round(frames.shape[1] / max(1.2, 2.4 * sigma)))
-    small = [cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA) for f in frames]
-    full = frames.shape[2], frames.shape[1]
-    return np.stack([cv2.resize(f, full, interpolation=cv2.INTER_CUBIC) for f in small])
+    return np.stack([lower_resolution(frame, size) for frame in frames])
+
+
+def lower_resolution(frame: Frame, size: int) -> Frame:
+    """Makes one picture a square of ``size`` pixels and brings it back to its size."""
+    small = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+    full = frame.shape[1], frame.shape[0]
+    return np.asarray(cv2.resize(small, full, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def noise(frames: Clip, dose: float, rng: np.random.Generator) -> Clip:
     """Adds Gaussian noise of 2 to 32 grey levels, new in each frame."""
     sigma = 2 * 16**dose
-    return _clipped(frames + sigma * rng.standard_normal(frames.shape, np.float32))
+    return to_bytes(frames + sigma * rng.standard_normal(frames.shape, np.float32))
 
 
 def compress(frames: Clip, dose: float, rng: np.random.Generator) -> Clip:
     """Codes strongly: as h264 of crf 30 to 48, mostly as single pictures of quality 60 to 4."""
     if rng.random() < 0.15:
-        return h264(frames, crf=round(30 + 18 * dose))
+        return h264(frames, round(30 + 18 * dose))
     return np.stack([jpeg(frame, round(60 - 56 * dose)) for frame in frames])
 
 
-def jpeg(frame: UInt8[np.ndarray, "H W 3"], quality: int) -> UInt8[np.ndarray, "H W 3"]:
+def h264(frames: Clip, crf: int) -> Clip:
+    """Encodes and decodes a clip; sides must be even."""
+    return np.concatenate(list(through_h264(iter([frames]), crf)))
+
+
+def jpeg(frame: Frame, quality: int) -> Frame:
     """Encodes and decodes one picture."""
     code = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
@@ -134,9 +145,14 @@ def colour(frames: Clip, dose: float, rng: np.random.Generator) -> Clip:
     if kind == 0:
         return turn_hue(frames, sign * (10 + 80 * dose))
     if kind == 1:
-        grey = frames.mean(axis=3, keepdims=True)
-        return _clipped(grey + (frames - grey) * (1 + sign * (0.15 + 0.75 * dose)))
-    return _clipped(frames * (1 + sign * (0.08 + 0.5 * dose)))
+        return saturate(frames, 1 + sign * (0.15 + 0.75 * dose))
+    return to_bytes(frames * (1 + sign * (0.08 + 0.5 * dose)))
+
+
+def saturate(frames: Clip, factor: float) -> Clip:
+    """Scales the difference of each colour from grey."""
+    grey = frames.mean(axis=3, keepdims=True)
+    return to_bytes(grey + (frames - grey) * factor)
 
 
 def turn_hue(frames: Clip, degrees: float) -> Clip:
@@ -146,7 +162,7 @@ def turn_hue(frames: Clip, degrees: float) -> Clip:
         hsv = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
         hsv[..., 0] = (hsv[..., 0] + degrees) % 360
         turned.append(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255)
-    return _clipped(np.stack(turned))
+    return to_bytes(np.stack(turned))
 
 
 def turn_chroma(frames: Clip, degrees: float) -> Clip:
@@ -154,23 +170,7 @@ def turn_chroma(frames: Clip, degrees: float) -> Clip:
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
     matrix = (np.linalg.inv(_YIQ) @ turn @ _YIQ).astype(np.float32)
-    return _clipped(frames.astype(np.float32) @ matrix.T)
-
-
-def h264(frames: Clip, *, crf: int) -> Clip:
-    """Encodes and decodes in memory; sides must be even."""
-    file = io.BytesIO()
-    options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
-    with av.open(file, "w", format="mp4") as out:
-        stream = out.add_stream("libx264", rate=25, options=options)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        out.mux(stream.encode())
-    file.seek(0)
-    with av.open(file, "r") as container:
-        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+    return to_bytes(frames.astype(np.float32) @ matrix.T)
 
 
 ORDERS: dict[str, Callable[[Order, float, np.random.Generator], Order]] = {
@@ -191,7 +191,3 @@ LOOKS: dict[str, Callable[[Clip, float, np.random.Generator], Clip]] = {
     "colour": colour,
 }
 assert (*ORDERS, *SHIFTS, *LOOKS) == DAMAGES
-
-
-def _clipped(values: np.ndarray) -> Clip:
-    return np.asarray(values).round().clip(0, 255).astype(np.uint8)

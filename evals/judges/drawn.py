@@ -1,4 +1,4 @@
-"""Drawn people that babble, for the judges of pictures to learn from; no speech is made."""
+"""Renders babbling people for the judges of pictures; no speech is synthesised."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,8 @@ from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 from streamchar_ref.world.styles import STYLES, Style
 
 FPS = 25
-"""Movements that a judge is asked for; every style has them."""
+HELD_OUT = range(9000, 10_000)
+"""Identities to measure on. Training is on those below, suites take those above."""
 _VOWELS = ("AA", "AE", "AH", "AO", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "UH", "UW")
 _CONSONANTS = (
     "B", "P", "M", "F", "V", "TH", "DH", "L", "T", "D", "N", "S", "Z", "SH", "CH", "JH", "K", "G",

@@ -1,4 +1,4 @@
-"""How well drawn people are told apart, by the judge and by dlib, on people never trained on.
+"""Measures identity verification by `identity_world` and dlib on held-out drawn people.
 
 A pair is of one person or of two. The error is the equal error rate: that of the threshold at
 which as many pairs of one person are taken for two as the other way round.
@@ -15,14 +15,15 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from evals.calibration.faults.picture import rotation
+from evals.calibration.faults.picture import rotation, to_bytes
 from evals.extractors import EXTRACTORS
 from evals.extractors.face import FaceExtractor
 from evals.extractors.networks import WEIGHTS
 from evals.extractors.one_thread import one_thread
 from evals.extractors.sampled_faces import SampledFaces
-from evals.judges.identity_data import HELD_OUT, STYLE, stream
-from evals.judges.schedule import Say
+from evals.judges.drawn import HELD_OUT
+from evals.judges.identity_data import STYLE, stream
+from evals.judges.progress import LogFn
 from streamchar_ref.weights import WeightsMissing
 from streamchar_ref.world.character import blend
 from streamchar_ref.world.styles import STYLES
@@ -76,41 +77,42 @@ class Errors:
 
 
 @one_thread()
-def check(*, say: Say) -> dict[str, Any]:
+def check(*, log: LogFn) -> dict[str, Any]:
     """Measures the judge, and dlib's network if it is there, on the same pictures.
 
     Args:
-        say: Told how it goes.
+        log: Takes lines of progress.
 
     Returns:
         Figures by name.
     """
-    found: dict[str, Any] = {}
-    for name, figures in measure(say).items():
-        found |= {f"{name}: {figure}": value for figure, value in figures.items()}
-    return found
+    return {
+        f"{name}: {figure}": value
+        for name, figures in measure(log).items()
+        for figure, value in figures.items()
+    }
 
 
-def write_figures(folder: Path = WEIGHTS, say: Say = lambda line: None) -> None:
+def write_figures(log: LogFn, folder: Path = WEIGHTS) -> None:
     """Measures and writes ``identity_world.json`` and ``dlib_world.json``, which metrics read."""
-    for name, figures in measure(say).items():
+    for name, figures in measure(log).items():
         text = json.dumps({"pairs": NUM_PAIRS, **figures}, indent=1)
         (folder / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
-def measure(say: Say) -> dict[str, dict[str, float]]:
+def measure(log: LogFn) -> dict[str, dict[str, float]]:
     """Returns the figures of each network that is there: ``identity_world``, ``dlib_world``."""
-    album = draw_album(say)
-    found = {}
+    album = draw_album(log)
+    figures = {}
     for name, extractor in (("identity_world", "identity_world"), ("dlib_world", "identity")):
         try:
             network = EXTRACTORS[extractor].make()
         except (WeightsMissing, ImportError) as error:
-            say(f"{name}: {error}")
+            log(f"{name}: {error}")
             continue
-        found[name] = figures_of(network, album)
-        say(f"{name}: {json.dumps(found[name])}")
-    return found
+        figures[name] = figures_of(network, album)
+        log(f"{name}: {json.dumps(figures[name])}")
+    return figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +134,11 @@ class Album:
     blended: Mapping[float, Shots]
 
 
-def draw_album(say: Say, num_people: int = NUM_PAIRS, num_spoilt: int = NUM_SPOILT) -> Album:
+def draw_album(log: LogFn, num_people: int = NUM_PAIRS, num_spoilt: int = NUM_SPOILT) -> Album:
     """Draws people who were not trained on.
 
     Args:
-        say: Told how it goes.
+        log: Takes lines of progress.
         num_people: How many.
         num_spoilt: How many of them are spoilt and blended.
 
@@ -154,7 +156,7 @@ def draw_album(say: Say, num_people: int = NUM_PAIRS, num_spoilt: int = NUM_SPOI
         ]
         for share in SHARES
     }
-    say(f"{len(people)} people drawn")
+    log(f"{len(people)} people drawn")
     return Album(
         references=shots(portrait(draw(one), size=SIZE, seed=one) for one in people),
         first=shots(first),
@@ -169,12 +171,12 @@ def draw_album(say: Say, num_people: int = NUM_PAIRS, num_spoilt: int = NUM_SPOI
 
 def shots(pictures: Iterable[Picture]) -> Shots:
     """Finds the faces in pictures."""
-    found: list[Shot | None] = []
+    album: list[Shot | None] = []
     for picture in pictures:
         face = FaceExtractor().update(as_scored(picture)[None], {})
         shot = Shot(picture=picture, box=face["box"][0], landmarks=face["landmarks"][0])
-        found.append(shot if face["has_mesh"][0] else None)
-    return found
+        album.append(shot if face["has_mesh"][0] else None)
+    return album
 
 
 def as_scored(picture: Picture) -> Picture:
@@ -182,11 +184,11 @@ def as_scored(picture: Picture) -> Picture:
     return np.asarray(cv2.resize(picture, (512, 512), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def embeddings(network: SampledFaces, seen: Shots) -> Embeddings:
+def embeddings(network: SampledFaces, pictures: Shots) -> Embeddings:
     """Embeds the faces of pictures."""
     return [
         None if one is None else network.embed(as_scored(one.picture), one.box, one.landmarks)[0]
-        for one in seen
+        for one in pictures
     ]
 
 
@@ -202,7 +204,7 @@ def figures_of(network: SampledFaces, album: Album) -> dict[str, float]:
         and how far blur, a turn of the hue and a share of another person move the embedding.
     """
     anchors, first, second = (
-        embeddings(network, seen) for seen in (album.references, album.first, album.second)
+        embeddings(network, part) for part in (album.references, album.first, album.second)
     )
     to_reference, of_streams = errors(anchors, first), errors(first, second)
     figures = {
@@ -215,12 +217,12 @@ def figures_of(network: SampledFaces, album: Album) -> dict[str, float]:
         "distance_same": _mean(distances(anchors, first)),
         "distance_other": _mean(distances(anchors[1:], first)),
     }
-    for what, seen in album.spoilt.items():
-        moved = embeddings(network, seen)
+    for what, pictures in album.spoilt.items():
+        moved = embeddings(network, pictures)
         figures[f"moved_by_{what}"] = _mean(distances(first, moved))
         figures[f"distance_after_{what}"] = _mean(distances(anchors, moved))
-    for share, seen in album.blended.items():
-        mixed = distances(anchors, embeddings(network, seen))
+    for share, pictures in album.blended.items():
+        mixed = distances(anchors, embeddings(network, pictures))
         figures[f"distance_at_share_{share:g}"] = _mean(mixed)
     return {name: round(value, 4) for name, value in figures.items()}
 
@@ -231,7 +233,7 @@ def _spoilings() -> Mapping[str, Callable[[Picture], Picture]]:
 
     def turned(degrees: float, picture: Picture) -> Picture:
         turn = rotation(float(np.deg2rad(degrees)))
-        return (picture.astype(np.float32) @ turn.T).round().clip(0, 255).astype(np.uint8)
+        return to_bytes(picture.astype(np.float32) @ turn.T)
 
     return {
         **{f"blur_{sigma}_px": partial(blurred, sigma) for sigma in BLURS_PX},

@@ -1,18 +1,19 @@
-"""Heads of drawn people in many lights and poses, with what they were drawn from."""
+"""Examples for `identity_world`: heads in many lights and poses, with the person's attributes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
+from evals.calibration.faults.picture import to_bytes
 from evals.extractors.face_detector import FaceDetector
 from evals.extractors.face_mesh import FaceMesher, region_of_detection
 from evals.extractors.networks.identity_world import SIDE, WIDE_SIDE, cut_head
-from evals.judges.damage import Clip, jpeg, noise, turn_chroma, turn_hue
+from evals.judges.damage import Clip, jpeg, lower_resolution, noise, saturate, turn_chroma, turn_hue
 from evals.judges.drawn import FPS, babble
 from streamchar_ref.world.character import Character
 from streamchar_ref.world.motion import Motion
@@ -22,11 +23,9 @@ from streamchar_ref.world.styles import STYLES
 STYLE = "painted"
 DRAWN_PX = 112
 MIN_MESH_SCORE = 0.5
-HELD_OUT = range(9000, 10_000)
-"""Identities to measure on. Training is on those below, suites take those above."""
 WORN = ("clothes", "garment", "pattern", "background", "jewel", "accent")
-"""Not part of who somebody is; dressed otherwise, it is the same person."""
-_TOLD = ("seed", "caption", "detail_side")
+"""Fields that do not identify a person."""
+_METADATA = ("seed", "caption", "detail_side")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +43,8 @@ class Person:
     numbers: Float32[np.ndarray, " A"]
 
 
-def meet(identity: int, *, num_scenes: int, num_frames: int) -> Person | None:
-    """Draws a person in several streams and as a reference picture.
+def draw_person(identity: int, *, num_scenes: int, num_frames: int) -> Person | None:
+    """Renders a person in several streams and as a reference picture.
 
     Args:
         identity: Seed of the character.
@@ -118,7 +117,7 @@ def attributes(character: Character) -> Float32[np.ndarray, " A"]:
     """Returns the numbers that a head was drawn from, colours as brightness alone."""
     numbers: list[float] = []
     for f in fields(character):
-        if f.name not in (*WORN, *_TOLD):
+        if f.name not in (*WORN, *_METADATA):
             numbers += _numbers(f.name, getattr(character, f.name))
     return np.array(numbers, np.float32)
 
@@ -139,34 +138,37 @@ def _kinds(name: str) -> tuple[str, ...]:
 
 @cache
 def _crowd() -> tuple[Character, ...]:
-    """Enough people for every feature to be seen."""
+    """Returns enough people for every feature to occur."""
     return tuple(STYLES[STYLE].draw_character(seed) for seed in range(400))
 
 
-def batches(
+def standardized_numbers(people: Sequence[Person]) -> Float32[np.ndarray, "P A"]:
+    """Returns everybody's numbers with mean 0 and deviation 1."""
+    numbers = np.stack([person.numbers for person in people])
+    return (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-3)
+
+
+def draw_batch(
     people: Sequence[Person], rng: np.random.Generator, *, num_people: int, num_views: int
-) -> Iterator[tuple[UInt8[np.ndarray, "B 64 64 3"], Float32[np.ndarray, "P A"]]]:
-    """Draws people and views of them, varied, without end.
+) -> tuple[Int64[np.ndarray, " P"], UInt8[np.ndarray, "B 64 64 3"]]:
+    """Draws people and views of them, varied.
 
     Args:
         people: To draw from.
         rng: Of every choice.
-        num_people: In a batch.
-        num_views: Of each of them.
+        num_people: In the batch, all different.
+        num_views: Of each of them; one head may be taken twice, varied in two ways.
 
-    Yields:
-        Heads, those of one person together; and the standardised numbers of the people.
+    Returns:
+        Which people; and their heads, those of one person together.
     """
-    numbers = np.stack([person.numbers for person in people])
-    numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-3)
-    while True:
-        chosen = rng.choice(len(people), num_people, replace=False)
-        heads = [
-            varied(people[row].heads[view], rng)
-            for row in chosen
-            for view in rng.permutation(len(people[row].heads)).repeat(2)[:num_views]
-        ]
-        yield np.stack(heads), numbers[chosen]
+    chosen = rng.choice(len(people), num_people, replace=False)
+    heads = [
+        varied(people[row].heads[view], rng)
+        for row in chosen
+        for view in rng.permutation(len(people[row].heads)).repeat(2)[:num_views]
+    ]
+    return chosen, np.stack(heads)
 
 
 def varied(
@@ -194,14 +196,13 @@ def _other_hue(clip: Clip, rng: np.random.Generator) -> Clip:
 
 
 def _other_saturation(clip: Clip, rng: np.random.Generator) -> Clip:
-    grey = clip.mean(axis=3, keepdims=True)
-    return _bytes(grey + (clip - grey) * rng.uniform(0.2, 1.7))
+    return saturate(clip, float(rng.uniform(0.2, 1.7)))
 
 
 def _other_light(clip: Clip, rng: np.random.Generator) -> Clip:
     power = np.exp(rng.normal(0, 0.2))
     gain = np.exp(rng.normal(0, 0.2)) * rng.uniform(0.94, 1.06, 3)
-    return _bytes(255 * (clip / 255) ** power * gain)
+    return to_bytes(255 * (clip / 255) ** power * gain)
 
 
 def _blurred(clip: Clip, rng: np.random.Generator) -> Clip:
@@ -209,9 +210,7 @@ def _blurred(clip: Clip, rng: np.random.Generator) -> Clip:
 
 
 def _small(clip: Clip, rng: np.random.Generator) -> Clip:
-    size = int(rng.integers(18, 48))
-    small = cv2.resize(clip[0], (size, size), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)[None]
+    return lower_resolution(clip[0], int(rng.integers(18, 48)))[None]
 
 
 def _noisy(clip: Clip, rng: np.random.Generator) -> Clip:
@@ -220,10 +219,6 @@ def _noisy(clip: Clip, rng: np.random.Generator) -> Clip:
 
 def _coded(clip: Clip, rng: np.random.Generator) -> Clip:
     return jpeg(clip[0], int(rng.integers(12, 70)))[None]
-
-
-def _bytes(values: np.ndarray) -> Clip:
-    return np.asarray(values).round().clip(0, 255).astype(np.uint8)
 
 
 _CHANGES: tuple[tuple[float, Callable[[Clip, np.random.Generator], Clip]], ...] = (

@@ -1,9 +1,7 @@
-"""How the judge of identity is trained, on the painted style, whose exact labels it reads."""
+"""Trains `identity_world` on the painted style: which heads are of one person, drawn from what?"""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,133 +9,56 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from evals.extractors.networks import WEIGHTS
 from evals.extractors.networks.identity_world import IdentityNetwork, network_input
-from evals.extractors.networks.weights_file import save_weights
-from evals.extractors.one_thread import one_thread
 from evals.judges.identity_check import write_figures
-from evals.judges.identity_data import STYLE, Person, batches, meet
-from evals.judges.schedule import Average, Say, Schedule
+from evals.judges.identity_data import STYLE, Person, draw_batch, draw_person, standardized_numbers
+from evals.judges.training import JudgeSpec, JudgeStage
+from streamchar_ref.loop.fit import Draw, OptimConfig
 
+NUM_PEOPLE = 1300
+SCENES_A_PERSON = 3
+FRAMES_A_SCENE = 2
+NUM_VIEWS = 3
 TEMPERATURE = 0.1
+OPTIM = OptimConfig(
+    learning_rate=2e-3,
+    betas=(0.9, 0.999),
+    weight_decay=0.02,
+    clip=math.inf,
+    ema_decay=0.99,
+    batch=24,
+    num_steps=1600,
+    seed=0,
+    log_every=50,
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What a training does.
-
-    Attributes:
-        num_people: Drawn before it starts.
-        num_scenes: Streams of each.
-        num_frames: Of each stream.
-        num_steps: Steps.
-        people_a_step: In a batch.
-        views: Of each of them.
-        peak_rate: Highest learning rate.
-        preparation_share: Of the minutes, after which no more people are drawn.
-        seed: Of everything.
-    """
-
-    num_people: int = 1300
-    num_scenes: int = 3
-    num_frames: int = 2
-    num_steps: int = 1600
-    people_a_step: int = 24
-    views: int = 3
-    peak_rate: float = 2e-3
-    preparation_share: float = 0.4
-    seed: int = 0
-
-
-@one_thread()
-def train(
-    out: Path, *, max_minutes: float, say: Say = lambda line: None, recipe: Recipe = Recipe()
-) -> dict[str, Any]:
-    """Draws people, trains on them, writes the weights and, beside them, what they can do.
+class IdentityStage(JudgeStage):
+    """The network over heads; a sample of a batch is a person in `NUM_VIEWS` views.
 
     Args:
-        out: File for the weights; elsewhere than in the package nothing is measured.
-        max_minutes: In all; see `evals.judges.schedule.Schedule`.
-        say: Told how it goes.
-        recipe: What to do.
-
-    Returns:
-        How it was made, as kept in the file.
+        people: To learn from, at least a batch of them.
+        settings: Batch and seed.
     """
-    schedule = Schedule(
-        num_steps=recipe.num_steps, max_minutes=max_minutes, peak_rate=recipe.peak_rate
-    )
-    people = collect(schedule, say, recipe)
-    network, losses = fit(people, schedule, say, recipe)
-    about = schedule.account(
-        "identity_world",
-        losses,
-        is_prepared=len(people) >= 0.9 * recipe.num_people,
-        digits=3,
-        style=STYLE,
-        seed=recipe.seed,
-        people=len(people),
-    )
-    save_weights(out, network, {"training": about})
-    if out.parent == WEIGHTS:
-        write_figures(say=say)
-    return about
 
+    network: IdentityNetwork
 
-def collect(schedule: Schedule, say: Say, recipe: Recipe) -> list[Person]:
-    """Draws the people to train on; fewer if the time for that is up."""
-    people: list[Person] = []
-    for identity in range(recipe.num_people):
-        person = meet(identity, num_scenes=recipe.num_scenes, num_frames=recipe.num_frames)
-        if person is not None:
-            people.append(person)
-        if identity % 100 == 99:
-            say(f"{len(people)} people, {schedule.elapsed_minutes:.1f} min")
-        if schedule.elapsed_minutes > recipe.preparation_share * schedule.max_minutes:
-            break
-    return people
+    def __init__(self, people: Sequence[Person], settings: OptimConfig) -> None:
+        super().__init__("identity_world", IdentityNetwork(len(people[0].numbers)), settings)
+        self._people = people
+        self._numbers = standardized_numbers(people)
 
-
-def fit(
-    people: Sequence[Person], schedule: Schedule, say: Say, recipe: Recipe
-) -> tuple[IdentityNetwork, list[float]]:
-    """Trains a new network.
-
-    Args:
-        people: To learn from.
-        schedule: How long.
-        say: Told how it goes.
-        recipe: Batch and seed.
-
-    Returns:
-        The network in inference mode, averaged over its last steps, and the loss of each step.
-    """
-    rng = np.random.default_rng([recipe.seed, 0x1DE])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = IdentityNetwork(len(people[0].numbers))
-    network.train()
-    average = Average(network, decay=0.99)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
-    drawn = batches(people, rng, num_people=recipe.people_a_step, num_views=recipe.views)
-    losses: list[float] = []
-    for step, (heads, numbers) in zip(schedule.steps(optimizer), drawn, strict=False):
-        with torch.autocast("cpu", torch.bfloat16):
-            embeddings = network(network_input(heads)).float()
-        known = torch.from_numpy(numbers).repeat_interleave(recipe.views, dim=0)
-        loss = contrast(embeddings, recipe.views) + 0.5 * F.smooth_l1_loss(
-            network.attributes(embeddings), known
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        average.update(network)
-        losses.append(float(loss.detach()))
-        if step % 100 == 99:
-            say(f"step {step + 1}: loss {np.mean(losses[-100:]):.3f}, "
-                f"{schedule.elapsed_minutes:.1f} min")  # fmt: skip
-    average.put_into(network)
-    return network.eval(), losses
+    def forward(self, draw: Draw) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """Returns the contrastive loss and half of that of the attributes, and each."""
+        rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x1DE])
+        chosen, heads = draw_batch(self._people, rng, num_people=draw.batch, num_views=NUM_VIEWS)
+        numbers = torch.from_numpy(self._numbers[chosen]).repeat_interleave(NUM_VIEWS, dim=0)
+        embeddings = self.network(network_input(heads)).float()
+        with torch.autocast("cpu", enabled=False):
+            contrastive = contrast(embeddings, NUM_VIEWS)
+            attributes = F.smooth_l1_loss(self.network.attributes(embeddings), numbers)
+            parts = {"contrast": contrastive, "attributes": attributes}
+            return contrastive + 0.5 * attributes, parts
 
 
 def contrast(embeddings: Float[Tensor, "B D"], views: int) -> Float[Tensor, ""]:
@@ -158,3 +79,29 @@ def contrast(embeddings: Float[Tensor, "B D"], views: int) -> Float[Tensor, ""]:
     is_same = (person[:, None] == person) & ~is_self
     logits = (embeddings @ embeddings.T / TEMPERATURE).masked_fill(is_self, -1e9)
     return -logits.log_softmax(dim=1)[is_same].mean()
+
+
+def people() -> Iterator[Person]:
+    """Draws the people to train on; those whose face is not found are left out."""
+    for identity in range(NUM_PEOPLE):
+        person = draw_person(identity, num_scenes=SCENES_A_PERSON, num_frames=FRAMES_A_SCENE)
+        if person is not None:
+            yield person
+
+
+def amounts(examples: Sequence[Person]) -> dict[str, int]:
+    """Counts people."""
+    return {"people": len(examples)}
+
+
+IDENTITY_WORLD = JudgeSpec(
+    name="identity_world",
+    style=STYLE,
+    date="2026-11-28",
+    examples=people,
+    preparation_share=0.4,
+    stage=IdentityStage,
+    optim=OPTIM,
+    amounts=amounts,
+    write_figures=write_figures,
+)

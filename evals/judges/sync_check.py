@@ -1,4 +1,4 @@
-"""Measures `sync_world`, and the mesh metric beside it, on people of the style it never saw.
+"""Measures `sync_world` and the mesh metric on people of the style it was not trained on.
 
 Clips of the painted style go the way of every recording: mp4, canonical encode, face mesh. Then
 their sound is moved against the picture by known numbers of frames, or taken from another clip.
@@ -17,7 +17,7 @@ from evals.extractors.sync_world import SAMPLES_A_FRAME, SyncWorldExtractor
 from evals.features.canonical import picture_path, sound
 from evals.features.extraction import extract
 from evals.features.missing import Missing
-from evals.judges.schedule import Say
+from evals.judges.progress import LogFn, counted
 from evals.metrics.sync import SYNC, MeshOffset
 from evals.numerics.syncnet import SyncScore, mean_curve, read_curve
 from evals.protocols.base import MetricContext, Unscored
@@ -39,8 +39,8 @@ FRAME_MS = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """A clip after its picture was read.
+class EmbeddedClip:
+    """A clip with the embeddings of its picture.
 
     Shape letters: L windows, E dimensions, S samples.
 
@@ -57,11 +57,11 @@ class Watched:
     samples: Float32[np.ndarray, " S"]
 
 
-def check(*, say: Say, num_clips: int = NUM_CLIPS, weights: Path | None = None) -> dict[str, Any]:
+def check(*, log: LogFn, num_clips: int = NUM_CLIPS, weights: Path | None = None) -> dict[str, Any]:
     """Measures offsets of moved sound, and scores of matched and foreign sound.
 
     Args:
-        say: Told how it goes.
+        log: Takes lines of progress.
         num_clips: Of 8 s.
         weights: File; the judge's own by default.
 
@@ -69,13 +69,11 @@ def check(*, say: Say, num_clips: int = NUM_CLIPS, weights: Path | None = None) 
         Figures, shares in [0, 1] and offsets in frames of 40 ms.
     """
     judge = SyncWorldExtractor(weights=weights)
-    clips: list[Watched] = []
+    clips: list[EmbeddedClip] = []
     with TemporaryDirectory() as folder:
-        for number in range(num_clips):
-            watched = watch(judge, _film(Path(folder), number))
-            clips += [watched] if watched is not None else []
-            if number % 10 == 9:
-                say(f"{number + 1} clips watched")
+        for number in counted(range(num_clips), 10, "clips embedded", log):
+            embedded = embed_clip(judge, _film(Path(folder), number))
+            clips += [embedded] if embedded is not None else []
     return {
         "style": STYLE,
         "clips": len(clips),
@@ -107,20 +105,22 @@ def _film(folder: Path, number: int) -> Recording:
     )
 
 
-def watch(judge: SyncWorldExtractor, recording: Recording) -> Watched | None:
-    """Reads picture and sound of a recording; nothing if there is no track."""
-    found = extract(recording, ["face", "phonemes_hama"], native=False)
-    features = {name: arrays for name, arrays in found.items() if not isinstance(arrays, Missing)}
+def embed_clip(judge: SyncWorldExtractor, recording: Recording) -> EmbeddedClip | None:
+    """Embeds the longest face track of a recording; ``None`` without a track."""
+    extracted = extract(recording, ["face", "phonemes_hama"], native=False)
+    features = {
+        name: arrays for name, arrays in extracted.items() if not isinstance(arrays, Missing)
+    }
     tracks = judge.tracks(features["face"])
     if not tracks:
         return None
     track = max(tracks, key=lambda track: len(track.box))
     mouth = judge.embed_mouths(picture_path(recording, native=False), [track])[0]
     samples = sound(recording, native=False)[track.start_frame * SAMPLES_A_FRAME :]
-    return Watched(recording=recording, features=features, mouth=mouth, samples=samples)
+    return EmbeddedClip(recording=recording, features=features, mouth=mouth, samples=samples)
 
 
-def shift_figures(judge: SyncWorldExtractor, clips: Sequence[Watched]) -> dict[str, Any]:
+def shift_figures(judge: SyncWorldExtractor, clips: Sequence[EmbeddedClip]) -> dict[str, Any]:
     """Moves the sound of each clip by each of `SHIFTS` frames and reads the best offset."""
     by_judge = np.array([[_offset(judge, clip, k) - k for k in SHIFTS] for clip in clips])
     by_mesh = np.array([[_mesh_offset(clip, k) - k for k in SHIFTS] for clip in clips])
@@ -132,23 +132,25 @@ def shift_figures(judge: SyncWorldExtractor, clips: Sequence[Watched]) -> dict[s
 
 
 def _errors(name: str, error: Float64[np.ndarray, "N K"]) -> dict[str, Any]:
-    known = np.isfinite(error)
-    right = known & (np.abs(np.where(known, error, np.inf)) <= MAX_ERROR_FRAMES)
+    is_measured = np.isfinite(error)
+    right = is_measured & (np.abs(np.where(is_measured, error, np.inf)) <= MAX_ERROR_FRAMES)
     return {
         f"{name}_within_1_frame": float(right.mean()),
-        f"{name}_measured": float(known.mean()),
-        f"{name}_exact": float((known & (np.abs(np.where(known, error, 9)) < 0.5)).mean()),
-        f"{name}_mean_error_frames": float(error[known].mean()),
+        f"{name}_measured": float(is_measured.mean()),
+        f"{name}_exact": float(
+            (is_measured & (np.abs(np.where(is_measured, error, 9)) < 0.5)).mean()
+        ),
+        f"{name}_mean_error_frames": float(error[is_measured].mean()),
         f"{name}_worst_shift_within_1_frame": float(right.mean(axis=0).min()),
     }
 
 
-def _offset(judge: SyncWorldExtractor, clip: Watched, early_frames: int) -> float:
+def _offset(judge: SyncWorldExtractor, clip: EmbeddedClip, early_frames: int) -> float:
     samples = moved(clip.samples, early_frames)
     return float(_score(judge, clip, samples).offset_frames)
 
 
-def _score(judge: SyncWorldExtractor, clip: Watched, samples: np.ndarray) -> SyncScore:
+def _score(judge: SyncWorldExtractor, clip: EmbeddedClip, samples: np.ndarray) -> SyncScore:
     return read_curve(mean_curve(judge.distances(clip.mouth, samples)))
 
 
@@ -160,13 +162,13 @@ def moved(samples: Float32[np.ndarray, " S"], early_frames: int) -> Float32[np.n
     return np.pad(samples, (-by, 0))[: len(samples)]
 
 
-def _mesh_offset(clip: Watched, early_frames: int) -> float:
+def _mesh_offset(clip: EmbeddedClip, early_frames: int) -> float:
     """The mesh metric with its phonemes moved; in frames, NaN where it says nothing."""
-    heard = clip.features["phonemes_hama"]
+    phonemes = clip.features["phonemes_hama"]
     by_s = early_frames * FRAME_MS / 1000
     shifted = {
         name: values - by_s if name in {"start_s", "end_s", "likely_s"} else values
-        for name, values in heard.items()
+        for name, values in phonemes.items()
     }
     metric = next(metric for metric in SYNC if isinstance(metric, MeshOffset))
     features = {**clip.features, "phonemes_hama": shifted}
@@ -176,7 +178,7 @@ def _mesh_offset(clip: Watched, early_frames: int) -> float:
         return float("nan")
 
 
-def foreign_figures(judge: SyncWorldExtractor, clips: Sequence[Watched]) -> dict[str, Any]:
+def foreign_figures(judge: SyncWorldExtractor, clips: Sequence[EmbeddedClip]) -> dict[str, Any]:
     """Scores each clip with its own sound, and with that of the next clip."""
     own = [_score(judge, clip, clip.samples) for clip in clips]
     others = [*clips[1:], *clips[:1]]

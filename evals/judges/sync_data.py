@@ -1,4 +1,4 @@
-"""What `sync_world` learns from: mouths of drawn people who speak, and their sound.
+"""Examples for `sync_world`: mouths of drawn people who speak, and their sound.
 
 Faces are found by the extractor ``face``, as they will be when the judge is used, so that its
 crops come with the same habits and errors.
@@ -9,7 +9,6 @@ Shape letters: T frames, B stretches, H mel frames, M mel bands.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -28,6 +27,7 @@ from evals.extractors.networks.sync_world import (
     WINDOW_FRAMES,
     WINDOW_MEL_FRAMES,
 )
+from evals.judges.damage import jpeg
 from streamchar_ref.world.clips import Clip, make_clip
 from streamchar_ref.world.room import draw_room
 from streamchar_ref.world.script import write_script
@@ -61,7 +61,7 @@ class Mouths:
 
 
 def speaking_mouths(style: str, *, seed: int) -> Iterator[Mouths]:
-    """Yields other people who say other texts in the voices of a style by turns, without end."""
+    """Yields random people and texts without end, in the voices of a style in turn."""
     rng = np.random.default_rng([seed, 0x57])
     voices = STYLES[style].voices
     number = 0
@@ -76,17 +76,18 @@ def speaking_mouths(style: str, *, seed: int) -> Iterator[Mouths]:
             room=draw_room(int(rng.integers(2**31))) if rng.random() < SHARE_OF_ROOMS else None,
         )
         number += 1
-        mouths = watch(clip, rng)
+        mouths = track_mouth(clip, rng)
         if mouths is not None:
             yield mouths
 
 
-def watch(clip: Clip, rng: np.random.Generator) -> Mouths | None:
-    """Draws a clip, follows the face and keeps the mouth; nothing if the face is not found."""
+def track_mouth(clip: Clip, rng: np.random.Generator) -> Mouths | None:
+    """Renders a clip and crops its mouth along the longest face track; ``None`` without a track."""
     size = int(rng.choice(SIZES_PX))
     frames = np.concatenate(list(clip.frames(size=size)))[:MAX_CLIP_FRAMES]
     if rng.random() < 0.6:
-        frames = _compressed(frames, quality=int(rng.integers(25, 90)))
+        quality = int(rng.integers(25, 90))
+        frames = np.stack([jpeg(frame, quality) for frame in frames])
     face = FaceExtractor().update(frames[::FACE_EVERY], {})
     box = np.repeat(face["box"], FACE_EVERY, axis=0)[: len(frames)]
     num_faces = np.repeat(face["has_mesh"].astype(np.int64), FACE_EVERY)[: len(frames)]
@@ -106,15 +107,6 @@ def watch(clip: Clip, rng: np.random.Generator) -> Mouths | None:
     sound = clip.samples[track.start_frame * clip.frame_samples + lead :]
     power = mel_power(sound, num_mels=NUM_MELS)
     return Mouths(crops=np.stack(crops), power=power[: MEL_FRAMES_A_FRAME * len(crops) + 1])
-
-
-def _compressed(
-    frames: UInt8[np.ndarray, "T H W 3"], *, quality: int
-) -> UInt8[np.ndarray, "T H W 3"]:
-    """What a lossy codec leaves."""
-    setting = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    coded = [cv2.imencode(".jpg", frame, setting)[1] for frame in frames]
-    return np.stack([np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR)) for code in coded])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +134,7 @@ def draw_batch(
 
     Args:
         mouths: Each at least ``num_frames`` long.
-        generator: Of everything that is drawn.
+        generator: Of all random draws.
         size: Stretches.
         num_frames: Of each.
         is_damaged: Whether to change them at all.

@@ -3,48 +3,51 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evals.judges.training import JudgeSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Where a judge's commands are; nothing is imported until one is asked for.
+    """Where a judge is defined; nothing is imported until it is asked for.
 
     Attributes:
-        train: ``module:function`` that takes ``out``, ``max_minutes`` and ``say`` and returns how
-            the weights were made.
-        test: ``module:function`` that takes ``say`` and returns figures on what it never saw.
+        spec: ``module:name`` of its `JudgeSpec`.
+        test: ``module:function`` that takes ``log`` and returns figures on what it never saw.
     """
 
-    train: str
+    spec: str
     test: str
 
-    def trainer(self) -> Callable[..., dict[str, Any]]:
+    def load_spec(self) -> "JudgeSpec[Any]":
         """Imports the training."""
-        return _found(self.train)
+        spec: JudgeSpec[Any] = _load(self.spec)
+        return spec
 
-    def tester(self) -> Callable[..., dict[str, Any]]:
+    def load_test(self) -> Callable[..., dict[str, Any]]:
         """Imports the test."""
-        return _found(self.test)
+        function: Callable[..., dict[str, Any]] = _load(self.test)
+        return function
 
 
-def _found(where: str) -> Callable[..., dict[str, Any]]:
-    module, name = where.split(":")
-    function: Callable[..., dict[str, Any]] = getattr(import_module(module), name)
-    return function
+def _load(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
 
 
 JUDGES = {
     "sync_world": Judge(
-        train="evals.judges.sync_world:train", test="evals.judges.sync_check:check"
+        spec="evals.judges.sync_train:SYNC_WORLD", test="evals.judges.sync_check:check"
     ),
     "align_world": Judge(
-        train="evals.judges.align_world:train", test="evals.judges.align_check:check"
+        spec="evals.judges.align_train:ALIGN_WORLD", test="evals.judges.align_check:check"
     ),
     "fvd_world": Judge(
-        train="evals.judges.fvd_world_train:train", test="evals.judges.fvd_world_check:check"
+        spec="evals.judges.fvd_train:FVD_WORLD", test="evals.judges.fvd_check:check"
     ),
     "identity_world": Judge(
-        train="evals.judges.identity_train:train", test="evals.judges.identity_check:check"
+        spec="evals.judges.identity_train:IDENTITY_WORLD", test="evals.judges.identity_check:check"
     ),
 }

@@ -39,7 +39,7 @@ def hue_ramp(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
     angles = np.deg2rad(dose) * ramp(take.num_frames)
 
     def turned(frame: np.ndarray, number: int) -> np.ndarray:
-        return _to_bytes(frame.astype(np.float32) @ rotation(angles[number]).T)
+        return to_bytes(frame.astype(np.float32) @ rotation(angles[number]).T)
 
     return Faulted(dose=dose, frames=each_frame(take.open_frames(), turned))
 
@@ -68,7 +68,7 @@ def _exposure_table(gain: float) -> np.ndarray:
     linear = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     light = np.clip(linear * gain, 0, 1)
     back = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return _to_bytes(255 * back)
+    return to_bytes(255 * back)
 
 
 def blur(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
@@ -84,7 +84,7 @@ def blur_ramp(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
 def _blurred(take: Take, dose: float, shares: np.ndarray) -> Faulted:
     def blurred(frame: np.ndarray, number: int) -> np.ndarray:
         sigma = dose * shares[number] * _scale(frame)
-        return _to_bytes(gaussian_filter(frame.astype(np.float32), (sigma, sigma, 0)))
+        return to_bytes(gaussian_filter(frame.astype(np.float32), (sigma, sigma, 0)))
 
     return Faulted(dose=dose, frames=each_frame(take.open_frames(), blurred))
 
@@ -162,7 +162,8 @@ def _scale(frame: np.ndarray) -> float:
     return frame.shape[0] / REFERENCE_PX
 
 
-def _to_bytes(values: np.ndarray) -> np.ndarray:
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Rounds and clips to uint8."""
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 

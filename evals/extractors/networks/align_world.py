@@ -40,7 +40,7 @@ class Block(nn.Module):
 
 
 class AlignWorld(nn.Module):
-    """Hears phonemes: log-mel to log-probabilities of blank and `PHONES`, every 20 ms.
+    """Phoneme recogniser: log-mel to log-probabilities of blank and `PHONES`, every 20 ms.
 
     A frame sees 0.4 s to either side.
     """
@@ -54,13 +54,13 @@ class AlignWorld(nn.Module):
 
     def forward(self, features: Float[Tensor, "B H 64"]) -> Float[Tensor, "B T C"]:
         """Returns natural log-probabilities; frame k is centred 20 k + 5 ms into the sound."""
-        return self.emit(self.hear(features))
+        return self.log_probs(self.encode(features))
 
-    def hear(self, features: Float[Tensor, "B H 64"]) -> Float[Tensor, "B T D"]:
-        """Returns what is known of each frame."""
+    def encode(self, features: Float[Tensor, "B H 64"]) -> Float[Tensor, "B T D"]:
+        """Returns the hidden states that both training heads read."""
         hidden: Tensor = self.blocks(self.stem(features.transpose(1, 2)).transpose(1, 2))
         return self.norm(hidden)
 
-    def emit(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T C"]:
-        """Returns log-probabilities of each frame."""
+    def log_probs(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T C"]:
+        """Returns natural log-probabilities of blank and phonemes."""
         return torch.log_softmax(self.head(hidden).float(), dim=-1)

@@ -1,4 +1,4 @@
-"""What a drawn video looks like and how it moves: a small network over 16 frames.
+"""The network of `fvd_world`: how a drawn video looks and moves, over 16 frames.
 
 Pictures are seen at 64 pixels, with three planes that such a small picture would lose: how much
 fine detail there is, the change since the frame before, and its order of magnitude, which tells a
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from evals.extractors.networks.weights_file import load_weights
 
 TRACKS = ("gap", "blink", "yaw", "pitch", "roll")
-"""Of a movement: what the network says of each clip."""
+"""Columns of a movement that the network predicts."""
 DAMAGES = (
     "freeze", "shuffle", "stutter", "skip", "jitter", "seam", "flicker", "blur", "noise",
     "compress", "colour",
 )  # fmt: skip
-"""What the network tells apart; `evals.judges.damage` makes each."""
+"""Kinds of damage that the network classifies; `evals.judges.damage` makes each."""
 CLIP_FRAMES = 16
 DETAIL_PX = 128
 SIDE = 64
@@ -49,7 +49,7 @@ def square(
 
 
 def planes(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[np.ndarray, "6 T 64 64"]:
-    """Turns frames into what the network sees.
+    """Computes the input planes of the network.
 
     Args:
         frames: RGB at 25 fps, of any size; the middle square is taken.
@@ -63,9 +63,9 @@ def planes(frames: UInt8[np.ndarray, "T H W 3"]) -> Float32[np.ndarray, "6 T 64 
     luma = small @ np.array([0.299, 0.587, 0.114], np.float32)
     change = np.diff(luma, axis=0)
     change = np.concatenate([change[:1], change]) if len(change) else np.zeros_like(luma)
-    size = np.log(np.abs(change) + 1e-3) / 2 + 2.2
-    seen = [2 * small[..., channel] - 1 for channel in range(3)]
-    return np.stack([*seen, detail, 12 * change, size]).astype(np.float32)
+    log_change = np.log(np.abs(change) + 1e-3) / 2 + 2.2
+    colours = [2 * small[..., channel] - 1 for channel in range(3)]
+    return np.stack([*colours, detail, 12 * change, log_change]).astype(np.float32)
 
 
 def _detail(frame: UInt8[np.ndarray, "128 128 3"]) -> Float32[np.ndarray, "64 64"]:
@@ -97,7 +97,7 @@ class OverSpace(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Float[Tensor, "B C T H W"]) -> Float[Tensor, "B D T h w"]:
-        """Looks at every frame by itself."""
+        """Convolves each frame separately."""
         b, _, t = x.shape[:3]
         y = self.norm(self.layer(x.transpose(1, 2).flatten(0, 1))).relu()
         return y.unflatten(0, (b, t)).transpose(1, 2)
@@ -119,13 +119,13 @@ class OverTime(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Float[Tensor, "B C T H W"]) -> Float[Tensor, "B C T H W"]:
-        """Looks at every place by itself."""
+        """Convolves over time at each place separately."""
         y = self.norm(self.layer(x.flatten(3)))
         return (x + y.unflatten(3, x.shape[3:])).relu()
 
 
 class VideoNetwork(nn.Module):
-    """Clips to features; and, for training only, to what is known of them."""
+    """Clips to features; for training only, also to labels of damage and movement."""
 
     def __init__(self) -> None:
         super().__init__()

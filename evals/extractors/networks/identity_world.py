@@ -1,7 +1,7 @@
-"""Who a drawn person is: a small network over the head.
+"""The network of `identity_world`: who a drawn person is, from the head.
 
-The embedding is trained not to see hue, light, pose, framing, clothes and backdrop, and to hold
-the numbers that the person was drawn from. Shape letters: B heads, H and W pixels.
+The embedding is trained to be invariant to hue, light, pose, framing, clothes and backdrop, and to
+encode the numbers that the person was drawn from. Shape letters: B heads, H and W pixels.
 """
 
 from pathlib import Path
@@ -73,7 +73,7 @@ class Layer(nn.Module):
         self.second = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
-        """Halves the picture."""
+        """Halves height and width."""
         y = self.first(self.halve(x)).relu()
         return (y + self.second(self.refine(y))).relu()
 
@@ -101,8 +101,8 @@ class IdentityNetwork(nn.Module):
     def forward(self, x: Float[Tensor, "B 3 64 64"]) -> Float[Tensor, "B 64"]:
         """Embeds heads, given in [-1, 1]."""
         maps = self.body(x)
-        seen = torch.cat([self.narrow(maps).relu().flatten(1), maps.mean(dim=(2, 3))], dim=1)
-        return F.normalize(self.to_embedding(seen), dim=1)
+        pooled = torch.cat([self.narrow(maps).relu().flatten(1), maps.mean(dim=(2, 3))], dim=1)
+        return F.normalize(self.to_embedding(pooled), dim=1)
 
     def attributes(self, embeddings: Float[Tensor, "B 64"]) -> Float[Tensor, "B A"]:
         """Reads the numbers that a person was drawn from out of embeddings."""

@@ -1,7 +1,7 @@
-"""Sound as the judges hear it: logarithms of mel power, and the damage they are trained to bear.
+"""Input of the judges of sound: log-mel, and its augmentation in training.
 
-Damage is done to mel power, where gain, noise, echo, another vocal tract and another microphone
-are cheap, so that each step of training hears the same sentence anew.
+Mel power is augmented, where gain, noise, echo, another vocal tract and another microphone are
+cheap, so that a sentence differs in each step.
 
 Shape letters: B stretches, T frames of 10 ms, M mel bands, S samples.
 """
@@ -42,11 +42,11 @@ def damaged(
     tract: float = 0.14,
     least_snr_db: float = 5.0,
 ) -> Float[Tensor, "B T M"]:
-    """Changes each stretch in ways that leave the words alone.
+    """Augments each stretch in ways that keep its words.
 
     Args:
         power: Mel power of clean speech.
-        generator: Of everything that is drawn.
+        generator: Of all random draws.
         tract: Largest change of the length of the vocal tract, as a share.
         least_snr_db: Of speech against noise; the most is 60 dB.
 

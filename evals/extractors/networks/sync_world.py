@@ -64,9 +64,9 @@ class SyncWorld(nn.Module):
         Each frame is brought to mean 0 and deviation 1 by itself, so that light, exposure and
         colour do not count, and a window depends on nothing but its own frames.
         """
-        moved = self.motion(_levelled(crops)[:, None])
-        batch, channels, windows, height, width = moved.shape
-        flat = moved.transpose(1, 2).reshape(batch * windows, channels, height, width)
+        motion = self.motion(_levelled(crops)[:, None])
+        batch, channels, windows, height, width = motion.shape
+        flat = motion.transpose(1, 2).reshape(batch * windows, channels, height, width)
         flat = self.mouth(flat.contiguous(memory_format=torch.channels_last)).flatten(1)
         return self._placed(self.mouth_head(flat).float().view(batch, windows, -1))
 

@@ -21,7 +21,7 @@ def save_weights(path: Path, network: nn.Module, about: Mapping[str, Any]) -> No
     Args:
         path: Where; written whole or not at all.
         network: Trained.
-        about: How it was made, as JSON values; one entry, for the order of several is not fixed.
+        about: How it was made, as JSON values.
 
     Raises:
         ValueError: If the file would be larger than a judge may be.
@@ -42,10 +42,11 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def about_weights(path: Path) -> dict[str, Any]:
-    """Returns how the weights in a file were made."""
+    """Returns how the weights in a file were made; older files have it under ``training``."""
     with safe_open(str(path), framework="pt") as file:
         about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
-    return about
+    made: dict[str, Any] = about.get("training", about)
+    return made
 
 
 def _small(tensor: torch.Tensor) -> torch.Tensor:

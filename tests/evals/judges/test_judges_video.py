@@ -22,15 +22,12 @@ from evals.extractors.networks.weights_file import about_weights
 from evals.features.store import readable
 from evals.judges.damage import LOOKS, ORDERS, SHIFTS, moved, turn_chroma, turn_hue
 from evals.judges.drawn import Take, babble, film
-from evals.judges.fvd_world_check import over_floor
-from evals.judges.fvd_world_data import damaged, draw_take, example
-from evals.judges.fvd_world_train import Recipe as VideoRecipe
-from evals.judges.fvd_world_train import fit as fit_video
+from evals.judges.fvd_check import over_floor
+from evals.judges.fvd_data import damaged, draw_take, example
+from evals.judges.fvd_train import FVD_WORLD as FVD_WORLD_SPEC
 from evals.judges.identity_check import errors
-from evals.judges.identity_data import attributes, meet, stream
-from evals.judges.identity_train import Recipe as IdentityRecipe
-from evals.judges.identity_train import fit as fit_identity
-from evals.judges.schedule import Schedule
+from evals.judges.identity_data import attributes, draw_person, stream
+from evals.judges.identity_train import IDENTITY_WORLD as IDENTITY_WORLD_SPEC
 from evals.judges.table import JUDGES
 from evals.metrics import SET_METRICS
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD, IdDistance, IdentityParams
@@ -77,7 +74,7 @@ def test_weights_are_small_and_say_how_they_were_made() -> None:
     for name, style in (("fvd_world", "flat"), ("identity_world", "painted")):
         path = WEIGHTS / f"{name}.safetensors"
         assert path.stat().st_size <= 2_000_000
-        about = about_weights(path)["training"]
+        about = about_weights(path)
         assert about["style"] == style
         assert about["command"] == f"streamchar judges train {name}"
         assert about["is_complete"]
@@ -269,17 +266,18 @@ def test_clothes_and_hue_are_not_part_of_who_somebody_is() -> None:
     assert (np.ptp(numbers, axis=0) > 0).mean() > 0.8
 
 
-def test_a_short_training_lowers_the_loss_of_the_video_judge() -> None:
+def test_a_short_training_lowers_the_loss_of_the_video_judge(
+    losses_of_training: Callable[..., list[float]],
+) -> None:
     takes = [draw_take("flat", identity) for identity in range(2)]
-    schedule = Schedule(num_steps=24, max_minutes=1, peak_rate=2e-3, warm_up=4)
-    _, losses = fit_video(takes, schedule, lambda line: None, VideoRecipe(batch=4))
+    losses = losses_of_training(FVD_WORLD_SPEC, takes, num_steps=24, batch=4, warmup_steps=4)
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
 
 
-def test_a_short_training_lowers_the_loss_of_the_identity_judge() -> None:
-    people = [meet(identity, num_scenes=1, num_frames=2) for identity in range(6)]
+def test_a_short_training_lowers_the_loss_of_the_identity_judge(
+    losses_of_training: Callable[..., list[float]],
+) -> None:
+    people = [draw_person(identity, num_scenes=1, num_frames=2) for identity in range(6)]
     found = [person for person in people if person is not None]
-    recipe = IdentityRecipe(people_a_step=4, views=3)
-    schedule = Schedule(num_steps=30, max_minutes=1, peak_rate=2e-3, warm_up=4)
-    _, losses = fit_identity(found, schedule, lambda line: None, recipe)
+    losses = losses_of_training(IDENTITY_WORLD_SPEC, found, num_steps=30, batch=4, warmup_steps=4)
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])

@@ -1,4 +1,4 @@
-"""What the judge of video notices on people it never saw, in its own style and in the other."""
+"""Measures the response of `fvd_world` to faults on held-out people, in both styles."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,9 +15,8 @@ from evals.extractors.networks import judge_path
 from evals.extractors.networks.fvd_world import CLIP_FRAMES, VideoNetwork, embed, load_network
 from evals.extractors.one_thread import one_thread
 from evals.features.canonical import SHORT_SIDE
-from evals.judges.drawn import film
-from evals.judges.fvd_world_train import HELD_OUT
-from evals.judges.schedule import Say
+from evals.judges.drawn import HELD_OUT, film
+from evals.judges.progress import LogFn
 from evals.numerics.frechet import frechet_distance
 from streamchar_ref.media.decode import frames
 from streamchar_ref.media.encode import write_lossless, write_mp4
@@ -35,15 +34,15 @@ FAULTS = {
 }
 IN_TIME = ("freeze", "frame_shuffle", "chunk_seam", "jitter")
 Video = UInt8[np.ndarray, "T H W 3"]
-Seen = Callable[[Video], Video]
+ViewFn = Callable[[Video], Video]
 
 
 @one_thread()
-def check(*, say: Say) -> dict[str, Any]:
+def check(*, log: LogFn) -> dict[str, Any]:
     """Measures how far each fault moves the features, in floors of clean halves.
 
     Args:
-        say: Told how it goes.
+        log: Takes lines of progress.
 
     Returns:
         Frechet distance of a half with the fault to the other half, over that of two clean
@@ -53,17 +52,17 @@ def check(*, say: Say) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for style, count in STYLES_TO_TEST.items():
         videos = clean_videos(style, count)
-        say(f"{count} clips of the style {style}")
+        log(f"{count} clips of the style {style}")
         figures |= _named(style, responses(network, videos))
         if style == "painted":
             some = videos[:NUM_CANONICAL]
-            found = responses(network, some, names=IN_TIME, seen=as_scored)
-            figures |= _named("painted, canonical encode", found)
+            encoded = responses(network, some, names=IN_TIME, view=as_scored)
+            figures |= _named("painted, canonical encode", encoded)
     return figures
 
 
-def _named(what: str, found: dict[str, float]) -> dict[str, float]:
-    return {f"{what}: {name}": value for name, value in found.items()}
+def _named(what: str, ratios: dict[str, float]) -> dict[str, float]:
+    return {f"{what}: {name}": value for name, value in ratios.items()}
 
 
 def clean_videos(style: str, count: int) -> list[Video]:
@@ -79,7 +78,7 @@ def responses(
     videos: Sequence[Video],
     *,
     names: Iterable[str] = FAULTS,
-    seen: Seen = lambda video: video,
+    view: ViewFn = lambda video: video,
 ) -> dict[str, float]:
     """Returns the response to each fault at its middle dose, the lighter of two.
 
@@ -87,22 +86,22 @@ def responses(
         network: The judge.
         videos: Clean.
         names: Of the faults.
-        seen: What is done to a video before it is looked at.
+        view: What is done to a video before it is looked at.
 
     Returns:
         Fault and dose to the response; the floor itself as ``floor``.
     """
-    clean = [clip_features(network, seen(video)) for video in videos]
-    found = {}
+    clean = [clip_features(network, view(video)) for video in videos]
+    ratios: dict[str, float] = {}
     floor = 0.0
     for fault in [FAULTS[name] for name in names]:
         dose = fault.doses[(len(fault.doses) - 1) // 2]
         spoilt = [
-            clip_features(network, seen(faulted(video, fault, dose, number)))
+            clip_features(network, view(faulted(video, fault, dose, number)))
             for number, video in enumerate(videos)
         ]
-        floor, found[f"{fault.label} {dose:g} {fault.unit}"] = over_floor(clean, spoilt)
-    return {"floor": floor, **found}
+        floor, ratios[f"{fault.label} {dose:g} {fault.unit}"] = over_floor(clean, spoilt)
+    return {"floor": floor, **ratios}
 
 
 def faulted(video: Video, fault: Fault, dose: float, number: int) -> Video:

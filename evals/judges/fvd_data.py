@@ -1,4 +1,4 @@
-"""Damaged clips with their labels, without end, from a pool of drawn takes."""
+"""Examples for `fvd_world`: damaged clips with their labels, cut from drawn takes."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ ONE_OF = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A clip with what is known of it.
+    """A damaged clip with its labels.
 
     Attributes:
-        planes: What the network sees.
+        planes: Input of the network.
         doses: Of each of `DAMAGES`; 0 where there is none.
         is_damaged: By each of `DAMAGES`.
-        tracks: As shown.
+        tracks: Movement as shown.
         statistics: Mean, spread and speed of each track.
     """
 
@@ -140,7 +140,7 @@ def _recoded(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Does what a good encode does: nothing to be seen."""
     kind = rng.random()
     if kind < 0.04:
-        return h264(frames, crf=int(rng.integers(14, 22)))
+        return h264(frames, int(rng.integers(14, 22)))
     if kind < 0.5:
         dice = rng.integers(0, 256, frames.shape, np.uint8)
         limit = int(rng.integers(8, 100))
