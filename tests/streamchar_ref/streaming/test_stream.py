@@ -5,7 +5,6 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from streamchar_ref.sampling.denoise import Denoiser
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
