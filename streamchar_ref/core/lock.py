@@ -113,7 +113,7 @@ def _owner(file: BinaryIO, verb: str) -> str:
     except ValueError:  # not written yet, or overwritten by another program
         record = {}
     pid, host = record.get("pid"), record.get("host")
-    does = f"does {str(told.get('verb', verb))!r:.60}"
+    does = f"does {str(record.get('verb', verb))!r:.60}"
     if not isinstance(pid, int) or not isinstance(host, str):
         return f"another process {does}"
     return f"process {pid} on {host} {does}"
