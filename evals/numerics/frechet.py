@@ -100,7 +100,9 @@ def kernel_distance(
         return (scale * left @ right.T + coef) ** degree
 
     return float(
-        _mean_off_diagonal(kernel(x, x)) + _mean_off_diagonal(kernel(y, y)) - 2 * kernel(x, y).mean()
+        _mean_off_diagonal(kernel(x, x))
+        + _mean_off_diagonal(kernel(y, y))
+        - 2 * kernel(x, y).mean()
     )
 
 
