@@ -1,4 +1,4 @@
-"""The tables behind the English front end, as read from ``english.json``."""
+"""Tables of the English front end, from ``english.json``."""
 
 import json
 from importlib.resources import files
