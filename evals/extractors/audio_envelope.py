@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-FPS = 25
-SAMPLE_RATE = 16_000
+from evals.recording.rates import FPS, SAMPLE_RATE
+
 SPEECH_BAND_HZ = (500.0, 2500.0)
 FLOOR_DB = -100.0
 

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.protocols.base import MetricWindow, Unscored
+from evals.recording.rates import FPS as FPS
 
-FPS = 25
 END_SHARE = 0.15
 """Share of a video that counts as its start or its end, after FramePack's start-end contrast."""
 

@@ -10,7 +10,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import sha256_of
 from streamchar_ref.media import MediaError
 
-MEND = "delete the folder and record this sample again"
+REMEDY = "delete the folder and record this sample again"
 _NEEDED = ("video.mkv", "audio.wav", "chunks.jsonl")
 _FILES = (*_NEEDED, "reference.png")
 
@@ -44,40 +44,40 @@ def check_files(folder: Path, meta: Mapping[str, Any]) -> None:
     """
     for name in _NEEDED:
         if not (folder / name).is_file():
-            raise InputError(f"{name} is missing; {MEND}")
+            raise InputError(f"{name} is missing; {REMEDY}")
     if "files" not in meta:
         _check_counts(folder, meta)
         return
     for name in _FILES:
         digest = meta["files"].get(name)
         if digest is None:
-            raise InputError(f"meta.json has no digest of {name}; {MEND}")
+            raise InputError(f"meta.json has no digest of {name}; {REMEDY}")
         _check_file(folder / name, digest)
 
 
 def _check_file(path: Path, digest: Digest) -> None:
     if not path.is_file():
-        raise InputError(f"{path.name} is missing; {MEND}")
+        raise InputError(f"{path.name} is missing; {REMEDY}")
     size = path.stat().st_size
     if size != digest["bytes"]:
         raise InputError(
-            f"{path.name} has {size} bytes and was recorded with {digest['bytes']}; {MEND}"
+            f"{path.name} has {size} bytes and was recorded with {digest['bytes']}; {REMEDY}"
         )
     if file_hash(path) != digest["sha256"]:
-        raise InputError(f"{path.name} is not the file that was recorded; {MEND}")
+        raise InputError(f"{path.name} is not the file that was recorded; {REMEDY}")
 
 
 def _check_counts(folder: Path, meta: Mapping[str, Any]) -> None:
     try:
         picture, sound = lengths_of(folder / "video.mkv"), lengths_of(folder / "audio.wav")
     except MediaError as error:
-        raise InputError(f"{error}; {MEND}") from error
+        raise InputError(f"{error}; {REMEDY}") from error
     for name, lengths in (("video.mkv", picture), ("audio.wav", sound)):
         if lengths.cut:
-            raise InputError(f"{name} {lengths.cut}; {MEND}")
+            raise InputError(f"{name} {lengths.cut}; {REMEDY}")
     counts = picture.num_frames, round(sound.sound_s * meta["sample_rate"])
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"video.mkv holds {counts[0]} frames and audio.wav {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {REMEDY}"
         )

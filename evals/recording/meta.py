@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from evals.recording.damage import MEND, Digest
+from evals.recording.damage import REMEDY, Digest
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.shape import Above, Count, Positive, read_shaped
 from streamchar_ref.core.swap import settled_name
@@ -57,10 +57,10 @@ def read_meta(folder: Path) -> Meta:
         InputError: If the file is damaged, or its fields do not match the folder's path.
     """
     path = folder / "meta.json"
-    meta = read_shaped(path, Meta, remedy=MEND)
+    meta = read_shaped(path, Meta, remedy=REMEDY)
     identity = (meta["system"], meta["suite"], meta["sample_id"], str(meta["seed"]))
     if "digest" in meta and meta != with_digest(meta):
-        raise InputError(f"{path}: was altered after it was written; {MEND}")
+        raise InputError(f"{path}: was altered after it was written; {REMEDY}")
     *above, last = folder.absolute().parts[-4:]
     if identity != (*above, settled_name(last)):
         raise InputError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from evals.recording.damage import MEND, check_files
+from evals.recording.damage import REMEDY, check_files
 from evals.recording.manifest import load_manifest, read_arrivals
 from evals.recording.media_files import recordings_of_files
 from evals.recording.meta import Meta, read_meta
@@ -53,11 +53,11 @@ def _read_or_failed(folder: Path) -> Recording:
     try:
         return read_recording(folder)
     except FileNotFoundError as error:
-        reason = f"{Path(error.filename or folder).name} is missing; {MEND}"
+        reason = f"{Path(error.filename or folder).name} is missing; {REMEDY}"
     except InputError as error:
         reason = str(error)
     except Exception as error:  # one damaged recording must not fail the others
-        reason = f"{type(error).__name__}: {error}; {MEND}"
+        reason = f"{type(error).__name__}: {error}; {REMEDY}"
     system, suite, sample_id, seed = (*folder.parts[-4:-1], settled_name(folder.name))
     return Recording(
         sample_id=sample_id,
@@ -185,11 +185,11 @@ def _trace(folder: Path, meta: Meta) -> Trace:
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {REMEDY}"
         )
     fps, sample_rate = meta["fps"], meta["sample_rate"]
     if fps is None or sample_rate is None:
-        raise InputError(f"meta.json says no frame rate or sample rate; {MEND}")
+        raise InputError(f"meta.json says no frame rate or sample rate; {REMEDY}")
     return Trace(
         arrivals=arrivals,
         fps=fps,

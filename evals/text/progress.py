@@ -5,8 +5,8 @@ blank and phoneme states. Three extensions of the usual steps: a jump from any s
 phoneme at a fixed cost (skips and repeats), waiting in a blank during speech that is not in the
 transcript, and an end in any state.
 
-Shape letters: T frames, C classes (blank first, then `PHONES`), P phonemes of the transcript,
-Z = 2 P + 1 states.
+Shape letters: T frames, C classes (0 is blank, ``i + 1`` is ``PHONES[i]``), P phonemes of the
+transcript, Z = 2 P + 1 states.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 
-PHONES = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH",
-    "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH",
-    "UW", "V", "W", "Y", "Z", "ZH",
-)  # fmt: skip
-"""ARPAbet without stress; class ``i + 1`` of the recogniser is ``PHONES[i]``, class 0 is blank."""
+from streamchar_ref.world.tables import PHONES as PHONES
+
 FRAMES_PER_S = 50
 FIRST_FRAME_S = 0.005
 """Middle of frame 0; frames are 20 ms apart."""

@@ -1,4 +1,4 @@
-"""Characters of the painted style: shape, colours and clothes, sampled from a seed, with a caption."""
+"""Characters of the painted style: looks and clothes, sampled from a seed, with a caption."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields

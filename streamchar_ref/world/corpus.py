@@ -25,9 +25,10 @@ from streamchar_ref.core.sealed import DIGEST, UNREADABLE, read_index, verify_se
 from streamchar_ref.world.adpcm import BLOCK_SAMPLES, Packed, decode, encode
 from streamchar_ref.world.room import Room
 from streamchar_ref.world.speech import SAMPLE_RATE, SILENCE, Speech, TimedPhoneme, TimedWord
-from streamchar_ref.world.tables import TABLES
+from streamchar_ref.world.tables import PHONES
 
-PHONES = (SILENCE, *sorted(TABLES["symbols"]))
+PHONE_CODES = (SILENCE, *PHONES)
+"""Phonemes by their code in a shard."""
 FORMAT = 2
 PLAN, INDEX = "corpus.json", "index.json"
 MICROSECONDS = 1_000_000
@@ -192,7 +193,7 @@ def pack_shard(
         "first": np.concatenate([sound.first for sound in sounds]),
         "step": np.concatenate([sound.step for sound in sounds]),
         "codes": np.concatenate([sound.codes for sound in sounds]),
-        "phone": np.array([PHONES.index(p.phone) for p in phonemes], np.uint8),
+        "phone": np.array([PHONE_CODES.index(p.phone) for p in phonemes], np.uint8),
         "word_index": np.array([p.word_index for p in phonemes], np.int16),
         "length_us": np.array(lengths, np.uint32),
         "text": np.frombuffer(text.encode(), np.uint8),
@@ -259,7 +260,7 @@ def _phonemes(shard: _Shard, own: slice) -> tuple[TimedPhoneme, ...]:
     phones, words = shard.arrays["phone"][own], shard.arrays["word_index"][own]
     edges = np.cumsum([0, *shard.arrays["length_us"][own].tolist()]) / MICROSECONDS
     return tuple(
-        TimedPhoneme(phone=PHONES[phone], t0_s=t0_s, t1_s=t1_s, word_index=word)
+        TimedPhoneme(phone=PHONE_CODES[phone], t0_s=t0_s, t1_s=t1_s, word_index=word)
         for phone, word, t0_s, t1_s in zip(
             phones.tolist(), words.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True
         )

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from evals.protocols.base import Unscored
+from evals.recording.rates import FPS as FPS
+from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
 
-FPS = 25
-SAMPLE_RATE = 16_000
 FRAME_SAMPLES = SAMPLE_RATE // FPS
 PICTURE, SOUND = "picture", "sound"
 BOTH = frozenset({PICTURE, SOUND})

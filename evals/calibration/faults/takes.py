@@ -40,7 +40,7 @@ MORPH_FRAMES = 5
 """A character that changes is rendered in pieces of this many frames."""
 _OTHER_SEED_OFFSET = 500_009  # from a character's seed to that of its replacement
 _RECOGNISER = "asr_whisper"
-_MEND = "delete the folder of the clip and give the same command again"
+_REMEDY = "delete the folder of the clip and give the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,12 +268,12 @@ def read_take(folder: Path) -> _TakeFile:
         InputError: If it is damaged.
     """
     path = folder / "take.json"
-    take = read_shaped(path, _TakeFile, remedy=_MEND)
+    take = read_shaped(path, _TakeFile, remedy=_REMEDY)
     fault = fault_in(take["world"], WorldTakeSpec) if "world" in take else ""
     if other := take.get("other", ""):
         check_folder_name(str(path), "other", other)
     if fault:
-        raise InputError(f"{path}: damaged, world: {fault}; {_MEND}")
+        raise InputError(f"{path}: damaged, world: {fault}; {_REMEDY}")
     return take
 
 

@@ -301,4 +301,5 @@ def _caption(medium: str, hair: str, beard: str, glasses: str, garment: str) -> 
     worn = {"plain": "a plain jumper", "stripes": "a striped jumper", "dots": "a dotted jumper",
             "collar": "a shirt", "hood": "a hoodie", "v": "a V-neck"}[garment]  # fmt: skip
     parts = [_HAIR_WORDS[hair], *extras, worn]
-    return f"A flat cartoon in {_MEDIUM_WORDS[medium]}: a person with {', '.join(parts[:-1])} and {worn}."
+    traits = f"{', '.join(parts[:-1])} and {worn}"
+    return f"A flat cartoon in {_MEDIUM_WORDS[medium]}: a person with {traits}."

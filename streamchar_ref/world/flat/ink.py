@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas, Plane, shade
 from streamchar_ref.world.drawing import MotionTensors, PerFrame, motion_tensors
