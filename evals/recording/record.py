@@ -36,6 +36,7 @@ from evals.recording.transaction import finish_results
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, remove_abandoned
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.swap import replacing_folder, settle
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless
@@ -49,7 +50,6 @@ _OF_MACHINE = (
 SPOOL_BATCH = 32
 
 ClockFn = Callable[[], float]
-ProgressFn = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

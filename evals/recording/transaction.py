@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.files import partial_path, remove, remove_abandoned, sync, sync_folder
+from streamchar_ref.core.files import remove, remove_abandoned, replacing, sync_folder
 from streamchar_ref.core.lock import only_writer
 
 T = TypeVar("T")
@@ -59,15 +59,9 @@ def committing(run: Path) -> Iterator[Path]:
         Folder to write the files to. They are durable and part of the run when the block ends;
         an exception leaves the run unchanged.
     """
-    staging = partial_path(run / "results")
-    try:
+    with replacing(run / _COMMITTED, durable=True) as staging:
         staging.mkdir()
         yield staging
-        sync(staging)
-        staging.replace(run / _COMMITTED)
-        sync_folder(run)
-    finally:
-        remove(staging)
     _move_into_place(run)
 
 

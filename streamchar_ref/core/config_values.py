@@ -68,7 +68,7 @@ def _built(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     hints, arguments = get_type_hints(kind), {}
     for name, value in values.items():
         if dataclasses.is_dataclass(hints[name]):
-            arguments[name] = _built(hints[name], value)  # type: ignore[arg-type]
+            arguments[name] = _built(hints[name], value)
             continue
         arguments[name] = tuple(value) if isinstance(value, list) else value
         _check_numbers(name, arguments[name])

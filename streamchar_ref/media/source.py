@@ -30,7 +30,7 @@ _STILLS = {"mjpeg", "png", "bmp", "webp", "tiff"}
 
 _VERDICTS = (errno.EINVAL, errno.ENOSYS, errno.ERANGE, errno.EDOM, errno.EILSEQ, errno.EOVERFLOW)
 
-_TrackT = TypeVar("_Track", av.VideoStream, av.AudioStream)
+_TrackT = TypeVar("_TrackT", av.VideoStream, av.AudioStream)
 
 
 def file_url(path: Path) -> str:

@@ -7,7 +7,7 @@ depend neither on the number of workers nor on interruptions, and an interrupted
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +26,7 @@ from streamchar_ref.core.files import (
     write_atomically,
 )
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.sealed import UNREADABLE, index_bytes, seal, verify_seal
 from streamchar_ref.core.workers import worker_pool
 from streamchar_ref.weights import WeightsMissing
@@ -53,7 +54,6 @@ RATES_WPM = (120.0, 200.0)
 SHARE_OF_ROOMS = 0.5
 MAX_SKIPPED_IN_A_ROW = 50
 ENGINES = {"painted": "piper", "flat": "espeak"}
-ProgressFn = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

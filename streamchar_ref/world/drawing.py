@@ -14,7 +14,7 @@ from streamchar_ref.world.scene import NEUTRAL, Scene
 
 BATCH_PIXELS = 2**18  # larger batches exceed the cache of one core
 
-PerFrame = Float[Tensor, "B 1 1"]
+FrameValues = Float[Tensor, "B 1 1"]
 Wall = Float[Tensor, "1 3 H W"]
 Pictures = Float[Tensor, "B 3 H W"]
 CharacterT = TypeVar("CharacterT")
@@ -24,27 +24,27 @@ CharacterT = TypeVar("CharacterT")
 class MotionTensors:
     """A motion on a device, one value per frame; see `Motion` for the fields."""
 
-    gap: PerFrame
-    width: PerFrame
-    rounding: PerFrame
-    tuck: PerFrame
-    tongue: PerFrame
-    blink: PerFrame
-    brows: PerFrame
-    gaze: PerFrame
-    yaw: PerFrame
-    pitch: PerFrame
-    roll: PerFrame
-    sway: PerFrame
-    breath: PerFrame
+    gap: FrameValues
+    width: FrameValues
+    rounding: FrameValues
+    tuck: FrameValues
+    tongue: FrameValues
+    blink: FrameValues
+    brows: FrameValues
+    gaze: FrameValues
+    yaw: FrameValues
+    pitch: FrameValues
+    roll: FrameValues
+    sway: FrameValues
+    breath: FrameValues
 
 
-def motion_tensors(motion: Motion, device: torch.device) -> dict[str, PerFrame]:
+def motion_tensors(motion: Motion, device: torch.device) -> dict[str, FrameValues]:
     """Copies a motion to a device; returns the fields of `MotionTensors`."""
     return {f.name: column(getattr(motion, f.name), device) for f in fields(MotionTensors)}
 
 
-def column(values: np.ndarray, device: torch.device) -> PerFrame:
+def column(values: np.ndarray, device: torch.device) -> FrameValues:
     """Copies one value per frame to a device, broadcastable over pixels."""
     return torch.from_numpy(np.array(values, np.float32)).to(device)[:, None, None]
 

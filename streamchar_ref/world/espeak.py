@@ -55,7 +55,7 @@ class EspeakFault(RuntimeError):
     """eSpeak NG failed, or its phonemes differ from the input."""
 
 
-class _Identity(ctypes.Union):
+class _EventId(ctypes.Union):
     _fields_ = (
         ("number", ctypes.c_int),
         ("name", ctypes.c_char_p),
@@ -72,7 +72,7 @@ class _Event(ctypes.Structure):
         ("audio_position", ctypes.c_int),
         ("sample", ctypes.c_int),
         ("user_data", ctypes.c_void_p),
-        ("id", _Identity),
+        ("id", _EventId),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas
-from streamchar_ref.world.drawing import MotionTensors, PerFrame, column, motion_tensors
+from streamchar_ref.world.drawing import FrameValues, MotionTensors, column, motion_tensors
 from streamchar_ref.world.motion import Motion
 
 HEAD_Y = -0.09
@@ -63,8 +63,8 @@ class Pose(MotionTensors):
         reach: Of the batch.
     """
 
-    sin: PerFrame
-    cos: PerFrame
+    sin: FrameValues
+    cos: FrameValues
     reach: Reach
 
     @classmethod
@@ -79,12 +79,12 @@ class Pose(MotionTensors):
         )
 
     @property
-    def head_x(self) -> PerFrame:
+    def head_x(self) -> FrameValues:
         """Middle of the head."""
         return _head_x(self)
 
     @property
-    def head_y(self) -> PerFrame:
+    def head_y(self) -> FrameValues:
         """Middle of the head."""
         return _head_y(self)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from streamchar_ref.world.canvas import Canvas, Plane, shade
-from streamchar_ref.world.drawing import MotionTensors, PerFrame, motion_tensors
+from streamchar_ref.world.drawing import FrameValues, MotionTensors, motion_tensors
 from streamchar_ref.world.flat.character import FlatCharacter, Pen
 from streamchar_ref.world.motion import Motion
 
@@ -28,7 +28,7 @@ class Rig(MotionTensors):
         return cls(character=character, **motion_tensors(motion, device))
 
     @property
-    def drop(self) -> PerFrame:
+    def drop(self) -> FrameValues:
         """Lowering of the chin."""
         return self.character.jaw_drop * self.gap
 
