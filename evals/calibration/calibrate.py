@@ -38,8 +38,9 @@ from evals.recording.system import Prompt
 from evals.scoring.results import dump_json
 from evals.scoring.score import Options, extractors_of, params_of, score_one
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.executor import Executor, ProgressFn, local_executor, result_of
+from streamchar_ref.core.executor import Executor, local_executor, result_of
 from streamchar_ref.core.files import has_file, partial_path, write_atomically
+from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.shape import read_shaped
 from streamchar_ref.core.swap import replacing_folder
 from streamchar_ref.media import MediaError

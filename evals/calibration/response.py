@@ -1,6 +1,6 @@
-"""How a metric answers a fault: paired changes, smallest dose seen, monotone or not.
+"""Response of a metric to a fault: paired changes, smallest detected dose, monotonicity.
 
-Everything here is on plain numbers, so that it can be checked on made-up ones.
+All functions work on plain numbers, so that they can be tested on synthetic ones.
 """
 
 import math
@@ -14,15 +14,17 @@ import numpy as np
 from evals.numerics.statistics import MIN_CLUSTERS, bootstrap_mean
 
 SLACK = 0.1
-"""Share of a curve's range by which it may run backwards and still be called monotone."""
+"""Share of a curve's range by which it may decrease and still count as monotone."""
 SET_RATIO = 2.0
-"""A distance of sets is seen where it is this many times the one between clean sets."""
+"""A set distance counts as detected from this multiple of the distance between clean sets."""
 FEW_CLIPS = MIN_CLUSTERS
-"""With fewer clips there is no interval: a change is seen where all clips change one way, and what
-rests on that is told with its n."""
+"""With fewer clips there is no interval: a change counts as detected if all clips agree in sign,
+and is reported with its n."""
 
 Expectation = Literal["moves", "leaves", "free", "untouched"]
-Verdict = Literal["detected", "missed", "quiet", "violation", "reacts", "silent", "untouched", "-"]
+ResponseVerdict = Literal[
+    "detected", "missed", "quiet", "violation", "reacts", "silent", "untouched", "-"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +32,9 @@ class Value:
     """A metric on one clip.
 
     Attributes:
-        value: NaN if it could not be measured.
-        weight: Share in the mean.
-        reason: Why it could not be measured.
+        value: NaN if unscored.
+        weight: In the mean.
+        reason: Why it is unscored.
     """
 
     value: float
@@ -41,23 +43,22 @@ class Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class DoseResponse:
     """A metric at one dose of a fault.
 
     Attributes:
-        dose: As asked for.
+        dose: Nominal.
         realised: Mean over the clips.
         n: Clips with a value both clean and faulted; recordings of the set for set metrics.
-        num_unmeasured: Clips that have a clean value but none with the fault.
+        num_unmeasured: Clips with a clean value but none with the fault.
         reason: The most frequent reason for that.
-        value: Weighted mean with the fault, over the clips that count.
+        value: Weighted mean with the fault, over the ``n`` clips.
         change: Mean paired change; for set metrics the distance beyond the clean floor.
-        low: Lower end of its 95 % interval, or the smallest change of a clip where they are too few
-            for one; NaN with fewer than two clips.
-        high: Upper end; the largest change of a clip where they are too few.
+        low: Lower end of the 95 % interval, or the smallest change of a clip if there are too few;
+            NaN with fewer than two clips.
+        high: Upper end; the largest change of a clip if there are too few.
         effect: Change in standard deviations of the clean clips; for sets, in floors.
-        is_detected: Whether the change is told from chance and from the clean floor; ``None`` if
-            that cannot be said.
+        is_detected: Whether the change exceeds chance and the clean floor; ``None`` if undecidable.
     """
 
     dose: float
@@ -81,12 +82,12 @@ class Response:
         fault: Name.
         metric: Name.
         protocol: Name and version.
-        expectation: What the fault must do to the metric.
-        direction: Sign of the change that is expected; 0 for either.
+        expectation: Expected effect of the fault on the metric.
+        direction: Expected sign of the change; 0 for either.
         clean: Mean over the clean clips.
         clean_sd: Standard deviation over the clean clips; for sets the floor.
-        floor: Largest change that clean clips show on their own; NaN if not known.
-        cells: One a dose.
+        floor: Largest change between clean takes; NaN if unknown.
+        cells: One per dose.
         is_set: Whether it is a distance of sets, not a mean over clips.
     """
 
@@ -98,18 +99,18 @@ class Response:
     clean: float
     clean_sd: float
     floor: float
-    cells: tuple[Cell, ...]
+    cells: tuple[DoseResponse, ...]
     is_set: bool = False
 
     @property
     def smallest_dose(self) -> float | None:
-        """The lightest dose from which on all doses are detected, as it was realised."""
-        found = None
+        """The lightest realised dose from which on all doses are detected."""
+        smallest = None
         for cell in reversed(self.cells):
             if not self._is_hit(cell):
                 break
-            found = cell.realised
-        return found
+            smallest = cell.realised
+        return smallest
 
     @property
     def is_monotone(self) -> bool | None:
@@ -120,14 +121,14 @@ class Response:
         return is_monotone(changes, self.direction)
 
     @property
-    def verdict(self) -> Verdict:
-        """What came of the expectation."""
+    def verdict(self) -> ResponseVerdict:
+        """Whether the expectation was met, in one word."""
         if self.expectation == "untouched":
             return "untouched"
         if all(cell.is_detected is None for cell in self.cells):
             return "-"
         hit = any(self._is_hit(cell) for cell in self.cells)
-        outcomes: dict[str, tuple[Verdict, Verdict]] = {
+        outcomes: dict[str, tuple[ResponseVerdict, ResponseVerdict]] = {
             "moves": ("detected", "missed"),
             "leaves": ("violation", "quiet"),
             "free": ("reacts", "silent"),
@@ -136,29 +137,29 @@ class Response:
 
     @property
     def few_clips(self) -> int | None:
-        """On how few clips a reaction was seen; ``None`` if on enough, or there is no reaction."""
+        """Smallest n of a detection, if below `FEW_CLIPS`; else ``None``."""
         fewest = min((cell.n for cell in self.cells if self._is_hit(cell)), default=FEW_CLIPS)
         return fewest if fewest < FEW_CLIPS else None
 
     @property
-    def middle(self) -> Cell:
+    def middle(self) -> DoseResponse:
         """The cell of the middle dose."""
         return self.cells[len(self.cells) // 2]
 
-    def _is_hit(self, cell: Cell) -> bool:
-        """A reaction the wrong way round is no detection."""
+    def _is_hit(self, cell: DoseResponse) -> bool:
+        """Whether a change was detected in the expected direction."""
         return bool(cell.is_detected) and self.direction * cell.change >= 0
 
 
 def is_monotone(changes: Sequence[float], direction: int) -> bool:
-    """Whether a curve runs one way, small steps back aside.
+    """Whether a curve is monotone up to small steps back.
 
     Args:
         changes: From no dose to the heaviest.
-        direction: Sign of the way; 0 for the way in which it ends.
+        direction: Expected sign; 0 for that of the largest change.
 
     Returns:
-        Whether no point is behind an earlier one by more than `SLACK` of the whole range.
+        Whether no point is behind an earlier one by more than `SLACK` of the range.
     """
     points = np.array(changes)
     sign = direction or (1 if points[np.argmax(np.abs(points))] >= 0 else -1)
@@ -167,11 +168,11 @@ def is_monotone(changes: Sequence[float], direction: int) -> bool:
 
 
 def floor_of(clean: Mapping[str, Value], again: Mapping[str, Value]) -> float:
-    """How far the mean of clean clips moves on its own: the far end of the interval.
+    """Clean floor: the largest change of the mean between clean takes, by its interval.
 
     Args:
         clean: Clip -> value.
-        again: The same clips taken once more.
+        again: The same clips in another take.
 
     Returns:
         In the metric's unit; NaN if no clip has both.
@@ -191,19 +192,19 @@ def cell_of(
     dose: float,
     realised: float,
     floor: float,
-) -> Cell:
-    """Compares clips with themselves.
+) -> DoseResponse:
+    """Compares faulted clips with the clean ones, paired by clip.
 
     Args:
         clean: Clip -> value.
         faulted: Clip -> value at this dose.
-        dose: As asked for.
+        dose: Nominal.
         realised: Mean over the clips.
-        floor: From `floor_of`; NaN if it is not known, and is then taken for 0.
+        floor: From `floor_of`; NaN (unknown) counts as 0.
 
     Returns:
-        Change, interval, effect; detected if the interval leaves out 0 and the change is larger
-        than the floor.
+        Change, interval and effect; detected if the interval excludes 0 and the change exceeds
+        the floor.
     """
     pairs = _pairs(clean, faulted)
     lost = [
@@ -214,11 +215,11 @@ def cell_of(
     reasons = lost or [value.reason for value in faulted.values() if value.reason]
     reason = Counter(reasons).most_common(1)[0][0] if reasons else ""
     if not pairs:
-        return Cell(dose=dose, realised=realised, num_unmeasured=len(lost), reason=reason)
+        return DoseResponse(dose=dose, realised=realised, num_unmeasured=len(lost), reason=reason)
     change, low, high = _interval(pairs)
     sd = deviation(clean)
     is_sure = low > 0 or high < 0
-    return Cell(
+    return DoseResponse(
         dose=dose,
         realised=realised,
         n=len(pairs),
@@ -235,12 +236,12 @@ def cell_of(
     )
 
 
-def set_cell(value: float, *, dose: float, realised: float, n: int, floor: float) -> Cell:
-    """The distance of faulted clips from the clean ones, beside that of clean clips.
+def set_cell(value: float, *, dose: float, realised: float, n: int, floor: float) -> DoseResponse:
+    """Compares the distance of faulted clips from the clean ones with that of clean clips.
 
     Args:
-        value: Distance of the two sets; NaN if it could not be measured.
-        dose: As asked for.
+        value: Distance of the two sets; NaN if unscored.
+        dose: Nominal.
         realised: Mean over the clips.
         n: Clips in the faulted set.
         floor: Distance of another clean set from the clean one.
@@ -249,8 +250,8 @@ def set_cell(value: float, *, dose: float, realised: float, n: int, floor: float
         Detected if the distance is at least `SET_RATIO` floors.
     """
     if math.isnan(value) or math.isnan(floor):
-        return Cell(dose=dose, realised=realised, n=n, value=value)
-    return Cell(
+        return DoseResponse(dose=dose, realised=realised, n=n, value=value)
+    return DoseResponse(
         dose=dose,
         realised=realised,
         n=n,
@@ -262,15 +263,15 @@ def set_cell(value: float, *, dose: float, realised: float, n: int, floor: float
 
 
 def mean_of(values: Mapping[str, Value]) -> float:
-    """Weighted mean of what was measured; NaN if nothing was."""
-    known = [value for value in values.values() if not math.isnan(value.value)]
-    return _mean(known, [value.weight for value in known])
+    """Weighted mean of the scored values; NaN without any."""
+    scored = [value for value in values.values() if not math.isnan(value.value)]
+    return _mean(scored, [value.weight for value in scored])
 
 
 def deviation(values: Mapping[str, Value]) -> float:
     """Standard deviation over clips; NaN with fewer than two."""
-    known = [value.value for value in values.values() if not math.isnan(value.value)]
-    return float(np.std(known, ddof=1)) if len(known) > 1 else math.nan
+    scored = [value.value for value in values.values() if not math.isnan(value.value)]
+    return float(np.std(scored, ddof=1)) if len(scored) > 1 else math.nan
 
 
 def _pairs(clean: Mapping[str, Value], faulted: Mapping[str, Value]) -> list[tuple[Value, Value]]:
@@ -281,10 +282,10 @@ def _pairs(clean: Mapping[str, Value], faulted: Mapping[str, Value]) -> list[tup
 def _interval(pairs: Sequence[tuple[Value, Value]]) -> tuple[float, float, float]:
     changes = np.array([after.value - before.value for before, after in pairs])
     weights = np.array([before.weight for before, _ in pairs])
-    found = bootstrap_mean(changes, weights=weights)
-    if 1 < found.num_clusters < MIN_CLUSTERS:
-        return found.value, float(changes.min()), float(changes.max())
-    return found.value, found.low, found.high
+    interval = bootstrap_mean(changes, weights=weights)
+    if 1 < interval.num_clusters < MIN_CLUSTERS:
+        return interval.value, float(changes.min()), float(changes.max())
+    return interval.value, interval.low, interval.high
 
 
 def _mean(values: Sequence[Value], weights: Sequence[float]) -> float:
@@ -295,7 +296,7 @@ def _mean(values: Sequence[Value], weights: Sequence[float]) -> float:
 
 
 def _ratio(change: float, unit: float) -> float:
-    """Change in units; endless where clean clips do not differ at all."""
+    """Change in units; infinite where clean clips do not differ at all."""
     if math.isnan(unit) or (unit == 0 and change == 0):
         return 0.0 if change == 0 else math.nan
     return change / unit if unit else math.copysign(math.inf, change)

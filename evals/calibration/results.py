@@ -1,4 +1,4 @@
-"""What a calibration found: a response of each metric to each fault, as rows and as JSON."""
+"""Results of a calibration: the response of each metric to each fault, as CSV and JSON."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from evals.calibration.calibrate import (
 from evals.calibration.faults import FAULTS, FLOORS
 from evals.calibration.faults.takes import read_take
 from evals.calibration.response import (
-    Cell,
+    DoseResponse,
     Expectation,
     Response,
     Value,
@@ -41,17 +41,17 @@ CSV_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """All responses, with what they rest on.
+    """All responses of a calibration.
 
     Attributes:
         suite: Name of the suite or manifest.
-        num_clips: Clean clips.
-        clip_seconds: Mean length.
-        floor: What the clean floor is, in words.
-        responses: Fault by fault, metric by metric.
+        num_clips: Number of clean clips.
+        clip_seconds: Mean length of a clip.
+        floor: Description of the clean floor.
+        responses: By fault, then by metric.
         units: Metric -> its unit.
-        unmeasured: Metric and protocol -> why no clean clip has it.
-        skipped: Fault -> why no clip can have it.
+        unmeasured: Protocol -> why it has no value on any clean clip.
+        skipped: Fault -> why it cannot be applied to any clip.
         protocols: Protocol -> hash.
     """
 
@@ -68,8 +68,8 @@ class Calibration:
     @property
     def faults(self) -> list[str]:
         """Names of the faults that were injected, in the order of tables."""
-        there = {response.fault for response in self.responses}
-        return [name for name in FAULTS if name in there]
+        injected = {response.fault for response in self.responses}
+        return [name for name in FAULTS if name in injected]
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ class Calibration:
         return list(dict.fromkeys((r.metric, r.protocol) for r in self.responses))
 
     def of(self, fault: str, protocol: str) -> Response | None:
-        """The response of one metric to one fault."""
+        """Returns the response of one protocol to one fault."""
         for response in self.responses:
             if (response.fault, response.protocol) == (fault, protocol):
                 return response
@@ -85,20 +85,20 @@ class Calibration:
 
 
 def responses_of(plan: CalibrationPlan, measured: Mapping[Unit, Measured]) -> Calibration:
-    """Turns what was measured into responses.
+    """Computes all responses from the measurements.
 
     Args:
-        plan: What was done.
+        plan: Of the calibration.
         measured: From `evals.calibration.calibrate.measure`.
 
     Returns:
-        The calibration; metrics without a value on any clean clip and faults that no clip can
-        have are listed with their reasons.
+        The calibration; metrics without a value on any clean clip, and faults that cannot be
+        applied to any clip, are listed with their reasons.
     """
     table = _Table(plan, measured)
     skipped = {name: why for name in plan.faults if (why := table.error_of(name))}
     faults = [name for name in plan.faults if name not in skipped]
-    found: list[Response] = []
+    responses: list[Response] = []
     unmeasured: dict[str, str] = {}
     for metric in plan.metrics:
         digest = digest_of(metric)
@@ -106,44 +106,44 @@ def responses_of(plan: CalibrationPlan, measured: Mapping[Unit, Measured]) -> Ca
         if math.isnan(mean_of(clean)):
             unmeasured[metric.protocol] = next((v.reason for v in clean.values()), "")
             continue
-        found += [table.response(name, metric, digest) for name in faults]
+        responses += [table.response(name, metric, digest) for name in faults]
     sets = _Sets(table)
-    for one in plan.set_metrics:
-        if why := sets.reason_without(one):
-            unmeasured[one.protocol] = why
+    for set_metric in plan.set_metrics:
+        if why := sets.reason_without(set_metric):
+            unmeasured[set_metric.protocol] = why
             continue
-        found += [sets.response(name, one) for name in faults]
-    everything: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
+        responses += [sets.response(name, set_metric) for name in faults]
+    all_metrics: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
     return Calibration(
         suite=plan.suite,
         num_clips=len(plan.clips),
         clip_seconds=table.clip_seconds(),
         floor=FLOORS[floor_fault(plan)].label,
-        responses=tuple(sorted(found, key=lambda r: list(FAULTS).index(r.fault))),
-        units={metric.name: metric.unit for metric in everything},
+        responses=tuple(sorted(responses, key=lambda r: list(FAULTS).index(r.fault))),
+        units={metric.name: metric.unit for metric in all_metrics},
         unmeasured=unmeasured,
         skipped=skipped,
-        protocols={metric.protocol: digest_of(metric) for metric in everything},
+        protocols={metric.protocol: digest_of(metric) for metric in all_metrics},
     )
 
 
 class _Table:
-    """Looks up what was measured."""
+    """Looks up measurements and computes responses of metrics per clip."""
 
     def __init__(self, plan: CalibrationPlan, measured: Mapping[Unit, Measured]) -> None:
         self.plan, self.measured = plan, measured
 
     def units(self, fault: str, dose: float) -> dict[str, Measured]:
-        """Clip -> what is known of it."""
-        found = {clip: self.measured.get(Unit(clip, fault, dose)) for clip in self.plan.clips}
-        return {clip: unit for clip, unit in found.items() if unit is not None}
+        """Clip -> its measurements."""
+        units = {clip: self.measured.get(Unit(clip, fault, dose)) for clip in self.plan.clips}
+        return {clip: unit for clip, unit in units.items() if unit is not None}
 
     def values(self, fault: str, dose: float, digest: str) -> dict[str, Value]:
         """Clip -> value of one metric."""
         return {clip: unit.values[digest] for clip, unit in self.units(fault, dose).items()}
 
     def error_of(self, fault: str) -> str:
-        """Why no clip has this fault; empty if one has."""
+        """Why the fault applies to no clip; empty if it applies to one."""
         errors = [
             unit.error
             for dose in self.plan.faults[fault]
@@ -152,9 +152,9 @@ class _Table:
         return errors[0] if errors and all(errors) else ""
 
     def realised(self, fault: str, dose: float) -> float:
-        """Mean dose over the clips that have the fault."""
-        known = [u.realised for u in self.units(fault, dose).values() if not u.error]
-        return sum(known) / len(known) if known else math.nan
+        """Mean realised dose over the clips with the fault."""
+        doses = [u.realised for u in self.units(fault, dose).values() if not u.error]
+        return sum(doses) / len(doses) if doses else math.nan
 
     def clip_seconds(self) -> float:
         """Mean length of the clean clips."""
@@ -189,7 +189,7 @@ class _Sets:
         self.floors: dict[str, tuple[float, str]] = {}
 
     def reason_without(self, metric: SetMetric) -> str:
-        """Why there is no floor, and so no answer; empty if there is one."""
+        """Why there is no floor, and so no response; empty if there is one."""
         return self._floor(metric)[1]
 
     def response(self, fault: str, metric: SetMetric) -> Response:
@@ -201,7 +201,9 @@ class _Sets:
             value, reason = self._distance(metric, views, self.clean)
             realised = self.table.realised(fault, dose)
             if reason:
-                cells.append(Cell(dose=dose, realised=realised, n=len(views), reason=reason))
+                cells.append(
+                    DoseResponse(dose=dose, realised=realised, n=len(views), reason=reason)
+                )
             else:
                 cells.append(
                     set_cell(value, dose=dose, realised=realised, n=len(views), floor=floor)
@@ -212,7 +214,7 @@ class _Sets:
         return set_views(self.table.plan, self.table.measured, fault, dose)
 
     def _floor_sets(self) -> tuple[Sequence[FeatureView], Sequence[FeatureView]]:
-        """Another take of each clip against the clean ones; for finished files two halves."""
+        """Another take of each clip and the clean ones; for finished files two halves."""
         fault = floor_fault(self.table.plan)
         if fault == "another_take":
             return self._views(fault, 1.0), self.clean
@@ -234,7 +236,7 @@ class _Sets:
 def _response(
     fault: str,
     metric: Metric | SetMetric,
-    cells: Iterable[Cell],
+    cells: Iterable[DoseResponse],
     clean: float,
     clean_sd: float,
     floor: float,
@@ -255,7 +257,7 @@ def _response(
 
 
 def expectation_of(fault: str, metric: Metric | SetMetric) -> tuple[Expectation, int]:
-    """What a fault must do to a metric, and the sign of the change."""
+    """Expected effect of a fault on a metric, and the sign of the change."""
     kind = FAULTS[fault]
     if not kind.tracks & tracks_of(metric):
         return "untouched", 0
@@ -266,7 +268,7 @@ def expectation_of(fault: str, metric: Metric | SetMetric) -> tuple[Expectation,
 
 
 def response_csv(calibration: Calibration) -> str:
-    """Returns the tidy table: a line for each fault, dose, metric and protocol."""
+    """Returns a tidy table with one row per fault, dose, metric and protocol."""
     rows = [list(CSV_FIELDS)]
     for response in calibration.responses:
         unit = FAULTS[response.fault].unit
@@ -283,7 +285,7 @@ def response_csv(calibration: Calibration) -> str:
 
 
 def as_json(calibration: Calibration) -> dict[str, Any]:
-    """Returns the calibration as JSON values; what is not a finite number is ``None``."""
+    """Returns the calibration as JSON values; numbers that are not finite become ``None``."""
     return {
         "schema_version": 1,
         "suite": calibration.suite,

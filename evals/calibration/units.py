@@ -1,4 +1,4 @@
-"""What was measured, clip by clip and fault by fault, in a file that only grows."""
+"""Measurements by clip, fault and dose, in an append-only file."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ CLEAN = "clean"
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """One clip with one fault at one dose; fault ``clean`` is none."""
+    """One clip with one fault at one dose; the fault ``clean`` leaves it unchanged."""
 
     clip: str
     fault: str
@@ -27,13 +27,13 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What is known of one unit.
+    """Measurements of one unit.
 
     Attributes:
-        realised: The dose that the clip got.
-        keys: Where its features are kept, by track.
+        realised: Dose that was realised.
+        keys: Keys of its cached features, by track.
         values: Protocol hash -> value.
-        error: Why the clip cannot have the fault.
+        error: Why the fault cannot be applied to the clip.
     """
 
     realised: float = math.nan
@@ -55,16 +55,16 @@ class _Line(TypedDict):
 
 
 def read_units(path: Path) -> dict[Unit, Measured]:
-    """Reads what is known; later lines replace earlier ones, a line that was cut short is none.
+    """Reads all units; later lines replace earlier ones, a truncated line is ignored.
 
     Args:
-        path: A file of `append_unit`; need not be there.
+        path: A file of `append_unit`, which may not exist.
 
     Returns:
-        What was measured.
+        The measurements.
 
     Raises:
-        InputError: If a line is JSON and not what `append_unit` writes.
+        InputError: If a line is JSON, but not of the expected form.
     """
     measured = {}
     for number, line in enumerate(
@@ -94,7 +94,7 @@ def read_units(path: Path) -> dict[Unit, Measured]:
 
 
 def append_unit(path: Path, unit: Unit, measured: Measured) -> None:
-    """Writes one line."""
+    """Appends one line."""
     entry = {
         "clip": unit.clip,
         "fault": unit.fault,

@@ -62,7 +62,7 @@ def why_cut_off(samples: Sequence[str]) -> list[str]:
 
 
 def why_passed_over(folders: Sequence[str]) -> list[str]:
-    """Names what lies among recordings and has no row, see `run_folder.strangers`."""
+    """Names what lies among recordings and has no row, see `run_folder.unknown_folders`."""
     words = f"not scored, as recordings are called by their seed: {_listed(folders)}"
     return [words] if folders else []
 

@@ -11,7 +11,13 @@ from evals.commands.terminal import ProgressBar
 from evals.recording.manifest import load_manifest
 from evals.recording.media_files import is_run, recordings_of_files
 from evals.recording.recording import Recording
-from evals.recording.run_folder import cut_off, read_run, recordings_of, relative_to_run, strangers
+from evals.recording.run_folder import (
+    cut_off,
+    read_run,
+    recordings_of,
+    relative_to_run,
+    unknown_folders,
+)
 from evals.recording.transaction import missing_from
 from evals.scoring.choice import choose_metrics, take_shard
 from evals.scoring.persist import check_sources, score_run
@@ -79,7 +85,7 @@ def score(
     progress.close()
     for line in notes_in_words(read_run(folder).get("notes", {})):
         typer.echo(line, err=True)
-    left_out = [*why_cut_off(cut_off(folder)), *why_passed_over(strangers(folder))]
+    left_out = [*why_cut_off(cut_off(folder)), *why_passed_over(unknown_folders(folder))]
     for line in [*left_out, *why_unscored(rows, folder)]:
         typer.echo(line, err=True)
     counts = count_statuses(rows)

@@ -1,6 +1,6 @@
-"""Networks that turn pictures and sound into arrays; one file a network.
+"""The registry of extractors, which turn video and audio into feature arrays.
 
-This module only describes them and imports none, so that scoring from cached features is quick.
+This module imports no extractor, so that scoring from cached features is fast.
 Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
 """
 
@@ -25,21 +25,21 @@ from streamchar_ref.weights.packaged import verify_package
 
 
 class FrameExtractor(Protocol):
-    """Reads a video front to back, a batch of at most 32 frames at a time."""
+    """Processes a video in order, in batches of at most 32 frames."""
 
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
     ) -> Mapping[str, np.ndarray]:
-        """Takes the next RGB frames.
+        """Processes the next frames.
 
         Args:
             frames: RGB.
-            upstream: For each extractor named in ``after``, what its `update` returned for
-                the same frames; as ``source`` the ``scale`` of these frames, in pixels of the
-                file as it came for one of theirs, at most 1.
+            upstream: Result of `update` of each extractor named in ``after`` for the same frames;
+                under ``source`` the ``scale`` of the frames: pixels of the original file per
+                pixel, at most 1.
 
         Returns:
-            Arrays for extractors that come after, first axis the frames; may be empty.
+            Arrays for later extractors, with frames as first axis; may be empty.
         """
         ...
 
@@ -49,15 +49,15 @@ class FrameExtractor(Protocol):
 
 
 class AudioExtractor(Protocol):
-    """Reads a whole waveform."""
+    """Processes a complete waveform."""
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns features, text as arrays of ``str``; there are 0 samples without sound."""
+        """Returns features, text as arrays of ``str``; silent videos have 0 samples."""
         ...
 
 
 class ClipExtractor(Protocol):
-    """Reads a video file as often as it likes, with the features it comes after."""
+    """Processes a video file and upstream features."""
 
     def extract(
         self,
@@ -71,22 +71,24 @@ class ClipExtractor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractorSpec:
-    """How an extractor is found, made and told apart.
+    """Name, implementation and identity of an extractor.
 
     Attributes:
-        name: As metrics name it in ``needs``.
-        track: ``frames``, ``audio`` or ``clip``: which of the protocols above it follows.
+        name: Used by metrics in ``needs``.
+        track: ``frames``, ``audio`` or ``clip``: the protocol above that it follows.
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
-        params: All its settings; part of every protocol hash that rests on it.
+        params: All settings; part of the protocol hash.
         weights: Names in the weights registry; their sha256 are part of the hash.
-        judge: Name of the judge of the drawn world that it runs; its sha256 is part of the hash.
-        version: Raised when its code changes what it returns.
-        after: Extractors whose features it reads.
-        package: Distribution that holds the network or decides what it returns; its version is
+        judge: Name of the judge network (trained on the world) that it runs; its sha256 is part
+            of the hash.
+        version: Incremented when a change of code changes the features.
+        after: Upstream extractors.
+        package: Distribution that contains the network or affects the features; its version is
             part of the hash.
-        weights_variable: Environment variable that names the user's own file of weights; the
-            sha256 of that file is part of the hash.
-        reads_sound: For track ``clip``: reads the sound from the file, too, not from ``samples``.
+        weights_variable: Environment variable with the path of user-provided weights; the sha256
+            of that file is part of the hash.
+        reads_sound: For track ``clip``: whether the sound is read from the file, not from
+            ``samples``.
     """
 
     name: str
@@ -102,7 +104,7 @@ class ExtractorSpec:
     reads_sound: bool = False
 
     def make(self) -> Any:
-        """Imports the module and makes the extractor.
+        """Imports and instantiates the extractor.
 
         Returns:
             An extractor that follows the protocol of `track`.
@@ -111,16 +113,16 @@ class ExtractorSpec:
             WeightsMissing: If its weights are not on this machine, or are not the pinned ones.
             ImportError: If a package it needs is not installed.
         """
-        self.verify_weights()  # before the import, which may cost seconds
+        self.verify_weights()  # before the import, which may take seconds
         module, name = self.implementation.split(":")
         return getattr(import_module(module), name)(**self.params)
 
     def verify_weights(self) -> None:
-        """Checks all files of weights that it reads, each once until it changes.
+        """Verifies all weights files that it reads.
 
         Raises:
             WeightsMissing: If one is not on this machine.
-            WeightsAltered: If one is not what was pinned, or installed with its package.
+            WeightsAltered: If one differs from the pinned or the installed file.
         """
         for weights in self.weights:
             locate(weights)
@@ -130,7 +132,7 @@ class ExtractorSpec:
             verify_package(self.package)
 
     def protocol(self) -> dict[str, Any]:
-        """Everything that decides what it returns, as JSON values."""
+        """Everything that determines the features, as JSON values; the input of protocol hashes."""
         return {
             "name": self.name,
             "version": self.version,
@@ -145,7 +147,7 @@ class ExtractorSpec:
 
 @cache
 def _versioned(package: str) -> str:
-    """``name==version``; only the name where it is not installed."""
+    """``name==version``; only the name of a package that is not installed."""
     try:
         return f"{package}=={version(package)}" if package else ""
     except PackageNotFoundError:

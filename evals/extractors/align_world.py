@@ -1,4 +1,4 @@
-"""Phonemes in time by the judge `align_world`.
+"""Phoneme posteriors and times by the judge `align_world`.
 
 Shape letters: S audio samples, T frames of 20 ms, C classes, K phonemes.
 """
@@ -24,15 +24,15 @@ MEL_FRAMES_A_FRAME = SAMPLE_RATE // FRAMES_PER_S // HOP_SAMPLES
 
 
 class AlignWorldExtractor:
-    """Hears phonemes of drawn people's speech.
+    """Recognises phonemes in the world's speech.
 
-    Features: ``log_probs`` [T, C] of blank and `evals.text.progress.PHONES`, ``phonemes`` [K] as
-    heard greedily, ``start_s`` [K] when each is emitted, ``duration_s`` [1].
-    The recording is read in windows with as much of their surroundings as the network sees, so
-    that the result does not depend on where they are cut.
+    Features: ``log_probs`` [T, C] of blank and `evals.text.progress.PHONES`, ``phonemes`` [K] by
+    greedy decoding, ``start_s`` [K] of their emissions, ``duration_s`` [1].
+    The recording is processed in windows with a margin as wide as the receptive field, so the
+    result does not depend on the windows.
 
     Args:
-        weights: File; the judge's own by default.
+        weights: File; the judge's by default.
     """
 
     def __init__(self, *, weights: Path | None = None) -> None:
@@ -62,20 +62,20 @@ class AlignWorldExtractor:
             first = max(0, start - _MARGIN_FRAMES)
             stop = min(num_frames, start + _FRAMES_AT_ONCE)
             last = min(num_frames, stop + _MARGIN_FRAMES)
-            seen = features[first * MEL_FRAMES_A_FRAME : last * MEL_FRAMES_A_FRAME]
-            found = self._network(seen[None])[0, start - first : stop - first]
-            parts.append(found.numpy().astype(np.float16))
+            window = features[first * MEL_FRAMES_A_FRAME : last * MEL_FRAMES_A_FRAME]
+            log_probs = self._network(window[None])[0, start - first : stop - first]
+            parts.append(log_probs.numpy().astype(np.float16))
         return np.concatenate(parts)
 
 
 def greedy(log_probs: Float[np.ndarray, "T C"]) -> tuple[np.ndarray, np.ndarray]:
-    """Reads phonemes off the likeliest class of each frame.
+    """Decodes phonemes greedily.
 
     Args:
         log_probs: Blank first.
 
     Returns:
-        Names, and the second at which each peaks.
+        Names, and the time in seconds at which each peaks.
     """
     classes = log_probs.argmax(axis=1)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(classes)) + 1, [len(classes)]])

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 DETAIL_PX = 256
-"""Short side on which sharpness is measured, so that it does not depend on the video's size."""
+"""Short side for sharpness, which would otherwise depend on the video's size."""
 MOTION_PX = 128
 """Short side for colour and optical flow."""
 FASTEST_SHARE = 0.05
@@ -24,7 +24,7 @@ FIELDS = (
 class AppearanceExtractor:
     """Measures frames at a fixed small size.
 
-    Features, one row a frame: ``lab_mean`` and ``lab_std`` in CIE L*a*b* (D65); ``saturation``,
+    Features, one row per frame: ``lab_mean`` and ``lab_std`` in CIE L*a*b* (D65); ``saturation``,
     mean of HSV's S in [0, 1]; ``exposure``, mean luma in [0, 1]; ``sharpness``, variance of the
     Laplacian of luma in [0, 1]. Against the frame before, NaN in the first: ``difference``, mean
     absolute change of luma in [0, 1]; ``flow_mean`` and ``flow_top``, the mean length of the
@@ -45,12 +45,12 @@ class AppearanceExtractor:
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """Takes the next frames; ``upstream`` is not read and nothing is returned to others."""
+        """Processes the next frames; ``upstream`` is not used."""
         for frame in frames:
             detail = _shrink(frame, DETAIL_PX)
             small = _shrink(detail, MOTION_PX)
             luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-            self._rows.append((*_look(detail, small, luma), *self._motion(luma)))
+            self._rows.append((*_statistics(detail, small, luma), *self._motion(luma)))
             self._before = luma
         return {}
 
@@ -87,7 +87,7 @@ def _shrink(frame: UInt8[np.ndarray, "H W 3"], short_side: int) -> UInt8[np.ndar
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def _look(
+def _statistics(
     detail: np.ndarray, small: np.ndarray, luma: np.ndarray
 ) -> tuple[list[float], list[float], float, float, float]:
     """Returns mean and deviation of Lab, saturation, exposure and sharpness of a frame."""

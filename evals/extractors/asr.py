@@ -1,11 +1,11 @@
-"""Speech recognisers: what was said, word by word with times.
+"""Speech recognisers: text and word times.
 
-Every recogniser here returns the same features: ``text`` [1], ``words`` [W], ``word_start_s`` and
-``word_end_s`` [W], ``duration_s`` [1]. The text is the recogniser's own, and the words are what
-stands between its blanks: Whisper's timed pieces ("$25", ".50", "10", "%") say when, never what.
-All of the recording is read, however long it is, and a recording whose peak is below
-`SILENCE_PEAK` is not shown to any recogniser, as they make up words for silence (Whisper: "you",
-"thank you"). Whisper also says which language it hears, see `WhisperTranscriber`.
+All recognisers return the same features: ``text`` [1], ``words`` [W], ``word_start_s`` and
+``word_end_s`` [W], ``duration_s`` [1]. Words are the space-separated parts of the recogniser's
+text; Whisper's timed pieces ("$25", ".50", "10", "%") only provide times. Recordings of any length
+are processed completely. A recording whose peak is below `SILENCE_PEAK` is skipped, because
+recognisers hallucinate on silence (Whisper: "you", "thank you"). Whisper also identifies the
+language, see `WhisperTranscriber`.
 
 Shape letters: S samples, W words, C characters, P pieces.
 """
@@ -32,30 +32,30 @@ WHISPER_OPTIONS: dict[str, Any] = {
     "condition_on_previous_text": False,
     "word_timestamps": True,
 }
-"""Of both implementations of Whisper: no sampling, nothing carried over."""
+"""Options of both Whisper implementations: no sampling, no text carried between windows."""
 SILENCE_PEAK = 1e-4  # -80 dBFS: below the dither of 16-bit speech recordings
 
-Word = tuple[str, float, float]  # as written, start and end in seconds
+TimedText = tuple[str, float, float]  # text, start and end in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """A stretch of speech as a recogniser wrote it.
+class TranscriptLine:
+    """A segment of speech as recognised.
 
     Attributes:
-        text: Its own text.
+        text: Of the recogniser.
         start_s: Start in seconds.
         end_s: End in seconds.
-        pieces: Timed parts of the text, where the recogniser times them.
+        pieces: Timed parts of the text, if the recogniser provides times.
     """
 
     text: str
     start_s: float
     end_s: float
-    pieces: Sequence[Word] = ()
+    pieces: Sequence[TimedText] = ()
 
-    def words(self) -> list[Word]:
-        """What stands between blanks, with times; without timed pieces by share of characters."""
+    def words(self) -> list[TimedText]:
+        """Space-separated words with times; without timed pieces in proportion to characters."""
         words = self.text.split()
         pieces = [piece for piece in self.pieces if piece[0].strip()]
         if not pieces:
@@ -68,8 +68,8 @@ class Line:
         ]
 
 
-def _character_edges_s(text: str, pieces: Sequence[Word]) -> Float[np.ndarray, "C 2"]:
-    """Start and end of each character; those that no piece has lie between their neighbours."""
+def _character_edges_s(text: str, pieces: Sequence[TimedText]) -> Float[np.ndarray, "C 2"]:
+    """Start and end of each character; characters in no piece span the gap of their neighbours."""
     joined, edges = "", []
     for piece, start_s, end_s in pieces:
         characters = "".join(piece.split())
@@ -79,24 +79,24 @@ def _character_edges_s(text: str, pieces: Sequence[Word]) -> Float[np.ndarray, "
     if joined == text:
         return np.array(edges)
     blocks = Levenshtein.opcodes(joined, text).as_matching_blocks()
-    found = {b.b + i: edges[b.a + i] for b in blocks for i in range(b.size)}
+    timed = {b.b + i: edges[b.a + i] for b in blocks for i in range(b.size)}
     starts, ends = [], []
     last_s = pieces[0][1]
-    for index in range(len(text)):  # a missing one may lie anywhere in the gap
-        starts.append(found[index][0] if index in found else last_s)
-        last_s = found[index][1] if index in found else last_s
+    for index in range(len(text)):  # an untimed character may lie anywhere in the gap
+        starts.append(timed[index][0] if index in timed else last_s)
+        last_s = timed[index][1] if index in timed else last_s
     next_s = pieces[-1][2]
     for index in reversed(range(len(text))):
-        ends.append(found[index][1] if index in found else next_s)
-        next_s = found[index][0] if index in found else next_s
+        ends.append(timed[index][1] if index in timed else next_s)
+        next_s = timed[index][0] if index in timed else next_s
     return np.array(list(zip(starts, reversed(ends), strict=True)))
 
 
-def features_of(lines: Iterable[Line], num_samples: int) -> dict[str, np.ndarray]:
-    """Returns what was heard as the arrays that every recogniser gives.
+def features_of(lines: Iterable[TranscriptLine], num_samples: int) -> dict[str, np.ndarray]:
+    """Converts recognised lines to the common features of recognisers.
 
     Args:
-        lines: In order; one without letter or digit holds no words (Whisper hears noise as ".").
+        lines: In order; lines without letters or digits are dropped (Whisper writes noise as ".").
         num_samples: Of the recording.
 
     Returns:
@@ -118,11 +118,11 @@ def is_silent(samples: Float32[np.ndarray, " S"]) -> bool:
     return float(np.abs(samples).max(initial=0.0)) < SILENCE_PEAK
 
 
-def spread_words(line: str, start_s: float, end_s: float) -> list[Word]:
-    """Gives each word of a line its share of the line's time, by its characters.
+def spread_words(line: str, start_s: float, end_s: float) -> list[TimedText]:
+    """Divides the time of a line among its words in proportion to their characters.
 
     Args:
-        line: Words with spaces between.
+        line: Words separated by spaces.
         start_s: Start of the line.
         end_s: End of the line.
 
@@ -138,16 +138,16 @@ def spread_words(line: str, start_s: float, end_s: float) -> list[Word]:
 class MoonshineTranscriber:
     """Moonshine tiny-en, with the weights inside the vendor's wheel.
 
-    Speech is found by Silero VAD (as packaged in faster-whisper) and cut at pauses into lines;
-    each line is recognised with silence around it. The library's own cutter is off: its lines move
-    by a frame from run to run, and its time grows faster than the recording.
-    Word times are not in the model: each word gets its share of its line by its characters.
+    Silero VAD (as packaged in faster-whisper) detects speech, which is split at pauses into lines;
+    each line is recognised with silence around it. The library's own segmentation is off: it
+    varies by a frame from run to run, and its time grows superlinearly with the recording.
+    The model gives no word times: the time of a line is divided in proportion to characters.
 
     Args:
-        max_line_s: Longest line; longer speech is cut at its last pause.
+        max_line_s: Longest line; longer speech is split at its last pause.
         min_pause_s: Shortest pause that ends a line.
-        margin_s: Recording kept around the speech that the detector found.
-        padding_s: Silence put before and after each line.
+        margin_s: Recording kept around detected speech.
+        padding_s: Silence added before and after each line.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class MoonshineTranscriber:
         from moonshine_voice.transcriber import ModelArch, Transcriber
         from moonshine_voice.utils import get_model_path
 
-        verify_package("faster-whisper")  # has the detector of speech
+        verify_package("faster-whisper")  # contains the speech detector
         options = {"vad_threshold": 0, "vad_max_segment_duration": 60, "return_audio_data": "false"}
         self._transcriber = Transcriber(
             get_model_path("tiny-en"), model_arch=ModelArch.TINY, options=options
@@ -174,7 +174,7 @@ class MoonshineTranscriber:
         """Returns text, words and times; none for silence."""
         return features_of([] if is_silent(samples) else self._lines(samples), len(samples))
 
-    def _lines(self, samples: Float32[np.ndarray, " S"]) -> list[Line]:
+    def _lines(self, samples: Float32[np.ndarray, " S"]) -> list[TranscriptLine]:
         from faster_whisper.vad import get_speech_timestamps
 
         lines = []
@@ -186,11 +186,11 @@ class MoonshineTranscriber:
             )
             text = " ".join(line.text for line in transcript.lines)
             start_s, end_s = self._without_margin(start / SAMPLE_RATE, end / SAMPLE_RATE)
-            lines.append(Line(text=text, start_s=start_s, end_s=end_s))
+            lines.append(TranscriptLine(text=text, start_s=start_s, end_s=end_s))
         return lines
 
     def _without_margin(self, start_s: float, end_s: float) -> tuple[float, float]:
-        """The speech itself; a line shorter than its margins is left as it is."""
+        """Removes the margins; a line shorter than its margins is unchanged."""
         if end_s - start_s <= 2 * self._margin_s:
             return start_s, end_s
         return start_s + self._margin_s, end_s - self._margin_s
@@ -199,7 +199,7 @@ class MoonshineTranscriber:
 class _OneThreadFilters:
     """Mel filters whose product does not depend on the number of BLAS threads.
 
-    It otherwise differs in the last bit, and with it now and then a word.
+    Differences in the last bit would occasionally change a recognised word.
     """
 
     def __init__(self, filters: np.ndarray) -> None:
@@ -212,17 +212,17 @@ class _OneThreadFilters:
 class WhisperTranscriber:
     """Whisper base in int8 by faster-whisper, from pinned weights.
 
-    One thread and one temperature: fallback temperatures draw at random. No text is carried from
-    one 30 s window to the next, so that an error cannot feed itself. Long stretches without any
-    speech are left out before recognition, by a detector that is set to let pass whatever may be
-    speech, since Whisper fills silence with words. It is told that the speech is English; which
-    language it would have heard is the mean over its windows (`language_features`).
+    One thread and one temperature, because fallback temperatures sample at random. No text is
+    carried from one 30 s window to the next, so that errors do not propagate. Long pauses are
+    removed before recognition by a permissive speech detector, because Whisper hallucinates on
+    silence. Decoding is fixed to English; the detected language is averaged over the windows
+    (`language_features`).
 
     Args:
         beam_size: Of the search.
         compute_type: Of the weights in memory, see CTranslate2.
-        speech_threshold: Probability from which the detector takes a moment for speech.
-        min_silence_s: Shortest silence that is left out.
+        speech_threshold: Speech probability above which the detector keeps the sound.
+        min_silence_s: Shortest silence that is removed.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ class WhisperTranscriber:
         features = self._model.feature_extractor
         features.mel_filters = _OneThreadFilters(features.mel_filters)
         self._encode_window = self._model.encode
-        self._model.encode = self._encode  # each window is encoded once, for words and language
+        self._model.encode = self._encode  # each window is encoded once for words and language
         self._windows: list[dict[str, float]] = []
         self._beam_size = beam_size
         self._vad = {
@@ -261,7 +261,7 @@ class WhisperTranscriber:
             vad_parameters=self._vad,
         )
         lines = (
-            Line(
+            TranscriptLine(
                 text=segment.text,
                 start_s=float(segment.start),
                 end_s=float(segment.end),
@@ -269,26 +269,26 @@ class WhisperTranscriber:
             )
             for segment in segments
         )
-        heard = features_of(lines, len(samples))
-        windows = self._windows if len(heard["words"]) else []
+        features = features_of(lines, len(samples))
+        windows = self._windows if len(features["words"]) else []
         total = Counter[str]()
         for window in windows:
             total.update({language: share / len(windows) for language, share in window.items()})
-        return heard | language_features(total)
+        return features | language_features(total)
 
     def _encode(self, features: np.ndarray) -> Any:
-        """Encodes a window, and asks the decoder's first step which language it holds."""
+        """Encodes a window and records the language probabilities of the decoder's first step."""
         encoded = self._encode_window(features)
-        found = self._model.model.detect_language(encoded)[0]
-        self._windows.append({token.strip("<|>"): float(share) for token, share in found})
+        languages = self._model.model.detect_language(encoded)[0]
+        self._windows.append({token.strip("<|>"): float(share) for token, share in languages})
         return encoded
 
 
 def language_features(probability: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Returns the likeliest language as arrays.
+    """Returns the most likely language as arrays.
 
     Args:
-        probability: Of each language code; empty where no speech was heard.
+        probability: Of each language code; empty without speech.
 
     Returns:
         ``language`` [1], its ``language_probability`` [1] and ``english_probability`` [1]; an
@@ -304,7 +304,7 @@ def language_features(probability: Mapping[str, float]) -> dict[str, np.ndarray]
 
 
 def whisper_files(folder: Path) -> dict[str, bytes]:
-    """Reads the files of a CTranslate2 Whisper, ``model.bin`` from its two parts."""
+    """Reads the files of a CTranslate2 Whisper; ``model.bin`` is joined from its two parts."""
     names = ("config.json", "tokenizer.json", "vocabulary.txt")
     parts = (folder / f"model.bin.part{i}" for i in (1, 2))
     model = b"".join(part.read_bytes() for part in parts)
@@ -312,9 +312,9 @@ def whisper_files(folder: Path) -> dict[str, bytes]:
 
 
 class OpenAIWhisperTranscriber:
-    """OpenAI's own Whisper with its own weights, a check on the packaged ones.
+    """OpenAI's Whisper with its original weights, as a cross-check.
 
-    Needs the package openai-whisper and its weights file, named by ``$STREAMCHAR_OPENAI_WHISPER``.
+    Needs the package openai-whisper and the weights file in ``$STREAMCHAR_OPENAI_WHISPER``.
 
     Args:
         beam_size: Of the search.
@@ -345,7 +345,7 @@ class OpenAIWhisperTranscriber:
             fp16=False,
         )
         lines = (
-            Line(
+            TranscriptLine(
                 text=segment["text"],
                 start_s=float(segment["start"]),
                 end_s=float(segment["end"]),

@@ -1,10 +1,10 @@
-"""How loud the sound is in each video frame."""
+"""Audio level in each video frame."""
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-FPS = 25
-SAMPLE_RATE = 16_000
+from evals.recording.rates import FPS, SAMPLE_RATE
+
 SPEECH_BAND_HZ = (500.0, 2500.0)
 FLOOR_DB = -100.0
 
@@ -12,12 +12,11 @@ FLOOR_DB = -100.0
 class AudioEnvelope:
     """Root mean square levels at 25 Hz.
 
-    Features: ``db`` of the whole sound and ``speech_db`` of 500 to 2500 Hz, where an
-    open mouth is heard, both in dB of full scale, one a video frame. A row
-    is centred on the middle of its frame.
+    Features: ``db`` of the full band and ``speech_db`` of 500 to 2500 Hz, the band that an open
+    mouth raises, both in dB of full scale, one per video frame, centred on the frame.
 
     Args:
-        window_s: Length of the stretch that is averaged.
+        window_s: Length of the averaging window.
     """
 
     def __init__(self, *, window_s: float = 0.04) -> None:

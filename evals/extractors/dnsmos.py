@@ -1,4 +1,4 @@
-"""DNSMOS, Microsoft's estimate of what listeners would say of speech and noise, on a 1-5 scale.
+"""DNSMOS, Microsoft's estimate of listeners' ratings of speech and noise, on a scale of 1 to 5.
 
 Shape letters: S samples, K windows.
 """
@@ -26,7 +26,7 @@ CALIBRATION = {
     "bak": (-0.13166888, 1.60915514, -0.39604546),
     "ovrl": (-0.06766283, 1.11546468, 0.04602535),
 }
-"""Polynomials, highest power first, from the network's output to the scale of P.835."""
+"""Polynomials (highest power first) that map the network's outputs to the scale of P.835."""
 ARRAYS = (*CALIBRATION, "p808", "start_s", "level_dbfs")
 
 
@@ -37,9 +37,9 @@ class DnsmosExtractor:
     [K], and ``duration_s`` of the sound. Sound shorter than a window is repeated, as published.
 
     Args:
-        windows: ``covering`` for evenly spread ones; ``published`` for one every second, less
-            those that the published script loses by rounding.
-        hop_s: Between covering windows, nearly; 5 keeps the cost below 0.05 of real time.
+        windows: ``covering`` for evenly spaced ones; ``published`` for one per second, minus those
+            that the published script drops by a rounding error.
+        hop_s: Approximate distance of covering windows; 5 keeps the real-time factor below 0.05.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class DnsmosExtractor:
         self._windows, self._hop_s = windows, hop_s
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns the ratings of all windows; none for no sound at all."""
+        """Returns the ratings of all windows; none without sound."""
         if not len(samples):
             return {name: np.zeros(0) for name in ARRAYS} | {"duration_s": np.array(0.0)}
         num_samples = len(samples)
         samples = repeated(samples)
         if self._windows == "published":
             starts = published_starts(len(samples))
-        else:  # what was repeated is rated once
+        else:  # repeated sound is rated once
             starts = covering_starts(num_samples, hop_s=self._hop_s)
         cuts = [samples[at : at + WINDOW_SAMPLES] for at in starts * SAMPLE_RATE]
         raw = np.array([self._p835.run(None, {"input_1": cut[None]})[0][0] for cut in cuts])
@@ -77,32 +77,32 @@ class DnsmosExtractor:
 
 
 def repeated(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " _"]:
-    """Doubles the sound until it fills a window."""
+    """Doubles short sound until it fills a window."""
     while len(samples) < WINDOW_SAMPLES:
         samples = np.concatenate([samples, samples])
     return samples
 
 
 def covering_starts(num_samples: int, *, hop_s: int) -> Int64[np.ndarray, " K"]:
-    """Returns whole seconds about ``hop_s`` apart, from 0 to the last where a window fits."""
+    """Returns starts in whole seconds, about ``hop_s`` apart, from 0 to the last full window."""
     last = max(0, num_samples - WINDOW_SAMPLES) // SAMPLE_RATE
     return np.floor(np.linspace(0, last, round(last / hop_s) + 1) + 0.5).astype(np.int64)
 
 
 def published_starts(num_samples: int) -> Int64[np.ndarray, " K"]:
-    """Returns the seconds at which the published script's windows start.
+    """Returns the starts in seconds of the published script's windows.
 
-    It takes every second, but ``int((second + 9.01) * 16000)`` is one sample short for some (7 to
-    23, 119 to 122 and so on) and drops those; scores of long sound rest on few windows.
+    The script steps by one second, but ``int((second + 9.01) * 16000)`` is one sample short for
+    some starts (7 to 23, 119 to 122 and so on), which it drops.
     """
     seconds = np.arange(int(num_samples // SAMPLE_RATE - WINDOW_S) + 1)
     stops = ((seconds + WINDOW_S) * SAMPLE_RATE).astype(np.int64)
-    is_whole = stops - seconds * SAMPLE_RATE >= WINDOW_SAMPLES
-    return seconds[is_whole & (stops <= num_samples)]
+    is_full = stops - seconds * SAMPLE_RATE >= WINDOW_SAMPLES
+    return seconds[is_full & (stops <= num_samples)]
 
 
 def log_mel(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, "900 120"]:
-    """Computes what the P.808 network reads: decibels below the loudest, about -1 to 1.
+    """Computes the P.808 network's input: scaled decibels below the maximum, about -1 to 1.
 
     Source:
         ``audio_melspec`` of dnsmos_local.py in microsoft/DNS-Challenge (MIT code), rewritten.

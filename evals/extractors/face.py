@@ -1,4 +1,4 @@
-"""The faces in every frame: where they are, how large, how open their mouths.
+"""Face boxes, landmarks and mouth opening in every frame.
 
 Shape letters: T frames, M faces of all frames, H and W pixels, L selected points.
 """
@@ -25,31 +25,31 @@ LEFT_BROW = (336, 296, 334, 293, 300)
 NOSE = (168, 6, 197, 195, 5, 4, 1, 2, 98, 327)
 OVAL = (10, 297, 284, 389, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 162, 54, 67)
 LANDMARKS = LIPS_OUTER + LIPS_INNER + RIGHT_EYE + LEFT_EYE + RIGHT_BROW + LEFT_BROW + NOSE + OVAL
-"""Points of FaceMesh that are kept, in this order; left and right are the face's own."""
+"""Landmarks of FaceMesh in the features, in this order; left and right as seen by the subject."""
 MEASURES = ("score", "box", "face_px", "landmarks", "lip_aperture", "mouth_width")
-"""What is kept of a face."""
+"""Features of a face."""
 FIELDS = ("num_faces", "has_mesh", *MEASURES)
-"""Rows of frames: the main face."""
+"""Features per frame, of the main face."""
 TABLE = ("all_frame", "all_track", *(f"all_{name}" for name in MEASURES))
-"""Rows of faces: all of them."""
+"""Features per face and frame, of all faces."""
 
 
 def landmark_columns(points: tuple[int, ...]) -> list[int]:
-    """Returns where points of FaceMesh are in the kept landmarks, e.g. for ``LIPS_INNER``."""
+    """Returns the columns of FaceMesh points in ``landmarks``, e.g. for ``LIPS_INNER``."""
     return [LANDMARKS.index(point) for point in points]
 
 
 class FaceExtractor:
-    """Follows the faces of a video.
+    """Tracks the faces of a video.
 
-    Features, one row a frame, of the main face, which is the largest: ``num_faces`` in the
-    picture; ``has_mesh``; ``score`` of the mesh; ``box`` and ``landmarks`` in pixels; ``face_px``,
-    the short side of the box in pixels of the file before it was scaled up; ``lip_aperture`` and
-    ``mouth_width`` as shares of the face's height. Without a mesh the numbers are NaN and the
-    score is 0.
+    Features of the main (largest) face, one row per frame: ``num_faces`` in the frame;
+    ``has_mesh``; ``score`` of the mesh; ``box`` and ``landmarks`` in pixels; ``face_px``, the
+    short side of the box in pixels of the original file; ``lip_aperture`` and ``mouth_width`` as
+    shares of the face's height. Without a mesh the values are NaN and the score is 0.
 
-    Where some frame shows several faces, the same of every face under ``all_``, one row a face
-    and frame, with ``all_frame`` and ``all_track``, see `FaceTracker`; else these have no rows.
+    If some frame shows several faces, the features of every face with the prefix ``all_``, one
+    row per face and frame, with ``all_frame`` and ``all_track`` (see `FaceTracker`); else these
+    are empty.
 
     Args:
         **params: Settings, see `TrackerParams`.
@@ -57,40 +57,40 @@ class FaceExtractor:
 
     def __init__(self, **params: Any) -> None:
         self._tracker = FaceTracker(TrackerParams(**params))
-        self._num_seen = 0
+        self._num_frames = 0
         self._batches = [_features([], [], first=0, scale=1.0)]
 
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """Returns the features of the next frames; of ``upstream`` only the scale is read.
+        """Returns the features of the next frames.
 
         Args:
             frames: RGB.
             upstream: ``source`` with the ``scale`` of the frames, see `FrameExtractor.update`.
 
         Returns:
-            As the class says, with all faces of these frames; ``all_frame`` counts from the
-            start of the video.
+            Features of the class for these frames; ``all_frame`` counts from the start of the
+            video.
         """
         scale = float(upstream.get("source", {}).get("scale", 1.0))
         faces, num_faces = [], []
         for frame in frames:
             faces.append(self._tracker.follow(frame))
             num_faces.append(self._tracker.num_faces)
-        self._batches.append(_features(faces, num_faces, first=self._num_seen, scale=scale))
-        self._num_seen += len(frames)
+        self._batches.append(_features(faces, num_faces, first=self._num_frames, scale=scale))
+        self._num_frames += len(frames)
         return self._batches[-1]
 
     def finish(self) -> dict[str, np.ndarray]:
         """Returns the features of all frames."""
-        found = {
+        features = {
             name: np.concatenate([batch[name] for batch in self._batches])
             for name in FIELDS + TABLE
         }
-        if len(found["all_frame"]) == found["has_mesh"].sum():  # never two at a time
-            found |= {name: found[name][:0] for name in TABLE}
-        return found
+        if len(features["all_frame"]) == features["has_mesh"].sum():  # never two faces at a time
+            features |= {name: features[name][:0] for name in TABLE}
+        return features
 
 
 def faces_in(
@@ -104,8 +104,8 @@ def faces_in(
         frame: Its number in the video.
 
     Returns:
-        Track, box and landmarks of each face, the main one first; of the main one alone, under
-        track -1, where no frame has several.
+        Track, box and landmarks of each face, the main one first; in a video without several
+        faces only the main one, with track -1.
     """
     if len(face.get("all_frame", ())):
         rows = np.flatnonzero(face["all_frame"] == frame)
@@ -119,21 +119,21 @@ def _features(
     faces: list[list[tuple[int, Mesh]]], num_faces: list[int], *, first: int, scale: float
 ) -> dict[str, np.ndarray]:
     """Stacks the faces of each frame into arrays; the first face of a frame is the main one."""
-    main = [found[0][1] if found else None for found in faces]
-    table = [(row, *face) for row, found in enumerate(faces, start=first) for face in found]
-    everyone = _measures([mesh for _, _, mesh in table], scale)
+    main = [in_frame[0][1] if in_frame else None for in_frame in faces]
+    table = [(row, *face) for row, in_frame in enumerate(faces, start=first) for face in in_frame]
+    all_measures = _measures([mesh for _, _, mesh in table], scale)
     return {
         "num_faces": np.array(num_faces, np.int32),
         "has_mesh": np.array([mesh is not None for mesh in main], bool),
         **_measures(main, scale),
         "all_frame": np.array([frame for frame, _, _ in table], np.int32),
         "all_track": np.array([track for _, track, _ in table], np.int32),
-        **{f"all_{name}": values for name, values in everyone.items()},
+        **{f"all_{name}": values for name, values in all_measures.items()},
     }
 
 
 def _measures(meshes: Sequence[Mesh | None], scale: float) -> dict[str, np.ndarray]:
-    """Stacks what is kept of each face; missing ones are NaN with score 0."""
+    """Stacks the features of faces; missing ones are NaN with score 0."""
     points = [mesh.points[list(LANDMARKS), :2] if mesh else None for mesh in meshes]
     sizes = [scale * _short_side(mesh) if mesh else None for mesh in meshes]
     return {

@@ -1,4 +1,4 @@
-"""Face tracks and square crops for SyncNet, from one face box a frame.
+"""Face tracks and square crops for SyncNet, from one face box per frame.
 
 Shape letters: T frames of the video, N frames of a track, H and W pixels.
 """
@@ -12,18 +12,18 @@ from jaxtyping import Float64, Integer, Real, UInt8
 from scipy.signal import medfilt
 
 PAD_VALUE = 110
-"""Grey that the published crop puts outside the picture."""
+"""Grey value outside the picture in the published crop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackRule:
-    """Which frames make a track; the published values, with LatentSync's shortest track.
+    """Thresholds of a track: the published values, with LatentSync's minimum length.
 
     Attributes:
         min_track_frames: A track has more frames with a face than this.
-        max_gap_frames: Longest stretch without a face inside a track.
-        min_overlap: Intersection over union of neighbouring boxes is larger than this.
-        min_face_px: Mean of the longer side of the box is larger than this.
+        max_gap_frames: Longest gap without a face inside a track.
+        min_overlap: Intersection over union of neighbouring boxes must exceed this.
+        min_face_px: Mean of the longer side of the box must exceed this.
     """
 
     min_track_frames: int = 50
@@ -57,21 +57,21 @@ def tracks_of(face: Mapping[str, np.ndarray], rule: TrackRule) -> list[Track]:
 
     Args:
         face: Features of the extractor ``face``.
-        rule: What a track is.
+        rule: Thresholds.
 
     Returns:
-        Tracks by start; those of several faces share frames.
+        Tracks by start; tracks of different faces may overlap in time.
     """
     if not len(face.get("all_track", ())):
         return face_tracks(face["box"], face["num_faces"], rule)
-    found: list[Track] = []
+    tracks: list[Track] = []
     for number in np.unique(face["all_track"]).tolist():
         rows = face["all_track"] == number
         box = np.full(face["box"].shape, np.nan)
         box[face["all_frame"][rows]] = face["all_box"][rows]
-        tracks = face_tracks(box, face["num_faces"], rule)
-        found += [replace(track, number=number) for track in tracks]
-    return sorted(found, key=lambda track: track.start_frame)
+        own_tracks = face_tracks(box, face["num_faces"], rule)
+        tracks += [replace(track, number=number) for track in own_tracks]
+    return sorted(tracks, key=lambda track: track.start_frame)
 
 
 def face_tracks(
@@ -82,28 +82,28 @@ def face_tracks(
     Args:
         box: x0, y0, x1, y1 in pixels; NaN without a face.
         num_faces: Faces in each frame.
-        rule: What a track is.
+        rule: Thresholds.
 
     Returns:
-        Tracks in playing order; they share no frame.
+        Tracks in playing order, without overlap.
 
     Source:
         ``track_shot`` of joonson/syncnet_python (MIT), rewritten; its three comparisons are
         strict.
     """
-    seen = np.flatnonzero((num_faces > 0) & np.isfinite(box).all(axis=1))
+    with_face = np.flatnonzero((num_faces > 0) & np.isfinite(box).all(axis=1))
     runs: list[list[int]] = []
-    for frame in seen.tolist():
+    for frame in with_face.tolist():
         if runs and _continues(box, runs[-1][-1], frame, rule):
             runs[-1].append(frame)
         else:
             runs.append([frame])
-    tracks = [_filled(box, run) for run in runs if len(run) > rule.min_track_frames]
+    tracks = [_interpolated(box, run) for run in runs if len(run) > rule.min_track_frames]
     return [track for track in tracks if _face_px(track) > rule.min_face_px]
 
 
 def crop_squares(box: Real[np.ndarray, "N 4"], *, crop_scale: float) -> Integer[np.ndarray, "N 4"]:
-    """Computes the square to cut from each frame of a track.
+    """Computes the square to crop from each frame of a track.
 
     Args:
         box: Face boxes of a track.
@@ -129,7 +129,7 @@ def crop_squares(box: Real[np.ndarray, "N 4"], *, crop_scale: float) -> Integer[
 def cut_square(
     frame: UInt8[np.ndarray, "H W 3"], square: Integer[np.ndarray, " 4"], *, size: int
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Cuts a square, grey outside the picture, and resizes it bilinearly."""
+    """Crops a square, grey outside the picture, and resizes it bilinearly."""
     x0, y0, x1, y1 = (int(edge) for edge in square)
     cut = np.full((max(1, y1 - y0), max(1, x1 - x0), 3), PAD_VALUE, np.uint8)
     height, width = frame.shape[:2]
@@ -159,7 +159,7 @@ def _continues(box: np.ndarray, last: int, frame: int, rule: TrackRule) -> bool:
     return overlap(one, other) > rule.min_overlap
 
 
-def _filled(box: np.ndarray, run: list[int]) -> Track:
+def _interpolated(box: np.ndarray, run: list[int]) -> Track:
     frames = np.arange(run[0], run[-1] + 1)
     sides = [np.interp(frames, run, box[run, side]) for side in range(4)]
     return Track(start_frame=run[0], box=np.stack(sides, axis=1))

@@ -1,8 +1,8 @@
-"""BlazeFace short-range: where the faces are in one frame.
+"""BlazeFace short-range face detector.
 
-The network is MediaPipe's (Apache-2.0), read as data; the steps around it are written anew
-after MediaPipe's description of its graph: letterbox to 128 px, 896 anchors, a logistic score,
-and suppression that averages overlapping boxes by score.
+The network is MediaPipe's (Apache-2.0); pre- and postprocessing are reimplemented after
+MediaPipe's description of its graph: letterbox to 128 px, 896 anchors, a logistic score, and
+suppression that averages overlapping boxes by score.
 
 Shape letters: N faces, A anchors, H and W pixels.
 """
@@ -20,7 +20,7 @@ INPUT_PX = 128
 STRIDES = (8, 16, 16, 16)
 ANCHORS_PER_CELL_AND_LAYER = 2
 RIGHT_EYE, LEFT_EYE = 0, 1
-"""Rows of a face's key points: its own right eye is on the left of the picture."""
+"""Rows of a face's key points; left and right as seen by the subject."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,11 @@ class Faces:
 
 
 class FaceDetector:
-    """Finds faces in whole frames and in squares of them.
+    """Detects faces in frames and in squares of them.
 
     Args:
-        min_score: A box below it is no face; MediaPipe's default.
-        max_iou: Boxes that overlap more are one face; MediaPipe's default.
+        min_score: Score threshold; MediaPipe's default.
+        max_iou: Boxes that overlap more are merged; MediaPipe's default.
     """
 
     def __init__(self, *, min_score: float = 0.5, max_iou: float = 0.3) -> None:
@@ -62,7 +62,7 @@ class FaceDetector:
         self._max_iou = max_iou
 
     def detect(self, frame: UInt8[np.ndarray, "H W 3"]) -> Faces:
-        """Returns the faces that the network sees in the frame as a whole."""
+        """Detects faces in the whole frame."""
         height, width = frame.shape[:2]
         side = max(height, width)
         square = ((width - side) / 2, (height - side) / 2, float(side))
@@ -71,18 +71,18 @@ class FaceDetector:
     def detect_in(
         self, frame: UInt8[np.ndarray, "H W 3"], squares: list[tuple[float, float, float]]
     ) -> Faces:
-        """Looks into squares of a frame.
+        """Detects faces in squares of a frame.
 
         Args:
             frame: RGB.
-            squares: Left, top, side in pixels; what lies outside the frame is black.
+            squares: Left, top, side in pixels; the area outside the frame is black.
 
         Returns:
-            The faces of all squares, each face once.
+            The faces of all squares, without duplicates.
         """
-        found = [self._candidates(frame, square) for square in squares]
-        scores = np.concatenate([part[0] for part in found])
-        shapes = np.concatenate([part[1] for part in found])
+        candidates = [self._candidates(frame, square) for square in squares]
+        scores = np.concatenate([part[0] for part in candidates])
+        shapes = np.concatenate([part[1] for part in candidates])
         return _suppress(scores, shapes, self._max_iou)
 
     def _candidates(
@@ -103,7 +103,7 @@ class FaceDetector:
 
 
 def count_faces(picture: UInt8[np.ndarray, "H W 3"]) -> int:
-    """Returns how many faces are seen in a picture."""
+    """Returns the number of detected faces."""
     return len(FaceDetector().detect(picture))
 
 
@@ -139,7 +139,7 @@ def _letterbox(frame: np.ndarray, square: tuple[float, float, float]) -> np.ndar
 
 
 def _suppress(scores: np.ndarray, shapes: np.ndarray, max_iou: float) -> Faces:
-    """Joins overlapping candidates into one face each, at their mean weighted by score."""
+    """Merges overlapping candidates into their mean, weighted by score."""
     order = np.argsort(-scores, kind="stable")
     scores, shapes = scores[order], shapes[order]
     boxes = shapes[:, :2].reshape(-1, 4)

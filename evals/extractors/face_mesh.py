@@ -1,8 +1,8 @@
 """FaceMesh: 468 points of one face.
 
-The network is MediaPipe's (Apache-2.0), read as data; the steps around it are written anew after
-MediaPipe's description of its graph: a square around the face, turned so that the eyes are level,
-1.5 times as large as the face, scaled to 192 px.
+The network is MediaPipe's (Apache-2.0); pre- and postprocessing are reimplemented after
+MediaPipe's description of its graph: a square around the face, rotated so that the eyes are
+level, 1.5 times as large as the face, scaled to 192 px.
 
 Shape letters: H and W pixels, L selected points.
 """
@@ -29,12 +29,12 @@ RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER = 61, 291
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """A turned square of a frame.
+    """A rotated square of a frame.
 
     Attributes:
         centre: x and y in pixels.
         side: In pixels.
-        angle: By which the face is turned, clockwise as seen, in radians.
+        angle: Rotation of the face, clockwise in the picture, in radians.
     """
 
     centre: tuple[float, float]
@@ -54,7 +54,7 @@ class Mesh:
     """One face.
 
     Attributes:
-        score: That there is a face, in [0, 1].
+        score: Probability of a face, in [0, 1].
         points: x and y in pixels of the frame, and depth on the same scale.
     """
 
@@ -63,7 +63,7 @@ class Mesh:
 
     @property
     def region(self) -> Region:
-        """Where to look for this face in the next frame."""
+        """Region to search for this face in the next frame."""
         points = self.points[:, :2]
         angle = _angle(points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER])
         return _region(points.min(axis=0), points.max(axis=0), angle)
@@ -76,10 +76,10 @@ class Mesh:
 
     @property
     def aperture(self) -> float:
-        """Inner lips apart, as share of the face's height.
+        """Distance of the inner lips as a share of the face's height, at least 0.
 
-        Measured along the face's own axis, so that a tilted head or a sideways slip of the lips
-        does not open the mouth; never negative.
+        It is measured along the face's axis, so that a tilted head or lips that move sideways do
+        not count as an open mouth.
         """
         axis = self.points[CHIN] - self.points[FOREHEAD]
         height = float(np.linalg.norm(axis))
@@ -95,7 +95,7 @@ class Mesh:
 
 
 class FaceMesher:
-    """Fits the mesh to a face whose place is roughly known."""
+    """Fits the mesh to a face at an approximately known place."""
 
     def __init__(self) -> None:
         path = locate("mediapipe-face") / "face_landmark.tflite"
@@ -106,7 +106,7 @@ class FaceMesher:
         self._flag, self._points = outputs[0]["index"], outputs[1]["index"]
 
     def fit(self, frame: UInt8[np.ndarray, "H W 3"], region: Region) -> Mesh:
-        """Returns the mesh of the face in a region; a low score says that there is none."""
+        """Returns the mesh of the face in a region; a low score means that there is none."""
         to_frame = region.to_frame()
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(frame, to_frame, (INPUT_PX, INPUT_PX), flags=flags)
@@ -125,7 +125,7 @@ class FaceMesher:
 def region_of_detection(
     box: Float32[np.ndarray, "4"], points: Float32[np.ndarray, "6 2"]
 ) -> Region:
-    """Returns where the mesh should look for a detected face."""
+    """Returns the mesh's region for a detected face."""
     angle = _angle(points[DETECTED_RIGHT_EYE], points[DETECTED_LEFT_EYE])
     return _region(box[:2], box[2:], angle)
 

@@ -1,10 +1,10 @@
-"""Who is shown: dlib's face embedding, twice a second.
+"""Identity by dlib's face embedding, twice a second.
 
-The chip that dlib's network expects (150 px, a quarter of padding around its mean face) is cut
-at five points of the mesh: both corners of both eyes and the base of the nose. Compared with
-dlib's own five-point predictor on the two development clips this costs nothing (distance between
-frames of one person 0.30 and 0.32 against 0.30 and 0.32, between the two persons 0.81 against
-0.81), keeps fractions of a pixel, and needs one network less.
+The chip that dlib's network expects (150 px, padded by a quarter of its mean face) is aligned at
+five points of the mesh: both corners of both eyes and the base of the nose. On the two development
+clips this is equivalent to dlib's five-point predictor (distance between frames of one person 0.30
+and 0.32 with either, between the two persons 0.81 with either), has subpixel accuracy, and saves a
+network.
 
 Shape letters: N embedded frames, L landmarks, H and W pixels.
 """
@@ -21,7 +21,7 @@ from streamchar_ref.weights import locate
 CHIP_PX = 150
 PADDING = 0.25
 POINTS = (263, 362, 33, 133, 2)
-"""Outer and inner corner of the left eye, then of the right, and where the nose meets the lip."""
+"""Outer and inner corner of the left eye, then of the right, and the base of the nose."""
 MEAN_FACE = np.array(
     [
         (0.8595674595992, 0.2134981538014),
@@ -70,20 +70,20 @@ class IdentityExtractor(SampledFaces):
 def aligned_chip(
     frame: UInt8[np.ndarray, "H W 3"], points: Float32[np.ndarray, "5 2"]
 ) -> UInt8[np.ndarray, "150 150 3"]:
-    """Cuts out a face as dlib's network wants it.
+    """Crops and aligns a face for dlib's network.
 
     Args:
         frame: RGB.
         points: Of `POINTS`, in pixels.
 
     Returns:
-        The face, upright and at its place in the chip; what lies outside the frame is black.
+        The upright face at its place in the chip; black outside the frame.
     """
     target = (MEAN_FACE + PADDING) / (1 + 2 * PADDING) * CHIP_PX - 0.5  # pixel 0 is at 0
     matrix = similarity(points.astype(np.float64), target)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     while scale < 0.5:
-        # Bilinear sampling alone would skip pixels; halving averages them, as dlib's pyramid does.
+        # Halving first avoids aliasing of bilinear sampling, as dlib's pyramid does.
         height, width = frame.shape[0] // 2, frame.shape[1] // 2
         frame = cv2.resize(
             frame[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA
@@ -95,7 +95,7 @@ def aligned_chip(
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Returns the turn, scale and shift [2, 3] that bring points [5, 2] nearest to others."""
+    """Returns the similarity transform [2, 3] that fits points [5, 2] to others, least squares."""
     a, b = source @ (1, 1j), target @ (1, 1j)
     turn = np.vdot(a - a.mean(), b - b.mean()) / np.vdot(a - a.mean(), a - a.mean())
     shift = b.mean() - turn * a.mean()

@@ -1,4 +1,4 @@
-"""Who is shown, by the judge ``identity_world``: an embedding of the followed head.
+"""Identity by the judge ``identity_world``: an embedding of the tracked head.
 
 Shape letters: L landmarks, H and W pixels.
 """
@@ -14,7 +14,7 @@ from evals.extractors.sampled_faces import SampledFaces
 
 
 class IdentityWorldExtractor(SampledFaces):
-    """Embeds the followed head several times a second; features as of `SampledFaces`.
+    """Embeds the tracked head several times a second; features as of `SampledFaces`.
 
     Args:
         samples_per_s: Rate.

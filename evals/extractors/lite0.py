@@ -1,4 +1,4 @@
-"""ImageNet features of single frames, for a Frechet distance that needs no downloaded Inception.
+"""ImageNet features of single frames, for a Frechet distance without Inception.
 
 Shape letters: T frames, H and W pixels.
 """
@@ -22,27 +22,27 @@ STD = (0.229, 0.224, 0.225)
 
 
 class Lite0Extractor:
-    """Looks at a few frames a second.
+    """Embeds a few frames per second.
 
     Features: ``features`` [N, 1280] and ``frame`` [N].
 
     Args:
-        frames_per_s: Neighbouring frames are so alike that more add little.
+        frames_per_s: Low, because neighbouring frames are nearly equal.
     """
 
     def __init__(self, *, frames_per_s: float = 2.0) -> None:
         self._network = load_lite0(str(locate("efficientnet-lite0") / "efficientnet-lite0.pth"))
         self._share = frames_per_s / FPS
-        self._num_seen = 0
+        self._num_frames = 0
         self._frames: list[int] = []
         self._features: list[np.ndarray] = []
 
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """Takes the next frames; one at a time through the network, so batches do not matter."""
+        """Processes the next frames one by one, so that results do not depend on batches."""
         for frame in frames:
-            index, self._num_seen = self._num_seen, self._num_seen + 1
+            index, self._num_frames = self._num_frames, self._num_frames + 1
             if int(index * self._share) > int((index - 1) * self._share) or index == 0:
                 self._frames.append(index)
                 self._features.append(self._embed(frame))
@@ -63,7 +63,7 @@ class Lite0Extractor:
 
 
 def network_input(frame: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "1 3 224 224"]:
-    """Squashes to 224 x 224 (bilinear, antialiased) and standardises by ImageNet's statistics."""
+    """Resizes to 224 x 224 (bilinear, antialiased) and standardises by ImageNet's statistics."""
     picture = torch.from_numpy(frame.transpose(2, 0, 1)[None].astype(np.float32) / 255)
     picture = F.interpolate(picture, (SIDE, SIDE), mode="bilinear", antialias=True)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))

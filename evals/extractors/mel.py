@@ -1,4 +1,4 @@
-"""Mel spectrograms as librosa makes them by default, in NumPy.
+"""Mel spectrograms with librosa's defaults, in NumPy.
 
 Shape letters: S samples, T frames, M mel bands, K bins of the spectrum.
 """

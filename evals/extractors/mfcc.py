@@ -27,7 +27,7 @@ def mfcc(samples: Integer[np.ndarray, " S"]) -> Float64[np.ndarray, "T 13"]:
         samples: 16-bit integers at 16 kHz; the scale matters for the log energy.
 
     Returns:
-        One row a frame of 25 ms; the last frame is filled up with zeros.
+        One row per frame of 25 ms; the last frame is padded with zeros.
 
     Source:
         ``mfcc`` of jameslyons/python_speech_features 0.6 (MIT), compared in

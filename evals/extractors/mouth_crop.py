@@ -11,9 +11,9 @@ from scipy.signal import medfilt
 from evals.extractors.face_crop import cut_square
 
 MOUTH_Y = 0.74
-"""Middle of the crop down the box of the mesh; the lips are there in drawn and in real faces."""
+"""Vertical centre of the crop as a share of the box's height, for drawn and real faces."""
 MOUTH_SIDE = 0.62
-"""Side of the crop as share of the box's height: from the nose to the chin."""
+"""Side of the crop as a share of the box's height: from nose to chin."""
 SMOOTHING_FRAMES = 13
 LUMA = (0.299, 0.587, 0.114)
 
@@ -25,10 +25,10 @@ def mouth_squares(
 
     Args:
         box: Face boxes of a track, from the mesh.
-        margin: To add, as a share of the side.
+        margin: Added, as a share of the side.
 
     Returns:
-        x0, y0, x1, y1 in whole pixels, smoothed by a median over 13 frames, for the chin moves
+        x0, y0, x1, y1 in whole pixels, smoothed by a median over 13 frames, because the chin moves
         with the mouth; may reach outside the picture.
     """
     left, top, right, bottom = (
@@ -53,13 +53,13 @@ def cut_mouth(
     size: int,
     weights: tuple[float, float, float] = LUMA,
 ) -> UInt8[np.ndarray, "{size} {size}"]:
-    """Cuts a square, mixes its colours to grey, and resizes it with antialiasing.
+    """Crops a square, converts it to grey, and resizes it with antialiasing.
 
     Args:
         frame: RGB.
         square: From `mouth_squares`.
         size: Of the result, in pixels.
-        weights: Of red, green and blue; they add up to 1.
+        weights: Of red, green and blue; their sum is 1.
 
     Returns:
         Grey levels.

@@ -1,4 +1,4 @@
-"""Torch on one thread: the last bits of its sums depend on how many it splits them over."""
+"""Limits Torch to one thread, because the last bits of its sums depend on the number of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Runs a block, or as a decorator each call of a function, on one thread of the processor."""
+    """Runs a block (or, as a decorator, a function) on one CPU thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

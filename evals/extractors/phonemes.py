@@ -1,7 +1,7 @@
-"""Phonemes with times from sound, and the phonemes that a word should have.
+"""Recognised phonemes with times, and the reference pronunciation of words.
 
-Both are by hama (one person's project, pinned): its recogniser and its letter-to-sound model were
-made for each other, so that their phoneme sets and habits agree (``the`` is always DH-IY).
+Both come from hama (one person's project, pinned): its recogniser and its grapheme-to-phoneme
+model share phoneme set and conventions (``the`` is always DH-IY).
 
 Shape letters: S samples, K phonemes, T frames of 20 ms, C symbols, R rows.
 """
@@ -20,24 +20,24 @@ FRAME_SAMPLES = 320  # of one output of the recogniser
 FRAMES_PER_S = SAMPLE_RATE // FRAME_SAMPLES
 MIN_SAMPLES = 10 * FRAME_SAMPLES  # shorter recordings hold no phoneme
 MIN_POSTERIOR = 0.001
-"""Of a phoneme that is kept beside the best path; what is less likely has no weight anyway."""
+"""Smallest posterior of a phoneme that is kept beside the best path."""
 
 
 class HamaPhonemes:
-    """Phonemes as hama's CTC recogniser hears them.
+    """Phonemes by hama's CTC recogniser.
 
-    It reads at most 30 s and silently drops the rest, so the recording is read in windows, each
-    with some of its surroundings, whose own frames are put together.
-    ``start_s`` is when CTC emits the phoneme, which is its acoustic centre and not its onset
-    (measured against exact durations: median 1 ms off, median absolute deviation 16 ms);
-    ``end_s`` is the next emission.
+    The recogniser reads at most 30 s and silently drops the rest, so the recording is processed in
+    windows with margins.
+    ``start_s`` is the time of the CTC emission, the acoustic centre of the phoneme and not its
+    onset (against exact durations: median error 1 ms, median absolute deviation 16 ms); ``end_s``
+    is the next emission.
 
-    Beside this best path stands all that may have been said: a row for each output frame and
-    phoneme whose posterior is at least `MIN_POSTERIOR`, at the time of its frame.
+    Beside the best path, the features have a row for each frame and phoneme with a posterior of
+    at least `MIN_POSTERIOR`.
 
     Args:
-        window_s: New sound in each window.
-        margin_s: Sound before and after it that is read and not used.
+        window_s: Length of a window without margins.
+        margin_s: Context before and after a window, whose output is discarded.
     """
 
     def __init__(self, *, window_s: int, margin_s: int) -> None:
@@ -51,7 +51,7 @@ class HamaPhonemes:
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns ``phonemes``, ``start_s`` and ``end_s`` [K], and ``duration_s`` [1].
 
-        And [R] each: ``likely``, phonemes that may have been said, ``likely_s``, when, and
+        And [R] each: ``likely``, the probable phonemes, ``likely_s``, their times, and
         ``posterior``.
         """
         windows = list(self._windows(samples))
@@ -97,10 +97,10 @@ class HamaPhonemes:
 
 
 class _Recogniser(ASRModel):
-    """Hama's recogniser, which keeps what it decodes its result from.
+    """Hama's recogniser, extended by access to its log-probabilities.
 
     Attributes:
-        log_probs: Of all symbols in the frames that were heard last.
+        log_probs: Of all symbols in the frames of the last call.
     """
 
     log_probs: Float32[np.ndarray, "T C"]
@@ -119,6 +119,6 @@ def _g2p() -> G2PModel:
 
 @lru_cache(maxsize=65_536)
 def pronounce(word: str) -> tuple[str, ...]:
-    """Phonemes of one lower-case word; cached, as it takes some 20 ms."""
-    found = (a.phoneme for a in _g2p().predict(word, split_delimiter=None).alignments)
-    return tuple(phoneme for phoneme in found if phoneme.strip())
+    """Phonemes of one lower-case word; cached, as it takes about 20 ms."""
+    phonemes = (a.phoneme for a in _g2p().predict(word, split_delimiter=None).alignments)
+    return tuple(phoneme for phoneme in phonemes if phoneme.strip())

@@ -1,4 +1,4 @@
-"""Reference phonemes of transcripts, kept on disk: a new word costs tens of milliseconds."""
+"""Reference phonemes of transcripts, cached on disk, as a new word takes tens of milliseconds."""
 
 import hashlib
 import json
@@ -13,20 +13,20 @@ from streamchar_ref.core.cache import recall, remember
 
 
 def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
-    """Finds the phonemes that an English transcript should sound as.
+    """Returns the reference phonemes of an English transcript.
 
-    Where it may be read in several ways, see `evals.text.choices`, the reading that is nearest to
-    what was heard counts.
+    Of several readings (see `evals.text.choices`), the one closest to the recognised phonemes is
+    chosen.
 
     Args:
-        transcript: As it was to be spoken.
-        heard: Phonemes of hama's set.
+        transcript: To be spoken.
+        heard: Recognised phonemes, of hama's set.
 
     Returns:
         Phonemes of hama's set, in spoken order.
 
     Raises:
-        ImportError: If the package ``hama``, whose pronouncing model it is, is not installed.
+        ImportError: If the package ``hama`` is not installed.
     """
     pieces = readings(transcript)
     sounds = _pronunciations({w for piece in pieces for text in piece for w in words_of(text)})
@@ -42,21 +42,21 @@ def nearest_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
 
 
 def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """Phonemes of each word, from disk if the same words were asked for before.
+    """Phonemes of each word, cached by the set of words.
 
-    Loanwords that letters mislead the model about are respelled for it: ``cafe``, ``naive``.
+    Loanwords that the model mispronounces are respelled: ``cafe``, ``naive``.
     """
     try:
         model = version("hama")
     except PackageNotFoundError as error:
         raise ImportError("hama is not installed", name="hama") from error
-    wanted = {word: TABLES["respelled"].get(word, word) for word in sorted(words)}
-    text = json.dumps([f"hama {model}", wanted])
+    spellings = {word: TABLES["respelled"].get(word, word) for word in sorted(words)}
+    text = json.dumps([f"hama {model}", spellings])
     name = f"phonemes/{hashlib.sha256(text.encode()).hexdigest()[:24]}"
     sounds: dict[str, Sequence[str]] | None = recall(name)
     if sounds is None:
         from evals.extractors.phonemes import pronounce
 
-        sounds = {word: pronounce(respelled) for word, respelled in wanted.items()}
+        sounds = {word: pronounce(respelled) for word, respelled in spellings.items()}
         remember(name, sounds)
     return sounds

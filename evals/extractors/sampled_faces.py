@@ -1,4 +1,4 @@
-"""The faces of a video, embedded a few times a second; the network is for a subclass to say.
+"""Embeds the faces of a video a few times a second; subclasses provide the network.
 
 Shape letters: T frames, N embedded faces, D dimensions, L landmarks,
 H and W pixels.
@@ -16,12 +16,12 @@ from evals.extractors.face import faces_in
 from evals.numerics.windows import ends
 
 MAX_REMEMBERED = 8
-"""Tracks whose last frame may be embedded at the end."""
+"""Number of tracks whose last frame is kept for the end of the video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Face:
-    """A face that may be embedded."""
+    """A candidate for embedding."""
 
     index: int
     track: int
@@ -32,16 +32,16 @@ class _Face:
 
 
 class SampledFaces:
-    """Embeds each face at the first frame at or after each moment of a fixed rate.
+    """Embeds each face at the first frame at or after each sampling time.
 
-    A face that is not there, or too small, at the moment itself is embedded as soon as it is,
-    before the next moment. Of the last 15 % of a video at least one frame is embedded, the last
-    one that can be: so start and end hold an embedding of every face that is seen there.
+    A face that is missing or too small at a sampling time is embedded as soon as it is available
+    before the next one. In the last 15 % of a video at least one frame of each face is embedded,
+    its last one, so that start and end have an embedding of every visible face.
 
-    Features: ``embedding`` [N, D] and ``sharpness`` (variance of the Laplacian of what the
-    network sees) of the faces on track ``track`` in frames ``frame``, by frame, the main face
-    first; ``num_faces`` there; and ``sampled``, the frames at the moments, with a face or
-    without. For a reference picture, give a video of one frame.
+    Features: ``embedding`` [N, D] and ``sharpness`` (variance of the Laplacian of the network's
+    input) of the faces on track ``track`` in frames ``frame``, by frame, the main face first;
+    ``num_faces`` there; and ``sampled``, the frames at the sampling times, with or without a
+    face. A reference picture is a video of one frame.
 
     Args:
         samples_per_s: Rate.
@@ -53,9 +53,9 @@ class SampledFaces:
         self._samples_per_s = samples_per_s
         self._embedding_size = embedding_size
         self._min_face_px = min_face_px
-        self._num_seen = 0
+        self._num_frames = 0
         self._sampled: list[int] = []
-        self._done: set[int] = set()
+        self._embedded: set[int] = set()
         self._latest: dict[int, _Face] = {}
         self._rows: list[tuple[_Face, float, np.ndarray]] = []
 
@@ -80,28 +80,28 @@ class SampledFaces:
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """Takes the next frames and their ``face`` features; returns nothing to others."""
-        found = upstream["face"]
+        """Processes the next frames and their ``face`` features."""
+        faces = upstream["face"]
         for row, frame in enumerate(frames):
-            index = self._num_seen + row
+            index = self._num_frames + row
             if is_sampled(index, self._samples_per_s):
                 self._sampled.append(index)
-                self._done = set()
-            for track, box, landmarks in faces_in(found, row, index):
+                self._embedded = set()
+            for track, box, landmarks in faces_in(faces, row, index):
                 if min(box[2] - box[0], box[3] - box[1]) < self._min_face_px:
                     continue
-                self._take(
+                self._add(
                     _Face(
                         index=index,
                         track=track,
-                        num_faces=int(found["num_faces"][row]),
+                        num_faces=int(faces["num_faces"][row]),
                         frame=frame,
                         box=box,
                         landmarks=landmarks,
                     )
                 )
-        self._keep_few(since=self._num_seen)
-        self._num_seen += len(frames)
+        self._limit_latest(since=self._num_frames)
+        self._num_frames += len(frames)
         return {}
 
     def finish(self) -> dict[str, np.ndarray]:
@@ -118,17 +118,17 @@ class SampledFaces:
             "sampled": np.array(self._sampled, np.int32),
         }
 
-    def _take(self, face: _Face) -> None:
-        """Embeds a face whose moment it is, and remembers others, for they may be the last."""
-        if face.track in self._done:
+    def _add(self, face: _Face) -> None:
+        """Embeds a face that is due, and remembers others in case they are the last."""
+        if face.track in self._embedded:
             self._latest[face.track] = face
             return
         self._latest.pop(face.track, None)
-        self._done.add(face.track)
+        self._embedded.add(face.track)
         self._embed(face)
 
-    def _keep_few(self, *, since: int) -> None:
-        """Bounds what is remembered: the latest faces, each with its frame alone."""
+    def _limit_latest(self, *, since: int) -> None:
+        """Bounds memory: keeps the latest faces, each with a copy of its frame."""
         latest = sorted(self._latest.values(), key=lambda face: (-face.index, face.track))
         self._latest = {
             face.track: replace(face, frame=face.frame.copy()) if face.index >= since else face
@@ -136,13 +136,13 @@ class SampledFaces:
         }
 
     def _fill_end(self) -> None:
-        """Embeds the last frame of each face that has none in the last part of the video."""
-        if self._num_seen < 2:
+        """Embeds the last frame of each face without an embedding in the end of the video."""
+        if self._num_frames < 2:
             return
-        _, last = ends(self._num_seen)
-        known = {face.track for face, _, _ in self._rows if face.index >= last.start}
+        _, last = ends(self._num_frames)
+        embedded = {face.track for face, _, _ in self._rows if face.index >= last.start}
         for track, face in self._latest.items():
-            if face.index >= last.start and track not in known:
+            if face.index >= last.start and track not in embedded:
                 self._embed(face)
 
     def _embed(self, face: _Face) -> None:
@@ -151,5 +151,5 @@ class SampledFaces:
 
 
 def is_sampled(index: int, samples_per_s: int) -> bool:
-    """Says whether a frame is the first at or after some moment of the rate."""
+    """Whether a frame is the first at or after a sampling time."""
     return index == 0 or index * samples_per_s // FPS > (index - 1) * samples_per_s // FPS

@@ -1,6 +1,6 @@
-"""When somebody speaks, by Silero VAD as packaged in faster-whisper.
+"""Voice activity by Silero VAD, as packaged in faster-whisper.
 
-Shape letters: S samples, K stretches of speech.
+Shape letters: S samples, K segments of speech.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from evals.extractors import SAMPLE_RATE
 
 
 class SpeechExtractor:
-    """Finds stretches of speech; noise, hum, tones and animals are none.
+    """Detects segments of speech.
 
     Features: ``start_s`` and ``end_s`` [K] in seconds, and ``duration_s`` of the sound.
 
     Args:
-        threshold: Probability from which a moment is speech.
-        min_speech_s: Shorter stretches are dropped.
-        min_pause_s: Shortest pause between two stretches.
-        margin_s: Put around each stretch.
+        threshold: Speech probability threshold.
+        min_speech_s: Shorter segments are dropped.
+        min_pause_s: Shortest pause between two segments.
+        margin_s: Added around each segment.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class SpeechExtractor:
         )
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns the stretches; none for no sound at all."""
+        """Returns the segments; none without sound."""
         from faster_whisper.vad import get_speech_timestamps
 
-        found = get_speech_timestamps(samples, self._options) if len(samples) else []
+        segments = get_speech_timestamps(samples, self._options) if len(samples) else []
         return {
-            "start_s": np.array([span["start"] for span in found], np.float64) / SAMPLE_RATE,
-            "end_s": np.array([span["end"] for span in found], np.float64) / SAMPLE_RATE,
+            "start_s": np.array([span["start"] for span in segments], np.float64) / SAMPLE_RATE,
+            "end_s": np.array([span["end"] for span in segments], np.float64) / SAMPLE_RATE,
             "duration_s": np.array(len(samples) / SAMPLE_RATE),
         }

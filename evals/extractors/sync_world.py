@@ -1,7 +1,6 @@
 """Distances between mouth and sound by the judge `sync_world`, in bounded memory.
 
-Tracks, windows and what is kept are those of the extractor ``syncnet``; only crop and network
-are others.
+Tracks, windows and features are those of the extractor ``syncnet``; only crop and network differ.
 
 Shape letters: L windows, K shifts, S audio samples, E dimensions of an embedding.
 """
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from evals.extractors.face_crop import Track, TrackRule, tracks_of
 from evals.extractors.mouth_crop import cut_mouth, mouth_squares
@@ -31,6 +30,7 @@ from evals.extractors.networks.weights_file import load_weights
 from evals.extractors.one_thread import one_thread
 from evals.extractors.track_sync import (
     SAMPLES_A_FRAME,
+    MouthEmbedder,
     embed_tracks,
     sound_beside,
     track_features,
@@ -42,7 +42,7 @@ _SOUND_WINDOWS_AT_ONCE = 128
 
 
 class SyncWorldExtractor:
-    """Embeds mouth and sound of every face track and keeps their distances.
+    """Embeds mouth and sound of every face track and returns their distances.
 
     Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame``,
     ``num_windows`` and, by the extractor ``face``, ``track`` for each. The last window of a
@@ -86,7 +86,7 @@ class SyncWorldExtractor:
             tracks,
             squares=mouth_squares,
             cut=partial(cut_mouth, size=CROP_PX),
-            mouth=lambda: MouthEmbedder(self._network),
+            mouth=lambda: mouth_embedder(self._network),
         )
 
     def distances(
@@ -113,34 +113,16 @@ class SyncWorldExtractor:
         return np.concatenate(parts)
 
 
-class MouthEmbedder:
-    """Turns crops into embeddings, a fixed number of windows at a time.
+def mouth_embedder(network: SyncWorld) -> MouthEmbedder:
+    """Returns an embedder of grey crops, uint8 [48, 48]."""
 
-    The number is fixed because products of other shapes round otherwise: the same frames give
-    the same bytes however they arrive.
-    """
+    def embed(crops: np.ndarray) -> np.ndarray:
+        scaled = torch.from_numpy(crops).float() / 255
+        return network.embed_mouth(scaled[None])[0].numpy()
 
-    def __init__(self, network: SyncWorld) -> None:
-        self._network = network
-        self._held: list[np.ndarray] = []
-        self._embeddings = [np.zeros((0, EMBEDDING_SIZE), np.float32)]
-
-    def push(self, crop: UInt8[np.ndarray, "48 48"]) -> None:
-        """Takes the next grey crop."""
-        self._held.append(crop)
-        if len(self._held) == _MOUTH_WINDOWS_AT_ONCE + WINDOW_FRAMES - 1:
-            self._embed()
-            self._held = self._held[-(WINDOW_FRAMES - 1) :]
-
-    def finish(self) -> Float32[np.ndarray, "L E"]:
-        """Returns the embeddings of all windows of five frames."""
-        if len(self._held) >= WINDOW_FRAMES:
-            self._embed()
-        self._held = []
-        return np.concatenate(self._embeddings)
-
-    @one_thread()
-    @torch.inference_mode()
-    def _embed(self) -> None:
-        crops = torch.from_numpy(np.stack(self._held)).float() / 255
-        self._embeddings.append(self._network.embed_mouth(crops[None])[0].numpy())
+    return MouthEmbedder(
+        embed,
+        window_frames=WINDOW_FRAMES,
+        windows_at_once=_MOUTH_WINDOWS_AT_ONCE,
+        embedding_size=EMBEDDING_SIZE,
+    )

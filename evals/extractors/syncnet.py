@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int16, UInt8
+from jaxtyping import Float32, Int16
 from torch import Tensor
 
 from evals.extractors import FPS
@@ -33,6 +33,7 @@ from evals.extractors.networks.syncnet import (
 from evals.extractors.one_thread import one_thread
 from evals.extractors.track_sync import (
     SAMPLES_A_FRAME,
+    MouthEmbedder,
     embed_tracks,
     sound_beside,
     track_features,
@@ -47,7 +48,7 @@ _SOUND_WINDOWS_AT_ONCE = 64
 
 
 class SyncNetExtractor:
-    """Embeds mouth and sound of every face track and keeps their distances.
+    """Embeds mouth and sound of every face track and returns their distances.
 
     Features: ``distance`` [L, K] for all tracks one after the other, ``start_frame``,
     ``num_windows`` and, by the extractor ``face``, ``track`` for each. The last window of a
@@ -94,7 +95,7 @@ class SyncNetExtractor:
         return track_features(tracks, distances)
 
     def _embed_whole_frames(self, path: Path) -> Float32[np.ndarray, "L E"]:
-        mouth = MouthEmbedder(self._network)
+        mouth = mouth_embedder(self._network)
         for batch in decoded_frames(path, fps=FPS):
             for frame in batch:
                 mouth.push(resize(frame, size=CROP_SIZE))
@@ -108,7 +109,7 @@ class SyncNetExtractor:
             tracks,
             squares=partial(crop_squares, crop_scale=self._crop_scale),
             cut=partial(cut_square, size=CROP_SIZE),
-            mouth=lambda: MouthEmbedder(self._network),
+            mouth=lambda: mouth_embedder(self._network),
         )
 
     def _distances(
@@ -120,40 +121,21 @@ class SyncNetExtractor:
         return shifted_distances(mouth[:num_windows], audio)
 
 
-class MouthEmbedder:
-    """Turns crops into embeddings, a fixed number of windows at a time.
+def mouth_embedder(
+    network: SyncNet, *, windows_at_once: int = _MOUTH_WINDOWS_AT_ONCE
+) -> MouthEmbedder:
+    """Returns an embedder of RGB crops, uint8 [224, 224, 3]."""
 
-    The number is fixed because products of other shapes round otherwise: the same frames give
-    the same bytes however they arrive.
-    """
+    def embed(crops: np.ndarray) -> np.ndarray:
+        bgr = crops[..., ::-1].transpose(3, 0, 1, 2)
+        return network.embed_mouth(torch.from_numpy(bgr.astype(np.float32))).numpy()
 
-    def __init__(self, network: SyncNet, *, windows_at_once: int = _MOUTH_WINDOWS_AT_ONCE) -> None:
-        self._network = network
-        self._num_frames = windows_at_once + WINDOW_FRAMES - 1
-        self._held: list[np.ndarray] = []
-        self._embeddings: list[np.ndarray] = []
-
-    def push(self, crop: UInt8[np.ndarray, "224 224 3"]) -> None:
-        """Takes the next RGB crop."""
-        self._held.append(crop)
-        if len(self._held) == self._num_frames:
-            self._embed()
-            self._held = self._held[-(WINDOW_FRAMES - 1) :]
-
-    def finish(self) -> Float32[np.ndarray, "L E"]:
-        """Returns the embeddings of all windows of five frames."""
-        if len(self._held) >= WINDOW_FRAMES:
-            self._embed()
-        self._held = []
-        size = self._network.embedding_size
-        return np.concatenate([np.zeros((0, size), np.float32), *self._embeddings])
-
-    @one_thread()
-    @torch.inference_mode()
-    def _embed(self) -> None:
-        bgr = np.stack(self._held)[..., ::-1].transpose(3, 0, 1, 2)
-        frames = torch.from_numpy(bgr.astype(np.float32))
-        self._embeddings.append(self._network.embed_mouth(frames).numpy())
+    return MouthEmbedder(
+        embed,
+        window_frames=WINDOW_FRAMES,
+        windows_at_once=windows_at_once,
+        embedding_size=network.embedding_size,
+    )
 
 
 @one_thread()

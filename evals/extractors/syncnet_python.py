@@ -19,10 +19,10 @@ from streamchar_ref.weights import locate
 class SyncNetPython:
     """Runs the package's pipeline on a file.
 
-    Features: ``offset_frames``, ``confidence`` and ``distance``, one number a face track.
+    Features: ``offset_frames``, ``confidence`` and ``distance``, one value per face track.
 
     Raises:
-        NotMeasured: If the program ffmpeg is not there.
+        Unscored: If the program ffmpeg is not installed.
     """
 
     def __init__(self) -> None:

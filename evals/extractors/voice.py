@@ -1,4 +1,4 @@
-"""Who speaks, every 0.8 s: Resemblyzer's speaker encoder.
+"""Speaker embeddings every 0.8 s by Resemblyzer's encoder.
 
 Shape letters: S samples, T mel frames, K windows with speech.
 """
@@ -46,17 +46,17 @@ class SpeakerEncoder(nn.Module):
 
 
 class VoiceExtractor:
-    """Embeds the windows of 1.6 s that hold speech.
+    """Embeds the windows of 1.6 s that contain speech.
 
-    Features: ``embeddings`` [K, 256], ``start_s`` [K] and ``duration_s`` of the sound. Unlike
-    Resemblyzer, silences are not cut out, so that windows keep their place in time; windows
-    that are mostly silent are left out instead.
+    Features: ``embeddings`` [K, 256], ``start_s`` [K] and ``duration_s`` of the sound. Unlike in
+    Resemblyzer, silence is not removed, so that windows keep their time; mostly silent windows
+    are dropped instead.
 
     Args:
         hop_s: From one window to the next.
         range_db: A frame is speech if it is at most this far below the loudest (95th percentile).
-        floor_dbfs: Nothing below it is speech.
-        min_speech: Share of speech frames that a window needs.
+        floor_dbfs: Level below which nothing is speech.
+        min_speech: Required share of speech frames in a window.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class VoiceExtractor:
 
 
 def load_encoder(path: str) -> SpeakerEncoder:
-    """Reads a state dict without running pickled code; what only training needs is left out."""
+    """Loads a state dict without running pickled code; weights for training are ignored."""
     state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
     encoder = SpeakerEncoder()
     encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})
@@ -101,15 +101,15 @@ def load_encoder(path: str) -> SpeakerEncoder:
 @torch.inference_mode()
 def embed(encoder: SpeakerEncoder, windows: list[np.ndarray]) -> Float32[np.ndarray, "K 256"]:
     """Embeds mel windows, a fixed number at a time so that results do not depend on batching."""
-    found = [np.zeros((0, EMBEDDING_SIZE), np.float32)]
+    embeddings = [np.zeros((0, EMBEDDING_SIZE), np.float32)]
     for at in range(0, len(windows), _WINDOWS_AT_ONCE):
         mel = torch.from_numpy(np.stack(windows[at : at + _WINDOWS_AT_ONCE]))
-        found.append(encoder(mel).numpy())
-    return np.concatenate(found)
+        embeddings.append(encoder(mel).numpy())
+    return np.concatenate(embeddings)
 
 
 def raised_volume(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
-    """Raises quiet sound to -30 dBFS, the level the encoder knows; loud sound stays."""
+    """Amplifies quiet sound to -30 dBFS, the encoder's training level; loud sound is unchanged."""
     power = float(np.mean(samples.astype(np.float64) ** 2)) if len(samples) else 0.0
     if power == 0:
         return samples
@@ -120,7 +120,7 @@ def raised_volume(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S
 def speech_frames(
     samples: Float32[np.ndarray, " S"], *, range_db: float, floor_dbfs: float
 ) -> Bool[np.ndarray, " T"]:
-    """Says for every 10 ms whether it is loud enough to be speech; music and noise are too."""
+    """Marks every 10 ms that are loud enough for speech; music and noise may be, too."""
     count = len(samples) // HOP_SAMPLES
     frames = samples[: count * HOP_SAMPLES].reshape(count, HOP_SAMPLES).astype(np.float64)
     level = 10 * np.log10((frames**2).mean(axis=1) + 1e-12)

@@ -19,7 +19,7 @@ from evals.recording.content import content_hash
 from evals.recording.lengths import lengths_of
 from evals.recording.recording import Recording
 from evals.recording.unchanged import FileChanged, unchanged
-from streamchar_ref.core.cache import cache_folder, kept_whole
+from streamchar_ref.core.cache import cache_folder, ensure_cached
 from streamchar_ref.core.files import remove
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe
@@ -178,7 +178,7 @@ def _kept(
             path.unlink(missing_ok=True)
             raise
 
-    return kept_whole(target, write_checked)
+    return ensure_cached(target, write_checked)
 
 
 def _even_width(batch: np.ndarray) -> np.ndarray:

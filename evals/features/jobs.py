@@ -11,12 +11,12 @@ from evals.features.extraction import extract
 from evals.features.missing import Arrays, Missing, failed_reading, is_fault
 from evals.recording.recording import Recording
 from streamchar_ref.core.executor import (
-    ProgressFn,
     WorkerEnded,
     WorkerProcesses,
     local_executor,
     watch,
 )
+from streamchar_ref.core.progress import ProgressFn
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from evals.features.missing import Arrays, Missing, failed_reading, is_fault
 from evals.features.view import FeatureView
 from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
-from streamchar_ref.core.executor import ProgressFn
+from streamchar_ref.core.progress import ProgressFn
 
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""

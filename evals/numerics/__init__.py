@@ -1,1 +1,1 @@
-"""Statistics, Frechet distances, SyncNet's confidence and curves over playing time, on arrays."""
+"""Array computations: statistics, Frechet distances, SyncNet scores, curves over playing time."""

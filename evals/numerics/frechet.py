@@ -1,9 +1,9 @@
 """Frechet and kernel distances between two sets of features, exact and in double precision.
 
-The square root of a matrix product is never formed. With centred features X (N, D) and Y (M, D),
-the trace of (S1 S2)^(1/2) is the sum of the singular values of X Y^T over sqrt((N-1)(M-1)): one
-small decomposition when there are fewer features than dimensions, and accurate where covariances
-are singular. With more features than dimensions, Cholesky factors give the same trace.
+The matrix square root is never formed. With centred features X (N, D) and Y (M, D), the trace of
+(S1 S2)^(1/2) is the sum of the singular values of X Y^T over sqrt((N-1)(M-1)): one small
+decomposition when there are fewer features than dimensions, accurate for singular covariances.
+With more features than dimensions, Cholesky factors give the same trace.
 
 Shape letters: N and M features of the two sets, D dimensions, P all features together.
 """
@@ -20,11 +20,11 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, kw_only=True)
 class JackknifeInterval:
-    """A value with the 95 % interval that the jackknife gives it.
+    """A value with its 95 % jackknife interval.
 
     Attributes:
         value: On all features.
-        low: Lower end; not cut at zero.
+        low: Lower end; not clipped at zero.
         high: Upper end.
     """
 
@@ -71,18 +71,18 @@ def kernel_distance(
 ) -> float:
     """Computes the unbiased squared maximum mean discrepancy with a polynomial kernel.
 
-    Its expectation does not depend on the number of features, unlike that of `frechet_distance`;
-    it is below zero about half the time when both sets come from one distribution.
+    Unlike `frechet_distance` it is unbiased in the number of features; it is negative about half
+    the time when both sets come from one distribution.
 
     Args:
         x: One set.
         y: The other.
         degree: Of the polynomial.
-        gamma: Factor of the scalar product; 1/D if not given.
-        coef: Constant that is added to the scalar product.
+        gamma: Factor of the scalar product; 1/D by default.
+        coef: Constant added to the scalar product.
 
     Returns:
-        The distance, called KID for pictures and KVD for videos.
+        The distance: KID for images, KVD for videos.
 
     Raises:
         ValueError: As for `frechet_distance`.
@@ -100,7 +100,9 @@ def kernel_distance(
         return (scale * left @ right.T + coef) ** degree
 
     return float(
-        _mean_of_others(kernel(x, x)) + _mean_of_others(kernel(y, y)) - 2 * kernel(x, y).mean()
+        _mean_off_diagonal(kernel(x, x))
+        + _mean_off_diagonal(kernel(y, y))
+        - 2 * kernel(x, y).mean()
     )
 
 
@@ -121,12 +123,12 @@ def jackknife_interval(
     Args:
         x: One set.
         y: The other.
-        x_groups: Which features go together, e.g. the video of each; each its own if not given.
+        x_groups: Group of each feature, e.g. its video; every feature on its own by default.
         y_groups: The same for ``y``.
         ddof: As for `frechet_distance`.
 
     Returns:
-        The interval; it spans the sampling error at this number of features, not the bias.
+        The interval; it covers the sampling error at this number of features, not the bias.
 
     Raises:
         ValueError: As for `frechet_distance`, and if a set has fewer than two groups or one
@@ -138,19 +140,19 @@ def jackknife_interval(
     """
     x, y = _checked(x, y)
     groups = [_masks(x_groups, len(x)), _masks(y_groups, len(y))]
-    distance = _Distances(x, y, ddof=ddof)
-    everything = np.ones(len(x), bool), np.ones(len(y), bool)
-    without_x = [distance(keep, everything[1]) for keep in groups[0]]
-    without_y = [distance(everything[0], keep) for keep in groups[1]]
+    distance = _SubsetDistances(x, y, ddof=ddof)
+    all_x, all_y = np.ones(len(x), bool), np.ones(len(y), bool)
+    without_x = [distance(keep, all_y) for keep in groups[0]]
+    without_y = [distance(all_x, keep) for keep in groups[1]]
     error = np.sqrt(_jackknife_variance(without_x) + _jackknife_variance(without_y))
-    value = distance(*everything)
+    value = distance(all_x, all_y)
     return JackknifeInterval(
         value=value, low=float(value - Z_95 * error), high=float(value + Z_95 * error)
     )
 
 
-class _Distances:
-    """Frechet distances of subsets, by the pooled Gram matrix where that is the short way."""
+class _SubsetDistances:
+    """Frechet distances of subsets, from the pooled Gram matrix where that is cheaper."""
 
     def __init__(
         self, x: Float64[np.ndarray, "N D"], y: Float64[np.ndarray, "M D"], *, ddof: int
@@ -197,7 +199,7 @@ def _trace_of_root(x: Float64[np.ndarray, "N D"], y: Float64[np.ndarray, "M D"])
         return float(np.linalg.svd(x @ y.T, compute_uv=False).sum())
     try:
         factor = np.linalg.cholesky(x.T @ x)
-    except np.linalg.LinAlgError:  # singular: QR never squares the features, so loses nothing
+    except np.linalg.LinAlgError:  # singular: QR does not square the features
         first, second = (np.asarray(np.linalg.qr(rows, mode="r")) for rows in (x, y))
         return float(np.linalg.svd(first @ second.T, compute_uv=False).sum())
     rotated = y @ factor
@@ -222,7 +224,7 @@ def _centred(x: Float64[np.ndarray, "N D"], ddof: int) -> Float64[np.ndarray, "N
     return (x - x.mean(axis=0)) / np.sqrt(len(x) - ddof)
 
 
-def _mean_of_others(kernel: Float64[np.ndarray, "N N"]) -> float:
+def _mean_off_diagonal(kernel: Float64[np.ndarray, "N N"]) -> float:
     n = len(kernel)
     return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
 

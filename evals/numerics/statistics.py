@@ -1,4 +1,4 @@
-"""Intervals and tests over recordings: numpy only, seeded, no BLAS, so reruns give the same bytes.
+"""Confidence intervals and tests over recordings; seeded and without BLAS, hence reproducible.
 
 Shape letters: N recordings, C clusters of recordings, D draws.
 """
@@ -14,12 +14,11 @@ from evals.protocols.info import UNBOUNDED, Bounds
 
 LEVEL = 0.95
 MIN_CLUSTERS = 5
-"""With fewer there is no interval: whichever way it is made, it misses far too often."""
+"""With fewer clusters no interval is reported: none has adequate coverage."""
 SE_FLOOR = 0.25
-"""Least standard error of a draw, as share of that of the sample.
+"""Lower bound of a draw's standard error, as a share of the sample's.
 
-A draw of a few samples may hold one of them alone and have no spread at all, which would make its
-t, and the interval, endless.
+A draw may repeat a single sample and have no spread, which would make its t infinite.
 """
 MAX_EXACT = 13  # 2**13 sign patterns: fewer than the random draws they replace
 _BLOCK = 2_000_000  # numbers drawn at once: 16 MB
@@ -33,7 +32,7 @@ class ConfidenceInterval:
         value: Weighted mean; NaN if there is nothing to average.
         low: Lower end; NaN with too few clusters.
         high: Upper end; NaN with too few clusters.
-        num_clusters: Units that were resampled.
+        num_clusters: Number of resampled clusters.
     """
 
     value: float
@@ -50,10 +49,10 @@ class PairedDifference:
         delta: Weighted mean of first minus second.
         low: Lower end of the bootstrap interval; NaN with fewer than `MIN_CLUSTERS` clusters.
         high: Upper end; NaN with fewer than `MIN_CLUSTERS` clusters.
-        p: Two-sided, of the sign-flip test; NaN with fewer than two clusters.
-        smallest_p: What ``p`` is at least with so many clusters, however clear they are; NaN with
-            fewer than two.
-        num_clusters: Units that were resampled and flipped.
+        p: Two-sided p-value of the sign-flip test; NaN with fewer than two clusters.
+        smallest_p: Smallest p-value possible with this number of clusters; NaN with fewer than
+            two.
+        num_clusters: Number of clusters that were resampled and flipped.
     """
 
     delta: float
@@ -77,15 +76,15 @@ def bootstrap_mean(
 
     Whole clusters are drawn with replacement, and the mean is a ratio of sums, so that a corpus
     rate such as WER keeps its definition in every draw. Each draw is studentised by its own
-    standard error, which a percentile interval does not do: that one covers 83 % at five
-    normal samples and 76 % at five exponential ones; this one 94 and 91.
+    standard error. At n = 5 the interval covers 94 % (normal samples) and 91 % (exponential); a
+    percentile interval covers 83 % and 76 %.
 
     Args:
-        values: One a recording, all finite.
-        weights: Share of each recording; equal by default.
-        clusters: Recordings with the same number are drawn together; each alone by default.
-        bounds: Smallest and largest mean there can be; the interval is cut there.
-        draws: Resamples.
+        values: One per recording, all finite.
+        weights: Weight of each recording; equal by default.
+        clusters: Cluster index of each recording; each its own cluster by default.
+        bounds: Smallest and largest possible mean; the interval is clipped to them.
+        draws: Number of resamples.
         seed: Of the resampling; the same seed and size resample the same positions.
 
     Returns:
@@ -122,11 +121,11 @@ def paired_difference(
     three recordings that agree in sign cannot give less than 0.25.
 
     Args:
-        first: One value a recording, all finite.
+        first: One value per recording, all finite.
         second: The other system on the same recordings.
-        weights: Share of each recording; equal by default.
-        clusters: Recordings with the same number are drawn and flipped together.
-        draws: Resamples.
+        weights: Weight of each recording; equal by default.
+        clusters: Cluster index of each recording; clusters are drawn and flipped together.
+        draws: Number of resamples.
         flips: Random sign patterns beyond 13 clusters; p cannot be below ``1 / flips``.
         seed: Of both.
 
@@ -149,7 +148,7 @@ def paired_difference(
 
 
 def smallest_p(num_clusters: int, *, draws: int = 10_000) -> float:
-    """What `sign_flip_p` is at least with so many clusters: all of them agree in sign.
+    """Smallest p-value of `sign_flip_p`, reached when all clusters agree in sign.
 
     Args:
         num_clusters: At least one.
@@ -162,7 +161,7 @@ def smallest_p(num_clusters: int, *, draws: int = 10_000) -> float:
 
 
 def sign_flip_p(totals: Float[np.ndarray, " C"], *, draws: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p that the sum of ``totals`` is as far from 0 as it is, if signs are chance.
+    """Two-sided p-value of the sum of ``totals`` under random signs.
 
     Args:
         totals: Weighted difference of each cluster.
@@ -170,7 +169,7 @@ def sign_flip_p(totals: Float[np.ndarray, " C"], *, draws: int = 10_000, seed: i
         seed: Of the random patterns.
 
     Returns:
-        Exact share of patterns, or ``(hits + 1) / (draws + 1)`` of the random ones.
+        The exact share of patterns, or ``(hits + 1) / (draws + 1)`` of the random ones.
     """
     observed = abs(float(totals.sum()))
     near = 1e-12 * float(np.abs(totals).sum())  # the same sum in another order is the same sum
@@ -191,13 +190,13 @@ def _num_as_far(
 
 
 def _blocks(num: int, draws: int) -> list[int]:
-    """Sizes of the blocks in which ``draws`` rows of ``num`` columns fit into memory."""
+    """Splits ``draws`` rows of ``num`` columns into blocks that fit into memory."""
     step = max(1, min(draws, _BLOCK // num))
     return [min(step, draws - start) for start in range(0, draws, step)]
 
 
 def holm(p_values: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
-    """Adjusts p-values for their number by Holm's step-down method.
+    """Adjusts p-values for multiple comparisons by Holm's step-down method.
 
     Args:
         p_values: NaN stays NaN and is not counted.
@@ -209,8 +208,8 @@ def holm(p_values: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
         Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 1979.
     """
     adjusted = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
+    valid = np.flatnonzero(~np.isnan(p_values))
+    order = valid[np.argsort(p_values[valid], kind="stable")]
     steps = p_values[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
@@ -225,7 +224,7 @@ def _cluster_sums(
     weights: Float[np.ndarray, " N"],
     clusters: Int[np.ndarray, " N"] | None,
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
-    """Sums over clusters; a cluster without any weight says nothing and is left out."""
+    """Sums over clusters; clusters of weight zero are dropped."""
     totals, shares = weighted, weights
     if clusters is not None:
         _, number = np.unique(clusters, return_inverse=True)
@@ -242,12 +241,12 @@ def _studentised(
     The standard error of the ratio, of the sample and of each draw, is that of its residuals:
     root of C / (C - 1) times their summed squares, over the summed shares.
     """
-    num, whole = len(totals), shares.sum()
-    mean = totals.sum() / whole
+    num, total_share = len(totals), shares.sum()
+    mean = totals.sum() / total_share
     residuals = totals - mean * shares
-    error = float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / whole)
+    error = float(np.sqrt(num / (num - 1) * (residuals**2).sum()) / total_share)
     if error <= 1e-12 * abs(mean):
-        return float(mean), float(mean)  # all alike
+        return float(mean), float(mean)  # no spread
     t_values = []
     for block, size in enumerate(_blocks(num, draws)):
         counts = _resample_counts(num, size, seed, block)
@@ -267,7 +266,7 @@ def _studentised(
 
 @lru_cache(maxsize=12)
 def _resample_counts(num: int, draws: int, seed: int, block: int) -> Float[np.ndarray, "D C"]:
-    """How often each of ``num`` units is drawn in each of ``draws`` resamples."""
+    """Counts how often each of ``num`` clusters is drawn in each resample."""
     rng = np.random.default_rng([seed, block])
     picks = rng.integers(num, size=(draws, num)) + num * np.arange(draws)[:, None]
     counts = np.bincount(picks.ravel(), minlength=draws * num)

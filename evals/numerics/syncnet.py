@@ -1,9 +1,9 @@
 """SyncNet's confidence, distance and offset, from embeddings or from a matrix of distances.
 
-Everything rests on d_i(k), the distance between the picture at window i and the sound at window
-i + k - V, for k = 0..2V. Positive offsets mean that the sound is early.
+All scores derive from d_i(k), the distance between the picture at window i and the sound at
+window i + k - V, for k = 0..2V. A positive offset means that the sound is early.
 
-Shape letters: L windows (one a video frame), K = 2V + 1 shifts, E dimensions of an embedding.
+Shape letters: L windows (one per video frame), K = 2V + 1 shifts, E dimensions of an embedding.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
 MARGIN = 15
-"""V: shifts are searched to this many frames either way, +-600 ms at 25 fps."""
+"""V: largest shift in frames, +-600 ms at 25 fps."""
 EPSILON = 1e-6
 """Added to every difference by torch's ``pairwise_distance``, which the published code uses."""
 FRAME_FILTER = 9
@@ -23,15 +23,15 @@ _ROWS_AT_ONCE = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SyncScore:
-    """What one curve of mean distance over shifts says.
+    """Scores of one curve of mean distance over shifts.
 
     Attributes:
         sync_c: Median over shifts minus the minimum; LSE-C, "Confidence".
         sync_d: The minimum; LSE-D, "Min dist".
-        offset_frames: Where the minimum is; positive if the sound is early.
-        sync_c0: Median minus the distance without a shift.
-        sync_d0: Distance without a shift.
-        is_censored: Whether the offset lies on the edge of the search, so may be larger.
+        offset_frames: Shift of the minimum; positive if the sound is early.
+        sync_c0: Median minus the distance at shift 0.
+        sync_d0: Distance at shift 0.
+        is_censored: Whether the offset lies on the edge of the search range, so may be larger.
     """
 
     sync_c: float
@@ -45,7 +45,7 @@ class SyncScore:
 def shifted_distances(
     visual: Float[np.ndarray, "L E"], audio: Float[np.ndarray, "L E"], *, margin: int = MARGIN
 ) -> Float32[np.ndarray, "L K"]:
-    """Computes d_i(k); sound outside the stream is the zero vector, as published.
+    """Computes d_i(k); embeddings of sound outside the stream are zero, as published.
 
     Args:
         visual: Embedding of the picture at each window.
@@ -53,7 +53,7 @@ def shifted_distances(
         margin: V.
 
     Returns:
-        Distance of each window at each shift; column ``margin`` is without a shift.
+        Distance of each window at each shift; column ``margin`` is shift 0.
 
     Source:
         Chung and Zisserman, Out of Time, ACCVW 2016; ``calc_pdist`` of joonson/syncnet_python
@@ -71,7 +71,7 @@ def shifted_distances(
 
 
 def is_real_pair(num_windows: int, *, margin: int = MARGIN) -> Bool[np.ndarray, "L K"]:
-    """Says which pairs of window and shift have sound from inside the stream."""
+    """Marks the pairs of window and shift whose sound lies inside the stream."""
     sound = np.arange(num_windows)[:, None] + np.arange(-margin, margin + 1)
     return (sound >= 0) & (sound < num_windows)
 
@@ -91,7 +91,7 @@ def masked_curve(
 
 
 def read_curve(curve: Float[np.ndarray, " K"]) -> SyncScore:
-    """Reads scores off a curve of mean distances.
+    """Computes the scores of a curve of mean distances.
 
     Args:
         curve: Mean distance at each shift; NaN where there is none.
@@ -100,7 +100,7 @@ def read_curve(curve: Float[np.ndarray, " K"]) -> SyncScore:
         The scores. The median is the lower one and ties go to the first minimum, as in torch.
 
     Raises:
-        ValueError: If the curve has an even length or no distance without a shift.
+        ValueError: If the curve has an even length or no distance at shift 0.
     """
     margin = len(curve) // 2
     if len(curve) % 2 == 0 or np.isnan(curve[margin]):
@@ -128,14 +128,14 @@ def score_embeddings(
 def windowed_scores(
     distance: Float[np.ndarray, "L K"], *, window_frames: int
 ) -> Iterator[tuple[int, int, SyncScore]]:
-    """Scores stretches of a stream; at their edges they borrow real neighbours, never zeros.
+    """Scores consecutive segments of a stream; sound beyond their edges is real, never zero.
 
     Args:
         distance: Of the whole stream.
-        window_frames: Length of a stretch; what is left at the end is dropped.
+        window_frames: Length of a segment; a shorter rest at the end is dropped.
 
     Yields:
-        First window, window after the last, and the scores between.
+        First window, window after the last, and the scores.
     """
     is_real = is_real_pair(len(distance), margin=distance.shape[1] // 2)
     for start in range(0, len(distance) - window_frames + 1, window_frames):

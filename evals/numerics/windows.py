@@ -1,4 +1,4 @@
-"""Curves over playing time: windows, robust slopes and their intervals, start against end.
+"""Curves over playing time: windows, robust slopes with intervals, start versus end.
 
 Shape letters: T frames, K windows, N sampled frames, D dimensions.
 """
@@ -11,19 +11,19 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.protocols.base import MetricWindow, Unscored
+from evals.recording.rates import FPS as FPS
 
-FPS = 25
 END_SHARE = 0.15
-"""Part of a video that counts as its start or its end, after FramePack's start-end contrast."""
+"""Share of a video that counts as its start or its end, after FramePack's start-end contrast."""
 
 
 def spans(num_frames: int, *, length_s: float, hop_s: float) -> Iterator[tuple[int, int]]:
-    """Yields first and past-the-last frame of each window.
+    """Yields the frame range [start, stop) of each window.
 
     Args:
         num_frames: Of the video, at 25 fps.
-        length_s: Of a window; a shorter video has one window, all of it.
-        hop_s: From one start to the next; frames after the last whole window are in none.
+        length_s: Of a window; a shorter video is one window.
+        hop_s: From one start to the next; frames after the last full window are dropped.
     """
     length, hop = round(length_s * FPS), round(hop_s * FPS)
     if num_frames <= length:
@@ -40,16 +40,16 @@ def windows_of(
     length_s: float = 2.0,
     hop_s: float = 2.0,
 ) -> tuple[MetricWindow, ...]:
-    """Measures each window of a video.
+    """Evaluates a function on each window of a video.
 
     Args:
         num_frames: Of the video, at 25 fps.
-        value: Takes first and past-the-last frame; may return NaN.
+        value: Function of the frame range [start, stop); may return NaN.
         length_s: Of a window.
         hop_s: From one start to the next.
 
     Returns:
-        One window after the other, in playing time.
+        The windows in playing time.
     """
     return tuple(
         MetricWindow(t0_s=start / FPS, t1_s=stop / FPS, value=float(value(start, stop)))
@@ -58,7 +58,7 @@ def windows_of(
 
 
 def mean_or_nan(values: Float[np.ndarray, " T"]) -> float:
-    """Returns the mean of what is finite; NaN if nothing is."""
+    """Returns the mean of the finite values; NaN if there are none."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else math.nan
 
@@ -75,12 +75,12 @@ def with_values(
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One number for each sampled frame of a video.
+    """One value for each sampled frame of a video.
 
     Attributes:
         frames: Frame numbers at 25 fps.
         values: At these frames.
-        num_frames: Of the video, as far as frames were sampled.
+        num_frames: Length of the video, up to where frames were sampled.
     """
 
     frames: np.ndarray
@@ -88,7 +88,7 @@ class Series:
     num_frames: int
 
     def mean_in(self, start: int, stop: int) -> float:
-        """Returns the mean from one frame to before another; NaN if no frame is there."""
+        """Returns the mean over the frames [start, stop); NaN without frames."""
         return mean_or_nan(self.values[(self.frames >= start) & (self.frames < stop)])
 
     def windows(self, window_s: float) -> tuple[MetricWindow, ...]:
@@ -97,7 +97,7 @@ class Series:
 
 
 def ends(num_frames: int) -> tuple[slice, slice]:
-    """Cuts out the start and the end of a video.
+    """Returns the frame ranges of the start and the end of a video.
 
     Args:
         num_frames: Of the video.
@@ -106,7 +106,7 @@ def ends(num_frames: int) -> tuple[slice, slice]:
         The first and the last 15 % of the frames, at least one frame each.
 
     Raises:
-        NotMeasured: If there are fewer than two frames.
+        Unscored: If there are fewer than two frames.
     """
     if num_frames < 2:
         raise Unscored("fewer than two frames")
@@ -132,11 +132,10 @@ def theil_sen(times: Float[np.ndarray, " K"], values: Float[np.ndarray, " K"]) -
 def regress_out(
     values: Float[np.ndarray, " K"], nuisance: Float[np.ndarray, " K"]
 ) -> Float[np.ndarray, " K"]:
-    """Returns ``values`` without what varies with ``nuisance``, by least squares; the mean stays.
+    """Removes the part of ``values`` explained by ``nuisance`` (least squares); keeps the mean.
 
-    The coefficient comes from how both vary about their straight lines: two drifts that merely
-    run side by side are no evidence that one makes the other. Only a negative one is used, for
-    blur makes faces differ and never more alike.
+    The coefficient is fitted on detrended series, since two parallel drifts are no evidence of
+    a dependence. Only a negative one is used: blur makes faces less similar, never more.
     """
     if len(values) < 4 or np.ptp(nuisance) == 0:
         return values
@@ -159,14 +158,14 @@ def block_bootstrap_ci95(
 ) -> tuple[float, float]:
     """Returns a 95 % interval of the Theil-Sen slope by a moving-block bootstrap.
 
-    The residuals of the line are drawn in blocks of about the cube root of their number, so that
-    neighbouring windows stay together, and put back onto the line.
+    Residuals are resampled in blocks of about the cube root of their number, which preserves the
+    correlation of neighbouring windows, and added to the fitted line.
 
     Args:
         times: Of the windows.
         values: In the windows.
         num_draws: Bootstrap samples.
-        seed: Of a generator of its own; the interval is the same each time.
+        seed: Of the generator; the interval is reproducible.
 
     Returns:
         Lower and upper end; NaN with fewer than five windows.
@@ -191,39 +190,39 @@ def block_bootstrap_ci95(
 def fill_short_gaps(
     values: Float[np.ndarray, " T"], *, max_gap: int
 ) -> tuple[Float[np.ndarray, " T"], Bool[np.ndarray, " T"]]:
-    """Bridges missing frames with straight lines.
+    """Interpolates missing frames linearly.
 
     Args:
         values: NaN where missing.
-        max_gap: Longer runs are bridged too, but do not count as known.
+        max_gap: Longer gaps are interpolated, too, but not marked as valid.
 
     Returns:
-        Values without NaN (zeros if all are missing), and which of them may be used.
+        Values without NaN (zeros if all are missing), and which of them are valid.
     """
-    known = np.isfinite(values)
-    if not known.any():
-        return np.zeros(len(values)), known
+    is_valid = np.isfinite(values)
+    if not is_valid.any():
+        return np.zeros(len(values)), is_valid
     frames = np.arange(len(values))
-    filled = np.interp(frames, frames[known], values[known])
-    previous = np.maximum.accumulate(np.where(known, frames, -len(values)))
-    following = np.minimum.accumulate(np.where(known, frames, 2 * len(values))[::-1])[::-1]
-    return filled, known | (following - previous - 1 <= max_gap)
+    filled = np.interp(frames, frames[is_valid], values[is_valid])
+    previous = np.maximum.accumulate(np.where(is_valid, frames, -len(values)))
+    following = np.minimum.accumulate(np.where(is_valid, frames, 2 * len(values))[::-1])[::-1]
+    return filled, is_valid | (following - previous - 1 <= max_gap)
 
 
 def distances_to_start(
-    found: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
+    embeddings: Float[np.ndarray, "N D"], is_early: Bool[np.ndarray, " N"]
 ) -> Float[np.ndarray, " N"]:
-    """Measures each embedding against the early ones but itself.
+    """Computes the mean distance of each embedding to the early ones, itself excluded.
 
     Args:
-        found: All embeddings.
-        is_early: Which of them are of the start.
+        embeddings: All embeddings.
+        is_early: Whether each belongs to the start of the video.
 
     Returns:
         Mean distances.
 
     Raises:
-        NotMeasured: If there are fewer than two early ones.
+        Unscored: If there are fewer than two early ones.
     """
     early = np.flatnonzero(is_early)
     if len(early) < 2:
@@ -231,7 +230,7 @@ def distances_to_start(
             f"no reference picture, and {len(early)} embedded frames at the start, 2 needed "
             "(a longer video has more)"
         )
-    sums = np.zeros(len(found))
+    sums = np.zeros(len(embeddings))
     for row in early:  # one at a time: an hour has thousands, of hundreds of dimensions
-        sums += np.linalg.norm(found - found[row], axis=1)
+        sums += np.linalg.norm(embeddings - embeddings[row], axis=1)
     return sums / (len(early) - is_early)

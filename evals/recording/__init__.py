@@ -1,1 +1,1 @@
-"""Recordings: what a system is, how it is recorded, and what lies in a run folder."""
+"""Recordings: the system interface, recording its streams, and the layout of a run folder."""

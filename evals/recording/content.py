@@ -1,4 +1,4 @@
-"""What files hold, as a hash."""
+"""Hashes of file contents."""
 
 import hashlib
 from pathlib import Path
@@ -8,9 +8,9 @@ from streamchar_ref.media.playlist import parts_of
 
 
 def content_hash(*paths: Path | None) -> str:
-    """Returns 24 hex digits that stand for the bytes of some files, in order; ``None`` counts.
+    """Returns a hash (24 hex digits) of the bytes of files in order; ``None`` counts as a file.
 
-    A playlist stands for the files that it names too.
+    The hash of a playlist includes the files that it names.
     """
     digests = [_digest(path) if path is not None else "-" for path in paths]
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:24]

@@ -1,4 +1,4 @@
-"""What a system must be and yield: each broken rule is one sentence that says what to do.
+"""The contract of a system and its chunks: each violation is one sentence with its remedy.
 
 Shape letters: T frames, H and W pixels, S audio samples.
 """
@@ -18,31 +18,34 @@ from streamchar_ref.media import AVChunk
 STREAM = "def stream(self, prompt, *, seed), which yields AVChunks"
 NAME = 'name = "my_system", the label of its rows'
 LONGEST_SOUND = 1.5
-"""Sound of a chunk over its picture; twice as long is what interleaved stereo looks like."""
+"""Largest ratio of sound to picture in a chunk; interleaved stereo has a ratio of two."""
 
 
 def problems_with_system(system: object) -> list[str]:
-    """Checks what a system says of itself, without running it.
+    """Checks the attributes of a system without running it.
 
     Args:
-        system: Whatever was made by its class.
+        system: Any object.
 
     Returns:
-        One sentence for each broken rule.
+        One sentence for each violation.
     """
     if inspect.isclass(system):
         return [f"it is the class {system.__name__}, not a system made by it: call it"]
     try:
         return _problems_with_attributes(system)
-    except (Exception, SystemExit) as error:  # whatever its properties do
+    except (Exception, SystemExit) as error:  # its properties may raise anything
         return [f"asking it for name, rates and stream raises {type(error).__name__}: {error}"]
 
 
 def _problems_with_attributes(system: object) -> list[str]:
-    found = [_problem_with_name(system)]
-    found.append(_problem_with_rate(system, "fps", Real, "25, its video frames per second"))
-    rate = _problem_with_rate(system, "sample_rate", Integral, "16000, its sound's samples")
-    return [sentence for sentence in (*found, rate, _problem_with_stream(system)) if sentence]
+    problems = (
+        _problem_with_name(system),
+        _problem_with_rate(system, "fps", Real, "25, its video frames per second"),
+        _problem_with_rate(system, "sample_rate", Integral, "16000, its sound's samples"),
+        _problem_with_stream(system),
+    )
+    return [sentence for sentence in problems if sentence]
 
 
 def _problem_with_name(system: object) -> str:
@@ -63,8 +66,8 @@ def _problem_with_rate(system: object, name: str, kind: type, example: str) -> s
         return f"it has no {name}: {advice}"
     value = getattr(system, name)
     if isinstance(value, bool) or not isinstance(value, kind):
-        whole = "a whole number" if kind is Integral else "a number"
-        return f"{name} is {value!r}, not {whole}: {advice}"
+        kind_name = "a whole number" if kind is Integral else "a number"
+        return f"{name} is {value!r}, not {kind_name}: {advice}"
     if not (0 < float(value) < math.inf):  # type: ignore[arg-type]
         return f"{name} is {value} and must be above 0: {advice}"
     return ""
@@ -87,14 +90,14 @@ def _problem_with_stream(system: object) -> str:
     return ""
 
 
-def opened(chunks: object) -> Iterator[Any]:
-    """Returns the iterator that `stream` should have returned.
+def chunk_iterator(chunks: object) -> Iterator[Any]:
+    """Checks that `stream` returned an iterator.
 
     Args:
-        chunks: What it did return.
+        chunks: Return value of `stream`.
 
     Returns:
-        The same.
+        The same object.
 
     Raises:
         ContractBroken: If it is anything else, e.g. a list; says what to do.
@@ -112,19 +115,19 @@ def opened(chunks: object) -> Iterator[Any]:
 
 
 class ContractBroken(ValueError):
-    """A system, or what it streamed, breaks the contract; says how and what to do."""
+    """A system or its stream violates the contract; the message gives the remedy."""
 
 
 def problem_with_chunk(chunk: object, index: int, shape: tuple[int, ...] = ()) -> str:
     """Checks one chunk.
 
     Args:
-        chunk: What was yielded.
-        index: Its place in the stream, from 0.
-        shape: ``(H, W, 3)`` of the frames before it; empty for the first.
+        chunk: Object that was yielded.
+        index: Expected index, from 0.
+        shape: ``(H, W, 3)`` of earlier frames; empty for the first chunk.
 
     Returns:
-        A sentence; empty if nothing is wrong.
+        A sentence; empty for a valid chunk.
     """
     if not isinstance(chunk, AVChunk):
         return (
@@ -148,12 +151,12 @@ def problem_with_lengths(frames: Sequence[int], samples: Sequence[int], rate: fl
     """Checks whether the sound is much longer than the picture in every chunk.
 
     Args:
-        frames: Of each chunk.
-        samples: Of each chunk.
-        rate: Samples a video frame should have.
+        frames: Number of frames of each chunk.
+        samples: Number of samples of each chunk.
+        rate: Expected samples per video frame.
 
     Returns:
-        A sentence; empty if nothing is wrong.
+        A sentence; empty if it is not.
     """
     ratios = [s / (f * rate) for f, s in zip(frames, samples, strict=True) if f]
     if not ratios or min(ratios) < LONGEST_SOUND:
@@ -205,7 +208,7 @@ def _to_bytes(frames: np.ndarray) -> str:
 
 
 def _to_rgb(shape: tuple[int, ...]) -> str:
-    """Says how frames of another shape become frames; ``shape`` is wrong."""
+    """Suggests how to convert frames of a wrong shape."""
     if len(shape) == 5:
         return "a batch; yield frames[0]" if shape[0] == 1 else "yield the frames of one video"
     if len(shape) == 3:

@@ -1,4 +1,4 @@
-"""Whether the files of a recording are those that were recorded."""
+"""Verifies that the files of a recording are unaltered."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,20 +10,20 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import sha256_of
 from streamchar_ref.media import MediaError
 
-MEND = "delete the folder and record this sample again"
+REMEDY = "delete the folder and record this sample again"
 _NEEDED = ("video.mkv", "audio.wav", "chunks.jsonl")
 _FILES = (*_NEEDED, "reference.png")
 
 
 class Digest(TypedDict):
-    """What ``meta.json`` says of a file."""
+    """Size and hash of a file in ``meta.json``."""
 
     bytes: int
     sha256: str
 
 
 def digests_of(folder: Path) -> dict[str, Digest]:
-    """Returns the digests of the files of a recording that are there, for ``meta.json``."""
+    """Returns the digests of a recording's existing files, for ``meta.json``."""
     present = [folder / name for name in _FILES if (folder / name).is_file()]
     return {
         path.name: Digest(bytes=path.stat().st_size, sha256=sha256_of(path)) for path in present
@@ -31,53 +31,53 @@ def digests_of(folder: Path) -> dict[str, Digest]:
 
 
 def check_files(folder: Path, meta: Mapping[str, Any]) -> None:
-    """Compares the files of a finished recording with what ``meta.json`` says of them.
+    """Compares the files of a recording with ``meta.json``.
 
     Args:
         folder: Of the recording.
-        meta: Its ``meta.json``. One that was written before it had digests gives numbers of
-            frames and samples to compare with.
+        meta: Its ``meta.json``; an early version without digests is checked by its numbers of
+            frames and samples.
 
     Raises:
-        InputError: If a file is missing, cut, altered or of another recording.
+        InputError: If a file is missing, truncated, altered or from another recording.
         OSError: If one cannot be read.
     """
     for name in _NEEDED:
         if not (folder / name).is_file():
-            raise InputError(f"{name} is missing; {MEND}")
+            raise InputError(f"{name} is missing; {REMEDY}")
     if "files" not in meta:
         _check_counts(folder, meta)
         return
     for name in _FILES:
-        told = meta["files"].get(name)
-        if told is None:
-            raise InputError(f"meta.json has no digest of {name}; {MEND}")
-        _check_file(folder / name, told)
+        digest = meta["files"].get(name)
+        if digest is None:
+            raise InputError(f"meta.json has no digest of {name}; {REMEDY}")
+        _check_file(folder / name, digest)
 
 
-def _check_file(path: Path, told: Digest) -> None:
+def _check_file(path: Path, digest: Digest) -> None:
     if not path.is_file():
-        raise InputError(f"{path.name} is missing; {MEND}")
+        raise InputError(f"{path.name} is missing; {REMEDY}")
     size = path.stat().st_size
-    if size != told["bytes"]:
+    if size != digest["bytes"]:
         raise InputError(
-            f"{path.name} has {size} bytes and was recorded with {told['bytes']}; {MEND}"
+            f"{path.name} has {size} bytes and was recorded with {digest['bytes']}; {REMEDY}"
         )
-    if file_hash(path) != told["sha256"]:
-        raise InputError(f"{path.name} is not the file that was recorded; {MEND}")
+    if file_hash(path) != digest["sha256"]:
+        raise InputError(f"{path.name} is not the file that was recorded; {REMEDY}")
 
 
 def _check_counts(folder: Path, meta: Mapping[str, Any]) -> None:
     try:
         picture, sound = lengths_of(folder / "video.mkv"), lengths_of(folder / "audio.wav")
     except MediaError as error:
-        raise InputError(f"{error}; {MEND}") from error
-    for name, held in (("video.mkv", picture), ("audio.wav", sound)):
-        if held.cut:
-            raise InputError(f"{name} {held.cut}; {MEND}")
+        raise InputError(f"{error}; {REMEDY}") from error
+    for name, lengths in (("video.mkv", picture), ("audio.wav", sound)):
+        if lengths.cut:
+            raise InputError(f"{name} {lengths.cut}; {REMEDY}")
     counts = picture.num_frames, round(sound.sound_s * meta["sample_rate"])
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"video.mkv holds {counts[0]} frames and audio.wav {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {REMEDY}"
         )

@@ -1,4 +1,4 @@
-"""Strict JSON-lines input: errors name file, line, and the field that was probably meant."""
+"""Strict JSON-lines input; errors name file, line, and the closest known field."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         path: UTF-8 text.
 
     Yields:
-        Place and object: ``file:line``, lines counted from 1, and the fields.
+        Place (``file:line``, from 1) and fields of each object.
 
     Raises:
         InputError: If the file is missing, or a line is not a JSON object.
@@ -56,17 +56,17 @@ def check_fields(
         optional: Field name to type hint.
 
     Raises:
-        InputError: If a field is missing, of another type, or unknown; names the nearest.
+        InputError: If a field is missing, of the wrong type, or unknown; names the closest field.
     """
-    known = {**required, **optional}
+    hints = {**required, **optional}
     for name, content in value.items():
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        if name not in hints:
+            near = get_close_matches(name, hints, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(hints)}"
             raise InputError(f"{place}: unknown field {name!r}; {hint}")
-        fault = fault_in(content, known[name])
+        fault = fault_in(content, hints[name])
         if fault:
-            is_bare = known[name] is str and type(content) in (int, float)
+            is_bare = hints[name] is str and type(content) in (int, float)
             hint = f'it is text: "{content}"' if is_bare else fault
             raise InputError(f"{place}: field {name!r} cannot be {content!r:.60}; {hint}")
     missing = [name for name in required if name not in value]
@@ -75,16 +75,16 @@ def check_fields(
 
 
 def check_folder_name(place: str, name: str, value: Any) -> None:
-    """Refuses what cannot name a folder of a run, or would name another than meant.
+    """Refuses values that are not valid folder names of a run.
 
     Args:
         place: Of the line, for messages.
         name: Of the field, for messages.
-        value: What was given.
+        value: To check.
 
     Raises:
-        InputError: If ``value`` is no text, is empty, or has slashes, control characters or what
-            UTF-8 cannot hold.
+        InputError: If ``value`` is not text, is empty, or has slashes, control characters or lone
+            surrogates.
     """
     is_name = isinstance(value, str) and _FOLDER_NAME.fullmatch(value)
     if not is_name or value in {".", "..", "*"}:
@@ -92,7 +92,7 @@ def check_folder_name(place: str, name: str, value: Any) -> None:
 
 
 def check_folder_length(place: str, name: str, value: str) -> None:
-    """Refuses a name that is too long for a folder that is to be made; raises `InputError`."""
+    """Raises `InputError` for a name that is too long for a folder."""
     if len(value.encode()) > MOST_BYTES:
         raise InputError(
             f"{place}: {name} {value[:40]!r}... is too long to name a folder: it has "
@@ -101,7 +101,7 @@ def check_folder_length(place: str, name: str, value: str) -> None:
 
 
 def path_beside(place: str, name: str, value: str, folder: Path) -> Path:
-    """Resolves a path of an input file against that file's folder; links are followed.
+    """Resolves a relative path against the folder of the input file that contains it.
 
     Args:
         place: Of the line, for messages.
@@ -110,10 +110,10 @@ def path_beside(place: str, name: str, value: str, folder: Path) -> Path:
         folder: Of the input file.
 
     Returns:
-        The path, whether or not there is a file.
+        The path, which may not exist.
 
     Raises:
-        InputError: If the path is absolute, climbs out with ``..``, or has a NUL in it.
+        InputError: If the path is absolute, has ``..`` in it, or a NUL.
     """
     path = Path(value)
     if "\0" in value:

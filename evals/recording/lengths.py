@@ -1,4 +1,4 @@
-"""Measured lengths of files, remembered by content."""
+"""Measured lengths of files, cached by content."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,26 +8,26 @@ from streamchar_ref.core.cache import recall, remember
 from streamchar_ref.media.lengths import Lengths, measure
 
 _VERSION = 2
-"""Raised when `measure` finds other lengths."""
+"""Incremented when `measure` changes its results."""
 
 
 def lengths_of(path: Path) -> Lengths:
-    """Measures a file, once for the same bytes.
+    """Measures a file; the result is cached by the file's content.
 
     Args:
         path: Any file that FFmpeg's libraries read.
 
     Returns:
-        What a player gets out of it.
+        Its lengths.
 
     Raises:
         MediaError: If it is damaged.
-        OSError: If it is gone, cannot be read, or changed meanwhile.
+        OSError: If it cannot be read, or changes while it is read.
     """
     with unchanged(path) as digest:
         name = f"lengths/{digest}-{_VERSION}"
-        known = recall(name)
-        found = asdict(measure(path)) if known is None else known
-    if known is None:
-        remember(name, found)
-    return Lengths(**found)
+        cached = recall(name)
+        lengths = asdict(measure(path)) if cached is None else cached
+    if cached is None:
+        remember(name, lengths)
+    return Lengths(**lengths)

@@ -1,4 +1,4 @@
-"""Makes a system by name or from a file, with settings from the command line."""
+"""Creates a system by name or from a file, with settings from the command line."""
 
 import inspect
 import json
@@ -13,16 +13,16 @@ from streamchar_ref.core.files import parse_value
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """Reads ``key=value`` pairs; values are JSON where they can be, else text.
+    """Parses ``key=value`` pairs; a value that is not JSON is text.
 
     Args:
-        pairs: As typed; of two with the same key the last counts.
+        pairs: As typed; the last of equal keys counts.
 
     Returns:
         Keys to values.
 
     Raises:
-        InputError: If a pair has no ``=``, or a value is NaN, infinite, nested too deeply, or no
+        InputError: If a pair has no ``=``, or a value is NaN, infinite, nested too deeply, or not
             UTF-8 text.
     """
     settings = {}
@@ -41,25 +41,25 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def make_system(name: str, settings: Mapping[str, Any]) -> Any:
-    """Makes a system that is installed or in a file.
+    """Creates a system that is installed or defined in a file.
 
     Args:
         name: Of an entry point in the group ``evals.systems``, or ``path/to/file.py:Class``.
-        settings: Keyword arguments for what the entry point or the file names.
+        settings: Keyword arguments of the class or factory.
 
     Returns:
-        The system; whether it keeps the contract is for `evals.recording.contract` to say.
+        The system, not yet checked against `evals.recording.contract`.
 
     Raises:
-        InputError: If there is no such system, it cannot be made, or it has no such setting or
-            needs one.
+        InputError: If there is no such system, it cannot be created, or a setting is unknown or
+            missing.
     """
     make = load_class(name) if names_a_file(name) else _installed(name)
     try:
         parameters = inspect.signature(make).parameters.values()
     except (TypeError, ValueError) as error:
         raise InputError(f"system {name!r} is no class of a system: {error}") from error
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     for key in settings:
         if key not in named and not takes_any:
@@ -76,7 +76,7 @@ def make_system(name: str, settings: Mapping[str, Any]) -> Any:
         return make(**settings)
     except InputError:
         raise
-    except (Exception, SystemExit) as error:  # whatever its class does with the settings
+    except (Exception, SystemExit) as error:  # its constructor may raise anything
         raise InputError(f"system {name!r} cannot be made: {in_one_line(error)}") from error
 
 
@@ -91,8 +91,5 @@ def _installed(name: str) -> Any:
         )
     try:
         return systems[name].load()
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # whatever the code of another package does when it is imported
+    except (Exception, SystemExit) as error:  # importing another package may raise anything
         raise InputError(f"system {name!r} cannot be imported: {in_one_line(error)}") from error

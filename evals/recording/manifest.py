@@ -1,4 +1,4 @@
-"""The manifest: one JSON object a line for each video to be scored, whatever made it."""
+"""The manifest: a JSONL file with one line per finished video to be scored."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -36,16 +36,16 @@ DOMAINS = ("real", "world")
 
 
 def load_manifest(path: Path) -> list[Recording]:
-    """Reads a manifest; files that cannot be used become recordings with an ``error``.
+    """Reads a manifest; unusable files become recordings with an ``error``.
 
     Args:
-        path: JSONL file; the paths in it are relative to its folder.
+        path: JSONL file with paths relative to its folder.
 
     Returns:
-        One recording a line, in order.
+        One recording per line, in order.
 
     Raises:
-        InputError: If a line breaks the format; nothing is scored then.
+        InputError: If a line is invalid.
     """
     recordings = _recordings(read_objects(path), path.parent, suite=path_name(path.parent))
     if not recordings:
@@ -54,16 +54,16 @@ def load_manifest(path: Path) -> list[Recording]:
 
 
 def recordings_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Recording]:
-    """Makes recordings of what would be the lines of a manifest.
+    """Makes recordings from rows with the fields of a manifest.
 
     Args:
-        rows: Fields of each sample; paths are relative to the working folder, or absolute.
+        rows: Fields of each sample; paths are absolute or relative to the working directory.
 
     Returns:
-        One recording a row, in order.
+        One recording per row, in order.
 
     Raises:
-        InputError: If a row breaks the format.
+        InputError: If a row is invalid.
     """
     places = ((f"row {number}", dict(row)) for number, row in enumerate(rows))
     recordings = _recordings(places, None, suite="rows")
@@ -120,17 +120,17 @@ def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: st
         **_manifest_trace(paths) if "trace_path" in paths and not problems else {},
         groups=groups,
         error=problems[0] if problems else "",
-        error_status="evaluator_failure",  # no decoder has seen what is not there
+        error_status="evaluator_failure",  # the file was never opened
     )
 
 
 def _problem(name: str, given: str, path: Path) -> str:
-    """Why a file cannot be opened; empty if it can."""
+    """Describes why a file cannot be opened; empty if it can."""
     try:
         check_is_file(path)
     except FileNotFoundError:
         return f"{name}: there is no file {given}"
-    except (OSError, ValueError) as error:  # a name with a zero in it is a ValueError
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         return f"{name}: {given:.255} cannot be read ({getattr(error, 'strerror', None) or error})"
     return ""
 
@@ -143,12 +143,12 @@ def _language(place: str, tag: str) -> str:
 
 
 def path_name(folder: Path) -> str:
-    """Names the suite of samples that name none: the manifest's folder."""
+    """Returns the default suite of a manifest's samples: the name of its folder."""
     return real(folder).name or "manifest"
 
 
 def _manifest_trace(paths: Mapping[str, Path]) -> dict[str, Any]:
-    """Fields of a recording: its trace, or why there is none and whose failure that is."""
+    """Returns the trace fields of a recording: the trace, or an error and its status."""
     video_path, audio_path = paths["video_path"], paths.get("audio_path")
     try:
         arrivals = read_arrivals(paths["trace_path"])
@@ -164,14 +164,14 @@ def read_arrivals(path: Path) -> tuple[Arrival, ...]:
     """Reads ``chunks.jsonl``: index, num_frames, num_samples, t_arrival_s, spoken of each chunk.
 
     Args:
-        path: One chunk a line, indices from 0, times in seconds from the request; ``spoken`` may
-            be missing.
+        path: One chunk per line, indices from 0, times in seconds from the request; ``spoken`` is
+            optional.
 
     Returns:
         Arrivals in order.
 
     Raises:
-        InputError: If a line breaks the format, or times or indices run backwards.
+        InputError: If a line is invalid, or times or indices run backwards.
     """
     arrivals: list[Arrival] = []
     for place, value in read_objects(path):

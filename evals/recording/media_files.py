@@ -1,4 +1,4 @@
-"""Videos without a manifest: files and folders become recordings, named after where they lie."""
+"""Videos without a manifest: files and folders become recordings named after their paths."""
 
 import os
 from collections import Counter
@@ -16,7 +16,7 @@ from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import MediaInfo, probe
 
 SUITE = "files"
-"""One suite for all, so that samples of the same name in two folders are compared."""
+"""Common suite, so that samples of the same name in two folders are compared."""
 VIDEO_SUFFIXES = frozenset({
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",
     ".flv", ".wmv", ".ogv", ".3gp", ".mxf",
@@ -24,7 +24,7 @@ VIDEO_SUFFIXES = frozenset({
 SOUND_SUFFIXES = frozenset({
     ".wav", ".mp3", ".flac", ".m4a", ".ogg", ".oga", ".opus", ".aac", ".wma", ".aif", ".aiff",
 })  # fmt: skip
-# FFmpeg reads pictures and even plain text as video; whatever else is unknown is opened.
+# FFmpeg reads images and even plain text as video; files with any other suffix are probed.
 _OTHER_SUFFIXES = frozenset({
     ".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".toml", ".py", ".ipynb",
     ".sh", ".log", ".html", ".pdf", ".tex", ".srt", ".vtt", ".ass", ".png", ".jpg", ".jpeg",
@@ -41,8 +41,8 @@ class MediaFile:
 
     Attributes:
         path: Of the file.
-        system: Whose it is.
-        place: Path from the folder that was named.
+        system: Name of the system that made it.
+        place: Path relative to the source folder.
     """
 
     path: Path
@@ -58,22 +58,22 @@ def is_run(path: Path) -> bool:
 def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recording]:
     """Makes a recording of each video, in a fixed order.
 
-    The system is the folder's name; ``sample_id`` is the path in it, with ``-`` between folders
-    and without suffix, as far as that tells files apart. A ``.txt`` of the same stem beside a file
-    is its transcript; without one there is none. A sound file is the sound of a video of the same
-    stem beside it that has none; it is a sample of its own if there is no such video.
+    The system is the folder's name; ``sample_id`` is the path in the folder without suffix, with
+    ``-`` between its parts, made unique where necessary. A ``.txt`` file of the same stem is the
+    transcript. A sound file belongs to a silent video of the same stem; without one it is a
+    sample of its own.
 
     Args:
-        sources: Files, and folders that are searched to the bottom; hidden files and run folders
-            in them are passed over.
-        system: Of all; by default the name of each folder, and of the folder of a file.
+        sources: Files, and folders that are searched recursively; hidden files and run folders
+            are skipped.
+        system: Of all recordings; by default the name of each folder, or of a file's folder.
 
     Returns:
-        One a video, sorted by system and sample; one whose transcript cannot be read has an error.
+        Recordings sorted by system and sample; an unreadable transcript becomes an error.
 
     Raises:
-        InputError: If a source is missing, holds nothing that can be scored, or ``system`` cannot
-            name a folder.
+        InputError: If a source is missing or has nothing to score, or ``system`` is not a valid
+            folder name.
     """
     if system:
         check_folder_name("the videos", "system", system)
@@ -97,7 +97,7 @@ def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording
     info = _probed(file.path) if sound is not None else None
     if isinstance(info, OSError) or (info is not None and info.audio_codec):
         why = info if isinstance(info, OSError) else "it could not be read a moment ago"
-        problems.append(f"nobody can tell whether it has sound of its own ({why})")
+        problems.append(f"it is unknown whether it has sound of its own ({why})")
     return Recording(
         sample_id=sample_id,
         system=file.system,
@@ -113,13 +113,13 @@ def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording
 def _files_of(source: Path, system: str) -> Iterator[MediaFile]:
     if source.is_dir():
         name = system or folder_name(real(source).name)
-        found = [path for path in _searched(source) if _is_media(path)]
-        found = _without_sound_of_videos(found)
-        if not found:
+        paths = [path for path in _searched(source) if _is_media(path)]
+        paths = _without_sound_of_videos(paths)
+        if not paths:
             raise InputError(
                 f"{source}: holds no videos, and is no run folder (run.json or recordings/)"
             )
-        for path in found:
+        for path in paths:
             yield MediaFile(path=path, system=name, place=path.relative_to(source))
     elif source.is_file():
         if source.suffix.lower() == ".jsonl":
@@ -133,7 +133,7 @@ def _files_of(source: Path, system: str) -> Iterator[MediaFile]:
 
 
 def _searched(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yields files in a fixed order, links followed; not hidden ones, nor those of runs."""
+    """Yields files in a fixed order, following links; skips hidden files and run folders."""
     above |= {real(folder)}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
@@ -146,7 +146,7 @@ def _searched(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Pa
 
 
 def _is_media(path: Path) -> bool:
-    """Goes by the suffix, so that a damaged video is a failed sample; opens what is unknown."""
+    """Decides by the suffix, so that a damaged video is a failed sample; probes other files."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES | SOUND_SUFFIXES:
         return True
@@ -154,12 +154,12 @@ def _is_media(path: Path) -> bool:
         return False
     info = _probed(path)
     if isinstance(info, OSError):
-        return True  # it may be one: its rows say why nobody can tell
+        return True  # it may be one; its rows will carry the error
     return info is not None and bool(info.audio_codec or info.video_codec not in _STILL_CODECS)
 
 
 def _probed(path: Path) -> MediaInfo | OSError | None:
-    """What a file holds; nothing if it is no media file, or why it cannot be read."""
+    """Probes a file; ``None`` if it is no media file, the error if it cannot be read."""
     try:
         return probe(path)
     except MediaError:
@@ -169,14 +169,14 @@ def _probed(path: Path) -> MediaInfo | OSError | None:
 
 
 def _without_sound_of_videos(paths: Sequence[Path]) -> list[Path]:
-    """Leaves out sound files beside a video that has sound of its own."""
+    """Drops sound files of videos that have sound of their own."""
     videos = {path.with_suffix("") for path in paths if not _is_sound(path)}
     silent = _sounds_of_silent_videos(paths).values()
     return [p for p in paths if not _is_sound(p) or p.with_suffix("") not in videos or p in silent]
 
 
 def _sounds_of_silent_videos(paths: Sequence[Path]) -> dict[Path, Path]:
-    """Video without sound, or that cannot be read -> the sound file of its stem beside it."""
+    """Maps videos that are silent or unreadable to the sound file of the same stem."""
     sounds = {path.with_suffix(""): path for path in paths if _is_sound(path)}
     pairs = {p: sounds[p.with_suffix("")] for p in paths
              if not _is_sound(p) and p.with_suffix("") in sounds}  # fmt: skip
@@ -193,29 +193,29 @@ def _is_sound(path: Path) -> bool:
 
 
 def _transcript(path: Path) -> str:
-    beside = [path.with_suffix(suffix) for suffix in (".txt", ".TXT")]
-    found = next((text for text in beside if os.path.lexists(text)), None)
-    if found is None:
+    candidates = [path.with_suffix(suffix) for suffix in (".txt", ".TXT")]
+    text_path = next((text for text in candidates if os.path.lexists(text)), None)
+    if text_path is None:
         return ""
     try:
-        words = read_bytes(found).decode("utf-8-sig").strip()
+        words = read_bytes(text_path).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise InputError(f"{found}: not UTF-8 text ({error})") from error
+        raise InputError(f"{text_path}: not UTF-8 text ({error})") from error
     if "\0" in words:
-        raise InputError(f"{found}: not UTF-8 text (it holds NUL; save it as UTF-8)")
+        raise InputError(f"{text_path}: not UTF-8 text (it holds NUL; save it as UTF-8)")
     return words
 
 
 def _sample_ids(files: Sequence[MediaFile]) -> dict[Path, str]:
-    """Names files by stem; those of one name by more of their path, and at last by number."""
-    longer: tuple[Callable[[MediaFile], str], ...] = (
+    """Names files by path without suffix; duplicates by longer names, finally by number."""
+    namings: tuple[Callable[[MediaFile], str], ...] = (
         lambda file: folder_name("-".join(file.place.with_suffix("").parts)),
         lambda file: folder_name("-".join(file.place.parts)),
         lambda file: folder_name(f"{real(file.path).parent.name}-{file.place.name}"),
     )
     named: dict[Path, str] = {}
     rest = list(files)
-    for name in longer:
+    for name in namings:
         count = Counter((file.system, name(file)) for file in rest)
         taken = {(file.system, named[file.path]) for file in files if file.path in named}
         for file in rest:
@@ -223,15 +223,15 @@ def _sample_ids(files: Sequence[MediaFile]) -> dict[Path, str]:
                 named[file.path] = name(file)
         rest = [file for file in rest if file.path not in named]
     for number, file in enumerate(rest, start=1):
-        named[file.path] = f"{longer[1](file)}#{number}"
+        named[file.path] = f"{namings[1](file)}#{number}"
     return named
 
 
 def folder_name(text: str) -> str:
-    """Makes a text name a folder of a run: no slashes or control signs, never empty or too long."""
+    """Converts text to a valid folder name: no slashes or controls, neither empty nor too long."""
     text = os.fsencode(text).decode(errors="backslashreplace")
-    name = "".join("_" if sign in "/\\" or ord(sign) < 32 else sign for sign in text)
-    name = visible(name).replace("\\", "_")  # bytes that are no UTF-8, marks of direction
+    name = "".join("_" if char in "/\\" or ord(char) < 32 else char for char in text)
+    name = visible(name).replace("\\", "_")  # invalid UTF-8, bidirectional marks
     if len(name.encode()) > MOST_BYTES:
         name = file_name(name, MOST_BYTES)
     return name if name not in {"", ".", "..", "*"} else "files"

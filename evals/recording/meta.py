@@ -1,4 +1,4 @@
-"""What ``meta.json`` says of one recorded stream."""
+"""``meta.json``, the metadata of one recorded stream."""
 
 import hashlib
 import json
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from evals.recording.damage import MEND, Digest
+from evals.recording.damage import REMEDY, Digest
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.shape import Above, Count, Positive, read_shaped
 from streamchar_ref.core.swap import settled_name
 
 
 class Meta(TypedDict):
-    """Fields of ``meta.json``; rates are ``None`` where a stream that failed broke them."""
+    """Fields of ``meta.json``; rates are ``None`` where a failed stream made them invalid."""
 
     system: str
     suite: str
@@ -38,7 +38,7 @@ class Meta(TypedDict):
 
 
 def with_digest(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds what shows that a field was altered: SHA-256 of all the others, as ``digest``."""
+    """Adds ``digest``, the SHA-256 of all other fields."""
     others = {name: value for name, value in meta.items() if name != "digest"}
     text = json.dumps(others, sort_keys=True)
     return {**others, "digest": hashlib.sha256(text.encode()).hexdigest()}
@@ -54,17 +54,17 @@ def read_meta(folder: Path) -> Meta:
         Its fields.
 
     Raises:
-        InputError: If the file is damaged, or the folder is not where its fields say.
+        InputError: If the file is damaged, or its fields do not match the folder's path.
     """
     path = folder / "meta.json"
-    meta = read_shaped(path, Meta, remedy=MEND)
-    told = (meta["system"], meta["suite"], meta["sample_id"], str(meta["seed"]))
+    meta = read_shaped(path, Meta, remedy=REMEDY)
+    identity = (meta["system"], meta["suite"], meta["sample_id"], str(meta["seed"]))
     if "digest" in meta and meta != with_digest(meta):
-        raise InputError(f"{path}: was altered after it was written; {MEND}")
+        raise InputError(f"{path}: was altered after it was written; {REMEDY}")
     *above, last = folder.absolute().parts[-4:]
-    if told != (*above, settled_name(last)):
+    if identity != (*above, settled_name(last)):
         raise InputError(
-            f"{path}: says that it is of {'/'.join(told)}: the folder was renamed or copied; give "
-            "it its name back, or delete it"
+            f"{path}: says that it is of {'/'.join(identity)}: the folder was renamed or copied; "
+            "give it its name back, or delete it"
         )
     return meta

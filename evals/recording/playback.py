@@ -1,6 +1,6 @@
-"""What a viewer sees of a stream: a player's buffer fed by the arrival trace.
+"""Simulates a player's buffer that is fed by an arrival trace.
 
-Shape letters: K chunks, each with something to play.
+Shape letters: K chunks with playable media.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, kw_only=True)
 class Playback:
-    """How a stream played.
+    """Start-up delay and stalls of a played stream.
 
     Attributes:
-        startup_s: From the request until the first frame shows.
+        startup_s: From the request until the first frame is shown.
         stalls_s: Length of each stall, in order.
         media_s: Playing time of the stream.
     """
@@ -40,13 +40,13 @@ def playback(
     *,
     prebuffer_s: float = 0.0,
 ) -> Playback:
-    """Plays a stream: starts when enough is buffered, freezes when the next chunk is not there.
+    """Simulates playback: it starts when enough is buffered and stalls while a chunk is missing.
 
     Args:
         t_arrival_s: Arrival of each chunk, from the request.
         media_s: Playing time of each chunk.
-        prebuffer_s: Media that must have arrived before the first frame shows; playing starts at
-            the first chunk that reaches it, or at the last.
+        prebuffer_s: Media that must be buffered before playback starts; it starts at the first
+            chunk that reaches this, or at the last chunk.
 
     Returns:
         Start-up, stalls and playing time, in seconds.
@@ -69,7 +69,7 @@ def playback(
 def zero_stall_startup_s(
     t_arrival_s: Float[np.ndarray, " K"], media_s: Float[np.ndarray, " K"]
 ) -> float:
-    """Smallest wait before playing with which no chunk comes late: max(arrival - media start)."""
+    """Smallest start-up delay without stalls: max(arrival - media start)."""
     media_start = np.cumsum(media_s) - media_s
     return float(np.max(t_arrival_s - media_start))
 
@@ -77,14 +77,14 @@ def zero_stall_startup_s(
 def lateness_s(
     t_arrival_s: Float[np.ndarray, " K"], media_s: Float[np.ndarray, " K"], *, startup_s: float
 ) -> Float[np.ndarray, " K"]:
-    """How long after its moment each chunk came, if playing started at ``startup_s``.
+    """Lateness of each chunk relative to its playing time.
 
     Args:
         t_arrival_s: Arrival of each chunk, from the request.
         media_s: Playing time of each chunk.
-        startup_s: When the first frame shows, from the request.
+        startup_s: Start of playback, from the request.
 
     Returns:
-        Seconds; negative for chunks that were early.
+        Seconds; negative for early chunks.
     """
     return t_arrival_s - (startup_s + np.cumsum(media_s) - media_s)

@@ -1,4 +1,4 @@
-"""Where a number came from: versions, revision and machine. No times of day."""
+"""Provenance of results: versions, revision and machine, but no timestamps."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """Returns versions of what is installed, git revision and device as JSON values."""
+    """Returns package versions, git revision and device as JSON values."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -26,7 +26,7 @@ def provenance() -> dict[str, Any]:
 
 
 def git_revision() -> str:
-    """Commit of this checkout, with ``+changes`` if files differ from it; empty outside git."""
+    """Returns the commit, with ``+changes`` for a dirty working tree; empty outside git."""
     folder = Path(__file__).resolve().parent
     commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "-uno"])
     try:
@@ -40,7 +40,7 @@ def git_revision() -> str:
 
 
 def device() -> str:
-    """Names the machine's processor and how many cores may be used."""
+    """Describes processor, number of cores and operating system."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

@@ -1,4 +1,4 @@
-"""Rates of the canonical encode, at which every extractor reads a recording."""
+"""Frame and sample rate of the canonical encode, which all extractors read."""
 
 FPS = 25
 SAMPLE_RATE = 16_000

@@ -1,8 +1,8 @@
-"""Systems x prompts -> recording folders. The harness holds the clock.
+"""Records the streams of a system, timed by the harness's own clock.
 
-Rules of a valid run: a warm-up request goes before the first timed one; a chunk has arrived when
-the system hands over its frames and samples in host memory, so its device has finished with them;
-nothing but copying to disk is done between two chunks; a failed stream is kept as a failure.
+Rules of a valid run: a warm-up request precedes the first timed one; a chunk has arrived when its
+frames and samples are in host memory, so its device has finished; only copying to disk happens
+between two chunks; a failed stream is kept as a failure.
 """
 
 import errno
@@ -22,7 +22,7 @@ from PIL import Image
 
 from evals.recording.contract import (
     ContractBroken,
-    opened,
+    chunk_iterator,
     problem_with_chunk,
     problems_with_system,
 )
@@ -34,9 +34,9 @@ from evals.recording.run_folder import error_of, recording_folder
 from evals.recording.system import Prompt, System, first_chunks, stream_budget
 from evals.recording.transaction import finish_results
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.executor import ProgressFn
 from streamchar_ref.core.files import has_file, remove_abandoned
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.swap import replacing_folder, settle
 from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.encode import write_lossless
@@ -49,21 +49,21 @@ _OF_MACHINE = (
 )  # fmt: skip
 SPOOL_BATCH = 32
 
-Clock = Callable[[], float]
+ClockFn = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordPlan:
-    """What to record, and where to.
+    """Settings of a recording session.
 
     Attributes:
         out: Run folder.
         suite: Name of the suite.
         seed: Of the generation, the same for every prompt.
         settings: Of the system, for provenance.
-        warm_up: Whether a short untimed request goes first; without it there are no speed scores,
-            and only the first chunk of one is looked at.
-        retry_failed: Record again what failed before.
+        warm_up: Whether a short untimed request precedes; without it there are no speed scores,
+            and only one chunk is checked beforehand.
+        retry_failed: Whether to record failed samples again.
     """
 
     out: Path
@@ -76,7 +76,7 @@ class RecordPlan:
 
 @dataclass(kw_only=True)
 class _Spool:
-    """Chunks on their way to disk; frames go to a raw file, so that memory stays bounded."""
+    """Buffers a stream's chunks; frames go to a raw file, so that memory stays bounded."""
 
     path: Path
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -84,15 +84,15 @@ class _Spool:
     shape: tuple[int, ...] = ()
 
     def add(self, chunk: AVChunk, t_arrival_s: float) -> None:
-        """Copies one chunk; a chunk that breaks the contract of a stream is a `MediaError`."""
-        broken = problem_with_chunk(chunk, len(self.lines), self.shape)
-        if broken:
-            raise MediaError(broken)
+        """Copies one chunk; raises `MediaError` if it violates the contract."""
+        problem = problem_with_chunk(chunk, len(self.lines), self.shape)
+        if problem:
+            raise MediaError(problem)
         self.shape = chunk.frames.shape[1:]
         if chunk.spoken is not None and not math.isfinite(chunk.spoken):
             raise MediaError(f"chunk {chunk.index}: phonemes spoken are NaN or infinite")
         with self.path.open("ab") as file:
-            file.write(np.ascontiguousarray(chunk.frames).data)  # whose errors say what is wrong
+            file.write(np.ascontiguousarray(chunk.frames).data)  # unlike tofile, reports errno
         self.samples.append(chunk.samples)
         line = {
             "index": chunk.index,
@@ -117,43 +117,43 @@ def record(
     prompts: Sequence[Prompt],
     plan: RecordPlan,
     *,
-    clock: Clock = time.perf_counter,
+    clock: ClockFn = time.perf_counter,
     progress: ProgressFn = lambda what, done, total: None,
 ) -> dict[str, int]:
-    """Records every prompt that the run folder does not hold yet.
+    """Records every prompt that the run folder lacks.
 
     Args:
-        system: Anything that streams, see `evals.recording.system.System`.
+        system: Any object that follows `evals.recording.system.System`.
         prompts: Of one suite.
-        plan: Where to, seed and rules.
+        plan: Run folder, seed and settings.
         clock: Monotonic seconds; replaced in tests.
-        progress: Told ``(prompt_id, done, total)``.
+        progress: Called with ``(prompt_id, done, total)``.
 
     Returns:
-        Counts: ``recorded`` and ``failed`` now, ``kept`` (there already, failed or not).
+        Counts: ``recorded`` and ``failed`` now, ``kept`` (recorded earlier, failed or not).
 
     Raises:
-        InputError: If the system breaks the contract, or the folder holds a recording made with
-            other settings or is being written by another process, or the system or suite has a
-            name that no folder can have. Nothing is written then.
-        OSError: If the machine fails, e.g. its disk is full; what came before is kept.
+        InputError: If the system violates the contract, the folder has a recording with other
+            settings or is in use by another process, or system or suite is not a valid folder
+            name. Nothing is written then.
+        OSError: If the machine fails, e.g. the disk is full; earlier recordings are kept.
     """
-    made = _conforming(system, plan)
+    checked = _checked(system, plan)
     with only_writer(plan.out, verb="record"):
-        _tidy(made, prompts, plan)
-        todo = [prompt for prompt in prompts if not _is_kept(made, prompt, plan)]
+        _clean_up(checked, prompts, plan)
+        todo = [prompt for prompt in prompts if not _is_recorded(checked, prompt, plan)]
         counts = {"recorded": 0, "failed": 0, "kept": len(prompts) - len(todo)}
         if todo:
-            _look(made, todo[0], plan)
+            _warm_up(checked, todo[0], plan)
         for done, prompt in enumerate(todo):
-            progress(f"{made.name}: {prompt.prompt_id}", done, len(todo))
-            counts["recorded" if record_one(made, prompt, plan, clock=clock) else "failed"] += 1
-        progress(made.name, len(todo), len(todo))
+            progress(f"{checked.name}: {prompt.prompt_id}", done, len(todo))
+            counts["recorded" if record_one(checked, prompt, plan, clock=clock) else "failed"] += 1
+        progress(checked.name, len(todo), len(todo))
     return counts
 
 
-def _tidy(system: System, prompts: Sequence[Prompt], plan: RecordPlan) -> None:
-    """Ends or removes what a kill has left half-done."""
+def _clean_up(system: System, prompts: Sequence[Prompt], plan: RecordPlan) -> None:
+    """Completes or removes the leftovers of an interrupted process."""
     finish_results(plan.out, verb="record")
     remove_abandoned(plan.out / "recordings")
     for prompt in prompts:
@@ -164,7 +164,7 @@ def _folder(system: System, prompt: Prompt, plan: RecordPlan) -> Path:
     return recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
 
 
-def _conforming(system: object, plan: RecordPlan) -> System:
+def _checked(system: object, plan: RecordPlan) -> System:
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:
@@ -175,7 +175,7 @@ def _conforming(system: object, plan: RecordPlan) -> System:
 
 
 def failures(name: str, prompts: Sequence[Prompt], plan: RecordPlan) -> dict[str, list[Path]]:
-    """Finds the prompts whose stream failed, now or earlier.
+    """Groups the failed recordings by error.
 
     Args:
         name: Of the system.
@@ -183,24 +183,24 @@ def failures(name: str, prompts: Sequence[Prompt], plan: RecordPlan) -> dict[str
         plan: As they were recorded.
 
     Returns:
-        Last line of the error -> folders that hold the whole of it.
+        Last line of the error -> folders with the full traceback.
     """
-    found: dict[str, list[Path]] = {}
+    folders: dict[str, list[Path]] = {}
     for prompt in prompts:
         folder = recording_folder(plan.out, name, plan.suite, prompt.prompt_id, plan.seed)
         error = error_of(folder)
         if error:
-            found.setdefault(error, []).append(folder)
-    return found
+            folders.setdefault(error, []).append(folder)
+    return folders
 
 
 def record_one(
-    system: System, prompt: Prompt, plan: RecordPlan, *, clock: Clock = time.perf_counter
+    system: System, prompt: Prompt, plan: RecordPlan, *, clock: ClockFn = time.perf_counter
 ) -> bool:
-    """Streams one prompt into its folder; returns whether it came to its end.
+    """Records one prompt; returns whether the stream succeeded.
 
-    The folder appears when it is complete. A stream that fails leaves ``meta.json`` and
-    ``error.txt`` with the traceback.
+    The folder is written atomically. A failed stream leaves ``meta.json`` and ``error.txt`` with
+    the traceback.
     """
     with replacing_folder(_folder(system, prompt, plan)) as partial:
         spool = _Spool(path=partial / "frames.raw")
@@ -208,10 +208,7 @@ def record_one(
         try:
             _stream(system, prompt, plan.seed, spool, clock)
             _write_media(partial, spool, system)
-        except (
-            Exception,
-            SystemExit,
-        ) as failure:  # the one place where an error of a system is kept
+        except (Exception, SystemExit) as failure:  # the one place that keeps a system's errors
             if _is_of_machine(failure):
                 raise
             error = traceback.format_exc()
@@ -224,7 +221,7 @@ def record_one(
 
 
 def _is_of_machine(failure: BaseException | None) -> bool:
-    """Whether disk or operating system gave out, which is remembered of no system."""
+    """Whether disk or operating system failed, which is not the system's failure."""
     while failure is not None:
         if isinstance(failure, OSError) and failure.errno in _OF_MACHINE:
             return True
@@ -232,10 +229,10 @@ def _is_of_machine(failure: BaseException | None) -> bool:
     return False
 
 
-def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: Clock) -> None:
+def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: ClockFn) -> None:
     budget = stream_budget(prompt, system)
     start = clock()
-    for chunk in opened(system.stream(prompt, seed=seed)):
+    for chunk in chunk_iterator(system.stream(prompt, seed=seed)):
         spool.add(chunk, clock() - start)
         budget.add(len(chunk.frames), len(chunk.samples))
     if not spool.lines:
@@ -255,8 +252,8 @@ def _write_media(folder: Path, spool: _Spool, system: System) -> None:
     (folder / "chunks.jsonl").write_text(lines)
 
 
-def _look(system: System, prompt: Prompt, plan: RecordPlan) -> None:
-    """Warms up, and refuses chunks that break the contract before anything is written."""
+def _warm_up(system: System, prompt: Prompt, plan: RecordPlan) -> None:
+    """Runs a short request; refuses invalid chunks before anything is written."""
     count = WARM_UP_CHUNKS if plan.warm_up else 1
     try:
         first_chunks(system, prompt, seed=plan.seed, count=count)
@@ -266,7 +263,7 @@ def _look(system: System, prompt: Prompt, plan: RecordPlan) -> None:
         return
 
 
-def _is_kept(system: System, prompt: Prompt, plan: RecordPlan) -> bool:
+def _is_recorded(system: System, prompt: Prompt, plan: RecordPlan) -> bool:
     folder = _folder(system, prompt, plan)
     if not has_file(folder / "meta.json"):
         return False
@@ -284,7 +281,7 @@ def _is_kept(system: System, prompt: Prompt, plan: RecordPlan) -> bool:
 
 
 def prompt_hash(prompt: Prompt) -> str:
-    """Twelve hex digits that stand for everything a system is told."""
+    """Hash (twelve hex digits) of everything a system receives."""
     pieces = [[piece.t_s, piece.text] for piece in prompt.pieces]
     words = [prompt.transcript, pieces, prompt.voice, prompt.caption, prompt.seed, prompt.groups]
     digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
@@ -318,7 +315,7 @@ def _meta(system: System, prompt: Prompt, plan: RecordPlan, spool: _Spool) -> di
 
 
 def _rate(value: object) -> float | None:
-    """A rate as JSON has it; ``None`` where the stream broke it."""
+    """Returns a rate as a JSON number; ``None`` if it is invalid."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
         return None
     number = float(value)

@@ -1,4 +1,4 @@
-"""A sample as the scorers see it: where its files are and what was asked, nothing decoded."""
+"""A sample to be scored: paths, prompt and arrival trace, without decoded media."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from typing import Literal
 
 import numpy as np
 
-# What is never closed is matched once, to the end, and kept: time in proportion to the length.
+# An unclosed tag is matched once, to the end, and kept: time grows linearly with the length.
 _TAGS = (re.compile(r"(\[[^\]]*\])|\[[^\]]*\Z"), re.compile(r"(<[^>]*>)|<[^>]*\Z"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """When one chunk could first be played.
+    """Arrival of one chunk.
 
     Attributes:
         t_s: Seconds from the request, on the harness's monotonic clock.
         num_frames: Video frames in the chunk.
         num_samples: Audio samples in the chunk.
-        spoken: Phonemes of the transcript begun by the end of the chunk, by the system's own
-            account; see `streamchar_ref.media.AVChunk`.
+        spoken: Phonemes of the transcript begun by the end of the chunk, as reported by the
+            system; see `streamchar_ref.media.AVChunk`.
     """
 
     t_s: float
@@ -31,14 +31,14 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """How a stream arrived.
+    """Arrival times of a stream's chunks.
 
     Attributes:
-        arrivals: One a chunk, in playing order.
+        arrivals: One per chunk, in playing order.
         fps: Video frames per second.
         sample_rate: Audio samples per second.
-        is_warm: Whether a warm-up request went before; cold runs have no speed scores.
-        device: What it ran on.
+        is_warm: Whether a warm-up request preceded; cold runs have no speed scores.
+        device: That the system ran on.
     """
 
     arrivals: tuple[Arrival, ...]
@@ -54,16 +54,16 @@ class Trace:
 
     @property
     def t_playable_s(self) -> np.ndarray:
-        """Arrival of each chunk with which playing can go on, in seconds, shape [P]."""
+        """Arrival of each chunk that makes more media playable, in seconds, shape [P]."""
         return self.t_arrival_s[self._gains > 0]
 
     @property
     def media_s(self) -> np.ndarray:
-        """How much longer each of the same chunks lets the stream play, in seconds, shape [P].
+        """Media that each of these chunks makes playable, in seconds, shape [P].
 
-        A frame can play once it is there and so is its sound, to within a frame; a stream without
-        frames is counted in samples. Chunks with nothing in them, or with one track ahead of the
-        other, are no chunks to a player.
+        A frame is playable once it and its sound have arrived, to within a frame; a stream without
+        frames is counted in samples. Empty chunks, and chunks that only advance one track, make
+        nothing playable.
         """
         gains = self._gains[self._gains > 0]
         return gains / (self.fps if self._has_frames else self.sample_rate)
@@ -79,13 +79,13 @@ class Trace:
         samples = np.cumsum([arrival.num_samples for arrival in self.arrivals], dtype=int)
         if not self._has_frames:
             return np.diff(samples, prepend=0)
-        heard = np.floor(samples / self.sample_rate * self.fps + 1 + 1e-6).astype(int)
-        heard[samples == samples[-1]] = frames[-1]  # no more sound will come
-        return np.diff(np.minimum(frames, heard), prepend=0)
+        with_sound = np.floor(samples / self.sample_rate * self.fps + 1 + 1e-6).astype(int)
+        with_sound[samples == samples[-1]] = frames[-1]  # no more sound will come
+        return np.diff(np.minimum(frames, with_sound), prepend=0)
 
     @property
     def sound_ends_s(self) -> np.ndarray:
-        """Where each chunk's sound ends in playing time, in seconds, shape [K]."""
+        """End of each chunk's sound in playing time, in seconds, shape [K]."""
         return np.cumsum([arrival.num_samples for arrival in self.arrivals]) / self.sample_rate
 
 
@@ -95,25 +95,25 @@ class Recording:
 
     Attributes:
         sample_id: Unique for a system, suite and seed.
-        system: What made it.
-        suite: Which prompts it answers.
+        system: Name of the system that made it.
+        suite: Suite of its prompt.
         seed: Of the generation.
-        transcript: What should be said; empty where that is not known.
-        video_path: Picture, and the sound too unless ``audio_path`` is given.
-        audio_path: Sound in a file of its own.
+        transcript: Text that should be said; empty if unknown.
+        video_path: Video, with the sound unless ``audio_path`` is given.
+        audio_path: Separate sound file.
         reference_path: Picture of the character.
-        language: Of the transcript, see `evals.text.language.language_code`; empty if not said.
-        checkpoint: Of the system, if it says.
+        language: Of the transcript, see `evals.text.language.language_code`; empty if unspecified.
+        checkpoint: Of the system, if reported.
         chunk_frames: Video frames in a chunk, if known.
         trace: Arrival times, if they were recorded.
-        trace_error: Why there is no trace although one was named.
-        trace_status: Of the rows that need a trace where there is none.
-        groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
-        is_silent: Whether the system says of itself that it makes no sound, as a still does.
-        is_still: Whether it says of itself that its mouth does not move.
-        error: Why there is nothing to score; empty if there is.
-        error_status: Whose failure ``error`` is: the system's, or ours if a file is gone or cannot
-            be read.
+        trace_error: Why a named trace cannot be used.
+        trace_status: Status of rows that need a missing trace.
+        groups: Grouping keys: identity, voice, domain (``real`` or ``world``) and so on.
+        is_silent: Whether the system declares that it makes no sound.
+        is_still: Whether the system declares that its mouth does not move.
+        error: Why there is nothing to score; empty otherwise.
+        error_status: Whether ``error`` is the system's failure, or the evaluator's (a missing or
+            unreadable file).
     """
 
     sample_id: str
@@ -140,12 +140,12 @@ class Recording:
 
     @property
     def words_asked(self) -> int:
-        """How many words were to be said, cut at blanks; tags such as ``[laughs]`` are none."""
+        """Number of words in the transcript, without tags such as ``[laughs]``."""
         text = self.transcript or ""
         for tag in _TAGS:
             text = tag.sub(lambda match: " " if match[1] else match[0], text)
         words = text.split()
-        return sum(any(sign.isalnum() for sign in word) for word in words)
+        return sum(any(char.isalnum() for char in word) for word in words)
 
     @property
     def recording_id(self) -> str:
@@ -159,5 +159,5 @@ class Recording:
 
     @property
     def identity(self) -> str:
-        """Who is shown; samples without one are their own identity."""
+        """Identity group; a sample without one is its own identity."""
         return self.groups.get("identity", self.sample_id)

@@ -1,4 +1,4 @@
-"""The run folder: where recordings and provenance of one run lie, and how they are read back."""
+"""The run folder: reads recordings and ``run.json`` of one run."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from evals.recording.damage import MEND, check_files
+from evals.recording.damage import REMEDY, check_files
 from evals.recording.manifest import load_manifest, read_arrivals
 from evals.recording.media_files import recordings_of_files
 from evals.recording.meta import Meta, read_meta
@@ -24,40 +24,40 @@ _RESTORE = "restore it, or delete it and score again"
 
 
 def recordings_of(run: Path) -> list[Recording]:
-    """Reads what a run holds: recorded streams, and the samples that its scores were made from.
+    """Reads all samples of a run: recorded streams, and samples of a manifest or of files.
 
     Args:
         run: Run folder.
 
     Returns:
         Recorded streams in the order of their folders, then the samples of the manifest or of the
-        files that were scored. One that cannot be read is there, with why.
+        scored files. Unreadable ones are included with an ``error``.
 
     Raises:
-        InputError: If there is neither.
+        InputError: If there are none.
     """
-    found = [_read_or_failed(folder) for folder in recording_folders(run).values()]
+    recordings = [_read_or_failed(folder) for folder in recording_folders(run).values()]
     manifest = read_run(run).get("manifest")
     if manifest:
-        found += load_manifest(real(run / manifest))
+        recordings += load_manifest(real(run / manifest))
     if files := read_run(run).get("files"):
         sources = [real(run / source) for source in files["sources"]]
-        found += recordings_of_files(sources, files["system"])
-    if not found:
+        recordings += recordings_of_files(sources, files["system"])
+    if not recordings:
         raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
-    return found
+    return recordings
 
 
 def _read_or_failed(folder: Path) -> Recording:
-    """Reads a recording; of one that cannot be read, its path says which it is."""
+    """Reads a recording; an unreadable one is identified by its path."""
     try:
         return read_recording(folder)
     except FileNotFoundError as error:
-        reason = f"{Path(error.filename or folder).name} is missing; {MEND}"
+        reason = f"{Path(error.filename or folder).name} is missing; {REMEDY}"
     except InputError as error:
         reason = str(error)
-    except Exception as error:  # whatever is wrong with one must not cost the others
-        reason = f"{type(error).__name__}: {error}; {MEND}"
+    except Exception as error:  # one damaged recording must not fail the others
+        reason = f"{type(error).__name__}: {error}; {REMEDY}"
     system, suite, sample_id, seed = (*folder.parts[-4:-1], settled_name(folder.name))
     return Recording(
         sample_id=sample_id,
@@ -72,22 +72,22 @@ def _read_or_failed(folder: Path) -> Recording:
 
 
 def recording_folders(run: Path) -> dict[str, Path]:
-    """Finds what was recorded.
+    """Finds the complete recordings of a run.
 
     Args:
         run: Run folder.
 
     Returns:
-        ``system/suite/sample_id/seed`` -> folder, sorted; not what is being written.
+        ``system/suite/sample_id/seed`` -> folder, sorted.
     """
     root = place_of(run, RECORDINGS)
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for folder in root.glob("*/*/*/*"):
         name = settled_name(folder.name)
-        is_newer = name != folder.name or _key(root, folder, name) not in found
+        is_newer = name != folder.name or _key(root, folder, name) not in folders
         if _SEED.fullmatch(name) and is_newer:
-            found[_key(root, folder, name)] = folder
-    return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+            folders[_key(root, folder, name)] = folder
+    return dict(sorted(folders.items(), key=lambda item: item[0].split("/")))
 
 
 def _key(root: Path, folder: Path, name: str) -> str:
@@ -95,21 +95,21 @@ def _key(root: Path, folder: Path, name: str) -> str:
 
 
 def cut_off(run: Path) -> list[str]:
-    """Finds the recordings that a process has begun and not ended.
+    """Finds interrupted recordings.
 
     Args:
         run: Run folder.
 
     Returns:
-        ``system/suite/sample_id`` of each; not those that may be being made now.
+        ``system/suite/sample_id`` of each, except those that may still be written.
     """
     root = place_of(run, RECORDINGS)
-    begun = [path for path in root.glob("*/*/*/.*.part/") if not is_being_written(path.name)]
-    return sorted({path.parent.relative_to(root).as_posix() for path in begun})
+    partial = [path for path in root.glob("*/*/*/.*.part/") if not is_being_written(path.name)]
+    return sorted({path.parent.relative_to(root).as_posix() for path in partial})
 
 
-def strangers(run: Path) -> list[str]:
-    """Finds folders that lie where recordings do and are none: they are not called by a seed.
+def unknown_folders(run: Path) -> list[str]:
+    """Finds folders beside the recordings that are not named by a seed.
 
     Args:
         run: Run folder.
@@ -123,20 +123,19 @@ def strangers(run: Path) -> list[str]:
 
 
 def recording_folder(run: Path, system: str, suite: str, sample_id: str, seed: int) -> Path:
-    """Where one recording lies."""
+    """Returns the folder of one recording."""
     return run / "recordings" / system / suite / sample_id / str(seed)
 
 
 def read_recording(folder: Path) -> Recording:
-    """Reads a recording folder without decoding anything.
+    """Reads a recording folder without decoding media.
 
     Args:
-        folder: Holds ``meta.json``, and picture, sound and arrivals unless the stream failed.
+        folder: With ``meta.json``, and video, audio and arrivals unless the stream failed.
 
     Returns:
-        The recording; one whose stream failed has an ``error`` and no trace. So has one whose
-        files are missing, altered or do not add up to what ``meta.json`` says, which is not the
-        system's failure.
+        The recording. A failed stream has an ``error`` and no trace; so does a recording whose
+        files are missing, altered or inconsistent with ``meta.json``, with another status.
 
     Raises:
         InputError: If ``meta.json`` is damaged.
@@ -171,7 +170,7 @@ def read_recording(folder: Path) -> Recording:
 
 
 def error_of(folder: Path) -> str:
-    """Returns the last line of what a failed stream left; empty where none failed."""
+    """Returns the last line of a failed stream's traceback; empty for a successful one."""
     path = folder / "error.txt"
     if not has_file(path):
         return ""
@@ -186,11 +185,11 @@ def _trace(folder: Path, meta: Meta) -> Trace:
     if counts != (meta["num_frames"], meta["num_samples"]):
         raise InputError(
             f"chunks hold {counts[0]} frames and {counts[1]} samples, meta.json says "
-            f"{meta['num_frames']} and {meta['num_samples']}; {MEND}"
+            f"{meta['num_frames']} and {meta['num_samples']}; {REMEDY}"
         )
     fps, sample_rate = meta["fps"], meta["sample_rate"]
     if fps is None or sample_rate is None:
-        raise InputError(f"meta.json says no frame rate or sample rate; {MEND}")
+        raise InputError(f"meta.json says no frame rate or sample rate; {REMEDY}")
     return Trace(
         arrivals=arrivals,
         fps=fps,
@@ -201,14 +200,14 @@ def _trace(folder: Path, meta: Meta) -> Trace:
 
 
 class FilesEntry(TypedDict):
-    """Videos that were scored without a manifest."""
+    """Sources of videos that were scored without a manifest."""
 
     sources: list[str]
     system: str
 
 
 class RunEntries(TypedDict, total=False):
-    """Entries of ``run.json`` that are read again."""
+    """Known entries of ``run.json``."""
 
     schema_version: Count
     manifest: str
@@ -228,7 +227,7 @@ def read_run(run: Path) -> dict[str, Any]:
         run: Run folder.
 
     Returns:
-        Its entries; none if there is no such file yet.
+        Its entries; empty if the file does not exist.
 
     Raises:
         InputError: If it is damaged or was written by a newer version.
@@ -253,19 +252,19 @@ def write_run(path: Path, entries: Mapping[str, Any]) -> None:
 
 
 def sources_from(run: Path, other: Path) -> dict[str, Any]:
-    """Returns what a run's scores were made from, as the ``run.json`` of another folder has it."""
-    told = read_run(run)
+    """Returns the source entries of a run with paths relative to another run folder."""
+    entries = read_run(run)
     moved: dict[str, Any] = {}
-    if "manifest" in told:
-        moved["manifest"] = relative_to_run(run / told["manifest"], other)
-    if "files" in told:
-        paths = [relative_to_run(run / source, other) for source in told["files"]["sources"]]
-        moved["files"] = told["files"] | {"sources": paths}
+    if "manifest" in entries:
+        moved["manifest"] = relative_to_run(run / entries["manifest"], other)
+    if "files" in entries:
+        paths = [relative_to_run(run / source, other) for source in entries["files"]["sources"]]
+        moved["files"] = entries["files"] | {"sources": paths}
     return moved
 
 
 def relative_to_run(path: Path, run: Path) -> str:
-    """A path as ``run.json`` keeps it: from the run folder, so that both can move together."""
+    """Returns a path relative to the run folder, so that both can be moved together."""
     relative = os.path.relpath(real(path), real(run))
     if os.fsencode(relative).decode(errors="replace") != relative:
         raise InputError(f"{path}: the name is not UTF-8 text; rename it, or name a link to it")

@@ -1,4 +1,4 @@
-"""What the harness asks of a system under test, and how it finds one."""
+"""The interface of a system under test, and how installed systems are found."""
 
 import traceback
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from evals.recording.contract import (
     ContractBroken,
-    opened,
+    chunk_iterator,
     problem_with_chunk,
     problem_with_lengths,
     problems_with_system,
@@ -24,11 +24,11 @@ from streamchar_ref.media.limits import StreamBudget, stream_limit_s
 
 @dataclass(frozen=True, kw_only=True)
 class TextPiece:
-    """Part of a transcript, and when it becomes known.
+    """Part of a transcript with its arrival time.
 
     Attributes:
-        t_s: Seconds after the request; 0 for text that is there from the start.
-        text: Words, to be joined to the earlier pieces with a space.
+        t_s: Seconds after the request; 0 for text available from the start.
+        text: Words, joined to the earlier pieces with a space.
     """
 
     t_s: float
@@ -41,13 +41,13 @@ class Prompt:
 
     Attributes:
         prompt_id: Unique in the suite.
-        transcript: All that the character should say.
+        transcript: All text that the character should say.
         reference: Picture of the character.
         pieces: The transcript as it arrives; one piece at 0 s unless the suite says otherwise.
-        voice: Name of the voice; empty if the suite leaves it open.
-        caption: What the character looks like, in words.
+        voice: Name of the voice; empty if unspecified.
+        caption: Description of the character's appearance.
         seed: Of the prompt itself, e.g. for drawing the character in the world.
-        groups: What to average over, e.g. ``{"identity": "a", "domain": "world"}``.
+        groups: Grouping keys for averages, e.g. ``{"identity": "a", "domain": "world"}``.
     """
 
     prompt_id: str
@@ -62,7 +62,7 @@ class Prompt:
 
 @runtime_checkable
 class System(Protocol):
-    """A streaming generator, ours or a baseline.
+    """A streaming generator.
 
     A system may also have ``checkpoint``, a text that names its weights in the recording,
     ``is_silent``, true if it never makes a sound, and ``is_still``, true if its mouth never moves:
@@ -84,26 +84,26 @@ class System(Protocol):
 
 
 def installed_systems() -> dict[str, EntryPoint]:
-    """Returns the entry points of the group ``evals.systems``; ``load()`` gives what makes one."""
+    """Returns the entry points of the group ``evals.systems``; ``load()`` returns a factory."""
     return {entry.name: entry for entry in entry_points(group="evals.systems")}
 
 
 def stream_budget(prompt: Prompt, system: System) -> StreamBudget:
-    """How much a system may stream for a prompt, nothing of it used yet."""
+    """Returns the unused stream budget for a prompt."""
     last_s = max((piece.t_s for piece in prompt.pieces), default=0.0)
     limit_s = stream_limit_s(prompt.transcript, last_s)
     return StreamBudget(limit_s=limit_s, fps=system.fps, sample_rate=system.sample_rate)
 
 
 def problems_with(system: object, prompt: Prompt) -> list[str]:
-    """Checks that a system keeps the contract of `System` on one prompt.
+    """Checks a system against the contract of `System` on one prompt.
 
     Args:
-        system: Any system; it is run twice, or once if the first run breaks the contract.
+        system: Any system; it is run twice, or once if the first run violates the contract.
         prompt: A short prompt.
 
     Returns:
-        One sentence for each broken rule; empty when there is none.
+        One sentence for each violation.
     """
     problems = problems_with_system(system)
     if problems:
@@ -115,10 +115,10 @@ def problems_with(system: object, prompt: Prompt) -> list[str]:
         return [str(broken)]
     except InputError:
         raise
-    except (Exception, SystemExit) as error:  # whatever it raises, this is what is wrong with it
+    except (Exception, SystemExit) as error:  # any exception is reported as the problem
         return [in_one_line(error)]
     problems = problems_with_system(system)  # a stream may have changed its rates
-    problems += _problems_with_account([chunk.spoken for chunk in chunks])
+    problems += _problems_with_spoken([chunk.spoken for chunk in chunks])
     if not problems:
         problems += _problems_with_lengths(system, chunks)
     if len(chunks) != len(again) or not all(
@@ -132,21 +132,21 @@ def problems_with(system: object, prompt: Prompt) -> list[str]:
 
 
 def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> list[AVChunk]:
-    """Asks for the first chunks of a stream and stops it.
+    """Requests the first chunks of a stream and stops it.
 
     Args:
-        system: Says of itself what it should, see `evals.recording.contract.problems_with_system`.
-        prompt: What to stream.
+        system: Valid by `evals.recording.contract.problems_with_system`.
+        prompt: To stream.
         seed: Of the generation.
-        count: How many chunks at most.
+        count: Maximum number of chunks.
 
     Returns:
-        Chunks that keep the contract.
+        Valid chunks.
 
     Raises:
-        ContractBroken: If there is none, or one of them breaks the contract.
+        ContractBroken: If there are none, or one violates the contract.
     """
-    stream = islice(opened(system.stream(prompt, seed=seed)), count)
+    stream = islice(chunk_iterator(system.stream(prompt, seed=seed)), count)
     chunks = _checked(stream, stream_budget(prompt, system))
     frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
     broken = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
@@ -156,11 +156,11 @@ def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> li
 
 
 def _streamed(system: System, prompt: Prompt) -> list[AVChunk]:
-    return _checked(opened(system.stream(prompt, seed=0)), stream_budget(prompt, system))
+    return _checked(chunk_iterator(system.stream(prompt, seed=0)), stream_budget(prompt, system))
 
 
 def _checked(stream: Iterator[Any], budget: StreamBudget) -> list[AVChunk]:
-    """Reads a stream up to the first chunk that breaks the contract."""
+    """Collects the chunks of a stream; raises at the first invalid one."""
     chunks: list[AVChunk] = []
     for index, chunk in enumerate(stream):
         broken = problem_with_chunk(chunk, index, chunks[0].frames.shape[1:] if chunks else ())
@@ -174,13 +174,13 @@ def _checked(stream: Iterator[Any], budget: StreamBudget) -> list[AVChunk]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Says what was raised and where: the end of a long message, the innermost line of code.
+    """Summarises an exception: the end of its message and the innermost line of the user's code.
 
     Args:
         error: With its traceback.
 
     Returns:
-        A sentence; lines of installed packages are not named if others are there.
+        A sentence; lines in installed packages are named only if there are no others.
     """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
@@ -196,20 +196,20 @@ def _problems_with_lengths(system: System, chunks: Sequence[AVChunk]) -> list[st
     longer = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
     if longer:
         return [longer]
-    seconds, heard = sum(frames) / system.fps, sum(samples) / system.sample_rate
-    if abs(seconds - heard) > 1 / system.fps:
-        return [f"{seconds:.2f} s of picture but {heard:.2f} s of sound"]
+    video_s, audio_s = sum(frames) / system.fps, sum(samples) / system.sample_rate
+    if abs(video_s - audio_s) > 1 / system.fps:
+        return [f"{video_s:.2f} s of picture but {audio_s:.2f} s of sound"]
     return []
 
 
-def _problems_with_account(spoken: Sequence[float | None]) -> list[str]:
-    """Checks what a system says it has spoken; keeping no account is no problem."""
-    told = [count for count in spoken if count is not None]
+def _problems_with_spoken(spoken: Sequence[float | None]) -> list[str]:
+    """Checks the reported phoneme counts, which are optional."""
+    counts = [count for count in spoken if count is not None]
     problems = []
-    if told and len(told) < len(spoken):
+    if counts and len(counts) < len(spoken):
         problems.append("it says for some chunks only what it has spoken")
-    if not np.isfinite(told).all():
+    if not np.isfinite(counts).all():
         problems.append("some counts of phonemes spoken are NaN or infinite")
-    elif (np.diff([0.0, *told]) < 0).any():
+    elif (np.diff([0.0, *counts]) < 0).any():
         problems.append("its count of phonemes spoken falls")
     return problems

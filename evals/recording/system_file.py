@@ -1,4 +1,4 @@
-"""Takes a system's class out of a Python file, with the modules that lie beside it."""
+"""Imports a system's class from a Python file, with its sibling modules."""
 
 import sys
 import traceback
@@ -15,7 +15,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import real
 
 _FOLDERS: list[Path] = []
-"""Of the systems that were loaded so far."""
+"""Folders of the systems loaded so far."""
 
 
 def names_a_file(name: str) -> bool:
@@ -24,9 +24,9 @@ def names_a_file(name: str) -> bool:
 
 
 def load_class(name: str) -> Callable[..., Any]:
-    """Imports a file and returns what makes a system.
+    """Imports a file and returns its class or factory of a system.
 
-    Modules beside the file can be imported by name or, with a leading dot, relative to it.
+    Sibling modules can be imported by name, or relative with a leading dot.
 
     Args:
         name: ``path/to/file.py:Class``.
@@ -35,26 +35,26 @@ def load_class(name: str) -> Callable[..., Any]:
         The class, or a function that returns a system.
 
     Raises:
-        InputError: If there is no such file or class, or the file cannot be imported; says why.
+        InputError: If there is no such file or class, or the import fails.
     """
-    text, _, wanted = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
+    text, _, class_name = name.rpartition(":") if not name.endswith(".py") else (name, "", "")
     try:
         path = real(Path(text).expanduser())
-    except (RuntimeError, ValueError) as error:  # nobody of that name, a link in a circle, NUL
+    except (RuntimeError, ValueError) as error:  # unknown user, a loop of links, NUL
         raise InputError(f"{text!r} names no file: {error}") from error
     if not path.is_file():
         raise InputError(f"{text}: there is no such file; a system is path/to/file.py:Class")
     module = _imported(path)
     classes = [
-        found for found, value in getmembers(module, isclass) if value.__module__ == module.__name__
+        name for name, value in getmembers(module, isclass) if value.__module__ == module.__name__
     ]
-    known = ", ".join(classes) or "none"
-    if not wanted:
+    listing = ", ".join(classes) or "none"
+    if not class_name:
         example = classes[0] if classes else "Class"
-        raise InputError(f"{text}: say which class, e.g. {text}:{example}; it has: {known}")
-    make = getattr(module, wanted, None)
+        raise InputError(f"{text}: say which class, e.g. {text}:{example}; it has: {listing}")
+    make = getattr(module, class_name, None)
     if not callable(make):
-        raise InputError(f"{text} has no class {wanted!r}; it has: {known}")
+        raise InputError(f"{text} has no class {class_name!r}; it has: {listing}")
     return make
 
 
@@ -73,7 +73,7 @@ def _imported(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:  # whatever its code does when it is imported
+    except (Exception, SystemExit) as error:  # its code may raise anything
         lines = [
             f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)
         ]
@@ -83,9 +83,9 @@ def _imported(path: Path) -> ModuleType:
 
 
 def _package(path: Path) -> tuple[str, Path]:
-    """Returns the package that a file belongs to, and the folder from which that is imported.
+    """Returns a file's package and the folder from which the package is imported.
 
-    A folder without ``__init__.py`` becomes a package with a name of its own.
+    A folder without ``__init__.py`` becomes a package with a generated name.
     """
     names: list[str] = []
     folder = path.parent
@@ -101,7 +101,7 @@ def _package(path: Path) -> tuple[str, Path]:
 
 
 def _import_from(folder: Path) -> None:
-    """Puts a folder first on the search path, before namesakes of other systems' modules."""
+    """Puts a folder first on the search path and unloads other systems' modules of equal names."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         is_beside = (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()

@@ -1,4 +1,4 @@
-"""The clock of a trace that came with a finished file: from how long the file really is."""
+"""Converts the trace of a finished file from frames and samples to seconds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,16 +17,16 @@ FURTHEST_OFF = 3
 def trace_of_file(
     arrivals: Sequence[Arrival], *, video_path: Path, audio_path: Path | None
 ) -> Trace:
-    """Gives chunks that are counted in frames and samples their length in seconds.
+    """Determines frame rate and sample rate of a trace from its file.
 
-    A file's frame rate is its number of frames over its length by timestamps. Samples are counted
-    at the rate of the sound file, or, if that does not fit the picture and another usual rate
-    does to 1 %, at that one: a system's own sound may have been resampled for the file.
+    The frame rate is the number of frames over the length by timestamps. The sample rate is that
+    of the sound file, unless it contradicts the picture and another common rate fits to 1 %: a
+    system's sound may have been resampled for the file.
 
     Args:
         arrivals: Chunks in order.
-        video_path: What they became.
-        audio_path: Their sound, if it is in a file of its own.
+        video_path: The finished video.
+        audio_path: Its sound, if it is a separate file.
 
     Returns:
         The trace.
@@ -35,13 +35,13 @@ def trace_of_file(
         InputError: If chunks and file differ by more than a factor of three in length.
         MediaError: If a file cannot be read.
     """
-    held = lengths_of(video_path)
+    lengths = lengths_of(video_path)
     frames = sum(arrival.num_frames for arrival in arrivals)
     samples = sum(arrival.num_samples for arrival in arrivals)
-    is_same = abs(frames - held.num_frames) <= MOST_LOST * held.num_frames
-    fps = frames / held.picture_s if held.picture_s and is_same else held.fps or float(FPS)
+    is_same = abs(frames - lengths.num_frames) <= MOST_LOST * lengths.num_frames
+    fps = frames / lengths.picture_s if lengths.picture_s and is_same else lengths.fps or float(FPS)
     picture_s = frames / fps
-    _check_length(picture_s, held.picture_s)
+    _check_length(picture_s, lengths.picture_s)
     own_rate = probe(audio_path or video_path).sample_rate or SAMPLE_RATE
     rate = _fitting_rate(samples, picture_s, own_rate)
     return Trace(arrivals=tuple(arrivals), fps=fps, sample_rate=rate)

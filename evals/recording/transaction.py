@@ -1,8 +1,9 @@
-"""The results of a scoring as one transaction: they appear in the run together, or not at all.
+"""Writes the results of a scoring as one transaction.
 
-All files are written into a hidden folder, which takes the name ``.results`` when it is complete:
-that rename is the commit. Then they are moved to their places. A kill before the commit leaves
-nothing that counts; after it, whoever writes next moves the rest, and readers look there first.
+All files are written to a hidden folder, which is renamed to ``.results`` when it is complete;
+the rename is the commit. The files are then moved to their places. An interruption before the
+commit leaves the run unchanged; after it, readers look in ``.results`` first and the next writer
+moves the remaining files.
 """
 
 import os
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.files import partial_path, remove, remove_abandoned, sync, sync_folder
+from streamchar_ref.core.files import remove, remove_abandoned, replacing, sync_folder
 from streamchar_ref.core.lock import only_writer
 
 T = TypeVar("T")
 
 RESULTS = ("scores.jsonl", "windows.csv", "summary.json", "run.json")
-"""What readers need of a scoring."""
+"""Files that make up a complete scoring."""
 LOG = "errors.txt"
-"""Tracebacks; an empty one is taken away."""
+"""Tracebacks; removed if empty."""
 RECORDINGS = "recordings"
 WAIT_S = 120.0
 _COMMITTED = ".results"
@@ -29,17 +30,17 @@ _ATTEMPTS = 20
 
 @contextmanager
 def results_of(run: Path, *, verb: str) -> Iterator[None]:
-    """Holds the results of a run, and finishes or removes what a kill has left of earlier ones.
+    """Locks the results of a run, and completes or removes interrupted earlier ones.
 
     Args:
-        run: Run folder; made if it is not there.
-        verb: Who holds them, for the message to others.
+        run: Run folder; created if missing.
+        verb: Name of the holder, for messages of other processes.
 
     Yields:
-        Nothing; nobody else reads and writes results in such a block.
+        Nothing; no other process writes results during the block.
 
     Raises:
-        InputError: If another process does not let go of them within `WAIT_S`.
+        InputError: If another process holds them for longer than `WAIT_S`.
     """
     with only_writer(run, verb=verb, part="score", wait_s=WAIT_S):
         remove_abandoned(run, deep=False)
@@ -49,24 +50,18 @@ def results_of(run: Path, *, verb: str) -> Iterator[None]:
 
 @contextmanager
 def committing(run: Path) -> Iterator[Path]:
-    """Replaces results; to be used within `results_of`.
+    """Replaces the results of a run; used within `results_of`.
 
     Args:
         run: Run folder.
 
     Yields:
-        A folder to write results to, under their names. They are on the disk and in the run when
-        the block ends; an exception leaves the run as it was.
+        Folder to write the files to. They are durable and part of the run when the block ends;
+        an exception leaves the run unchanged.
     """
-    staging = partial_path(run / "results")
-    try:
+    with replacing(run / _COMMITTED, durable=True) as staging:
         staging.mkdir()
         yield staging
-        sync(staging)
-        staging.replace(run / _COMMITTED)
-        sync_folder(run)
-    finally:
-        remove(staging)
     _move_into_place(run)
 
 
@@ -86,73 +81,73 @@ def _move_into_place(run: Path) -> None:
 
 
 def finish_results(run: Path, *, verb: str) -> None:
-    """Moves results to their places if a kill came between; for those who write none."""
+    """Completes an interrupted commit, for callers that write no results themselves."""
     if (run / _COMMITTED).is_dir():
         with results_of(run, verb=verb):
             pass
 
 
 def place_of(run: Path, name: str) -> Path:
-    """Where the newest version of a file of a run lies, whether or not there is one."""
+    """Returns the path of a run's newest version of a file, which may not exist."""
     committed = run / _COMMITTED / name
     return committed if os.path.lexists(committed) else run / name
 
 
 def missing_from(run: Path) -> list[str]:
-    """Names what should be there beside scores and is not: earlier versions wrote file by file."""
+    """Names missing files of a scoring; earlier versions wrote the files one by one."""
     if not place_of(run, "scores.jsonl").is_file():
         return []
     return [name for name in RESULTS if not place_of(run, name).is_file()]
 
 
 def consistently(runs: Sequence[Path], read: Callable[[], T]) -> T:
-    """Reads results of one and the same scoring, without a lock: also on a read-only disk.
+    """Reads results of a single scoring without a lock, so also from a read-only disk.
 
     Args:
         runs: Run folders.
-        read: Reads files of theirs at `place_of`; called again if they were replaced meanwhile.
+        read: Reads their files at `place_of`; called again if they were replaced meanwhile.
 
     Returns:
-        What ``read`` gave.
+        The result of ``read``.
 
     Raises:
-        InputError: If they are replaced again and again.
+        InputError: If the files keep being replaced.
     """
-    return steadily(lambda: [_stamp(run, name) for run in runs for name in RESULTS], read)
+    return read_stable(lambda: [_stamp(run, name) for run in runs for name in RESULTS], read)
 
 
-def steadily(stamp: Callable[[], object], read: Callable[[], T]) -> T:
-    """Reads until what is read has not been replaced meanwhile.
+def read_stable(stamp: Callable[[], object], read: Callable[[], T]) -> T:
+    """Repeats a read until its files did not change meanwhile.
 
     Args:
-        stamp: Stands for what is there.
-        read: Called again if the stamp has changed, also where it has failed.
+        stamp: Identifies the state of the files.
+        read: Called again if the stamp changed, also after an error.
 
     Returns:
-        What ``read`` gave.
+        The result of ``read``.
 
     Raises:
-        InputError: If the stamp changes again and again.
+        InputError: If the stamp keeps changing.
     """
     for _ in range(_ATTEMPTS):
         before = stamp()
         try:
-            found = read()
+            result = read()
         except (OSError, ValueError):
             if stamp() == before:
                 raise
             continue
         if stamp() == before:
-            return found
+            return result
     raise InputError("files are being replaced while they are read; try again in a moment")
 
 
 def _stamp(run: Path, name: str) -> tuple[Path, int, int, int] | None:
-    """Changes when a file is replaced, and when it is moved away under a reader's hands."""
+    """Changes when a file is replaced or moved."""
     for path in (run / _COMMITTED / name, run / name):
         try:
-            found = path.stat()
-        except OSError:  # who reads it says what is wrong
+            status = path.stat()
+        except OSError:  # the reader will report the error
             continue
-        return (path, found.st_ino, found.st_size, found.st_mtime_ns)
+        return (path, status.st_ino, status.st_size, status.st_mtime_ns)
     return None

@@ -1,4 +1,4 @@
-"""Files that have to stay as they are while they are read: else a number belongs to no file."""
+"""Detects files that change while they are read, so that every score belongs to one content."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,22 +9,22 @@ from streamchar_ref.media.playlist import parts_of
 
 
 class FileChanged(OSError):
-    """A file became another one while it was read."""
+    """A file changed while it was read."""
 
 
 @contextmanager
 def unchanged(*paths: Path | None) -> Iterator[str]:
-    """Refuses what was read from files that are others at the end of the block than at its start.
+    """Raises an error if files change during the block.
 
     Args:
-        *paths: Files that are read in the block; ``None`` counts for no file.
+        *paths: Files that are read in the block; ``None`` is ignored.
 
     Yields:
         Their `content_hash`.
 
     Raises:
-        FileChanged: If a file was written to or replaced meanwhile.
-        OSError: If a file is gone or cannot be read.
+        FileChanged: If a file was written to or replaced.
+        OSError: If a file is missing or cannot be read.
     """
     files = [path for path in paths if path is not None]
     before = _state(files)
@@ -40,6 +40,6 @@ def _state(files: list[Path]) -> tuple[str, list[tuple[int, ...]]]:
         for part in (path, *parts_of(path)):
             if part.is_file():
                 stat = part.stat()
-                # Also of one that was another for a while and is again what it was.
+                # Also detects a file that was replaced temporarily.
                 stamps.append((stat.st_size, stat.st_mtime_ns, stat.st_ino))
     return content_hash(*files), stamps

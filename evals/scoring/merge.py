@@ -20,8 +20,8 @@ from evals.recording.transaction import (
     committing,
     consistently,
     place_of,
+    read_stable,
     results_of,
-    steadily,
 )
 from evals.scoring.persist import summaries_of
 from evals.scoring.results import (
@@ -153,7 +153,7 @@ def _take_recording(run: Path, name: str, target: Path) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(real(path), place)
 
-    steadily(lambda: folder().stat().st_ino, take)
+    read_stable(lambda: folder().stat().st_ino, take)
 
 
 def _files_of(folder: Path, inside: tuple[Path, ...]) -> Iterator[Path]:

@@ -24,9 +24,10 @@ from evals.scoring.results import (
     write_scores,
     write_windows,
 )  # fmt: skip
-from evals.scoring.score import Options, ProgressFn, Scored, score
+from evals.scoring.score import Options, Scored, score
 from evals.scoring.summary import SummaryRow, summarise, write_summary
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.swap import newest
 
 Sample = tuple[str, str, str, int]

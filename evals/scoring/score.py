@@ -17,7 +17,7 @@ from evals.protocols.base import Metric, MetricContext, Score, Unscored, protoco
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.scoring.results import SET_ID, ScoreRow, WindowRow, outcome
-from streamchar_ref.core.executor import ProgressFn
+from streamchar_ref.core.progress import ProgressFn
 
 
 @dataclass(frozen=True, kw_only=True)

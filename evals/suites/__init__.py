@@ -2,8 +2,8 @@
 
 Fields of a line: ``prompt_id``; ``transcript``, a string or a list of ``{"t_s": ..., "text":
 ...}`` for text that arrives ``t_s`` seconds after the request; either ``reference_path``, a
-picture beside the file, or ``character``, the seed of a character of the world, who is drawn as
-the reference; and if wanted ``voice``, ``caption``, ``seed`` and ``groups``.
+picture beside the file, or ``character``, the seed of a world character whose portrait is the
+reference; optionally ``voice``, ``caption``, ``seed`` and ``groups``.
 """
 
 from collections.abc import Sequence
@@ -46,14 +46,14 @@ _OPTIONAL: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteSummary:
-    """A suite in figures.
+    """Size of a suite.
 
     Attributes:
         name: Of the suite.
-        split: ``dev``, for tuning, if the name ends so; else ``test``.
-        prompts: How many.
-        identities: How many characters or pictures speak.
-        words: Of all transcripts, cut at blanks.
+        split: ``dev``, for tuning, if the name ends in it; else ``test``.
+        prompts: Number of prompts.
+        identities: Number of characters or reference pictures.
+        words: Number of words in all transcripts.
     """
 
     name: str
@@ -64,12 +64,12 @@ class SuiteSummary:
 
 
 def suite_names() -> list[str]:
-    """Returns the suites that come with the harness."""
+    """Returns the names of the built-in suites."""
     return sorted(path.stem for path in SUITES.glob("*.jsonl"))
 
 
 def summarise_suite(name_or_path: str | Path) -> SuiteSummary:
-    """Counts what is in a suite, without drawing anyone.
+    """Counts prompts, identities and words of a suite, without drawing references.
 
     Args:
         name_or_path: One of `suite_names`, or a ``.jsonl`` file.
@@ -119,20 +119,20 @@ def load_suite(name_or_path: str | Path) -> list[Prompt]:
 
 
 def check_suite_folder(run: Path, suite: str, prompts: Sequence[Prompt]) -> None:
-    """Refuses a run that holds another suite of the same name, as of a file in another folder.
+    """Refuses a run that contains another suite of the same name, e.g. from another folder.
 
     Args:
-        run: Run folder, or where it will be.
+        run: Run folder, which may not exist yet.
         suite: Name of the suite.
-        prompts: All of it.
+        prompts: All prompts of the suite.
 
     Raises:
-        InputError: If something is recorded there that is no prompt of this suite.
+        InputError: If the run has a recording of a prompt that is not in this suite.
     """
-    known = {prompt.prompt_id for prompt in prompts}
+    prompt_ids = {prompt.prompt_id for prompt in prompts}
     for folder in sorted(run.glob("recordings/*/")):
-        there = {path.name for path in (folder / suite).glob("*/")} - known
-        others = sorted(name for name in there if not name.startswith("."))
+        unknown = {path.name for path in (folder / suite).glob("*/")} - prompt_ids
+        others = sorted(name for name in unknown if not name.startswith("."))
         if others:
             raise InputError(
                 f"{folder / suite} holds {others[0]!r}, which is no prompt of this suite: another "
@@ -156,8 +156,8 @@ def _prompt(entry: dict[str, Any], folder: Path, place: str) -> Prompt:
     groups = {str(key): str(value) for key, value in entry.get("groups", {}).items()}
     caption = entry.get("caption", "")
     if "character" in entry:
-        drawn, drawn_caption = _drawn(entry["character"])
-        reference = drawn.copy()
+        picture, drawn_caption = _portrait(entry["character"])
+        reference = picture.copy()
         caption = caption or drawn_caption
         groups |= {"domain": "world", "identity": f"character-{entry['character']}"}
     else:
@@ -203,7 +203,7 @@ def _pieces(transcript: str | list[dict[str, Any]], place: str) -> tuple[TextPie
 
 
 @cache  # many prompts share a character
-def _drawn(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
+def _portrait(seed: int) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
     from streamchar_ref.world.character import draw_character  # torch, for world prompts only
     from streamchar_ref.world.render import portrait
 

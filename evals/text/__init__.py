@@ -1,1 +1,1 @@
-"""What was said against what should have been: normalisers, alignment, kinds of failure."""
+"""Text: verbalisation and normalisers, word alignment, kinds of error, progress in a transcript."""

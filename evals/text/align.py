@@ -1,6 +1,6 @@
-"""Which heard word answers which reference word, and when.
+"""Aligns recognised words with reference words, and places both in time.
 
-Shape letters: N reference words, M heard words, P aligned pairs, E errors,
+Shape letters: N reference words, M recognised words ("heard"), P aligned pairs, E errors,
 K windows.
 """
 
@@ -16,14 +16,12 @@ from evals.text.normalise import split_word
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """A cheapest alignment of two sequences of words.
-
-    The words that are neither deleted nor inserted pair up in order.
+    """A minimum-edit alignment; words that are neither deleted nor inserted pair up in order.
 
     Attributes:
-        is_deleted: Reference words that no heard word answers, shape [N].
-        is_inserted: Heard words that answer no reference word, shape [M].
-        is_hit: Pairs of the same word; the others are substitutions, shape [P].
+        is_deleted: Reference words without a heard word, shape [N].
+        is_inserted: Heard words without a reference word, shape [M].
+        is_hit: Pairs of equal words; the others are substitutions, shape [P].
     """
 
     is_deleted: Bool[np.ndarray, " N"]
@@ -69,13 +67,12 @@ class Alignment:
 def align(reference: Sequence[str], heard: Sequence[str]) -> Alignment:
     """Aligns heard words with reference words by the fewest edits.
 
-    Among equally cheap alignments the one with the longest unbroken gaps is preferred, and a gap
-    as late as possible, so that a skip is one run of deletions and a speech that breaks off ends
-    in one.
+    Ties are broken in favour of few, long and late gaps, so that a skip is one run of deletions
+    and truncated speech ends in one.
 
     Args:
-        reference: Words that should have been said.
-        heard: Words that were.
+        reference: Words of the transcript.
+        heard: Words of the recogniser.
 
     Returns:
         Deletions, insertions and pairs.
@@ -85,27 +82,27 @@ def align(reference: Sequence[str], heard: Sequence[str]) -> Alignment:
         ``tests/evals/text/test_text_align.py``.
     """
     codes: dict[str, int] = {}
-    said, got = ([codes.setdefault(w, len(codes)) for w in ws] for ws in (reference, heard))
-    is_deleted, is_inserted = np.zeros(len(said), dtype=bool), np.zeros(len(got), dtype=bool)
-    for edit in Levenshtein.editops(said, got):
+    first, second = ([codes.setdefault(w, len(codes)) for w in ws] for ws in (reference, heard))
+    is_deleted, is_inserted = np.zeros(len(first), dtype=bool), np.zeros(len(second), dtype=bool)
+    for edit in Levenshtein.editops(first, second):
         if edit.tag == "delete":
             is_deleted[edit.src_pos] = True
         elif edit.tag == "insert":
             is_inserted[edit.dest_pos] = True
-    is_deleted = _gather(
-        said, is_deleted, [w for w, x in zip(got, is_inserted, strict=True) if not x]
+    is_deleted = _merge_gaps(
+        first, is_deleted, [w for w, x in zip(second, is_inserted, strict=True) if not x]
     )
-    is_inserted = _gather(
-        got, is_inserted, [w for w, x in zip(said, is_deleted, strict=True) if not x]
+    is_inserted = _merge_gaps(
+        second, is_inserted, [w for w, x in zip(first, is_deleted, strict=True) if not x]
     )
-    is_hit = np.array(said, dtype=int)[~is_deleted] == np.array(got, dtype=int)[~is_inserted]
+    is_hit = np.array(first, dtype=int)[~is_deleted] == np.array(second, dtype=int)[~is_inserted]
     return Alignment(is_deleted=is_deleted, is_inserted=is_inserted, is_hit=is_hit)
 
 
-def _gather(
+def _merge_gaps(
     words: Sequence[int], is_gap: Bool[np.ndarray, " N"], partners: Sequence[int]
 ) -> Bool[np.ndarray, " N"]:
-    """Slides gaps along words that may change places with them, to join gaps.
+    """Moves gaps at no cost, so that they form fewer and later runs.
 
     Args:
         words: One of the two sequences.
@@ -113,10 +110,10 @@ def _gather(
         partners: Partners of the other words, in order.
 
     Returns:
-        As many gaps at the same cost, in fewer runs and later.
+        Equally many gaps at the same edit distance.
     """
     gap = is_gap.tolist()
-    start, pair = 0, 0  # of the word at ``start``, if it is none of a gap
+    start, pair = 0, 0  # ``pair``: index of the partner of the word at ``start``
     while start < len(words):
         if not gap[start]:
             start, pair = start + 1, pair + 1
@@ -133,7 +130,7 @@ def _gather(
 def _join_left(
     words: Sequence[int], gap: list[bool], partners: Sequence[int], run: tuple[int, int, int]
 ) -> tuple[int, int]:
-    """Moves the run [start, end) left if that joins it to an earlier one; a last run stays."""
+    """Moves the run [start, end) left if that merges it with another; a run at the end stays."""
     start, end, pair = run
     if end == len(words):
         return start, pair
@@ -153,7 +150,7 @@ def _join_left(
 def _slide_right(
     words: Sequence[int], gap: list[bool], partners: Sequence[int], run: tuple[int, int]
 ) -> tuple[int, int, int]:
-    """Moves the run at ``start`` right as far as it goes, taking along the runs it meets."""
+    """Moves the run at ``start`` right as far as possible, merging the runs it meets."""
     start, pair = run
     end = start
     while end < len(words):
@@ -168,21 +165,21 @@ def _slide_right(
 
 
 def _may_move(partner: int, word: int, other: int) -> bool:
-    """Whether a partner may leave ``word`` for ``other`` at no cost."""
+    """Whether pairing a partner with ``other`` instead of ``word`` costs no edit."""
     return partner == other or partner != word
 
 
 def place_words(
     words: Sequence[str], heard: Sequence[str], span_s: Float[np.ndarray, "M 2"], normaliser: str
 ) -> Float[np.ndarray, "N 2"]:
-    """Finds when each normalised word was heard.
+    """Assigns a time span to each normalised word.
 
-    The normaliser sees the whole text, so that it may join words (``twenty one``) or part them
-    (``don't``); words that it makes of several heard ones share their time evenly.
+    A normaliser may join words (``twenty one``) or split them (``don't``); words made of several
+    recognised ones share their time evenly.
 
     Args:
-        words: Normalised words of the whole heard text.
-        heard: The N words as the recogniser wrote them.
+        words: Normalised words of the whole recognised text.
+        heard: The words as the recogniser wrote them.
         span_s: Start and end of each of those.
         normaliser: Name of the normaliser that made ``words``.
 
@@ -190,7 +187,7 @@ def place_words(
         Start and end of each normalised word.
     """
     parts = [split_word(word, normaliser) for word in heard]
-    singly = [word for part in parts for word in part]
+    word_by_word = [word for part in parts for word in part]
     spans = np.array(
         [
             piece
@@ -200,16 +197,16 @@ def place_words(
     ).reshape(-1, 2)
     placed = np.zeros((len(words), 2))
     from_single, from_word = 0, 0
-    for block in Levenshtein.editops(singly, list(words)).as_matching_blocks():
-        whole = _hull(spans, from_single, block.a)
-        placed[from_word : block.b] = _shares(whole, block.b - from_word)
+    for block in Levenshtein.editops(word_by_word, list(words)).as_matching_blocks():
+        hull = _hull(spans, from_single, block.a)
+        placed[from_word : block.b] = _shares(hull, block.b - from_word)
         from_single, from_word = block.a + block.size, block.b + block.size
         placed[block.b : from_word] = spans[block.a : from_single]
     return placed
 
 
 def _shares(span: Float[np.ndarray, "2"], count: int) -> Float[np.ndarray, "K 2"]:
-    """Cuts a span into ``count`` equal ones."""
+    """Divides a span into ``count`` equal ones."""
     edges = np.linspace(span[0], span[1], count + 1)
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
@@ -226,26 +223,26 @@ def _hull(spans: Float[np.ndarray, "M 2"], first: int, last: int) -> Float[np.nd
 def reference_times_s(
     alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
 ) -> Float[np.ndarray, " N"]:
-    """Places reference words in playing time.
+    """Assigns a time to each reference word.
 
     Args:
         alignment: Of reference and heard words.
         span_s: Start and end of each heard word.
-        duration_s: Length of the recording; deletions at the end lie between the last word and it.
+        duration_s: Length of the recording; final deletions lie between the last word and its end.
 
     Returns:
-        Middle of the heard word for a pair; evenly between its neighbours for a deletion.
+        The middle of the heard word for a pair; interpolated between neighbours for a deletion.
     """
     middles = span_s.mean(axis=1)[alignment.heard_index]
-    known = np.concatenate([[-1], alignment.reference_index, [len(alignment.is_deleted)]])
+    paired = np.concatenate([[-1], alignment.reference_index, [len(alignment.is_deleted)]])
     times = np.concatenate([[0.0], middles, [max([duration_s, *middles[-1:]])]])
-    return np.interp(np.arange(len(alignment.is_deleted)), known, times)
+    return np.interp(np.arange(len(alignment.is_deleted)), paired, times)
 
 
 def operations_s(
     alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
 ) -> list[tuple[float, str]]:
-    """Lists what became of each word, in order of time.
+    """Lists the edit operations in order of time.
 
     Args:
         alignment: Of reference and heard words.
@@ -253,26 +250,25 @@ def operations_s(
         duration_s: Length of the recording.
 
     Returns:
-        Time and ``equal``, ``sub`` or ``del`` for each reference word, ``ins`` for each heard
-        word that answers none.
+        Time and ``equal``, ``sub`` or ``del`` for each reference word, ``ins`` for each insertion.
     """
-    said = np.where(alignment.is_deleted, "del", "sub").astype("<U5")
-    said[alignment.reference_index[alignment.is_hit]] = "equal"
+    tags = np.where(alignment.is_deleted, "del", "sub").astype("<U5")
+    tags[alignment.reference_index[alignment.is_hit]] = "equal"
     times = reference_times_s(alignment, span_s, duration_s)
     inserted = span_s.mean(axis=1)[alignment.is_inserted]
-    words = [*zip(times.tolist(), said.tolist(), strict=True), *((t, "ins") for t in inserted)]
-    return sorted((round(float(t), 3), str(operation)) for t, operation in words)
+    edits = [*zip(times.tolist(), tags.tolist(), strict=True), *((t, "ins") for t in inserted)]
+    return sorted((round(float(t), 3), str(tag)) for t, tag in edits)
 
 
 def error_times_s(
     alignment: Alignment, span_s: Float[np.ndarray, "M 2"], duration_s: float
 ) -> Float[np.ndarray, " E"]:
     """Times of all errors: of the reference word, or of the heard word if it was inserted."""
-    said_s = reference_times_s(alignment, span_s, duration_s)
+    reference_s = reference_times_s(alignment, span_s, duration_s)
     is_wrong = alignment.is_deleted.copy()
     is_wrong[alignment.reference_index[~alignment.is_hit]] = True
     inserted_s = span_s.mean(axis=1)[alignment.is_inserted]
-    return np.sort(np.concatenate([said_s[is_wrong], inserted_s]))
+    return np.sort(np.concatenate([reference_s[is_wrong], inserted_s]))
 
 
 def error_curve(
@@ -282,7 +278,7 @@ def error_curve(
     *,
     window_s: float = 15.0,
 ) -> Float[np.ndarray, "K 3"]:
-    """Cuts the error rate along playing time.
+    """Computes the error rate in windows of playing time.
 
     Args:
         alignment: Of reference and heard words.
@@ -291,16 +287,16 @@ def error_curve(
         window_s: Length of a window; the last one may be shorter.
 
     Returns:
-        Start, end and rate of each window: errors in it per reference word in it, NaN where no
-        reference word lies.
+        Start, end and rate of each window: errors per reference word, NaN without reference words.
     """
     if duration_s <= 0:
         return np.zeros((0, 3))
     edges = np.append(np.arange(0, duration_s, window_s), duration_s)
-    said_s = reference_times_s(alignment, span_s, duration_s)
-    wrong_s = error_times_s(alignment, span_s, duration_s)
+    reference_s = reference_times_s(alignment, span_s, duration_s)
+    error_s = error_times_s(alignment, span_s, duration_s)
     words, errors = (
-        np.histogram(np.clip(times, 0, duration_s), bins=edges)[0] for times in (said_s, wrong_s)
+        np.histogram(np.clip(times, 0, duration_s), bins=edges)[0]
+        for times in (reference_s, error_s)
     )
     rates = np.divide(errors, words, out=np.full(len(words), np.nan), where=words > 0)
     return np.stack([edges[:-1], edges[1:], rates], axis=1)

@@ -1,8 +1,8 @@
-"""Unicode variants of one character, mapped to one form before anything else is read.
+"""Maps Unicode variants of a character to one form, the first step of reading a text.
 
-Text pasted from a word processor, a web page or a subtitle file writes the same words with other
-code points. This step, ``characters`` in a protocol's parameters, is ours: the published
-normalisers do not have it. Of plain ASCII text it changes backticks and controls only.
+Text from a word processor, a web page or a subtitle file encodes the same words with different
+code points. This step, ``characters`` in a protocol's parameters, is specific to this harness:
+published normalisers lack it. In ASCII text it changes only backticks and control characters.
 
 ======================  ==========================================================================
 apostrophes             typographic, modifier, prime, accent and backtick become ``'``
@@ -42,12 +42,12 @@ _KEPT_CONTROLS = "\n"
 
 
 def _fraction(match: re.Match[str]) -> str:
-    """A fraction in one character; NFKC alone would make 21/2 of two and a half."""
+    """Sets a one-character fraction apart from a number: NFKC alone turns 2 1/2 into 21/2."""
     return f"{match[1]}{' ' * bool(match[1])}{unicodedata.normalize('NFKC', match[2])}"
 
 
 def _visible(char: str) -> str:
-    """A blank for blanks and controls, nothing for what is invisible or private."""
+    """Maps blanks and controls to a space, and removes invisible and private characters."""
     category = unicodedata.category(char)
     if category in {"Cf", "Co", "Cn", "Cs"} or "\ufe00" <= char <= "\ufe0f":
         return ""
@@ -57,13 +57,13 @@ def _visible(char: str) -> str:
 
 
 def plain_characters(text: str) -> str:
-    """Maps the Unicode variants of a character to one.
+    """Maps Unicode variants of characters to one form.
 
     Args:
         text: Any text.
 
     Returns:
-        The same words; letters keep their marks.
+        The same words; letters keep their diacritics.
     """
     text = _FRACTION.sub(_fraction, text.replace("\r\n", "\n").replace("\u2028", "\n"))
     text = _THOUSANDS.sub(",", text).translate(_SINGLE).translate(_SUPERSCRIPTS)

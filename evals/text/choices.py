@@ -1,9 +1,9 @@
-"""A text that may be read in several ways, and the choice among them.
+"""Alternative readings of a text, and the choice of the one closest to the recognised text.
 
 ``1250`` is "twelve fifty" or "one thousand two hundred fifty", ``7:00`` is "seven" or "seven
-o'clock". Rules write such a place as ``{first|other}`` with private characters in the place of
-these signs, as NIST's ``sclite`` does with alternations in its GLM files. What was heard decides:
-the reading with the fewest errors counts.
+o'clock". Rules write alternatives as ``{first|other}``, with private-use characters in the place
+of braces and bar, like the alternations in the GLM files of NIST's ``sclite``. The reading with
+the fewest errors counts.
 """
 
 import re
@@ -19,14 +19,14 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=[A-Z])")
 MAX_PASSES = 2
 MOST_READINGS = 12
 STRETCH = 150
-"""Words of a text whose readings are chosen together."""
+"""Words of a segment whose readings are chosen together."""
 
 Pieces = tuple[tuple[str, ...], ...]
-"""A text cut into pieces, each with its readings; plain text has one reading."""
+"""A text split into pieces, each with its readings; plain text has one reading."""
 
 
 def choice(*readings: str) -> str:
-    """Writes a place with several readings, the usual one first; equal ones count once."""
+    """Writes alternative readings, the usual one first; duplicates are dropped."""
     different = tuple(dict.fromkeys(readings))
     if len(different) == 1:
         return different[0]
@@ -34,13 +34,13 @@ def choice(*readings: str) -> str:
 
 
 def several(*parts: Iterable[str]) -> str:
-    """All combinations of the parts' readings, first ones first, as one choice."""
+    """Writes all combinations of the parts' readings as one choice, in order of preference."""
     combined = (" ".join(" ".join(words).split()) for words in product(*parts))
     return choice(*[text for text, _ in zip(combined, range(MOST_READINGS), strict=False)])
 
 
 def pieces_of(marked: str) -> Pieces:
-    """Cuts a text that `choice` wrote into; a choice within a choice is not allowed.
+    """Splits a text with choices; choices cannot be nested.
 
     Args:
         marked: Text with choices.
@@ -64,27 +64,27 @@ def best_reading(
 ) -> str:
     """Chooses the readings with the fewest errors, one piece after the other.
 
-    A long text is cut into stretches of some `STRETCH` units, each against its part of the
-    target, so that the time grows with the length and not with its cube.
+    A long text is split into segments of about `STRETCH` units, each compared with its part of
+    the target, so that time grows linearly with the length and not cubically.
 
     Args:
         pieces: Of the text.
-        units_of: Words or phonemes of a text.
-        target: Those that were heard.
+        units_of: Splits a text into words or phonemes.
+        target: The recognised words or phonemes.
 
     Returns:
         The text; the usual reading where none is better.
     """
     return "".join(
-        _best_of_stretch(stretch, units_of, part)
-        for stretch, part in _stretches(pieces, units_of, target)
+        _best_of_segment(segment, units_of, part)
+        for segment, part in _segments(pieces, units_of, target)
     )
 
 
-def _stretches(
+def _segments(
     pieces: Pieces, units_of: Callable[[str], Sequence[Hashable]], target: Sequence[Hashable]
 ) -> Iterator[tuple[Pieces, Sequence[Hashable]]]:
-    """Cuts a text before plain pieces, and the target where its usual reading aligns."""
+    """Splits a text before plain pieces, and the target where the usual reading aligns."""
     units: list[Hashable] = []
     cuts, ends, start = [0], [0], 0
     for index, readings in enumerate(pieces):
@@ -104,14 +104,14 @@ def _stretches(
 
 
 def _place(position: int, edits: Opcodes) -> int:
-    """Place in the target of a place between two units of the text."""
+    """Maps a position between two units of the text to one in the target."""
     for edit in edits:
         if edit.src_start <= position < edit.src_end:
             return min(edit.dest_start + position - edit.src_start, edit.dest_end)
     return edits.dest_len
 
 
-def _best_of_stretch(
+def _best_of_segment(
     pieces: Pieces, units_of: Callable[[str], Sequence[Hashable]], target: Sequence[Hashable]
 ) -> str:
     def errors_of(text: str) -> int:
@@ -136,11 +136,11 @@ def _with(chosen: Sequence[str], index: int, reading: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Cuts a text after its full stops."""
+    """Splits a text into sentences."""
     return _SENTENCE.split(text)
 
 
 def outside_choices(marked: str, change: Callable[[str], str]) -> str:
-    """Changes a text between its choices only."""
+    """Applies a change to the text outside its choices."""
     parts = _BOUNDARY.split(marked)
     return "".join(part if i % 2 else change(part) for i, part in enumerate(parts))

@@ -1,9 +1,9 @@
-"""Both sides of a comparison, transcript and heard text, as words that are counted.
+"""Turns transcript and recognised text into the words that are compared.
 
-All metrics of words go through `compare_texts`. Under a published normaliser each side is written
-by itself. Under ours, ``spoken-en``, each side is read as it is said (`evals.text.spoken`), the
-readings with the fewest errors are taken, Whisper's normaliser writes both, and a compound that
-one side writes as one word and the other as two is written as the transcript has it.
+All word metrics use `compare_texts`. A published normaliser treats each side on its own. Under
+``spoken-en`` each side is verbalised (`evals.text.spoken`), the readings with the fewest errors
+are chosen, Whisper's normaliser is applied to both, and a compound that only one side writes as
+one word is written as in the transcript.
 """
 
 import re
@@ -19,7 +19,7 @@ from evals.text.numbers import DECIMALS
 from evals.text.spoken import readings
 
 MIN_COMPOUND = 5
-"""Letters; shorter words next to each other are joined by chance ("a way")."""
+"""Letters of the shortest compound; shorter neighbours match by chance ("a way")."""
 
 _SIGNS = "$\u00a3\u20ac\u00a2%+-"
 _SIGN_WORD = re.compile(
@@ -31,24 +31,24 @@ Words = tuple[str, ...]
 
 
 @lru_cache(maxsize=1024)
-def compare_texts(said: str, heard: str, normaliser: str) -> tuple[Words, Words]:
-    """Writes a transcript and what was heard as words to be counted.
+def compare_texts(transcript: str, heard: str, normaliser: str) -> tuple[Words, Words]:
+    """Normalises a transcript and a recognised text for comparison.
 
     Args:
-        said: The transcript.
-        heard: The recogniser's own text.
+        transcript: The reference.
+        heard: The recogniser's text.
         normaliser: A key of `evals.text.normalise.NORMALISERS`.
 
     Returns:
-        Words of the transcript and words heard.
+        Reference words and heard words.
     """
     if normaliser != SPOKEN:
-        return _words(said, normaliser), _words(heard, normaliser)
-    wanted, found = readings(said), readings(heard)
-    target = _counted(first_reading(found))
-    reference = _counted(_nearest(wanted, target))
-    target = _counted(_nearest(found, reference))
-    reference = _counted(_nearest(wanted, target))
+        return _words(transcript, normaliser), _words(heard, normaliser)
+    reference_pieces, heard_pieces = readings(transcript), readings(heard)
+    target = _counted(first_reading(heard_pieces))
+    reference = _counted(_nearest(reference_pieces, target))
+    target = _counted(_nearest(heard_pieces, reference))
+    reference = _counted(_nearest(reference_pieces, target))
     return reference, tuple(_same_compounds(reference, target))
 
 
@@ -58,17 +58,17 @@ def _words(text: str, normaliser: str) -> Words:
 
 @lru_cache(maxsize=16_384)
 def _counted(spoken: str) -> Words:
-    """Words as Whisper's normaliser writes them, without the full stops that it can leave.
+    """Words as Whisper's normaliser writes them, without stray full stops.
 
-    A sign in words stays a word: the normaliser would lose it before sums of money.
+    "plus" and "minus" stay words: the normaliser would lose them before sums of money.
     """
-    kept = _SIGN_WORD.sub(lambda match: "plusword" if match["plus"] else "minusword", spoken)
-    words = (_WORDS_OF_SIGNS.get(word, word) for word in _words(kept, "whisper-en"))
+    guarded = _SIGN_WORD.sub(lambda match: "plusword" if match["plus"] else "minusword", spoken)
+    words = (_WORDS_OF_SIGNS.get(word, word) for word in _words(guarded, "whisper-en"))
     return tuple(word for word in words if any(char.isalnum() for char in word))
 
 
 def _nearest(pieces: Pieces, target: Words) -> str:
-    """The reading with the fewest errors; those with words that ``target`` lacks are not tried."""
+    """The reading with the fewest errors; only readings made of the target's words are tried."""
     vocabulary = {word.strip(_SIGNS) for word in target}
     likely = tuple(
         (first, *(other for other in others if vocabulary.issuperset(_bare(other))))
@@ -78,35 +78,37 @@ def _nearest(pieces: Pieces, target: Words) -> str:
 
 
 def _bare(spoken: str) -> set[str]:
-    """Words without the signs that neighbours give to numbers."""
+    """Words without the signs that a neighbour attaches to a number."""
     return {word.strip(_SIGNS) for word in _counted(spoken)}
 
 
 def _by_sentence(spoken: str) -> Words:
-    """About what `_counted` gives, and quick where one sentence has changed."""
+    """Approximates `_counted`; fast where one sentence changed, as it is cached by sentence."""
     return tuple(word for part in sentences(spoken) for word in _counted(part))
 
 
 def _same_compounds(reference: Words, heard: Words) -> Iterator[str]:
-    """Heard words, with compounds joined or parted where the transcript has them so."""
-    from_said, from_heard = 0, 0
+    """Heard words, with compounds joined or split as in the reference."""
+    reference_start, heard_start = 0, 0
     for block in Levenshtein.editops(reference, heard).as_matching_blocks():
-        yield from _joined_or_parted(reference[from_said : block.a], heard[from_heard : block.b])
-        from_said, from_heard = block.a + block.size, block.b + block.size
-        yield from heard[block.b : from_heard]
+        yield from _joined_or_split(
+            reference[reference_start : block.a], heard[heard_start : block.b]
+        )
+        reference_start, heard_start = block.a + block.size, block.b + block.size
+        yield from heard[block.b : heard_start]
 
 
-def _joined_or_parted(reference: Words, heard: Words) -> Iterator[str]:
-    """Words that were heard between two that agree."""
-    wanted = frozenset(reference)
-    parted = {a + b: (a, b) for a, b in pairwise(reference) if _is_compound(a, b)}
+def _joined_or_split(reference: Words, heard: Words) -> Iterator[str]:
+    """Joins or splits compounds in a stretch between two matching blocks."""
+    reference_words = frozenset(reference)
+    split = {a + b: (a, b) for a, b in pairwise(reference) if _is_compound(a, b)}
     skips = False
     for word, after in zip_longest(heard, heard[1:], fillvalue=""):
         if skips:
             skips = False
-        elif word in parted:
-            yield from parted[word]
-        elif after and word + after in wanted and _is_compound(word, after):
+        elif word in split:
+            yield from split[word]
+        elif after and word + after in reference_words and _is_compound(word, after):
             yield word + after
             skips = True
         else:

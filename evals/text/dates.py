@@ -1,32 +1,26 @@
-"""Dates, times of day and days of the week in a transcript as one says them."""
+"""Verbalises dates, times of day and days of the week."""
 
 import re
-from collections.abc import Callable
 from functools import cache
 
 from evals.text.choices import choice, several
 from evals.text.quantities import YEARS, numbers, plain_amount, plain_ordinal, years
+from evals.text.rules import RewriteRule, rule
 from evals.text.tables import TABLES
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 _MONTHS = "|".join(f"{name}|{short}\\.?" for name, short in TABLES["months"].items())
 _MERIDIEM = r"\s?[aApP]\.?\s?[mM]\b\.?"
 _AMPM = r"\s?(?P<half>[aApP])\.?\s?[mM]\b\.?"
 _TIME_AFTER = rf"(?:{_AMPM})?"
 
 
-def rule(pattern: str, reader: Callable[[re.Match[str]], str]) -> Rule:
-    """A way of writing, and what reads it."""
-    return re.compile(pattern), reader
-
-
 def until() -> str:
-    """What is said for the dash of a range."""
+    """Readings of the dash in a range."""
     return choice(" to ", " ", " through ", " until ")
 
 
 def year_readings(digits: str | None) -> list[str]:
-    """Readings of two or four digits of a year; of none, nothing."""
+    """Readings of a year of two or four digits; empty without digits."""
     if not digits:
         return [""]
     if len(digits) == 2:
@@ -120,7 +114,7 @@ def _hour(match: re.Match[str]) -> str:
     return f"{several(numbers(match['hour']))} {_half_day(match)} "
 
 
-DATE_RULES: tuple[Rule, ...] = (
+DATE_RULES: tuple[RewriteRule, ...] = (
     rule(r"(?<![\w/-])(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?![\w-])", _iso_date),
     rule(
         r"(?<![\w/.-])(?P<first>\d{1,2})([/.-])(?P<second>\d{1,2})\2(?P<year>\d{4}|\d\d)(?![\w/-]|\.\d)",

@@ -21,7 +21,7 @@ from importlib.resources import files
 from evals.text.numbers import normalise_numbers
 
 _NUMERIC_SYMBOLS = ".%$\u00a2\u20ac\u00a3"
-_LETTERS = {  # not taken apart by NFKD
+_LETTERS = {  # not decomposed by NFKD
     "\u0153": "oe",
     "\u0152": "OE",
     "\u00f8": "o",
@@ -39,8 +39,8 @@ _LETTERS = {  # not taken apart by NFKD
     "\u0142": "l",
     "\u0141": "L",
 }
-# Whisper's ``[<\[][^>\]]*[>\]]`` and ``\(([^)]+?)\)``: what is never closed is matched once, to the
-# end, and kept, so that the time grows with the length and not with its square.
+# Whisper's ``[<\[][^>\]]*[>\]]`` and ``\(([^)]+?)\)``. An unclosed bracket is matched once, to the
+# end, and kept, so that time grows linearly with the length and not quadratically.
 _BRACKETS = re.compile(r"([<\[][^>\]]*[>\]])|[<\[][^>\]]*\Z")
 _PARENTHESES = re.compile(r"(\([^)]+?\))|\([^)]*\Z")
 
@@ -57,12 +57,12 @@ def _table(name: str) -> dict[str, str]:
 
 @cache
 def _contractions() -> list[tuple[re.Pattern[str], str]]:
-    return [(re.compile(pattern), said) for pattern, said in _table("contractions.json").items()]
+    return [(re.compile(pattern), full) for pattern, full in _table("contractions.json").items()]
 
 
 @cache
 def _plain(char: str) -> str:
-    """A character without marks; a space for symbols and punctuation."""
+    """A character without diacritics; a space for symbols and punctuation."""
     if char in _NUMERIC_SYMBOLS:
         return char
     if char in _LETTERS:
@@ -74,7 +74,7 @@ def _plain(char: str) -> str:
 
 
 def plain_letter(char: str) -> str:
-    """A character without marks in its place, as Whisper's normaliser writes it; others stay."""
+    """A character without diacritics, as Whisper's normaliser writes it; others are unchanged."""
     if char in _LETTERS:
         return _LETTERS[char]
     return "" if unicodedata.category(char) == "Mn" else char
@@ -92,8 +92,8 @@ def whisper_english(text: str) -> str:
     text = _PARENTHESES.sub(_unclosed, text)
     text = re.sub(r"\b(hmm|mm|mhm|mmm|uh|um)\b", "", text)
     text = re.sub(r"(?<!\s)\s++'", "'", text)
-    for pattern, said in _contractions():
-        text = pattern.sub(said, text)
+    for pattern, full in _contractions():
+        text = pattern.sub(full, text)
     text = re.sub(r"(\d),(\d)", r"\1\2", text)
     text = re.sub(r"\.([^0-9]|$)", r" \1", text)
     text = "".join(map(_plain, unicodedata.normalize("NFKD", text)))

@@ -1,4 +1,4 @@
-"""Kinds of failure in long speech that one error rate cannot tell apart.
+"""Kinds of failure in long speech that an error rate does not distinguish: loops, skips, stops.
 
 Shape letters: N reference words, M heard words, R runs.
 """
@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int
 
 from evals.text.align import Alignment
 
-MIN_LOOP_WORDS = 3  # two words said twice are as often a slip of the recogniser
-MIN_SHARE_REPEATED = 0.75  # of a loop's words, so that one misheard word does not hide it
-ANCHOR_HITS = 2  # one right word after a long gap is as often chance
+MIN_LOOP_WORDS = 3  # a repetition of two words is as often a recogniser error
+MIN_SHARE_REPEATED = 0.75  # of a loop's words: one misrecognised word must not hide it
+ANCHOR_HITS = 2  # one hit after a long gap is as often chance
 NGRAM = 4
 
 
@@ -36,16 +36,16 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """What went wrong in one recording, as runs of words.
+    """Failures of one recording, as runs of words.
 
     Attributes:
         loops: Runs of heard words that repeat what was heard just before.
-        longest_insertion: Longest run of heard words that were not asked for, in words.
-        excess_ngrams: Heard 4-grams beyond their number in the reference (at least one is free).
+        longest_insertion: Longest run of inserted words, in words.
+        excess_ngrams: Heard 4-grams beyond their count in the reference; one of each is free.
         skips: Runs of reference words left out before the speech ended.
         num_words: Reference words.
-        num_reached: Reference words up to the last that was surely said.
-        num_misplaced: Heard words that the reference has, but in another order.
+        num_reached: Reference words up to the last one that was reliably said.
+        num_misplaced: Heard words that occur in the reference, but in another order.
     """
 
     loops: tuple[Run, ...]
@@ -63,7 +63,7 @@ class Failures:
 
     @property
     def completion(self) -> float:
-        """Share of the reference words that the speech got through."""
+        """Share of the reference words up to where the speech ended."""
         return self.num_reached / self.num_words
 
     @property
@@ -94,9 +94,9 @@ def is_loop(heard: Sequence[str], run: Run) -> bool:
 
 
 def excess_ngrams(reference: Sequence[str], heard: Sequence[str], n: int = NGRAM) -> int:
-    """Counts heard n-grams beyond their number in the reference; the first of each is free."""
-    wanted, found = _ngrams(reference, n), _ngrams(heard, n)
-    return sum(max(0, count - max(1, wanted[gram])) for gram, count in found.items())
+    """Counts heard n-grams beyond their count in the reference; the first of each is free."""
+    expected, observed = _ngrams(reference, n), _ngrams(heard, n)
+    return sum(max(0, count - max(1, expected[gram])) for gram, count in observed.items())
 
 
 def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
@@ -104,16 +104,16 @@ def _ngrams(words: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
 
 
 def num_reached(alignment: Alignment) -> int:
-    """Counts the reference words up to the last that was surely said.
+    """Counts the reference words up to the last one that was reliably said.
 
-    Words after a long run of deletions count only if at least `ANCHOR_HITS` of them are right: a
-    stray word in the last breath otherwise finds its like anywhere in the rest of the text.
+    Words after a long run of deletions count only if at least `ANCHOR_HITS` of them are hits:
+    otherwise a stray last word could match anywhere in the rest of the text.
 
     Args:
         alignment: Of reference and heard words.
 
     Returns:
-        Index after that word; 0 if none was.
+        Index after that word; 0 if there is none.
     """
     hits: Int[np.ndarray, " H"] = alignment.reference_index[alignment.is_hit]
     for gap in reversed(runs(alignment.is_deleted)):
@@ -125,11 +125,11 @@ def num_reached(alignment: Alignment) -> int:
 
 
 def find_failures(reference: Sequence[str], heard: Sequence[str], alignment: Alignment) -> Failures:
-    """Sorts the errors of one recording by kind.
+    """Classifies the errors of one recording.
 
     Args:
-        reference: Words that should have been said.
-        heard: Words that were.
+        reference: Words of the transcript.
+        heard: Words of the recogniser.
         alignment: Of the two.
 
     Returns:
@@ -150,14 +150,14 @@ def find_failures(reference: Sequence[str], heard: Sequence[str], alignment: Ali
 
 
 def seconds_per_word(alignment: Alignment, span_s: Float[np.ndarray, "M 2"]) -> float:
-    """Mean time from one said reference word to the next; NaN for fewer than two.
+    """Mean time from one spoken reference word to the next; NaN for fewer than two.
 
     Args:
         alignment: Of reference and heard words.
         span_s: Start and end of each heard word.
 
     Returns:
-        Seconds, pauses included, over neighbours in the reference that were both said.
+        Seconds, including pauses, over reference neighbours that were both said.
     """
     start_s = span_s[alignment.heard_index, 0]
     is_next = np.diff(alignment.reference_index) == 1

@@ -1,13 +1,13 @@
-"""Figures in a transcript as one says them: money, dates, times, units, ranges and plain numbers.
+"""Verbalises figures: money, dates, times, units, ranges and plain numbers.
 
-Each rule finds one way of writing and returns it in words, with its other usual readings. Rules
-run in order; what one has read holds no figures any more.
+Each rule matches one notation and returns it in words, with its other usual readings. Rules run
+in order; the output of a rule contains no digits.
 """
 
 import re
 
 from evals.text.choices import choice, several
-from evals.text.dates import DATE_RULES, Rule, rule, until, year_readings
+from evals.text.dates import DATE_RULES, until, year_readings
 from evals.text.quantities import (
     amounts,
     decimals,
@@ -19,6 +19,7 @@ from evals.text.quantities import (
     plural,
     years,
 )
+from evals.text.rules import RewriteRule, rewrite, rule
 from evals.text.tables import TABLES
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
@@ -160,13 +161,13 @@ def _fraction(match: re.Match[str]) -> str:
 def _phone(match: re.Match[str]) -> str:
     groups = re.findall(r"\d+", match[0])
     plus = "plus " * match[0].startswith("+")
-    said = [digit_by_digit(group)[0] for group in groups]
-    plain = " ".join(said)
-    hundreds = " ".join([*amounts(groups[0])[:1], *said[1:]])
+    spelled = [digit_by_digit(group)[0] for group in groups]
+    plain = " ".join(spelled)
+    hundreds = " ".join([*amounts(groups[0])[:1], *spelled[1:]])
     is_round = [len(group) == 3 and group.endswith("00") for group in groups]
     rounded = " ".join(
         amounts(group)[0] if whole else words
-        for group, whole, words in zip(groups, is_round, said, strict=True)
+        for group, whole, words in zip(groups, is_round, spelled, strict=True)
     )
     return plus + several([plain, plain.replace("zero", "oh"), hundreds, rounded])
 
@@ -199,7 +200,7 @@ def _plain(match: re.Match[str]) -> str:
     return several(amounts(digits) if is_grouped else numbers(digits))
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[RewriteRule, ...] = (
     *DATE_RULES,
     rule(rf"(?<![\w.])-(?=(?:{_SIGNS})\s?\.?\d)", _minus),
     rule(
@@ -258,7 +259,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def read_figures(text: str) -> str:
-    """Writes all figures as words.
+    """Replaces all figures with words.
 
     Args:
         text: Plain characters, without markup.
@@ -266,8 +267,4 @@ def read_figures(text: str) -> str:
     Returns:
         Text without digits 0 to 9, with choices; see `evals.text.choices`.
     """
-    if not re.search(r"\d", text):
-        return text
-    for pattern, reader in RULES:
-        text = pattern.sub(reader, text)
-    return text
+    return rewrite(text, RULES) if re.search(r"\d", text) else text

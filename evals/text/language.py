@@ -1,8 +1,8 @@
-"""Which language a tag names and a transcript is written in.
+"""Identifies the language of a tag and of a transcript.
 
-Recognisers, normalisers and pronunciations here are English. A transcript in another language has
-no word error rate under them, whatever its tag says; English that is heard as something else has
-one, for that is the system's failure.
+Recognisers, normalisers and pronunciations are English. A transcript in another language has no
+word error rate, whatever its tag says; an English transcript always has one, whatever the system
+speaks.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 UNKNOWN = ""
-"""Of a recording that names no language: its transcript decides."""
+"""Code of a recording that names no language: its transcript decides."""
 _SCRIPTS = {
     "CJK": "Chinese", "HANGUL": "Korean",
     "CYRILLIC": "Russian or another language in Cyrillic letters",
@@ -28,15 +28,15 @@ MAX_FOREIGN_LETTERS = 0.3
 MIN_FOREIGN_WORDS = 2
 MIN_FOREIGN_SHARE = 0.2
 MIN_FOREIGN_RATIO = 2.0
-"""Function words of another language that must be there: number, share of all words, and times
-the English ones; a word counts once."""
+"""Evidence of another language: its distinct function words, their share of all words, and their
+ratio to the English ones."""
 LONG_TEXT = 40
-"""Words from which on that share no longer grows, as function words repeat."""
+"""Words beyond which the required number no longer grows, as function words repeat."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _OPENED = '["\u201c\u201e\u00ab][^"\u201d\u00bb\n]*'
 _QUOTED = re.compile(f'({_OPENED}["\u201d\u201c\u00bb])|{_OPENED}')
 MIN_OUTSIDE_QUOTES = 2
-"""Words; where there are fewer, what is quoted tells the language too."""
+"""Words; with fewer outside quotation marks, quoted words count as evidence, too."""
 _PARTICLES = frozenset("da das de del den der di do dos du el la las le los van von y".split())  # noqa: SIM905
 _BEFORE_SENTENCE = tuple('.!?:\u00bf\u00a1"-')
 
@@ -50,23 +50,23 @@ def _tables() -> dict[str, Any]:
 
 @cache
 def _code_of() -> dict[str, str]:
-    """Every name and code that is known, to its two letters."""
+    """Maps every known name and code to a two-letter code."""
     names: dict[str, str] = _tables()["names"]
     others = {name: code for code, words in names.items() for name in words.split()}
     return others | {code: code for code in names}
 
 
 def language_code(tag: str) -> str:
-    """Finds the language of a tag: ``en`` for ``en_GB``, ``eng``, ``English``, ``British English``.
+    """Parses a language tag: ``en`` for ``en_GB``, ``eng``, ``English``, ``British English``.
 
     Args:
-        tag: BCP 47, a locale, an ISO 639 code or an English name; empty or ``und`` says nothing.
+        tag: BCP 47, a locale, an ISO 639 code or an English name; empty or ``und`` is no language.
 
     Returns:
-        Two letters; `UNKNOWN` if the tag says nothing.
+        Two letters; `UNKNOWN` without a language.
 
     Raises:
-        ValueError: If it names no language; the message names the nearest.
+        ValueError: If it names no known language; the message names the nearest.
     """
     parts = re.split(r"[-_.@\s(]+", tag.strip().lower())
     if parts[0] in {"", "und", "unknown", "auto", "none"}:
@@ -88,12 +88,12 @@ def language_name(code: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenIn:
-    """What a transcript's letters and words say of its language.
+    """The language that a transcript's letters and words indicate.
 
     Attributes:
         language: Name of a language or script other than English; empty if none is evident.
         is_certain: Whether English is evident where no other language is.
-        by_script: Whether its letters are not Latin, so that nothing English can be made of it.
+        by_script: Whether its script is not Latin, so that it cannot be read as English.
     """
 
     language: str
@@ -103,15 +103,15 @@ class WrittenIn:
 
 @lru_cache(maxsize=4096)
 def written_in(transcript: str) -> WrittenIn:
-    """Tells a transcript that is not English by its script and its function words.
+    """Detects a transcript that is not English by its script and its function words.
 
-    Nonsense, names and single words stay English: only evidence of another language counts.
+    Nonsense, names and single words count as English: only evidence of another language counts.
 
     Args:
         transcript: Without markup.
 
     Returns:
-        The language, or that it may be English.
+        The other language, or none.
     """
     scripts = Counter(
         unicodedata.name(char, "").split(" ")[0] for char in transcript if char.isalpha()
@@ -131,24 +131,24 @@ def _script_name(scripts: Counter[str]) -> str:
 
 
 def _candidates(transcript: str) -> list[str]:
-    """Words in lower case, without those that may be part of a name or of a refrain."""
+    """Lower-case words; empty for words that may belong to a name or a refrain."""
     if transcript == transcript.upper():
         transcript = transcript.lower()
     unquoted = _QUOTED.sub(lambda match: " , " if match[1] else match[0], transcript)
     transcript = unquoted if len(_WORD.findall(unquoted)) >= MIN_OUTSIDE_QUOTES else transcript
-    found = list(_WORD.finditer(transcript))
-    words = [match[0] for match in found]
-    kept = []
+    matches = list(_WORD.finditer(transcript))
+    words = [match[0] for match in matches]
+    candidates = []
     for match, before, word, after in zip(
-        found, ["", *words], words, [*words[1:], ""], strict=False
+        matches, ["", *words], words, [*words[1:], ""], strict=False
     ):
         lead = transcript[max(0, match.start() - 9) : match.start()].rstrip()
         starts = not lead or lead.endswith(_BEFORE_SENTENCE) or word[:2] in {"I", "I'"}
         is_name = word[0].isupper() and not starts
         is_particle = word in _PARTICLES and before[:1].isupper() and after[:1].isupper()
         is_refrain = word.lower() in {before.lower(), after.lower()}
-        kept.append("" if is_name or is_particle or is_refrain else word.lower())
-    return kept
+        candidates.append("" if is_name or is_particle or is_refrain else word.lower())
+    return candidates
 
 
 def _by_function_words(words: list[str]) -> WrittenIn:
@@ -156,11 +156,11 @@ def _by_function_words(words: list[str]) -> WrittenIn:
     english = _words("english")
     if words and all(len(word) <= 1 for word in words):
         words = []  # letters of the alphabet
-    found = {
+    counts = {
         code: len((_words(code) - english).intersection(words)) for code in tables["function_words"]
     }
-    likeliest = max(found, key=lambda code: found[code])
-    most, num_english = found[likeliest], len((english - _words(likeliest)).intersection(words))
+    likeliest = max(counts, key=lambda code: counts[code])
+    most, num_english = counts[likeliest], len((english - _words(likeliest)).intersection(words))
     is_foreign = (
         most >= MIN_FOREIGN_WORDS
         and most >= MIN_FOREIGN_SHARE * min(len(words), LONG_TEXT)

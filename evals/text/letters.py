@@ -1,16 +1,16 @@
-"""Abbreviations, initials and symbols of a transcript in words."""
+"""Verbalises abbreviations, initials, addresses and symbols."""
 
 import re
 from collections.abc import Callable
 
 from evals.text.choices import choice, outside_choices
 from evals.text.quantities import plain_amount, plain_ordinal
+from evals.text.rules import RewriteRule, rewrite, rule
 from evals.text.tables import TABLES
 
-Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}
 _ROMAN_NUMBER = r"(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
-_NAMES = {name.lower(): said for name, said in TABLES["abbreviations"].items()}
+_EXPANSIONS = {name.lower(): words for name, words in TABLES["abbreviations"].items()}
 _HOUR_WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|thirty|forty[ -]five"
 )
@@ -40,20 +40,20 @@ def roman_value(numeral: str) -> int:
 
 def _address(match: re.Match[str]) -> str:
     text = re.sub(r"^https?://", "", match[0])
-    for sign, said in (
+    for sign, word in (
         (".", " dot "),
         ("@", " at "),
         ("/", " slash "),
         ("_", " underscore "),
         ("-", " dash "),
     ):
-        text = text.replace(sign, said)
+        text = text.replace(sign, word)
     return re.sub(r"^www\b", "w. w. w.", text, flags=re.IGNORECASE)
 
 
 def _abbreviation(match: re.Match[str]) -> str:
-    said = _NAMES.get(match["short"].lower()) or TABLES["with_period"][match["short"]]
-    return choice(*said.split("|"))
+    words = _EXPANSIONS.get(match["short"].lower()) or TABLES["with_period"][match["short"]]
+    return choice(*words.split("|"))
 
 
 def _number_sign(match: re.Match[str]) -> str:
@@ -76,7 +76,7 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _capitals(is_shouted: bool) -> Callable[[re.Match[str]], str]:
-    """Reader of a word in capitals: as letters if it has no vowel or is known to be spelled."""
+    """Returns a replacement for words in capitals: spelled if known as initials or vowelless."""
 
     def read(match: re.Match[str]) -> str:
         word, ending = match["word"], match["ending"] or ""
@@ -104,80 +104,76 @@ def _slash(match: re.Match[str]) -> str:
     return choice(" ", " slash ", " or ", " per ")
 
 
-def _rule(pattern: str, reader: Callable[[re.Match[str]], str] | str, flags: int = 0) -> Rule:
-    return re.compile(pattern, flags), reader if callable(reader) else lambda _: reader
-
-
-BEFORE_FIGURES: tuple[Rule, ...] = (
-    _rule(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\b|https?://[^\s,;]+[\w/]", _address),
-    _rule(
+BEFORE_FIGURES: tuple[RewriteRule, ...] = (
+    rule(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\b|https?://[^\s,;]+[\w/]", _address),
+    rule(
         rf"\b(?:www\.)?(?:[a-zA-Z0-9-]{{1,63}}\.){{1,9}}(?:{_DOMAINS})\b(?:/[\w/.-]*\w)?", _address
     ),
-    _rule(r"\b(?:OK|Ok|ok|O\.K\.|o\.k\.)(?=\W|$)", "okay"),
-    _rule(r"\bPh\.?\s?D\b\.?", "p. h. d."),
-    _rule(r"(?<=\w)\s?'n'?\s(?=\w)|(?<=[a-z]) n (?=[a-z])", lambda _: choice(" and ", " n ")),
-    _rule(r"(?<!\w)[wW]/o(?!\w)", "without"),
-    _rule(r"(?<!\w)[wW]/(?=\s|\w{3})", "with "),
-    _rule(r"(?<!\w)'[cC](?:ause|uz|os)\b", lambda _: choice("cause", "because")),
-    _rule(r"(?<!\w)'[eE]m\b", lambda _: choice("em", "them")),
-    _rule(
+    rule(r"\b(?:OK|Ok|ok|O\.K\.|o\.k\.)(?=\W|$)", "okay"),
+    rule(r"\bPh\.?\s?D\b\.?", "p. h. d."),
+    rule(r"(?<=\w)\s?'n'?\s(?=\w)|(?<=[a-z]) n (?=[a-z])", lambda _: choice(" and ", " n ")),
+    rule(r"(?<!\w)[wW]/o(?!\w)", "without"),
+    rule(r"(?<!\w)[wW]/(?=\s|\w{3})", "with "),
+    rule(r"(?<!\w)'[cC](?:ause|uz|os)\b", lambda _: choice("cause", "because")),
+    rule(r"(?<!\w)'[eE]m\b", lambda _: choice("em", "them")),
+    rule(
         r"\b(?P<stem>[A-Za-z][a-z]+)in'(?!\w)",
         lambda m: choice(f"{m['stem']}in", f"{m['stem']}ing"),
     ),
-    _rule(r"(?<=[sxz])'s\b", lambda _: choice("'s", "'")),
-    _rule(r"\bU\.?S\.? (?=dollars?\b)", lambda _: choice("u. s. ", "")),
-    _rule(r"(?<![\w.])[vV](?=\d)", lambda _: choice("v ", "version ")),
-    _rule(r"\bCO2\b", "c. o. 2"),
-    _rule(
+    rule(r"(?<=[sxz])'s\b", lambda _: choice("'s", "'")),
+    rule(r"\bU\.?S\.? (?=dollars?\b)", lambda _: choice("u. s. ", "")),
+    rule(r"(?<![\w.])[vV](?=\d)", lambda _: choice("v ", "version ")),
+    rule(r"\bCO2\b", "c. o. 2"),
+    rule(
         rf"\b(?P<first>{_DAYS})\.?\s?-\s?(?P<last>{_DAYS})\b\.?",
         lambda m: f"{_day(m['first'])}{choice(' to ', ' ', ' through ')}{_day(m['last'])}",
     ),
-    _rule(rf"\b(?P<day>{_DAYS})(?:\.,?|,)(?=\s\d)", lambda m: _day(m["day"])),
-    _rule(
+    rule(rf"\b(?P<day>{_DAYS})(?:\.,?|,)(?=\s\d)", lambda m: _day(m["day"])),
+    rule(
         rf"\b(?P<short>{_one_of(list(TABLES['before_numbers']))})\.\s?(?=\d)",
         lambda m: f"{TABLES['before_numbers'][m['short']]} ",
     ),
-    _rule(r"\b(?:USD|US\$)\s?(?=\d)", "$"),
-    _rule(r"\b(?P<no>[Nn]o)(?P<plural>s)?(?P<dot>\.)?\s?(?=\d)", _number_sign),
-    _rule(r"#\s?(?=\d)", "number "),
-    _rule(r"#(?=[A-Za-z])", choice("hashtag ", "")),
-    _rule(r"(?<=[a-z]\s)Dr\b(?!\.?\s?[A-Z])\.?", lambda _: choice("drive", "doctor")),
-    _rule(r"\bDr\b\.?", lambda _: choice("doctor", "drive")),
-    _rule(r"(?<=\w\s)St\b(?!\.?\s?[A-Z])\.?", lambda _: choice("street", "saint")),
-    _rule(r"\bSt\b\.?", lambda _: choice("saint", "street")),
-    _rule(
+    rule(r"\b(?:USD|US\$)\s?(?=\d)", "$"),
+    rule(r"\b(?P<no>[Nn]o)(?P<plural>s)?(?P<dot>\.)?\s?(?=\d)", _number_sign),
+    rule(r"#\s?(?=\d)", "number "),
+    rule(r"#(?=[A-Za-z])", choice("hashtag ", "")),
+    rule(r"(?<=[a-z]\s)Dr\b(?!\.?\s?[A-Z])\.?", lambda _: choice("drive", "doctor")),
+    rule(r"\bDr\b\.?", lambda _: choice("doctor", "drive")),
+    rule(r"(?<=\w\s)St\b(?!\.?\s?[A-Z])\.?", lambda _: choice("street", "saint")),
+    rule(r"\bSt\b\.?", lambda _: choice("saint", "street")),
+    rule(
         rf"(?<=\w\s)(?P<short>{_one_of(list(TABLES['streets']))})\b(?:\.|(?=[\s,]*$|,))",
         lambda m: TABLES["streets"][m["short"]],
     ),
-    _rule(rf"\b(?P<short>{_one_of(TABLES['without_period'])})\b\.?", _abbreviation),
-    _rule(
+    rule(rf"\b(?P<short>{_one_of(TABLES['without_period'])})\b\.?", _abbreviation),
+    rule(
         rf"\b(?P<short>{_one_of([*TABLES['with_period'], 'Ft', 'v', 'Messrs'])})\.(?!\w)",
         _abbreviation,
     ),
-    _rule(
+    rule(
         r"\b(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.(?!\s?\d{1,2}\b)",
         lambda m: next(n for n, s in TABLES["months"].items() if re.fullmatch(s, m["month"])),
     ),
-    _rule(
+    rule(
         rf"\b(?P<before>[A-Za-z][a-z]+)\s(?P<roman>{_ROMAN_NUMBER})\b(?!['.]\w)",
         lambda m: _regnal(m) if _is_regnal(m) else m[0],
     ),
 )
-AFTER_FIGURES: tuple[Rule, ...] = (
-    _rule(
+AFTER_FIGURES: tuple[RewriteRule, ...] = (
+    rule(
         r"\b(?P<half>[ap])(?:\.\s?|\s)m\b\.?(?!\w)|\b(?P<word>[pP][mM])\b|\b(?<!\w)A\.?M\.?(?!\w)",
         lambda m: f"{'p' if (m['half'] or m[0][0]).lower() == 'p' else 'a'}. m.",
     ),
-    _rule(
+    rule(
         rf"\b(?P<number>{_HOUR_WORDS}) am\b(?! [a-z]+ing)",
         lambda m: f"{m['number']} a. m.",
     ),
-    _rule(r"\b[A-Za-z](?:\.[A-Za-z])+(?:\.|\b)|(?<![\w.'])[A-Z](?: [A-Z]){2,}(?![\w'])", _dotted),
-    _rule(r"(?<![\w'])(?:(?![AI])[A-Z])(?![\w'.])", lambda m: spelled(m[0])),
-    _rule(r"(?<=\w)[ ]?&[ ]?(?=\w)", " and "),
-    _rule(r"(?<=[\w\ue002]) ?/ ?(?=\w)", _slash),
-    _rule(r"~\s?(?=[\w\ue000])", choice("about ", "approximately ", "")),
-    *(_rule(re.escape(sign), f" {said} ") for sign, said in TABLES["symbols"].items()),
+    rule(r"\b[A-Za-z](?:\.[A-Za-z])+(?:\.|\b)|(?<![\w.'])[A-Z](?: [A-Z]){2,}(?![\w'])", _dotted),
+    rule(r"(?<![\w'])(?:(?![AI])[A-Z])(?![\w'.])", lambda m: spelled(m[0])),
+    rule(r"(?<=\w)[ ]?&[ ]?(?=\w)", " and "),
+    rule(r"(?<=[\w\ue002]) ?/ ?(?=\w)", _slash),
+    rule(r"~\s?(?=[\w\ue000])", choice("about ", "approximately ", "")),
+    *(rule(re.escape(sign), f" {word} ") for sign, word in TABLES["symbols"].items()),
 )
 
 
@@ -193,16 +189,13 @@ def _is_regnal(match: re.Match[str]) -> bool:
 
 
 def read_short_forms(text: str) -> str:
-    """Writes abbreviations and addresses in words; before figures are read."""
-    for pattern, reader in BEFORE_FIGURES:
-        text = pattern.sub(reader, text)
-    return text
+    """Expands abbreviations and addresses; runs before `read_figures`."""
+    return rewrite(text, BEFORE_FIGURES)
 
 
 def read_letters_and_signs(text: str) -> str:
-    """Writes initials and symbols in words; after figures are read."""
-    for pattern, reader in AFTER_FIGURES:
-        text = pattern.sub(reader, text)
+    """Spells out initials and symbols; runs after `read_figures`."""
+    text = rewrite(text, AFTER_FIGURES)
     letters = [char for char in text if char.isalpha()]
     is_shouted = sum(map(str.isupper, letters)) > 0.6 * len(letters)
     return outside_choices(text, lambda part: _CAPITALS.sub(_capitals(is_shouted), part))

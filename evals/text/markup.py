@@ -1,4 +1,4 @@
-"""What is written in a transcript and not said: tags, stage directions, speakers' names."""
+"""Removes what a transcript contains but nobody says: tags, stage directions, speaker names."""
 
 import html
 import re
@@ -6,7 +6,7 @@ import re
 from evals.text.choices import choice
 from evals.text.tables import TABLES
 
-# What is opened and never closed is matched to the end and kept, once and not from every sign on.
+# An unclosed bracket is matched once, to the end, and kept: time grows linearly with the length.
 _COMMENT = re.compile(r"(<!--.*?-->)|<!--.*", re.DOTALL)
 _TAG = re.compile(r"<\|[^|<>]*\|>|</?[A-Za-z][^<>]*>")
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
@@ -28,13 +28,13 @@ _MOST_DIRECTION_WORDS = 4
 
 
 def without_markup(text: str) -> str:
-    """Takes out what nobody says.
+    """Removes markup.
 
     Args:
         text: Plain characters, see `evals.text.characters`.
 
     Returns:
-        Text; a name before a colon that may be a speaker's is left as a choice.
+        Text; a name before a colon that may be a speaker's becomes a choice.
     """
     text = html.unescape(text) if "&" in text else text
     text = _TIMESTAMPS.sub(" ", text)
@@ -46,9 +46,9 @@ def without_markup(text: str) -> str:
 
 
 def _aside(match: re.Match[str]) -> str:
-    """Nothing for a stage direction; other words in parentheses or stars are said.
+    """Removes a stage direction and keeps other words in parentheses or asterisks.
 
-    What may be either is left as a choice: ``(slowly)``, ``*nothing*``, ``(don't cry)``.
+    Ambiguous ones become a choice: ``(slowly)``, ``*nothing*``, ``(don't cry)``.
     """
     inside = match[1] or match[2] or ""
     words = re.findall(r"[a-z']+", inside.lower())
@@ -58,15 +58,15 @@ def _aside(match: re.Match[str]) -> str:
     is_manner = [word.endswith(("ing", "ly", "ghs")) for word in words]
     if not words or (directions and _only_directions(words)):
         return " "
-    said = f", {inside}, " if match[1] else inside
+    words_inside = f", {inside}, " if match[1] else inside
     is_short = len(words) <= _MOST_DIRECTION_WORDS
     if match[0].startswith("**") or not is_short or any(map(str.isdigit, inside)):
-        return said
-    return choice("", said) if directions or is_manner == [True] else said
+        return words_inside
+    return choice("", words_inside) if directions or is_manner == [True] else words_inside
 
 
 def _only_directions(words: list[str]) -> bool:
-    """Whether the words name a sound or manner and nothing else: ``laughs nervously``."""
+    """Whether the words only name a sound or manner: ``laughs nervously``."""
     return all(
         word in _DIRECTIONS or word in _WITH_DIRECTIONS or word.endswith(("ing", "ly"))
         for word in words
@@ -74,7 +74,7 @@ def _only_directions(words: list[str]) -> bool:
 
 
 def _label(match: re.Match[str]) -> str:
-    """Nothing for a speaker's name in capitals or a role; a choice for one that may be said."""
+    """Removes a speaker's name in capitals or a role; a name that may be said becomes a choice."""
     name = match["name"]
     words = name.lower().split()
     if words[0] in TABLES["spoken_labels"] or len(words) > 3:

@@ -1,10 +1,10 @@
-"""How a transcript is written before it is compared; each way has a name in the protocol.
+"""Text normalisers, by the names that protocols give them.
 
 ========================  ====================================================================
-``spoken-en``             ours: read as it is said, see `evals.text.spoken`, then ``whisper-en``
+``spoken-en``             verbalised, see `evals.text.spoken`, then ``whisper-en`` (the default)
 ``whisper-en``            OpenAI Whisper's English normaliser, see `evals.text.english`
 ``seed-tts-en``           seed-tts-eval: punctuation but ``'`` removed, lower case
-``raw``                   nothing changed; words are what stands between spaces
+``raw``                   unchanged; words are separated by spaces
 ========================  ====================================================================
 """
 
@@ -36,15 +36,15 @@ _DROP_PUNCTUATION = str.maketrans(dict.fromkeys(SEED_TTS_PUNCTUATION, ""))
 
 
 def seed_tts_english(text: str) -> str:
-    """Returns the text as seed-tts-eval compares English transcripts.
+    """Normalises text as seed-tts-eval does for English.
 
     A typographic apostrophe counts as punctuation there, so that ``don't`` can become ``dont``.
 
     Args:
-        text: As asked for, or as heard.
+        text: Transcript or recognised text.
 
     Returns:
-        Lower case without punctuation, each double space made single once.
+        Lower case without punctuation, with double spaces replaced once.
 
     Source:
         BytedanceSpeech/seed-tts-eval, run_wer.py, ``process_one``.
@@ -53,7 +53,7 @@ def seed_tts_english(text: str) -> str:
 
 
 def raw(text: str) -> str:
-    """Returns the text as it is."""
+    """Returns the text unchanged."""
     return text
 
 
@@ -71,7 +71,7 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
 
 
 def normalise(text: str, normaliser: str) -> str:
-    """Returns ``text`` as the normaliser of that name writes it, without spaces at the ends.
+    """Applies a normaliser by name and strips the result.
 
     Args:
         text: Any text.
@@ -88,5 +88,5 @@ def normalise(text: str, normaliser: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def split_word(word: str, normaliser: str) -> tuple[str, ...]:
-    """Words that one heard word becomes by itself; cached, since speech repeats its words."""
+    """Words that a single recognised word is normalised to; cached, as speech repeats words."""
     return tuple(normalise(word, normaliser).split())

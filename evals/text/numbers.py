@@ -3,14 +3,14 @@
 Source: ``EnglishNumberNormalizer`` of OpenAI Whisper (github.com/openai/whisper,
 whisper/normalizers/english.py), Copyright (c) 2022 OpenAI, MIT licence (``LICENSE-whisper``),
 restructured; byte-identical output is checked in ``tests/evals/text/test_normalise.py``. Its quirks
-are kept, since published numbers rest on them: a lone ``o`` is a zero, ``ninth`` is no number.
+are kept, because published numbers depend on them: a lone ``o`` is a zero, ``ninth`` is no number.
 """
 
 import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-Value = int | str | None  # a number so far; digits that no longer are a number; nothing
+PendingNumber = int | str | None  # a number so far; digits that are no longer a number; nothing
 Suffixed = dict[str, tuple[int, str]]
 
 _UNITS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -71,7 +71,7 @@ WORDS = frozenset(
 )
 
 MAX_DIGITS = 4000
-"""Of a number that is held back; Python writes integers of up to 4300."""
+"""Of a buffered number; Python formats integers of up to 4300 digits."""
 _NUMERAL = re.compile(r"^\d+(\.\d+)?$")
 
 
@@ -87,21 +87,21 @@ def _fraction(digits: str) -> Fraction | None:
 
 
 class _Reader:
-    """Reads words left to right, holding back a number until it is complete."""
+    """Reads words left to right and buffers a number until it is complete."""
 
     def __init__(self) -> None:
         self.out: list[str] = []
         self.prefix = ""
-        self.value: Value = None
+        self.value: PendingNumber = None
         self.skips = False  # the word just read used up the next one
 
     def emit(self, result: int | str) -> None:
-        """Writes a word or number with the prefix that waits for it."""
+        """Writes a word or number with the pending prefix."""
         self.out.append(f"{self.prefix}{result}")
         self.prefix, self.value = "", None
 
     def flush(self) -> None:
-        """Writes the number held back, if there is one."""
+        """Writes the buffered number, if any."""
         if self.value is not None:
             self.emit(self.value)
 
@@ -152,18 +152,18 @@ class _Reader:
             self.value = self.with_tens(TENS[word])
 
     def with_ones(self, before: str | None, ones: int) -> int | str:
-        """The number held back, followed by 1 to 19."""
+        """The buffered number followed by 1 to 19."""
         if self.value is None:
             return ones
         if isinstance(self.value, str) and before in TENS and ones < 10:
-            return f"{self.value[:-1]}{ones}"  # the last zero gives way
+            return f"{self.value[:-1]}{ones}"  # replaces the last zero
         if isinstance(self.value, str) or before in ONES:
             return f"{self.value}{ones}"
         fits = self.value % (10 if ones < 10 else 100) == 0
         return self.value + ones if fits else f"{self.value}{ones}"
 
     def with_tens(self, tens: int) -> int | str:
-        """The number held back, followed by 20 to 90."""
+        """The buffered number followed by 20 to 90."""
         if self.value is None:
             return tens
         if isinstance(self.value, str) or self.value % 100:
@@ -171,7 +171,7 @@ class _Reader:
         return self.value + tens
 
     def times(self, multiplier: int) -> int:
-        """The number held back, times ``multiplier``; digits that are no number are written."""
+        """The buffered number times ``multiplier``; digits that are no number are written first."""
         if self.value is None:
             return multiplier
         if isinstance(self.value, int):

@@ -1,12 +1,12 @@
-"""How far into a transcript the speech has got, by forced alignment with a phoneme recogniser.
+"""Speech progress in a transcript, by CTC forced alignment with a phoneme recogniser.
 
-The recogniser's frames are matched with the transcript's phonemes by Viterbi decoding of the CTC
-states, blank and phoneme by turns. Beyond the usual steps the path may jump from any place to any
-phoneme at a fixed cost, which is how skips and repeats are read, may wait in a blank while
-something is said that the transcript does not have, and may end anywhere.
+Viterbi decoding aligns the recogniser's frames with the transcript's phonemes, over alternating
+blank and phoneme states. Three extensions of the usual steps: a jump from any state to any
+phoneme at a fixed cost (skips and repeats), waiting in a blank during speech that is not in the
+transcript, and an end in any state.
 
-Shape letters: T frames, C classes (blank first, then `PHONES`), P phonemes of the transcript,
-Z = 2 P + 1 states.
+Shape letters: T frames, C classes (0 is blank, ``i + 1`` is ``PHONES[i]``), P phonemes of the
+transcript, Z = 2 P + 1 states.
 """
 
 from collections.abc import Sequence
@@ -16,34 +16,30 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 
-PHONES = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH",
-    "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH",
-    "UW", "V", "W", "Y", "Z", "ZH",
-)  # fmt: skip
-"""ARPAbet without stress; class ``i + 1`` of the recogniser is ``PHONES[i]``, class 0 is blank."""
+from streamchar_ref.world.tables import PHONES as PHONES
+
 FRAMES_PER_S = 50
 FIRST_FRAME_S = 0.005
 """Middle of frame 0; frames are 20 ms apart."""
 FLOOR = -8.0
-"""Lowest log-probability that counts: a phoneme that is said wrongly costs no more."""
+"""Lower bound of log-probabilities, which limits the cost of a mispronounced phoneme."""
 JUMP = -10.0
-"""Of going on elsewhere in the transcript."""
+"""Score of a jump."""
 FILLER = -2.5
-"""Of a frame of other speech while the path waits."""
+"""Score of a frame of other speech while the path waits, relative to its best phoneme."""
 SHORTEST_LEAP = 8
-"""Fewer phonemes in a row beyond a skip, from which speech comes back, are a misreading."""
+"""Fewer phonemes in a row after a forward jump that is later undone are an alignment error."""
 LONGEST_LEAD_FRAMES = 4
-"""A phoneme begins at most this long before the frame where it is emitted."""
+"""Longest time from the onset of a phoneme to the frame where it is emitted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpokenPath:
-    """Which phonemes of a transcript were emitted when, in order of time.
+    """The phonemes emitted along the best path, in order of time.
 
     Attributes:
-        frame: Where each is emitted.
-        index: Into the transcript; falls where speech goes back, leaps where it skips.
+        frame: Frame of each emission.
+        index: Phoneme of the transcript; decreases at a repeat, jumps ahead at a skip.
         num_jumps: Skips and repeats.
     """
 
@@ -55,19 +51,18 @@ class SpokenPath:
 def spoken_progress(
     log_probs: Float[np.ndarray, "T C"], phonemes: Sequence[str]
 ) -> Float64[np.ndarray, " T"]:
-    """Says how many of a transcript's phonemes have been begun at each frame.
+    """Counts the transcript's phonemes begun by each frame.
 
-    This is a place in the text: what is skipped counts as passed, what is repeated is not counted
-    again (see `spoken_path` for where speech goes back). A leap ahead of a few phonemes counts
-    only if the path does not come back from it, for in a long text something far ahead sounds
-    like any mumbled word, and a count that never falls would stay there.
+    The count is a position in the text: skipped phonemes count, repeated ones do not count again.
+    A forward jump to a few phonemes is ignored if the path later returns: in a long text some
+    later passage resembles any unclear word, and a monotonic count would stay there.
 
     Args:
         log_probs: Of the recogniser `align_world`, 50 frames a second.
         phonemes: Of the transcript, names in `PHONES`.
 
     Returns:
-        A number that never falls, from 0 to at most P.
+        Non-decreasing counts from 0 to at most P.
 
     Raises:
         ValueError: If a phoneme is not in `PHONES`.
@@ -81,7 +76,7 @@ def spoken_progress(
 
 
 def _misread(index: Int64[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
-    """Marks short leaps ahead of all before, behind whose start the path goes on later."""
+    """Marks short forward jumps from which the path returns later."""
     marked = np.zeros(len(index), bool)
     cuts = np.flatnonzero(np.diff(index) != 1) + 1
     lowest_after = np.minimum.accumulate(index[::-1])[::-1]
@@ -97,7 +92,7 @@ def _misread(index: Int64[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
 
 
 def onset_frames(emitted: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
-    """Guesses where phonemes begin: halfway from the emission before, for they peak inside."""
+    """Estimates phoneme onsets: halfway from the previous emission, as emissions peak inside."""
     before = np.concatenate([emitted[:1] - 2 * LONGEST_LEAD_FRAMES, emitted[:-1]])
     middle = (before + emitted + 1) // 2
     return np.maximum(middle, emitted - LONGEST_LEAD_FRAMES).clip(min=0)
@@ -111,7 +106,7 @@ def spoken_path(log_probs: Float[np.ndarray, "T C"], phonemes: Sequence[str]) ->
         phonemes: As in `spoken_progress`.
 
     Returns:
-        The likeliest path.
+        The most likely path.
 
     Raises:
         ValueError: If a phoneme is not in `PHONES`.
@@ -131,15 +126,15 @@ def spoken_path(log_probs: Float[np.ndarray, "T C"], phonemes: Sequence[str]) ->
 def _steps(
     log_probs: Float[np.ndarray, "T C"], labels: Int64[np.ndarray, " P"]
 ) -> tuple[UInt8[np.ndarray, "T Z"], Int64[np.ndarray, " T"], int]:
-    """Runs Viterbi forwards: 0 stay, 1 from the state before, 2 from two before, 3 jump.
+    """Runs the forward pass of Viterbi; steps: 0 stay, 1 and 2 advance by as many states, 3 jump.
 
     Args:
         log_probs: Not below `FLOOR`.
         labels: Classes of the transcript's phonemes.
 
     Returns:
-        The step into each state, the best state of each frame (where jumps come from), and the
-        best last state.
+        The step into each state, the best state of each frame (the origin of jumps), and the best
+        final state.
     """
     num_states = 2 * len(labels) + 1
     differs = np.concatenate([[False], labels[1:] != labels[:-1]])
@@ -171,7 +166,7 @@ def _steps(
 def _trace(
     steps: UInt8[np.ndarray, "T Z"], best: Int64[np.ndarray, " T"], last: int
 ) -> tuple[Int64[np.ndarray, " T"], list[int]]:
-    """Follows the steps back; returns the state of each frame and the frames of jumps."""
+    """Backtracks; returns the state of each frame and the frames of jumps."""
     states = np.zeros(len(steps), np.int64)
     jumps: list[int] = []
     state = last
@@ -194,7 +189,7 @@ def _emissions(
     states: Int64[np.ndarray, " T"],
     jumps: list[int],
 ) -> SpokenPath:
-    """Keeps one frame of each stay in a phoneme, the likeliest; a jump starts a new stay."""
+    """Keeps the most likely frame of each visit to a phoneme; a jump starts a new visit."""
     cuts = np.flatnonzero(np.diff(states)) + 1
     edges = [0, *sorted({*cuts.tolist(), *jumps}), len(states)]
     frames, indices = [], []
@@ -212,11 +207,11 @@ def _emissions(
 def at_times(
     progress: Float[np.ndarray, " T"], times_s: Float[np.ndarray, " V"]
 ) -> Float64[np.ndarray, " V"]:
-    """Reads progress at moments of the recording.
+    """Samples progress at given times.
 
     Args:
         progress: From `spoken_progress`.
-        times_s: Seconds from its start; beyond its end is its end.
+        times_s: Seconds from the start of the recording; clamped to its end.
 
     Returns:
         Phonemes begun by then.
@@ -229,7 +224,7 @@ def at_times(
 def at_video_frames(
     progress: Float[np.ndarray, " T"], *, num_frames: int, fps: float
 ) -> Float64[np.ndarray, " V"]:
-    """Reads progress at the end of each video frame, as the world's own count is taken.
+    """Samples progress at the end of each video frame, like the world's ground truth.
 
     Args:
         progress: From `spoken_progress`.

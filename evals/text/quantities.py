@@ -1,6 +1,6 @@
-"""Numbers as English words: every usual reading, the likeliest first.
+"""Readings of numbers as English words, the most likely first.
 
-Sums and years are `streamchar_ref.world.numerals`'; the other readings are what speakers also say.
+Amounts and years come from `streamchar_ref.world.numerals`; the others are common alternatives.
 """
 
 from streamchar_ref.world.numerals import spoken_number
@@ -44,7 +44,7 @@ def amounts(digits: str) -> list[str]:
 
 
 def years(digits: str) -> list[str]:
-    """Reads four digits as a year: nineteen ninety nine; as an amount after it.
+    """Reads four digits as a year (nineteen ninety nine), then as an amount.
 
     Args:
         digits: Within `YEARS`.
@@ -60,7 +60,7 @@ def years(digits: str) -> list[str]:
 
 
 def numbers(digits: str) -> list[str]:
-    """Reads plain digits: a year where they look like one, one by one after a leading zero.
+    """Reads plain digits, as a year where they look like one, digit by digit after a leading zero.
 
     Args:
         digits: Without commas.
@@ -117,7 +117,7 @@ def ordinals(digits: str) -> list[str]:
 
 
 def plural(words: str) -> str:
-    """Returns many of a number: nineties, sixes."""
+    """Returns the plural of a number word: nineties, sixes."""
     if words.endswith("y"):
         return f"{words[:-1]}ies"
     return words + ("es" if words.endswith("x") else "s")
@@ -137,7 +137,7 @@ def _hundred(century: int) -> str:
 
 
 def _with_and(plain: str) -> str:
-    """British: "and" between the last hundred or thousand and what is below a hundred."""
+    """British reading: "and" between hundreds or thousands and the number below a hundred."""
     words = plain.split()
     large = [i for i, word in enumerate(words) if word in {"hundred", "thousand", "million"}]
     if not large or large[-1] == len(words) - 1:

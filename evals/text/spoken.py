@@ -1,11 +1,11 @@
-"""The one reading of a transcript: how the words sound that somebody wrote.
+"""Verbalises a text: how written words are spoken.
 
-`readings` takes a transcript, or what a recogniser wrote, in four steps; all metrics of text read
-through it unless their protocol names a published normaliser.
+`readings` processes a transcript, or a recogniser's output, in four steps. All text metrics use
+it unless their protocol names a published normaliser.
 
 ==============  =================================================================================
 ``characters``  Unicode variants become one form, see `evals.text.characters`
-``markup``      tags, stage directions and speakers' names are left out, see `evals.text.markup`
+``markup``      tags, stage directions and speaker names are removed, see `evals.text.markup`
 ``figures``     money, dates, times, units and numbers become words, see `evals.text.figures`
 ``letters``     abbreviations, initials, addresses and symbols become words, see
                 `evals.text.letters`
@@ -35,7 +35,7 @@ _LETTERS = TABLES["letters"]
 
 @lru_cache(maxsize=4096)
 def readings(text: str) -> Pieces:
-    """Reads a text as it is said.
+    """Verbalises a text.
 
     Args:
         text: English, in any usual spelling.
@@ -55,20 +55,20 @@ def spoken_form(text: str) -> str:
 
 
 def words_of(spoken: str) -> tuple[str, ...]:
-    """Cuts a reading into lower-case words of letters and apostrophes, American spelling.
+    """Splits a reading into lower-case words of letters and apostrophes, in American spelling.
 
     Args:
         spoken: From `spoken_form` or `evals.text.choices.best_reading`.
 
     Returns:
-        Words in order; a letter that is said by its name is written so (``f.`` -> eff).
+        Words in order; a spelled letter becomes its name (``f.`` -> eff).
     """
     plain = "".join(map(plain_letter, unicodedata.normalize("NFKD", spoken.lower())))
-    found = []
+    words = []
     for match in _WORD.finditer(plain):
         is_letter = match["letter"] is not None or (len(match[0]) == 1 and match[0] not in "ai")
-        found.append(_letter_name(match[0]) if is_letter else _american(match[0]))
-    return tuple(found)
+        words.append(_letter_name(match[0]) if is_letter else _american(match[0]))
+    return tuple(words)
 
 
 def _american(word: str) -> str:

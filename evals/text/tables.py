@@ -1,4 +1,4 @@
-"""The tables behind the reading of English text, as read from ``spoken.json``."""
+"""Tables for verbalising English text, from ``spoken.json``."""
 
 import json
 from importlib.resources import files

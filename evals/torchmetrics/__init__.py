@@ -36,17 +36,17 @@ class WordErrors(Metric):
         """Adds recordings.
 
         Args:
-            preds: What was heard in each.
-            target: What should have been said in each.
+            preds: Recognised text of each recording.
+            target: Transcript of each recording.
 
         Raises:
-            ValueError: If the two are not equally many.
+            ValueError: If their numbers differ.
         """
-        for heard, said in zip(preds, target, strict=True):
-            reference, words = compare_texts(said, heard, self.normaliser)
+        for heard, transcript in zip(preds, target, strict=True):
+            reference, words = compare_texts(transcript, heard, self.normaliser)
             self.errors += align(reference, words).num_errors
             self.reference_words += len(reference)
 
     def compute(self) -> torch.Tensor:
-        """Returns the rate so far; NaN or infinite if no reference word was seen."""
+        """Returns the rate so far; NaN or infinite without reference words."""
         return self.errors.double() / self.reference_words

@@ -1,8 +1,8 @@
 """Lip-sync and Frechet scores as torchmetrics classes, for training loops.
 
-They keep their state in torchmetrics, so that it is gathered over processes, and compute with the
-same functions as the harness.
-Shape letters: L windows (one a video frame), E and D dimensions, N features.
+Their state is torchmetrics', so it is reduced over processes; they compute with the functions of
+the harness.
+Shape letters: L windows (one per video frame), E and D dimensions, N features.
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ from evals.numerics.syncnet import mean_curve, read_curve, shifted_distances
 class SyncScores(Metric):
     """SyncNet scores of several recordings, each weighted by its windows.
 
-    ``compute`` returns ``sync_c``, ``sync_d`` and ``abs_av_offset_frames``, the mean size of the
-    offset: signed offsets would cancel.
+    ``compute`` returns ``sync_c``, ``sync_d`` and ``abs_av_offset_frames``, the mean absolute
+    offset, since signed offsets would cancel.
 
     Args:
         **kwargs: Of ``torchmetrics.Metric``.
@@ -40,7 +40,7 @@ class SyncScores(Metric):
         self.add_state("num_windows", default=count, dist_reduce_fx="sum")
 
     def update(self, visual: Float[Tensor, "L E"], audio: Float[Tensor, "L E"]) -> None:
-        """Takes the embeddings of one recording."""
+        """Adds the embeddings of one recording."""
         distance = shifted_distances(
             visual.detach().float().cpu().numpy(), audio.detach().float().cpu().numpy()
         )
@@ -76,11 +76,11 @@ class FrechetDistance(Metric):
         self.add_state("fake_features", default=[], dist_reduce_fx="cat")
 
     def update(self, features: Float[Tensor, "N D"], *, real: bool) -> None:
-        """Takes more features of either kind."""
+        """Adds real or generated features."""
         (self.real_features if real else self.fake_features).append(features.detach())
 
     def compute(self) -> Tensor:
-        """Returns the distance of all features so far; raises without two of either kind."""
+        """Returns the distance of all features so far; raises with fewer than two of a kind."""
         for features in (self.real_features, self.fake_features):
             if not len(features):
                 raise ValueError("both real and generated features are needed")

@@ -12,7 +12,7 @@ from evals.commands.terminal import ProgressBar
 from evals.recording.contract import problems_with_system
 from evals.recording.make_system import make_system
 from evals.recording.record import RecordPlan, failures, record
-from evals.recording.run_folder import cut_off, recordings_of, strangers
+from evals.recording.run_folder import cut_off, recordings_of, unknown_folders
 from evals.scoring.choice import choose_metrics
 from evals.scoring.persist import score_run
 from evals.scoring.results import ScoreRow
@@ -61,7 +61,7 @@ def run(
             record(one, prompts, plan, progress=progress)
         told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
         rows = _scored(out, options, progress)
-        left_out = [*why_cut_off(cut_off(out)), *why_passed_over(strangers(out))]
+        left_out = [*why_cut_off(cut_off(out)), *why_passed_over(unknown_folders(out))]
         unscored = [*left_out, *why_unscored(rows, out)]
         page = build_report([out], out / "report.html")
     typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)

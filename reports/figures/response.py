@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import offset_copy
 
 from evals.calibration.faults import FAULTS
-from evals.calibration.response import SET_RATIO, Cell, Response
+from evals.calibration.response import SET_RATIO, DoseResponse, Response
 from evals.calibration.results import Calibration
 from reports.axes import axis_of, in_order, label_of, scale_of, unit_of
 from reports.figures.style import BAD, COLOURS, GREY
@@ -77,7 +77,7 @@ def _draw_floor(ax: Axes, response: Response, scale: float) -> None:
     ax.axhline(0, color=GREY, lw=0.6)
 
 
-def _mark(ax: Axes, cell: Cell, at: tuple[float, float], scale: float, colour: str) -> None:
+def _mark(ax: Axes, cell: DoseResponse, at: tuple[float, float], scale: float, colour: str) -> None:
     if math.isfinite(cell.low):
         ends = [cell.low * scale, cell.high * scale]
         ax.plot([at[0]] * 2, ends, color=colour, lw=0.9, solid_capstyle="butt")

@@ -1,1 +1,1 @@
-"""Ground that everything stands on: files, locks, caches, seals, names, errors."""
+"""Utilities below everything else: files, locks, the cache, checksums, validation, errors."""

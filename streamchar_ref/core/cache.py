@@ -1,7 +1,7 @@
-"""The cache folder, and what is kept in it so that an altered file is noticed and made again.
+"""The cache folder. Every cached file carries a checksum; an altered one is made again.
 
-Three kinds of files: a sealed one ends with a sha256 of its place and contents, a remembered value
-is a sealed JSON text, and a file for other programs has its sha256 in a note beside it.
+A file of this program ends with the checksum (`sealed.seal_bytes`), a remembered value is such a
+file of JSON text, and a file for other programs has its checksum in a file beside it.
 """
 
 import hashlib
@@ -16,20 +16,20 @@ from typing import Any
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import clear_way, real, remove_abandoned, sha256_of, write_atomically
+from streamchar_ref.core.sealed import seal_bytes, unseal_bytes
 
 SETTLED_S = 2.0
-"""A file that changed more recently is hashed anew: its clock may not show the next change."""
-_SEAL_BYTES = 64
+"""A file that changed more recently is hashed again, as its timestamps may miss the next change."""
 
 
 def cache_folder() -> Path:
     """``$STREAMCHAR_CACHE``, by default ``streamchar`` in the user's cache folder.
 
     Returns:
-        The folder, whether or not it is there.
+        The folder, which may not exist.
 
     Raises:
-        InputError: If neither is known.
+        InputError: If the user has no home folder.
     """
     if own := os.environ.get("STREAMCHAR_CACHE"):
         return Path(own)
@@ -42,50 +42,43 @@ def cache_folder() -> Path:
 
 
 def write_sealed(name: str, content: bytes) -> None:
-    """Writes a file of the cache with a sha256 of its name and contents at its end.
+    """Writes a file of the cache, with a checksum of its name and content.
 
     Args:
         name: Path in the cache folder, with ``/``.
-        content: Any.
+        content: Any bytes.
 
     Raises:
         OSError: If it cannot be written.
     """
     path = cache_folder() / name
     clear_way(path, cache_folder())
-    write_atomically(path, content + _seal(name, content))
+    write_atomically(path, seal_bytes(name, content))
 
 
 def read_sealed(name: str) -> bytes | None:
-    """Returns what `write_sealed` wrote under a name.
+    """Reads what `write_sealed` wrote under a name.
 
     Args:
         name: Path in the cache folder, with ``/``.
 
     Returns:
-        The contents; None if there is no such file, or it cannot be read, was damaged or altered,
-        or was written under another name.
+        The content; None if the file is missing, unreadable, altered, or was written under
+        another name.
     """
     path = cache_folder() / name
     try:
         stored = path.read_bytes() if path.is_file() else b""
-    except OSError:  # what cannot be read is made again
+    except OSError:  # an unreadable file is made again
         return None
-    content, seal = stored[:-_SEAL_BYTES], stored[-_SEAL_BYTES:]
-    return content if seal == _seal(name, content) else None
-
-
-def _seal(name: str, content: bytes) -> bytes:
-    digest = hashlib.sha256(name.encode() + b"\0")
-    digest.update(content)
-    return digest.hexdigest().encode()
+    return unseal_bytes(name, stored)
 
 
 def remember(name: str, value: Any) -> None:
-    """Keeps a value; a cache that cannot be written costs time, not the value.
+    """Caches a JSON value; a cache that cannot be written is ignored.
 
     Args:
-        name: What it is the value of: kind and key, e.g. ``lengths/0123abcd-1``.
+        name: Kind and key, e.g. ``lengths/0123abcd-1``.
         value: JSON value.
     """
     with suppress(OSError):
@@ -93,15 +86,15 @@ def remember(name: str, value: Any) -> None:
 
 
 def recall(name: str) -> Any:
-    """Returns a remembered value, or None: nothing is known, or its file is not as written."""
+    """Returns a remembered value, or None if there is none or its file was altered."""
     content = read_sealed(f"{name}.json")
     return None if content is None else json.loads(content)
 
 
 def file_hash(path: Path) -> str:
-    """Returns a file's sha256; remembered until size, time, inode or change time are others.
+    """Returns a file's sha256, cached until its size, inode, modification or change time differ.
 
-    Who alters a file can set its size and modification time as they were, not its change time.
+    The change time is included because, unlike the modification time, a program cannot set it.
 
     Args:
         path: A file.
@@ -124,47 +117,46 @@ def file_hash(path: Path) -> str:
 def _settled_hash(path: Path, stamp: tuple[int, ...]) -> str:
     key = hashlib.sha256(os.fsencode(path)).hexdigest()
     name = f"hashes/{key[:2]}/{key}"
-    known = recall(name)
-    if known is not None and known["stamp"] == list(stamp):
-        return str(known["sha256"])
+    cached = recall(name)
+    if cached is not None and cached["stamp"] == list(stamp):
+        return str(cached["sha256"])
     digest = sha256_of(path)
     remember(name, {"stamp": stamp, "sha256": digest})
     return digest
 
 
-def kept_whole(target: Path, write: Callable[[Path], None]) -> Path:
-    """Makes a file of the cache once, and again if it is not what was written.
+def ensure_cached(target: Path, write: Callable[[Path], None]) -> Path:
+    """Writes a file of the cache unless it is there and unaltered.
 
-    Its hash and name are kept beside it, as ``sha256sum`` writes them, so that a file that was
-    cut, altered, or put there in the place of another is noticed.
+    Its hash and name are written beside it, in the format of ``sha256sum``.
 
     Args:
-        target: The file; its folder is made.
-        write: Writes it, complete or not at all.
+        target: The file; its folder is created.
+        write: Writes it atomically.
 
     Returns:
         ``target``.
     """
-    note = target.with_name(f"{target.name}.sha256")
-    if _is_whole(target, note):
+    checksum = target.with_name(f"{target.name}.sha256")
+    if _matches(target, checksum):
         return target
-    for path in (target, note):
+    for path in (target, checksum):
         if path.is_relative_to(cache_folder()):
             clear_way(path, cache_folder())
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent)
-    note.unlink(missing_ok=True)
+    checksum.unlink(missing_ok=True)
     write(target)
-    write_atomically(note, _note(target))
+    write_atomically(checksum, _checksum_line(target))
     return target
 
 
-def _is_whole(target: Path, note: Path) -> bool:
+def _matches(target: Path, checksum: Path) -> bool:
     try:
-        return note.read_bytes() == _note(target)
-    except OSError:  # not there, or another process makes it anew at this moment
+        return checksum.read_bytes() == _checksum_line(target)
+    except OSError:  # missing, or being replaced by another process
         return False
 
 
-def _note(target: Path) -> bytes:
+def _checksum_line(target: Path) -> bytes:
     return f"{file_hash(target)}  {target.name}\n".encode()

@@ -1,17 +1,13 @@
-"""Values for the fields of a config, from the command line and from JSON, checked by their types.
-
-What is wrong with one is said in a line that names the field.
-"""
+"""Builds configs (frozen dataclasses) from JSON values and from ``path=value`` assignments."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_type_hints
 
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.files import parse_value
+from streamchar_ref.core.shape import fault_in
 
 ConfigT = TypeVar("ConfigT")
 
@@ -23,15 +19,17 @@ _LAYERS = ("num_layers", "num_blocks", "encoder_blocks")
 def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
     """Copies a config with dotted assignments applied, such as ``stream.sink_latents=0``.
 
+    All assignments are applied at once, because some values are valid only together.
+
     Args:
-        config: A frozen dataclass, whose fields may be such, too.
-        assignments: ``path=value``; the value is JSON, a plain word is a string.
+        config: A frozen dataclass; its fields may be dataclasses.
+        assignments: ``path=value``; the value is JSON, and a plain word is a string.
 
     Returns:
         A new config; the one passed in is unchanged.
 
     Raises:
-        InputError: If a path names no field, a value is of another kind, or the config refuses it.
+        InputError: If a path names no field, a value has the wrong type, or the config rejects it.
     """
     changes: dict[str, Any] = {}
     for assignment in assignments:
@@ -44,97 +42,71 @@ def override(config: ConfigT, assignments: Sequence[str]) -> ConfigT:
             inner = inner.setdefault(parent, {})
             if not isinstance(inner, dict):
                 raise InputError(f"{assignment!r:.100}: {parent!r:.60} is given a value, too")
-        inner[name] = _value(text)
-    return _changed(config, changes)
+        inner[name] = _parsed(text)
+    return filled(type(config), _merged(config, changes))
 
 
 def filled(kind: type[ConfigT], values: Any) -> ConfigT:
-    """Makes a config out of JSON values.
+    """Builds a config from JSON values.
 
     Args:
-        kind: A dataclass, whose fields may be such, too.
+        kind: A dataclass; its fields may be dataclasses.
         values: An object with all fields that have no default, and no others.
 
     Returns:
         The config.
 
     Raises:
-        InputError: If a field is missing, unknown or of another kind, or the config refuses it.
+        InputError: If a field is missing, unknown or of the wrong type, or the config rejects it.
     """
-    if not isinstance(values, Mapping):
-        raise InputError(f"{kind.__name__} is {values!r:.60}")
-    kinds = _kinds(kind)
-    arguments = {}
+    if fault := fault_in(values, kind):
+        raise InputError(f"{kind.__name__}: {fault}")
+    return _built(kind, values)
+
+
+def _built(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
+    hints, arguments = get_type_hints(kind), {}
     for name, value in values.items():
-        if name not in kinds:
-            raise InputError(f"{kind.__name__} has no field {name!r:.60}")
-        if isinstance(kinds[name], type) and dataclasses.is_dataclass(kinds[name]):
-            arguments[name] = filled(kinds[name], value)
+        if dataclasses.is_dataclass(hints[name]):
+            arguments[name] = _built(hints[name], value)
             continue
         arguments[name] = tuple(value) if isinstance(value, list) else value
-        if wrong := _wrong(kinds[name], arguments[name], name):
-            raise InputError(wrong)
-    return _made(lambda: kind(**arguments))
-
-
-def _changed(config: ConfigT, changes: Mapping[str, Any]) -> ConfigT:
-    """Applies all changes at once, since some fit each other only."""
-    kinds = _kinds(type(config))
-    values = {}
-    for name, value in changes.items():
-        if name not in kinds:
-            raise InputError(
-                f"{type(config).__name__} has no field {name!r:.60}; it has {', '.join(kinds)}"
-            )
-        old = getattr(config, name)
-        if dataclasses.is_dataclass(old) and isinstance(value, dict):
-            value = _changed(old, value)
-        may_change = old is None or (type(old), type(value)) == (float, int)
-        if type(value) is not type(old) and not may_change:
-            raise InputError(f"{name} is a {type(old).__name__} like {old!r}, not {value!r:.60}")
-        if wrong := _wrong(kinds[name], value, name):
-            raise InputError(wrong)
-        values[name] = value
-    return _made(lambda: replace(config, **values))  # type: ignore[type-var]
-
-
-def _made(make: Any) -> Any:
+        _check_numbers(name, arguments[name])
     try:
-        return make()
+        return kind(**arguments)
     except InputError:
         raise
-    except (ValueError, TypeError, ArithmeticError) as error:  # what fields say of each other
+    except (ValueError, TypeError, ArithmeticError) as error:  # from the config's own checks
         raise InputError(str(error)) from error
 
 
-def _kinds(kind: type) -> dict[str, Any]:
-    return {field.name: field.type for field in dataclasses.fields(kind)}
-
-
-def _wrong(kind: Any, value: Any, name: str) -> str:
-    """Says in a line why a value will not do for a field; empty if it will."""
-    if get_origin(kind) is UnionType:  # one kind, or None
-        return "" if value is None else _wrong(get_args(kind)[0], value, name)
-    if get_origin(kind) is Literal and value not in get_args(kind):
-        return f"{name} is {' or '.join(map(str, get_args(kind)))}, not {value!r:.60}"
-    if get_origin(kind) is tuple:
-        kinds = get_args(kind)
-        if not isinstance(value, tuple) or len(value) != len(kinds):
-            return f"{name} is {len(kinds)} numbers, not {value!r:.60}"
-        return next(filter(None, map(_wrong, kinds, value, [name] * len(kinds))), "")
-    if kind is str and not isinstance(value, str):
-        return f"{name} is a word, not {value!r:.60}"
-    if kind is float and (type(value) not in (int, float) or not math.isfinite(value)):
-        return f"{name} is a number, not {value!r:.60}"
+def _check_numbers(name: str, value: Any) -> None:
+    """Rejects sizes that no machine could build, and numbers that are not finite."""
     most = _MAX_LAYERS if name in _LAYERS else MAX_NUMBER
-    if kind is int and (type(value) is not int or abs(value) > most):
-        return f"{name} is a whole number of at most {most}, not {value!r:.60}"
-    return ""
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int) and abs(number) > most:
+            raise InputError(f"{name} is a whole number of at most {most}, not {number!r:.60}")
+        if isinstance(number, float) and not math.isfinite(number):
+            raise InputError(f"{name} is a number, not {number}")
 
 
-def _value(text: str) -> Any:
+def _merged(config: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a config with nested changes applied."""
+    values = dataclasses.asdict(config)
+    for name, value in changes.items():
+        if name not in values:
+            fields = ", ".join(values)
+            raise InputError(f"{type(config).__name__} has no field {name!r:.60}; it has {fields}")
+        current = getattr(config, name)
+        if value is None and current is not None:
+            raise InputError(f"{name} cannot be null, it is {current!r:.60}")
+        is_nested = dataclasses.is_dataclass(current) and isinstance(value, dict)
+        values[name] = _merged(current, value) if is_nested else value
+    return values
+
+
+def _parsed(text: str) -> Any:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_value(text)
+    except ValueError:
         return text
-    return tuple(value) if isinstance(value, list) else value

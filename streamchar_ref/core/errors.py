@@ -1,5 +1,5 @@
-"""What the user can mend, in one line."""
+"""The error that the command line prints without a traceback."""
 
 
 class InputError(ValueError):
-    """A file, a folder or an option is not what was asked for; says where and what to do."""
+    """Invalid input that the user can correct; the message says where and how."""

@@ -18,11 +18,10 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.progress import ProgressFn
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-ProgressFn = Callable[[str, int, int], None]
-"""Told ``(what, done, total)``."""
 WorkerEnded = BrokenProcessPool
 """What a future raises whose worker was ended by the system."""
 _MAX_WORKERS = 1_000

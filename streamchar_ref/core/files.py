@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and JSON that is read with suspicion."""
+"""Atomic file writes and strict JSON parsing."""
 
 import errno
 import hashlib
@@ -22,29 +22,27 @@ _PARTIAL = re.compile(r"\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part(\..*)?")
 
 
 def partial_path(path: Path) -> Path:
-    """Names a file beside another one that no other process writes to.
+    """Returns a temporary path beside a file, unique to this process.
 
     Args:
-        path: What it will take the place of; its suffix is kept, for encoders that go by it.
+        path: What it will replace; its suffix is kept, because some encoders depend on it.
 
     Returns:
-        A hidden name that says which process on which host owns it; short, however long the
-        name of ``path`` is.
+        A hidden, short name that encodes host and process.
     """
     return path.with_name(f".{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix[:16]}")
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Writes a file or folder so that a reader sees all of it or none; makes its parent.
+    """Writes a file or folder atomically; creates the parent folder.
 
     Args:
-        path: What is replaced when the block ends without an exception. A folder must not be
-            there yet.
-        durable: Whether it survives a loss of power, too: synced before and after the rename.
+        path: Replaced when the block ends without an exception. A folder must not exist yet.
+        durable: Sync to disk before and after the rename, so that it survives a power loss.
 
     Yields:
-        Path to write to instead, see `partial_path`; gone after the block, whatever happens.
+        Temporary path to write to, see `partial_path`; always removed after the block.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
@@ -60,13 +58,13 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Writes a file so that a reader sees all of it or none; see `replacing`."""
+    """Writes a file atomically; see `replacing`."""
     with replacing(path, durable=durable) as partial:
         partial.write_bytes(content)
 
 
 def remove(path: Path) -> None:
-    """Removes a file, or a folder with all that is in it, if it is there."""
+    """Removes a file or a folder tree, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -74,16 +72,16 @@ def remove(path: Path) -> None:
 
 
 def remove_abandoned(folder: Path, *, deep: bool = True) -> None:
-    """Removes what processes of this host that have ended left half-written in a folder.
+    """Removes temporary files that dead processes of this host left in a folder.
 
     Args:
-        folder: Looked through; links are not followed.
-        deep: Whether to look to the bottom, and not at its own entries only.
+        folder: Searched without following links.
+        deep: Whether to search subfolders, too.
     """
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             if _is_abandoned(name):
-                with suppress(FileNotFoundError):  # another process has found it too
+                with suppress(FileNotFoundError):  # another process removed it first
                     remove(Path(parent, name))
         folders[:] = [name for name in folders if deep and not _PARTIAL.fullmatch(name)]
 
@@ -94,12 +92,12 @@ def _is_abandoned(name: str) -> bool:
 
 
 def is_being_written(name: str) -> bool:
-    """Whether a half-written file or folder of this name may have a process that goes on."""
+    """Whether this is the name of a temporary file whose process may still run."""
     return _PARTIAL.fullmatch(name) is not None and not _is_abandoned(name)
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process of this host is there."""
+    """Whether a process of this host is alive."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -110,27 +108,27 @@ def is_running(pid: int) -> bool:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a process was killed and its parent has not taken notice yet."""
+    """Whether a process is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
-    except (OSError, IndexError):  # no such table on this system
+    except (OSError, IndexError):  # this system has no /proc
         return False
 
 
 def real(path: Path) -> Path:
-    """Returns where a path leads, absolute and without links; a link that loops stays one."""
+    """Returns the absolute path with links resolved; a link that loops is left as it is."""
     return Path(os.path.realpath(path))
 
 
 def clear_way(path: Path, root: Path) -> None:
-    """Removes what is in the way of a file: a folder in its place, a file in that of its folders.
+    """Removes a folder in the place of a file, and files in the place of its parent folders.
 
     Args:
         path: Where a file is to be written.
-        root: Folder above it that is all ours; nothing outside is touched.
+        root: Folder above it that belongs to this program; nothing outside is touched.
     """
     inside = path.relative_to(root)
-    for folder in (root / each for each in inside.parents[:-1]):
+    for folder in (root / parent for parent in inside.parents[:-1]):
         if os.path.lexists(folder) and not folder.is_dir():
             remove(folder)
     if path.is_dir() and not path.is_symlink():
@@ -138,7 +136,7 @@ def clear_way(path: Path, root: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or a folder with all that is in it, is on the disk."""
+    """Flushes a file, or a folder tree, to disk."""
     if path.is_dir():
         for entry in path.iterdir():
             sync(entry)
@@ -149,7 +147,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk."""
+    """Flushes a folder's list of names to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -164,7 +162,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_is_file(path: Path) -> None:
-    """Raises the `OSError` that says why a path is no file that can be read."""
+    """Raises the fitting `OSError` if a path is not a regular file."""
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -173,17 +171,17 @@ def check_is_file(path: Path) -> None:
 
 
 def has_file(path: Path) -> bool:
-    """Whether there is a file.
+    """Whether a regular file exists.
 
     Args:
         path: Of the file.
 
     Returns:
-        False if there is nothing.
+        False if nothing is there.
 
     Raises:
-        InputError: If something else is in its place: a folder, a pipe, a link that leads nowhere.
-        OSError: If its folder cannot be looked into.
+        InputError: If a folder, a pipe or a dangling link is in its place.
+        OSError: If its folder cannot be read.
     """
     if path.is_file():
         return True
@@ -196,7 +194,7 @@ def has_file(path: Path) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Reads a file, and nothing else: a pipe would have us wait for ever.
+    """Reads a regular file; a pipe, which would block for ever, is refused.
 
     Args:
         path: Of the file.
@@ -213,7 +211,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object that a program wrote, and trusts nothing in it.
+    """Reads a JSON object strictly.
 
     Args:
         path: UTF-8 text.
@@ -257,7 +255,7 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """Parses any JSON value; it holds finite numbers and text that can be written as UTF-8.
+    """Parses any JSON value with finite numbers, unique keys and text that fits UTF-8.
 
     Args:
         text: JSON.
@@ -267,15 +265,15 @@ def parse_value(text: str) -> Any:
 
     Raises:
         JSONDecodeError: If it is not JSON.
-        ValueError: If it is, and nested too deeply, or holds NaN, infinity, a number of thousands
-            of digits or half a surrogate pair, or names a key twice.
+        ValueError: If it is nested too deeply, repeats a key, or holds NaN, infinity, a number of
+            thousands of digits or half a surrogate pair.
     """
     try:
         value = json.loads(
             text,
             parse_constant=_refuse_constant,
             parse_float=_finite,
-            object_pairs_hook=_without_twins,
+            object_pairs_hook=_unique_keys,
         )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -290,7 +288,7 @@ def parse_value(text: str) -> Any:
 
 
 DEEPEST = 100
-"""How deep JSON may be nested; ours is not a tenth of it."""
+"""Deepest nesting of JSON that is read."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
@@ -314,10 +312,10 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twin!r:.60} is there twice")
-    return found
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {repeated!r:.60} is there twice")
+    return values

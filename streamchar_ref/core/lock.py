@@ -1,4 +1,4 @@
-"""One writer at a time in a folder, whatever becomes of the writer."""
+"""A lock that allows one writer at a time in a folder and is freed when its process dies."""
 
 import fcntl
 import json
@@ -21,25 +21,24 @@ _TURN = threading.Lock()
 
 @contextmanager
 def only_writer(folder: Path, *, verb: str, part: str = "", wait_s: float = 0.0) -> Iterator[None]:
-    """Holds a folder; it is free again when the block or the process ends, however it ends.
-
-    A process that the holder started does not hold the folder, so it cannot keep it either.
+    """Locks a folder until the block or the process ends; child processes do not inherit the lock.
 
     Args:
-        folder: Made if it is not there, and taken away if nothing is written into it.
-        verb: What is done in it, for the message.
-        part: What of the folder is held, for the name of the lock file; by default ``verb``.
+        folder: Created if missing, and removed again if nothing was written into it.
+        verb: What the holder does, for the message.
+        part: Part of the folder that is locked, for the name of the lock file; by default
+            ``verb``.
         wait_s: How long to wait for another holder, in seconds.
 
     Yields:
-        Nothing; no other process or thread is in such a block with this part of the folder.
+        Nothing; no other process or thread holds the same part of the folder.
 
     Raises:
         InputError: If another process holds it; names that process.
     """
     is_new = not folder.exists()
     path = folder / f".{part or verb}.lock"
-    file = _waited(path, verb, wait_s)
+    file = _acquire(path, verb, wait_s)
     try:
         yield
     finally:
@@ -49,29 +48,30 @@ def only_writer(folder: Path, *, verb: str, part: str = "", wait_s: float = 0.0)
             _HELD.discard(_key_of(file))
             file.close()
         if is_new:
-            with suppress(OSError):  # something was written into it, and that is the point
+            with suppress(OSError):  # not empty: the caller wrote into it
                 folder.rmdir()
 
 
-def _waited(path: Path, verb: str, wait_s: float) -> BinaryIO:
+def _acquire(path: Path, verb: str, wait_s: float) -> BinaryIO:
     ends_s = time.monotonic() + wait_s
     while True:
-        found = _attempt(path, verb)
-        if not isinstance(found, str):
-            return found
+        file_or_owner = _attempt(path, verb)
+        if not isinstance(file_or_owner, str):
+            return file_or_owner
         if time.monotonic() >= ends_s:
             waited = f" and has not ended in {wait_s:g} s" if wait_s else " already"
             raise InputError(
-                f"{path.parent}: {found} there{waited}; wait until it ends, or choose another --out"
+                f"{path.parent}: {file_or_owner} there{waited}; wait until it ends, or choose "
+                "another --out"
             )
         time.sleep(_POLL_S)
 
 
 def _attempt(path: Path, verb: str) -> BinaryIO | str:
-    """Returns the locked file, or who has locked it, in words.
+    """Returns the locked file, or a description of the process that holds it.
 
-    Locks of `fcntl.lockf` belong to a process: children do not inherit them. They are lost when
-    the process closes the file a second time, so one that is held here is not opened again.
+    Locks of `fcntl.lockf` belong to a process: children do not inherit them. Closing any handle
+    of the file releases them, so a file that this process has locked is not opened again.
     """
     with _TURN:
         while True:
@@ -80,7 +80,7 @@ def _attempt(path: Path, verb: str) -> BinaryIO | str:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 file = path.open("a+b")
-            except FileNotFoundError:  # its last owner took the empty folder away
+            except FileNotFoundError:  # the previous owner removed the empty folder
                 continue
             try:
                 if _lock(file, path, verb):
@@ -93,7 +93,7 @@ def _attempt(path: Path, verb: str) -> BinaryIO | str:
             except BaseException:
                 file.close()
                 raise
-            file.close()  # its last owner removed it between opening and locking
+            file.close()  # the previous owner removed it between opening and locking
 
 
 def _lock(file: BinaryIO, path: Path, verb: str) -> bool:
@@ -109,11 +109,11 @@ def _lock(file: BinaryIO, path: Path, verb: str) -> bool:
 def _owner(file: BinaryIO, verb: str) -> str:
     file.seek(0)
     try:
-        told = parse_json(file.read(4096))
-    except ValueError:  # it has just begun, or somebody else wrote into the file
-        told = {}
-    pid, host = told.get("pid"), told.get("host")
-    does = f"does {str(told.get('verb', verb))!r:.60}"
+        record = parse_json(file.read(4096))
+    except ValueError:  # not written yet, or overwritten by another program
+        record = {}
+    pid, host = record.get("pid"), record.get("host")
+    does = f"does {str(record.get('verb', verb))!r:.60}"
     if not isinstance(pid, int) or not isinstance(host, str):
         return f"another process {does}"
     return f"process {pid} on {host} {does}"
@@ -121,12 +121,12 @@ def _owner(file: BinaryIO, verb: str) -> str:
 
 def _key_at(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return (os.getpid(), found.st_dev, found.st_ino)
+    return (os.getpid(), status.st_dev, status.st_ino)
 
 
 def _key_of(file: BinaryIO) -> tuple[int, int, int]:
-    found = os.fstat(file.fileno())
-    return (os.getpid(), found.st_dev, found.st_ino)
+    status = os.fstat(file.fileno())
+    return (os.getpid(), status.st_dev, status.st_ino)

@@ -1,6 +1,6 @@
-"""Names are data: any text, written so that a reader sees it and nothing runs it.
+"""Escapes names that users choose, which may be any text, for output.
 
-Each kind of output has one place that uses this: `streamchar_ref.commands.output` for terminals,
+One place escapes for each kind of output: `streamchar_ref.commands.output` for terminals,
 `reports.html` for HTML, `reports.render.escape_markdown` for Markdown,
 `evals.scoring.summary_table.escape_latex` for LaTeX, `evals.scoring.results.csv_text` for CSV,
 `reports.figures.style.drawn` for figures, and `file_name` here for files.
@@ -11,51 +11,51 @@ import re
 import unicodedata
 
 MOST_BYTES = 255
-"""Of a file's name on the usual file systems."""
+"""Longest file name, in bytes, on common file systems."""
 _HASH_DIGITS = 8
 _JOINERS = "\u200c\u200d"  # part of words in some scripts, and of emoji
-_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _UNSAFE_IN_FILES = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 def visible(text: str) -> str:
-    """Writes what cannot be seen, or changes how its neighbours are, as Python escapes it.
+    r"""Escapes invisible characters as Python does (``\n``, ``\u202e``).
 
     Args:
-        text: Any text: with control characters, directions of writing, lone surrogates.
+        text: Any text, with control characters, bidirectional marks or lone surrogates.
 
     Returns:
-        One line that UTF-8 can hold; plain text as it is.
+        One line of valid UTF-8; plain text is unchanged.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_seen, text))
+    return "".join(map(_escaped, text))
 
 
 def visible_lines(text: str) -> str:
-    """As `visible`, line by line; tabs stay."""
+    """Escapes as `visible` does, but keeps line breaks and tabs."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(sign if sign in "\n\t" else _seen(sign) for sign in text)
+    return "".join(character if character in "\n\t" else _escaped(character) for character in text)
 
 
-def _seen(sign: str) -> str:
-    code = ord(sign)
+def _escaped(character: str) -> str:
+    code = ord(character)
     is_nothing = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    if is_nothing or (unicodedata.category(sign) in _UNSEEN and sign not in _JOINERS):
-        return sign.encode("unicode_escape").decode()
-    return sign
+    if is_nothing or (unicodedata.category(character) in _INVISIBLE and character not in _JOINERS):
+        return character.encode("unicode_escape").decode()
+    return character
 
 
 def short(text: str, most: int = 48) -> str:
-    """Shortens a long name for a place that has no room for it; other names stay different.
+    """Shortens a long name; different names stay different.
 
     Args:
         text: Any name.
-        most: Letters that there is room for.
+        most: Maximum number of characters.
 
     Returns:
-        The name, or its beginning, a few hex digits that stand for all of it, and its end.
+        The name, or its beginning, four hex digits of its hash, and its end.
     """
     if len(text) <= most:
         return text
@@ -64,15 +64,15 @@ def short(text: str, most: int = 48) -> str:
 
 
 def file_name(text: str, most: int = 120) -> str:
-    """Makes a name that any file system takes, for a file that need not be found by it.
+    """Turns text into a file name that any file system accepts.
 
     Args:
         text: Any text.
-        most: Bytes it may have, so that an ending can follow.
+        most: Maximum number of bytes, so that a suffix can follow.
 
     Returns:
-        ASCII letters, digits, ``_``, ``.`` and ``-``. Where that is not the text itself, a few
-        hex digits at the end stand for it, so that two texts have two names.
+        ASCII letters, digits, ``_``, ``.`` and ``-``. Where the text had to change, hex digits of
+        its hash follow, so that different texts get different names.
     """
     plain = _UNSAFE_IN_FILES.sub("-", text).strip("-.")
     if plain == text and 0 < len(plain) <= most:

@@ -1,8 +1,8 @@
-"""Files that hold the SHA-256 of their own content, so that an altered or cut one is noticed.
+"""Files that contain the SHA-256 of their own content, so that an altered or cut one is detected.
 
-An archive (``.npz``, torch's ``.pt``) carries it in the comment at its end, which the readers of
-archives pass over; a JSON index carries it in a field. Neither needs a second file, which a kill
-could leave behind.
+Plain bytes carry it at the end, together with a name; an archive (``.npz``, torch's ``.pt``) in
+the comment at its end, which readers of archives skip; a JSON index in a field. None needs a
+second file, which could be left behind when a process is killed.
 """
 
 import hashlib
@@ -18,11 +18,29 @@ from streamchar_ref.core.files import parse_json
 
 DIGEST = "digest"
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, EOFError, BadZipFile, zlib.error)
-"""What reading an archive of numpy and its JSON raises if something else is in it."""
+"""Exceptions of numpy's and JSON's readers on files that are not what they should be."""
+_HEX_BYTES = 64
 _MARK = b"sha256:"
-_SEAL_BYTES = len(_MARK) + 64
+_SEAL_BYTES = len(_MARK) + _HEX_BYTES
 _UNSEALED_END = b"\0\0"  # an archive's last field: the length of its comment
 _SEALED_END = _SEAL_BYTES.to_bytes(2, "little")
+
+
+def seal_bytes(name: str, content: bytes) -> bytes:
+    """Returns content followed by the digest of a name and the content."""
+    return content + _named_digest(name, content)
+
+
+def unseal_bytes(name: str, sealed: bytes) -> bytes | None:
+    """Returns the content that `seal_bytes` sealed under a name; None if the digest differs."""
+    content, digest = sealed[:-_HEX_BYTES], sealed[-_HEX_BYTES:]
+    return content if digest == _named_digest(name, content) else None
+
+
+def _named_digest(name: str, content: bytes) -> bytes:
+    digest = hashlib.sha256(name.encode() + b"\0")
+    digest.update(content)
+    return digest.hexdigest().encode()
 
 
 def seal(path: Path) -> None:
@@ -35,7 +53,7 @@ def seal(path: Path) -> None:
 
 
 def verify_seal(path: Path) -> str:
-    """Reads an archive to its end and compares it with its seal.
+    """Verifies that an archive matches its digest.
 
     Args:
         path: Archive that `seal` closed.
@@ -44,7 +62,7 @@ def verify_seal(path: Path) -> str:
         The digest, 64 hex digits.
 
     Raises:
-        InputError: If there is no seal or the content is not what was sealed.
+        InputError: If there is no digest or the content differs from what was sealed.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2) - len(_SEALED_END) - _SEAL_BYTES
@@ -58,24 +76,24 @@ def verify_seal(path: Path) -> str:
 
 
 def _digest(file: BinaryIO, size: int) -> str:
-    """Hashes the first bytes of an archive as they are before it is sealed."""
+    """Hashes the first ``size`` bytes and the empty comment that followed before sealing."""
     file.seek(0)
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     while size > 0:
-        some = file.read(min(size, 1 << 20))
-        if not some:
-            break  # somebody cuts it just now: the digest will not match
-        found.update(some)
-        size -= len(some)
-    found.update(_UNSEALED_END)
-    return found.hexdigest()
+        block = file.read(min(size, 1 << 20))
+        if not block:
+            break  # truncated while it is read: the digest will not match
+        digest.update(block)
+        size -= len(block)
+    digest.update(_UNSEALED_END)
+    return digest.hexdigest()
 
 
 def index_bytes(values: Mapping[str, Any]) -> bytes:
-    """Returns a JSON index with the digest of everything else in it.
+    """Serialises a JSON index together with its digest.
 
     Args:
-        values: JSON values; the same values give the same bytes.
+        values: JSON values; equal values give equal bytes.
 
     Returns:
         UTF-8 text for `read_index`.
@@ -86,19 +104,19 @@ def index_bytes(values: Mapping[str, Any]) -> bytes:
 def read_index(
     path: Path, *, version: int, remedy: str, is_digest_needed: bool = True
 ) -> dict[str, Any]:
-    """Reads a JSON index and compares it with its digest.
+    """Reads a JSON index and verifies its digest.
 
     Args:
-        path: What `index_bytes` gave.
-        version: Its field ``version`` must be this.
-        remedy: What to do about another or a damaged one, for the message.
-        is_digest_needed: Whether one without a digest is refused.
+        path: File with the content of `index_bytes`.
+        version: Required value of its field ``version``.
+        remedy: What to do if it cannot be used, for the message.
+        is_digest_needed: Whether an index without a digest is refused.
 
     Returns:
-        The values; ``digest`` stands for the others.
+        The values, including ``digest``.
 
     Raises:
-        InputError: If it is no JSON object, of another version, or not what was written.
+        InputError: If it is not a JSON object, has another version, or was altered.
         OSError: If it cannot be read.
     """
     content = path.read_bytes()
@@ -106,14 +124,14 @@ def read_index(
         values = parse_json(content)
     except ValueError as error:
         raise InputError(f"{path} is damaged, {error}; {remedy}") from error
-    found = values.get("version")
-    if type(found) is not int or found != version:
+    written = values.get("version")
+    if type(written) is not int or written != version:
         raise InputError(
-            f"{path} has version {found!r:.40}, this program reads {version}; {remedy}"
+            f"{path} has version {written!r:.40}, this program reads {version}; {remedy}"
         )
     if DIGEST not in values and not is_digest_needed:
         return {**values, DIGEST: hashlib.sha256(content).hexdigest()}
-    if content != index_bytes({name: each for name, each in values.items() if name != DIGEST}):
+    if content != index_bytes({name: value for name, value in values.items() if name != DIGEST}):
         raise InputError(f"{path} is damaged: it is not what was written; {remedy}")
     return values
 

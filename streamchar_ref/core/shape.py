@@ -1,8 +1,8 @@
-"""Checks that JSON values are what Python's type hints say: one sentence names place and fault.
+"""Validates JSON values against Python type hints; a message names the place and the fault.
 
-Hints may be ``str``, ``bool``, ``int``, ``float``, ``None``, ``Any``, unions, ``Literal``, lists,
-dictionaries from names, tuples of a fixed length, a ``TypedDict`` or a dataclass, and `Annotated`
-with `AtLeast` or `Above`.
+Supported hints: ``str``, ``bool``, ``int``, ``float``, ``None``, ``Any``, unions, ``Literal``,
+lists, dictionaries with string keys, tuples of fixed length, a ``TypedDict`` or a dataclass, and
+`Annotated` with `AtLeast` or `Above`.
 """
 
 import dataclasses
@@ -29,12 +29,12 @@ from streamchar_ref.core.files import read_json
 
 T = TypeVar("T")
 _LARGEST = 2**63
-"""Whole numbers below it fit what tables keep them in."""
+"""Integers below it fit a table's 64-bit column."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AtLeast:
-    """The smallest number that may be."""
+    """An inclusive lower bound."""
 
     low: float
 
@@ -44,7 +44,7 @@ class AtLeast:
 
 @dataclasses.dataclass(frozen=True)
 class Above:
-    """A number that is too small, and all below it."""
+    """An exclusive lower bound."""
 
     low: float
 
@@ -58,7 +58,7 @@ Positive = Annotated[float, Above(0)]
 
 
 def read_shaped(path: Path, shape: type[T], *, remedy: str) -> T:
-    """Reads a JSON object of a known shape.
+    """Reads a JSON object and validates it.
 
     Args:
         path: UTF-8 text.
@@ -83,14 +83,14 @@ def read_shaped(path: Path, shape: type[T], *, remedy: str) -> T:
 
 
 def fault_in(value: Any, shape: Any) -> str:
-    """Says what is wrong with a value.
+    """Describes the first mismatch between a value and a type hint.
 
     Args:
         value: From JSON.
         shape: A type hint.
 
     Returns:
-        The first fault, with its place in the value; empty if there is none.
+        The fault and its place in the value; empty if the value matches.
     """
     place, fault = next(_faults(value, shape, ""), ("", ""))
     return f"{place.lstrip('.') or 'it'} {fault}" if fault else ""
@@ -159,7 +159,7 @@ def _faults_in_items(value: Any, kind: Any, inner: Any, place: str) -> Iterator[
 
 
 def _faults_in_tuple(value: Any, inner: Sequence[Any], place: str) -> Iterator[tuple[str, str]]:
-    if not isinstance(value, list) or len(value) != len(inner):
+    if not isinstance(value, list | tuple) or len(value) != len(inner):
         yield place, f"is {_shown(value)}, not a list of {len(inner)}"
         return
     for index, (item, shape) in enumerate(zip(value, inner, strict=True)):
@@ -170,7 +170,7 @@ def _is_one_of(value: Any, shape: Any) -> bool:
     if shape is Any:
         return True
     if get_origin(shape) in (Union, UnionType):
-        return any(next(_faults(value, each, ""), None) is None for each in get_args(shape))
+        return any(next(_faults(value, option, ""), None) is None for option in get_args(shape))
     if get_origin(shape) is Literal:
         return isinstance(value, str) and value in get_args(shape)
     if shape in (int, float):
@@ -183,7 +183,7 @@ def _is_one_of(value: Any, shape: Any) -> bool:
 
 
 def in_words(shape: Any) -> str:
-    """Says what a type hint asks for."""
+    """Describes a type hint in words."""
     if get_origin(shape) in (Union, UnionType):
         return " or ".join(map(in_words, get_args(shape)))
     if get_origin(shape) is Literal:

@@ -1,4 +1,4 @@
-"""A folder takes the place of another, and at each moment one of the two is there, whole."""
+"""Atomic replacement of folders: at any moment the old or the new one is complete on disk."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from streamchar_ref.core.files import partial_path, remove, sync, sync_folder
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Writes a folder so that a reader sees all of it or none, also after a loss of power.
+    """Replaces a folder atomically and durably.
 
     Args:
-        folder: What is replaced when the block ends without an exception; its parent is made.
+        folder: Replaced when the block ends without an exception; its parent is created.
 
     Yields:
-        An empty folder to write to instead; gone after the block, whatever happens.
+        An empty temporary folder to write to; always removed after the block.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     settle(folder)
@@ -33,7 +33,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def settle(folder: Path) -> None:
-    """Ends what a kill interrupted: a folder that is complete takes its place."""
+    """Completes a replacement that was interrupted after the new folder was complete."""
     ready = _ready(folder)
     if not os.path.isdir(ready):
         return
@@ -46,13 +46,13 @@ def settle(folder: Path) -> None:
 
 
 def newest(folder: Path) -> Path:
-    """Where the content of a folder lies: beside it, if a kill came before it took its place."""
+    """Returns where a folder's newest content lies: beside it after an interrupted replacement."""
     ready = _ready(folder)
     return ready if os.path.isdir(ready) else folder
 
 
 def settled_name(name: str) -> str:
-    """The name of the folder whose place a folder takes; empty for one that is half-written."""
+    """Returns the final name of a folder; empty for a temporary one."""
     if not name.startswith("."):
         return name
     return name[1 : -len(_READY)] if name.endswith(_READY) else ""

@@ -1,6 +1,6 @@
-"""What a viewer sees and hears: the currency of the model and the harness.
+"""Audio and video: chunks of a stream, and files as a viewer sees and hears them.
 
-Importing this package needs NumPy only; the modules that read and write files need PyAV.
+Importing this package needs only NumPy; the modules that read and write files need PyAV.
 """
 
 from streamchar_ref.media.chunk import AVChunk, MediaError

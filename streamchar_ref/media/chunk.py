@@ -10,22 +10,22 @@ from jaxtyping import Float32, UInt8
 
 
 class MediaError(ValueError):
-    """A file, or what a system streamed, cannot be used as picture and sound; says why."""
+    """A file or a stream cannot be used as video and audio; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AVChunk:
-    """One playable piece of a stream; when it arrived is noted by who receives it.
+    """One playable piece of a stream; its receiver records when it arrived.
 
     Attributes:
         index: Position in the stream, from 0.
         frames: RGB frames.
         samples: Mono waveform in [-1, 1].
-        spoken: Phonemes of the transcript begun by the end of the chunk, by the system's own
-            account, counted as `streamchar_ref.networks.text.read_phonemes` counts. The one that is
-            being said may count by the share that has been said. What it skips counts as passed,
-            what it repeats is not counted again, so that it never falls within a stream. ``None``
-            in all chunks of a system that keeps no account.
+        spoken: Phonemes of the transcript begun by the end of the chunk, as reported by the
+            system and counted as by `streamchar_ref.networks.text.read_phonemes`. The current
+            phoneme may count as a fraction. Skipped phonemes count, repeated ones do not count
+            again, so the count never decreases. ``None`` in all chunks of a system that does not
+            report it.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""Whether a file holds all that it promises, by its bytes, its packets and its headers together."""
+"""Detects truncated files by their bytes, packets and headers."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,14 +14,14 @@ from streamchar_ref.media.source import opened, seconds
 from streamchar_ref.media.wav import promised_s
 
 MOST_MISSING = 0.05
-"""Share by which a header may be wrong about a file whose parts are all there."""
+"""Tolerated relative error of the header of a complete file."""
 _LENGTH_IN_HEADER = ("matroska", "flv")
 _EXACT_LENGTH_IN_HEADER = ("flac",)
 _LEAST_S = Fraction(1, 100)
 
 
 def check_complete(path: Path) -> None:
-    """Refuses a file whose end is missing: what was lost would count as never having been made.
+    """Refuses a truncated file, whose missing end would be scored as never generated.
 
     Args:
         path: Any file that FFmpeg's libraries read.
@@ -35,15 +35,14 @@ def check_complete(path: Path) -> None:
 
 
 def cut_of(path: Path) -> str:
-    """Says that a file is cut short and how much of it is there.
+    """Describes how a file is truncated.
 
     Args:
         path: Any file that FFmpeg's libraries read.
 
     Returns:
-        Such as ``is cut short: it holds 2.00 s of the 8.00 s in its header``; empty if all that it
-        promises is there. A container that promises nothing, as of a live stream, can end between
-        any two packets.
+        A sentence such as ``is cut short: it holds 2.00 s of the 8.00 s in its header``; empty for
+        a complete file. A container without lengths, as of a live stream, may end anywhere.
 
     Raises:
         MediaError: If the file cannot be read.
@@ -63,8 +62,8 @@ def cut_of(path: Path) -> str:
 
 
 @dataclass
-class _Track:
-    """What a track holds, by its packets."""
+class _TrackPackets:
+    """Counts and times of a track's packets."""
 
     stream: av.VideoStream | av.AudioStream
     packets: int = 0
@@ -86,26 +85,26 @@ class _Track:
 
     @property
     def held_s(self) -> Fraction:
-        """From its start, by its header if that knows, to the end of its last packet."""
+        """From the start (by the header, if given) to the end of the last packet."""
         if self.stream.start_time is not None:
             return self.end_s - seconds(self.stream.start_time, self.stream.time_base)
         return self.end_s - (self.start_s or 0)
 
     @property
     def promised_s(self) -> Fraction:
-        """Length by its header, 0 if that is not there; an AVI's length is its count of frames."""
+        """Length by the header, 0 if missing; for AVI the number of frames counts, too."""
         length_s = seconds(self.stream.duration, self.stream.time_base)
         if self.stream.container.format.name == "avi" and self.stream.type == "video":
             return max(length_s, seconds(self.stream.frames, self.stream.time_base))
         return length_s
 
 
-def _read(container: InputContainer) -> tuple[list[_Track], Fraction]:
-    """Reads all packets; returns tracks of pictures and sound, and the end of any track."""
+def _read(container: InputContainer) -> tuple[list[_TrackPackets], Fraction]:
+    """Reads all packets; returns video and audio tracks, and the latest end of any track."""
     streams: list[av.VideoStream | av.AudioStream] = []
     streams += container.streams.video
     streams += container.streams.audio
-    tracks = {stream.index: _Track(stream) for stream in streams}
+    tracks = {stream.index: _TrackPackets(stream) for stream in streams}
     end_s = Fraction(0)
     for packet in container.demux():
         end_s = max(end_s, seconds((packet.pts or 0) + (packet.duration or 0), packet.time_base))
@@ -114,8 +113,8 @@ def _read(container: InputContainer) -> tuple[list[_Track], Fraction]:
     return list(tracks.values()), end_s
 
 
-def _missing_packet(path: Path, tracks: list[_Track]) -> str:
-    """Whether the file ends within the last packet of a track; plain samples have none."""
+def _missing_packet(path: Path, tracks: list[_TrackPackets]) -> str:
+    """Names a last packet that is cut off by the end of the file; PCM is exempt."""
     size = path.stat().st_size
     for track in tracks:
         is_corrupt, position, length = track.last
@@ -125,11 +124,13 @@ def _missing_packet(path: Path, tracks: list[_Track]) -> str:
     return ""
 
 
-def _missing_by_header(container: InputContainer, tracks: list[_Track], end_s: Fraction) -> str:
-    """Whether a header counts far more packets or seconds than there are.
+def _missing_by_header(
+    container: InputContainer, tracks: list[_TrackPackets], end_s: Fraction
+) -> str:
+    """Names a track with far fewer packets or seconds than its header announces.
 
-    The count in an mp4's header includes frames that an edit list leaves out, so a track is whole
-    if it has them all, or reaches the end that it announces.
+    The count in an mp4's header includes frames that an edit list hides, so a track is complete
+    if it has all packets or reaches its announced end.
     """
     names = container.format.name
     least = 1 - MOST_MISSING
@@ -146,9 +147,9 @@ def _missing_by_header(container: InputContainer, tracks: list[_Track], end_s: F
 
 
 def _shortest(
-    path: Path, container: InputContainer, tracks: list[_Track]
+    path: Path, container: InputContainer, tracks: list[_TrackPackets]
 ) -> tuple[Fraction, Fraction]:
-    """How much there is of the track that has lost most, and how much there should be."""
+    """Seconds present and seconds announced of the track that lost most."""
     whole_s = Fraction(container.duration or 0, av.time_base)
     of_wav_s = Fraction(promised_s(path))
     pairs = [(track.held_s, max(track.promised_s, of_wav_s) or whole_s) for track in tracks]

@@ -1,7 +1,7 @@
-"""Reads picture and sound of a file in bounded memory, on one clock.
+"""Reads video and audio of a file in bounded memory, on a common clock.
 
-Time 0 is the first frame that can be shown; sound that starts later is padded, earlier sound is
-cut. A file without a picture begins with its first sample.
+Time 0 is the first frame that can be shown; later sound is padded, earlier sound is cut. A file
+without a picture starts at its first sample.
 Shape letters: T frames, H and W pixels.
 """
 
@@ -21,7 +21,7 @@ from streamchar_ref.media.display import Display, display_of
 from streamchar_ref.media.limits import batch_size, check_picture, check_scaled
 from streamchar_ref.media.sound import audio, first_sample_s
 from streamchar_ref.media.source import first_frame, opened, picture_tracks, sound_tracks
-from streamchar_ref.media.timeline import Shown, clock_of, shown_frames
+from streamchar_ref.media.timeline import TimedFrame, clock_of, timed_frames
 
 __all__ = ["MediaInfo", "audio", "frames", "probe", "scaled_size", "video_start_s"]
 BATCH = 32
@@ -31,9 +31,9 @@ _OPAQUE = 255
 
 @dataclass(frozen=True, kw_only=True)
 class MediaInfo:
-    """What a file says about itself, by its headers and its first frame.
+    """Properties of a file from its headers and its first frame.
 
-    Lengths are not among it, for headers are wrong about them too often; see `lengths.measure`.
+    Lengths are not included, because headers are often wrong about them; see `lengths.measure`.
 
     Attributes:
         fps: Video frames per second by the header, for display only; 0 without picture.
@@ -44,11 +44,11 @@ class MediaInfo:
         start_offset_s: Start of the sound after the start of the picture; negative if before.
         video_codec: Name, empty without picture.
         audio_codec: Name, empty without sound.
-        video_tracks: Number of tracks with moving pictures; the first of `picture_tracks` is read.
-        audio_tracks: Number of tracks with sound.
-        display: What is done to the stored pixels.
-        oddities: What a conversion to 8-bit RGB cannot show as meant: interlaced fields, high
-            dynamic range, transparency.
+        video_tracks: Number of video tracks; the first of `picture_tracks` is read.
+        audio_tracks: Number of audio tracks.
+        display: How stored pixels are shown.
+        oddities: Properties that 8-bit RGB cannot represent: interlaced fields, high dynamic
+            range, transparency.
     """
 
     fps: float
@@ -103,44 +103,44 @@ def probe(path: Path) -> MediaInfo:
 
 
 def _start_offset_s(path: Path) -> float:
-    """Start of the sound after the picture's; 0 where a track has nothing in it."""
-    heard_s, shown_s = first_sample_s(path), _first_shown_s(path)
-    return 0.0 if heard_s is None or shown_s is None else float(heard_s - shown_s)
+    """Start of the sound after that of the picture; 0 if a track is empty."""
+    audio_s, video_s = first_sample_s(path), _first_frame_s(path)
+    return 0.0 if audio_s is None or video_s is None else float(audio_s - video_s)
 
 
 def _oddities(frame: av.VideoFrame) -> tuple[str, ...]:
-    found = []
+    notes = []
     if frame.interlaced_frame:
-        found.append("interlaced: both fields are shown at once")
+        notes.append("interlaced: both fields are shown at once")
     if frame.color_trc in _HDR:
-        found.append(f"high dynamic range ({_HDR[frame.color_trc]}): shown without tone mapping")
+        notes.append(f"high dynamic range ({_HDR[frame.color_trc]}): shown without tone mapping")
     has_alpha = any(component.is_alpha for component in frame.format.components)
     if has_alpha and frame.to_ndarray(format="rgba")[..., 3].min() < _OPAQUE:
-        found.append("transparent: what lies under the transparency is shown")
-    return tuple(found)
+        notes.append("transparent: what lies under the transparency is shown")
+    return tuple(notes)
 
 
 def frames(
     path: Path, *, fps: float | None = None, short_side: int | None = None, batch: int = BATCH
 ) -> Iterator[UInt8[np.ndarray, "_T H W 3"]]:
-    """Decodes the picture front to back, upright and with square pixels.
+    """Decodes the video from start to end, upright and with square pixels.
 
     Args:
         path: Any file that FFmpeg's libraries read.
         fps: Frame rate to convert to, as FFmpeg's filter ``fps`` does: a frame is shown from the
-            output time nearest to its own on (the later one of two) and until the next frame's.
-            It is never shown before its time by more than half an output frame, and it stays
-            for as long as a player would hold it. By default every frame of the file once.
-        short_side: Size of the shorter side to scale to (bicubic); by default as in the file.
-        batch: Frames in each array; the last may have fewer, and so has each of large frames.
+            output time nearest to its own (ties: the later one) until that of the next frame. It
+            is at most half an output frame early, and is held as long as in a player. By default
+            every frame of the file once.
+        short_side: Length of the shorter side to scale to (bicubic); by default as in the file.
+        batch: Frames per array; the last may have fewer, as may all arrays of large frames.
 
     Yields:
         RGB frames.
 
     Raises:
-        MediaError: If the file cannot be read, is cut short or damaged, has no picture, no
+        MediaError: If the file cannot be read, is truncated or damaged, has no picture, no
             frames, frames of several sizes, or timestamps that jump.
-        TooLarge: If the file, or the picture as scaled, is over a limit.
+        TooLarge: If the file, or the scaled picture, exceeds a limit.
     """
     check_complete(path)
     held: list[np.ndarray] = []
@@ -148,7 +148,7 @@ def frames(
         stream = _picture(path, container)
         stream.thread_type = "AUTO"
         display = None
-        for frame, repeats in _repeated(shown_frames(path, container, stream), fps):
+        for frame, repeats in _repeated(timed_frames(path, container, stream), fps):
             if display is None:
                 display = display_of(stream, frame)
                 width, height = _shown_size(frame, display, short_side)
@@ -175,24 +175,26 @@ def _picture(path: Path, container: InputContainer) -> av.VideoStream:
     return tracks[0]
 
 
-def _repeated(shown: Iterator[Shown], fps: float | None) -> Iterator[tuple[av.VideoFrame, int]]:
-    """Yields each frame with how often it is shown; the first output frame is always there."""
+def _repeated(
+    timed: Iterator[TimedFrame], fps: float | None
+) -> Iterator[tuple[av.VideoFrame, int]]:
+    """Yields each frame with its number of output frames; there is at least one in all."""
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     start_s, done, last = None, 0, None
-    for one in shown:
+    for item in timed:
         if rate is None:
-            yield one.frame, 1
+            yield item.frame, 1
             continue
-        start_s = one.start_s if start_s is None else start_s
-        until = nearest_index(one.end_s - start_s, rate)
-        yield one.frame, max(0, until - done)
-        done, last = max(done, until), one.frame
+        start_s = item.start_s if start_s is None else start_s
+        until = nearest_index(item.end_s - start_s, rate)
+        yield item.frame, max(0, until - done)
+        done, last = max(done, until), item.frame
     if last is not None and done == 0:
         yield last, 1
 
 
 def nearest_index(time_s: Fraction, fps: Fraction) -> int:
-    """Index of the output frame whose time is nearest; of two, the later one."""
+    """Index of the nearest output frame; ties go to the later one."""
     return int((time_s * fps + Fraction(1, 2)) // 1)
 
 
@@ -211,20 +213,20 @@ def _rgb(frame: av.VideoFrame, display: Display, short_side: int | None) -> np.n
 
 
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Returns width and height with the shorter side as asked and both even."""
+    """Returns even width and height with the given shorter side."""
     scale = short_side / min(width, height)
     return 2 * round(width * scale / 2), 2 * round(height * scale / 2)
 
 
 def video_start_s(path: Path) -> float:
-    """Time of the first frame that can be shown, in the file's own clock; 0 without picture."""
+    """Time of the first frame that can be shown, on the file's clock; 0 without picture."""
     with opened(path) as container:
         if not picture_tracks(container):
             return 0.0
-    return float(_first_shown_s(path) or 0)
+    return float(_first_frame_s(path) or 0)
 
 
-def _first_shown_s(path: Path) -> Fraction | None:
+def _first_frame_s(path: Path) -> Fraction | None:
     with opened(path) as container:
         stream = _picture(path, container)
         frame = first_frame(container, stream)

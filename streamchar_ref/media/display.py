@@ -31,7 +31,7 @@ class Display:
     pixel_aspect: Fraction = Fraction(1)
 
     def __str__(self) -> str:
-        """Says what is done to the pixels; empty if nothing is."""
+        """Describes the transformation in words; empty for the identity."""
         turns = {
             (True, True, False): "turned by 90 degrees",
             (False, True, True): "turned by 180 degrees",
@@ -64,14 +64,14 @@ class Display:
 
 
 def display_of(stream: av.VideoStream, frame: av.VideoFrame) -> Display:
-    """Reads how a frame is to be shown: display matrix and sample aspect ratio.
+    """Reads display matrix and sample aspect ratio.
 
     Args:
         stream: Of the frame.
         frame: The first one.
 
     Returns:
-        Its display; angles between are brought to the nearest quarter turn.
+        How to show it; angles are rounded to quarter turns.
     """
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if not 1 / _LONGEST_PIXEL <= aspect <= _LONGEST_PIXEL:

@@ -1,4 +1,4 @@
-"""Writes picture and sound: lossless for keeping, H.264 for showing and for equal terms.
+"""Writes video and audio: lossless for archiving, H.264 for playback and canonical scoring.
 
 Shape letters: T frames, H and W pixels, S audio samples.
 """
@@ -64,7 +64,7 @@ def _encode_lossless(path: Path, frames: Iterable[av.VideoFrame], fps: float) ->
 
 
 def _check_written(path: Path, written: Path, count: int) -> None:
-    """Reads back how many frames a file holds, before it takes its place."""
+    """Verifies the number of frames of a temporary file before it replaces the target."""
     if not count:
         raise MediaError(f"{path.name}: no frames to write")
     with opened(written) as container:
@@ -87,15 +87,15 @@ def write_mp4(
     """Writes an mp4 that plays anywhere: H.264 4:2:0 and AAC.
 
     Args:
-        path: Ends in ``.mp4``; complete or not there at all.
+        path: Ends in ``.mp4``; written atomically.
         batches: RGB frames of one size; odd sizes lose their last row or column.
-        samples: Mono waveform, or who gives it once all frames are in, for sound that is made
-            with them; no audio stream if ``None``.
+        samples: Mono waveform, or a function that returns it after the last frame, for sound that
+            is generated with the frames; no audio stream if ``None``.
         fps: Frames per second.
         sample_rate: Of ``samples``.
         crf: Constant rate factor, 0 to 51; 18 is hard to tell from the source.
-        preset: Of x264; part of a protocol, for it changes the picture: faster ones flicker more
-            in still scenes.
+        preset: Of x264; part of a protocol, because it changes the picture: faster presets
+            flicker more in still scenes.
 
     Returns:
         Number of frames written.
@@ -142,16 +142,16 @@ def _encode_mp4(
             return 0
         container.mux(video.encode())
         if sound is not None and samples is not None:
-            heard = samples() if callable(samples) else samples
-            _encode_sound(container, sound, heard, sample_rate)
+            waveform = samples() if callable(samples) else samples
+            _encode_sound(container, sound, waveform, sample_rate)
     return count
 
 
 def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: int) -> None:
-    """Writes sound alone, the same AAC samples that `write_mp4` would give beside a picture.
+    """Writes sound alone, with the same AAC samples as `write_mp4` writes beside a picture.
 
     Args:
-        path: Ends in ``.m4a``; complete or not there at all.
+        path: Ends in ``.m4a``; written atomically.
         samples: Mono waveform.
         sample_rate: Of ``samples``.
 
@@ -170,7 +170,7 @@ def write_m4a(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
 
 
 def _cannot_encode(path: Path, error: av.error.FFmpegError) -> Exception:
-    """Tells a disk or a folder that takes no more from what cannot be encoded."""
+    """Distinguishes a full disk or read-only folder from input that cannot be encoded."""
     if (fault := fault_of_machine(error, path)) is not None:
         return OSError(fault.errno, f"cannot write {path.name}: {fault.strerror}")
     return MediaError(f"{path.name}: cannot be encoded ({error.strerror})")
@@ -187,7 +187,7 @@ def _video_frames(batches: Iterable[np.ndarray], path: Path) -> Iterable[av.Vide
 
 
 def _even(batch: np.ndarray) -> np.ndarray:
-    """Cuts the last row and column off odd sizes, which 4:2:0 cannot have."""
+    """Removes the last row or column of odd sizes, which 4:2:0 does not allow."""
     height, width = batch.shape[1:3]
     return batch[:, : height & ~1 or height, : width & ~1 or width]
 

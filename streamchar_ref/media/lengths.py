@@ -1,4 +1,4 @@
-"""How long picture and sound of a file really are: by its packets, never by headers alone."""
+"""Measures the length of a file's picture and sound by its packets, not by headers alone."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import av
 
 from streamchar_ref.media.complete import cut_of
 from streamchar_ref.media.limits import check_held
-from streamchar_ref.media.sound import LARGEST_DRIFT_S, cancelled_for
+from streamchar_ref.media.sound import LARGEST_DRIFT_S, fallback_channel
 from streamchar_ref.media.source import (
     PictureDecoder,
     opened,
@@ -19,26 +19,26 @@ from streamchar_ref.media.source import (
     seconds,
     sound_tracks,
 )
-from streamchar_ref.media.timeline import Clock, clock_of, last_duration
+from streamchar_ref.media.timeline import FrameClock, clock_of, last_duration
 
 _VP8_SHOWN = 0x10  # bit of a packet's first byte; other packets only help to decode (RFC 6386)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lengths:
-    """What a player gets out of a file.
+    """Lengths and defects of a file, as a player would experience them.
 
     Attributes:
         picture_s: From the first frame that can be shown to the end of the last; 0 without.
         sound_s: From time 0 to the end of the sound; 0 without.
         num_frames: Frames shown.
-        num_holes: Places where the timestamps of the sound leave some out.
-        hole_s: Length of all of them.
-        longest_frame_s: How long the frame that stays longest is shown, the last one aside.
-        num_damaged: Frames that the decoder could not decode, or had to patch.
-        cut: How much of the file is missing, see `complete.cut_of`; empty if it is all there.
-        heard_channel: Channel that is heard alone because a mix of all cancels itself out, from
-            0; ``None`` if all are mixed.
+        num_holes: Gaps in the timestamps of the sound.
+        hole_s: Total length of the gaps.
+        longest_frame_s: Longest time a frame is shown, except the last one.
+        num_damaged: Frames that the decoder could not decode, or had to conceal.
+        cut: How the file is truncated, see `complete.cut_of`; empty if complete.
+        heard_channel: Channel (from 0) used alone because a mix of all cancels; ``None`` if all
+            are mixed.
     """
 
     picture_s: float
@@ -58,17 +58,17 @@ class Lengths:
 
 
 def measure(path: Path) -> Lengths:
-    """Measures a file by the timestamps of its packets, and decodes it for what is damaged.
+    """Measures a file by the timestamps of its packets, and decodes it to find damage.
 
     Args:
         path: Any file that FFmpeg's libraries read.
 
     Returns:
-        Lengths on the clock of `decode.frames` and `sound.audio`; of sound, to a packet.
+        Lengths on the clock of `decode.frames` and `sound.audio`; for sound, to a packet.
 
     Raises:
         MediaError: If the file is missing or unreadable.
-        TooLarge: If its pictures stay for longer than the limit allows.
+        TooLarge: If its pictures are held for longer than the limit.
     """
     with opened(path) as container:
         video = next(iter(picture_tracks(container)), None)
@@ -78,7 +78,7 @@ def measure(path: Path) -> Lengths:
         pictures: list[_Span] = []
         sounds: list[_Span] = []
         packet_s = _packet_s(sound) if sound else Fraction(0)
-        clock = clock_of(video) if video else Clock(Fraction(0))
+        clock = clock_of(video) if video else FrameClock(Fraction(0))
         decoder = _decoder(video) if video else None
         for packet in container.demux([track for track in (video, sound) if track]):
             if packet.stream is video and decoder is not None:
@@ -90,12 +90,12 @@ def measure(path: Path) -> Lengths:
                 damaged += 1 if frames is None else sum(frame.is_corrupt for frame in frames)
             elif packet.size and not packet.is_discard:
                 sounds.append(_Span.of(packet))
-    heard = _in_order(_without_holes(sounds, packet_s))
-    shown = _in_order(pictures)
-    check_held(path, shown)
-    found = _lengths(start_s, shown, heard, clock.step_s)
-    channel = cancelled_for(path) if sounds else None
-    return replace(found, num_damaged=damaged, cut=cut_of(path), heard_channel=channel)
+    audio_spans = _in_order(_without_holes(sounds, packet_s))
+    video_spans = _in_order(pictures)
+    check_held(path, video_spans)
+    lengths = _lengths(start_s, video_spans, audio_spans, clock.step_s)
+    channel = fallback_channel(path) if sounds else None
+    return replace(lengths, num_damaged=damaged, cut=cut_of(path), heard_channel=channel)
 
 
 def _decoder(video: av.VideoStream) -> PictureDecoder:
@@ -124,12 +124,12 @@ class _Span:
 
 
 def _packet_s(sound: av.AudioStream) -> Fraction:
-    """Length of every packet, if the codec has one, else 0."""
+    """Fixed packet length of the codec, else 0."""
     return Fraction(sound.codec_context.frame_size, sound.sample_rate or 1)
 
 
 def _without_holes(spans: Sequence[_Span], packet_s: Fraction) -> list[_Span]:
-    """Takes off what an mp4 adds to the length of a packet before a hole."""
+    """Limits packet lengths: an mp4 extends the packet before a gap."""
     if not spans or not packet_s:
         return list(spans)
     longest_s = max(packet_s, median(span.length_s for span in spans))
@@ -143,12 +143,12 @@ def _is_shown(packet: av.Packet) -> bool:
 
 
 def _in_order(spans: Iterable[_Span]) -> list[tuple[Fraction, Fraction]]:
-    """Starts and lengths as played; what has no time follows what came before."""
-    found: list[tuple[Fraction, Fraction]] = []
+    """Starts and lengths in playing order; a span without a time follows its predecessor."""
+    timed: list[tuple[Fraction, Fraction]] = []
     for span in spans:
-        after = found[-1][0] + found[-1][1] if found else Fraction(0)
-        found.append((after if span.start_s is None else span.start_s, span.length_s))
-    return sorted(found)
+        after = timed[-1][0] + timed[-1][1] if timed else Fraction(0)
+        timed.append((after if span.start_s is None else span.start_s, span.length_s))
+    return sorted(timed)
 
 
 def _lengths(

@@ -1,11 +1,11 @@
-"""How much of a file or a stream is taken, so that none of them fills the memory or stands still.
+"""Limits on files and streams, so that none exhausts memory or time.
 
 ===============================  ========  ====================================================
 variable                         default   limit
 ===============================  ========  ====================================================
 ``STREAMCHAR_MAX_SECONDS``       7200      picture or sound of a file
-``STREAMCHAR_MAX_HELD_S``        600       of it, pictures beyond the 10 s that each may stay, and
-                                           silence where a file leaves sound out
+``STREAMCHAR_MAX_HELD_S``        600       time that pictures are held beyond 10 s each, and silence
+                                           inserted where a file lacks sound
 ``STREAMCHAR_MAX_PIXELS``        64e6      in a picture, as stored and as shown or scaled
 ``STREAMCHAR_MAX_TOTAL_PIXELS``  1e12      in all frames of a file: two hours of 1080p60
 ``STREAMCHAR_MAX_LETTERS``       300e3     in a transcript: five hours of speech
@@ -13,8 +13,8 @@ variable                         default   limit
                                            `stream_limit_s`
 ===============================  ========  ====================================================
 
-What is over a limit is not measured: its rows are ``unavailable``, for the limit is ours and no
-fault of what was recorded. A stream that does not end is its system's failure.
+A file over a limit is not scored: its rows are ``unavailable``, since the limit belongs to the
+harness and not to the recording. A stream that does not end is a failure of its system.
 """
 
 import math
@@ -42,13 +42,13 @@ _DEFAULTS = {
     MAX_LETTERS: 300e3,
 }
 FREE_HOLD_S = 10
-"""A picture may stay that long before it counts as held."""
+"""Time a picture may be shown before it counts as held."""
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
 MAX_SIDE = 16_384
-"""Of a scaled picture, for it becomes H.264, of which x264 writes no more."""
+"""Longest side of a scaled picture: the maximum of x264."""
 MAX_BATCH_BYTES = 200 * 2**20
-"""Of frames decoded at a time: 32 of 1920 x 1080."""
+"""Size of frames decoded at a time: 32 of 1920 x 1080."""
 STREAM_S = 300.0
 STREAM_S_A_LETTER = 0.6
 """Eight times as long as English takes."""
@@ -56,7 +56,7 @@ CHUNKS_A_SECOND = 100
 
 
 class TooLarge(MediaError):
-    """A file asks for more than a limit allows; says which limit and how to raise it."""
+    """A file exceeds a limit; the message names the limit and how to raise it."""
 
 
 def limit(name: str) -> float:
@@ -66,29 +66,29 @@ def limit(name: str) -> float:
         name: Of the variable.
 
     Returns:
-        A number above 0, which may be infinite.
+        A positive number, which may be infinite.
 
     Raises:
         InputError: If the variable is set to anything else.
     """
-    written = os.environ.get(name, "")
-    if not written:
+    text = os.environ.get(name, "")
+    if not text:
         return _DEFAULTS[name]
     try:
-        value = float(written)
+        value = float(text)
     except ValueError:
         value = math.nan
     if not value > 0:
-        raise InputError(f"{name}={written!r} is no number above 0")
+        raise InputError(f"{name}={text!r} is no number above 0")
     return value
 
 
 def excess(what: str, value: float | Fraction, name: str, unit: str) -> str:
-    """Says that there is more of something than its limit.
+    """Describes how a value exceeds a limit.
 
     Args:
-        what: There is, e.g. ``its picture lasts``.
-        value: How much of it.
+        what: Beginning of the sentence, e.g. ``its picture lasts``.
+        value: To compare with the limit.
         name: Of the limit.
         unit: Of both.
 
@@ -105,7 +105,7 @@ def excess(what: str, value: float | Fraction, name: str, unit: str) -> str:
 
 
 def check(path: Path, what: str, value: float | Fraction, name: str, unit: str) -> None:
-    """Refuses a file as `excess` says; raises `TooLarge`."""
+    """Raises `TooLarge` with the sentence of `excess`, if there is one."""
     sentence = excess(what, value, name, unit)
     if sentence:
         raise TooLarge(f"{path.name}: {sentence}")
@@ -126,12 +126,12 @@ def check_scaled(path: Path, width: int, height: int) -> None:
 
 
 def check_sound(path: Path, sample_rate: int, channels: int) -> None:
-    """Refuses sound at a rate, or in a number of channels, that no recorder writes.
+    """Refuses implausible sample rates and numbers of channels.
 
     Args:
         path: For the message.
-        sample_rate: By the header.
-        channels: By the header.
+        sample_rate: From the header.
+        channels: From the header.
 
     Raises:
         MediaError: If they are out of range.
@@ -143,13 +143,13 @@ def check_sound(path: Path, sample_rate: int, channels: int) -> None:
 
 
 def batch_size(wanted: int, width: int, height: int) -> int:
-    """Returns how many RGB frames may be held at a time, at most as many as wanted."""
+    """Returns how many RGB frames fit into `MAX_BATCH_BYTES`, at most as many as wanted."""
     return max(1, min(wanted, MAX_BATCH_BYTES // max(1, 3 * width * height)))
 
 
 @dataclass(kw_only=True)
 class Budget:
-    """Counts what has been read of one track, and stops where it is more than the limits allow.
+    """Enforces the limits while one track is read.
 
     Attributes:
         path: For messages.
@@ -163,7 +163,7 @@ class Budget:
     _pixels: int = 0
 
     def show(self, length_s: Fraction, pixels: int) -> None:
-        """Takes a picture and how long it is shown; raises `TooLarge` beyond a limit."""
+        """Counts a picture and how long it is shown; raises `TooLarge` beyond a limit."""
         self._pixels += pixels
         check(self.path, "all its frames have", self._pixels, MAX_TOTAL_PIXELS, "pixels")
         self.hold(length_s - FREE_HOLD_S)
@@ -175,21 +175,21 @@ class Budget:
         check(self.path, f"its {self.what} lasts", self._seconds, MAX_SECONDS, "s")
 
     def hold(self, length_s: Fraction) -> None:
-        """Counts seconds without anything new; raises `TooLarge` beyond the limit."""
+        """Counts seconds of a held picture or missing sound; raises `TooLarge` beyond the limit."""
         self._held_s += max(Fraction(0), length_s)
         what = "pictures are held for" if self.what == "picture" else "its sound is left out for"
         check(self.path, what, self._held_s, MAX_HELD_S, "s")
 
 
 def check_held(path: Path, spans: Sequence[tuple[Fraction, Fraction]]) -> None:
-    """Refuses a file whose pictures stay too long, before any is decoded.
+    """Refuses a file whose pictures are held too long, before any is decoded.
 
     Args:
         path: For the message.
         spans: Start and length of each picture, in order of time.
 
     Raises:
-        TooLarge: If they are held for longer than the limit, or last longer in all.
+        TooLarge: If the time held or the total length exceeds its limit.
     """
     if not spans:
         return
@@ -200,14 +200,14 @@ def check_held(path: Path, spans: Sequence[tuple[Fraction, Fraction]]) -> None:
 
 
 def stream_limit_s(transcript: str, last_piece_s: float = 0.0) -> float:
-    """How long a stream may be that answers a prompt.
+    """Returns the longest stream allowed for a prompt.
 
     Args:
-        transcript: What should be said.
-        last_piece_s: When the last of it becomes known.
+        transcript: Of the prompt.
+        last_piece_s: When its last piece arrives.
 
     Returns:
-        Seconds: 300, and 0.6 for each letter, and until the last piece; or as the variable says.
+        Seconds: 300 + 0.6 per character + ``last_piece_s``, unless the variable overrides it.
     """
     if os.environ.get(MAX_STREAM_S):
         return limit(MAX_STREAM_S)
@@ -216,7 +216,7 @@ def stream_limit_s(transcript: str, last_piece_s: float = 0.0) -> float:
 
 @dataclass(kw_only=True)
 class StreamBudget:
-    """Counts what a system streams for one prompt, and stops what does not come to an end.
+    """Enforces the length limit while a system streams for one prompt.
 
     Attributes:
         limit_s: From `stream_limit_s`.
@@ -235,12 +235,12 @@ class StreamBudget:
         """Counts a chunk.
 
         Args:
-            num_frames: In it.
-            num_samples: In it.
+            num_frames: Of the chunk.
+            num_samples: Of the chunk.
 
         Raises:
-            MediaError: If frames or sound so far are longer than the limit, or there are more than
-                100 chunks for each second of it.
+            MediaError: If frames or sound exceed the limit, or there are more than 100 chunks per
+                second of it.
         """
         self._frames, self._samples = self._frames + num_frames, self._samples + num_samples
         self._chunks += 1

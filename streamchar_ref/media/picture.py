@@ -23,16 +23,16 @@ _DEEP = ("I;16", "I;16L", "I;16B", "I", "F")
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Reads a picture upright: EXIF orientation is followed, transparency lies on white.
+    """Reads a picture upright (EXIF orientation), with transparency over white.
 
     Args:
-        path: Any still that Pillow reads; of an animation, the first frame.
+        path: Any image that Pillow reads; of an animation, the first frame.
 
     Returns:
-        RGB; deep grey is brought to 8 bits.
+        RGB; 16-bit and float grey is scaled to 8 bits.
 
     Raises:
-        MediaError: If it is no picture.
+        MediaError: If it is not an image.
         OSError: If the file is missing or cannot be read.
         TooLarge: If it has more pixels than the limit.
     """
@@ -45,14 +45,14 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's, not Pillow's
+            raise  # from the operating system, not from Pillow
         raise MediaError(f"{path.name}: not a picture ({error})") from error
 
 
 @contextmanager
 def _own_limit(path: Path) -> Iterator[None]:
-    """Puts our limit in the place of Pillow's, which refuses twice its number of pixels."""
-    most, theirs = limit(MAX_PIXELS), Image.MAX_IMAGE_PIXELS
+    """Replaces Pillow's pixel limit, which refuses twice its number, by ours."""
+    most, pillow_limit = limit(MAX_PIXELS), Image.MAX_IMAGE_PIXELS
     try:
         Image.MAX_IMAGE_PIXELS = None if math.isinf(most) else int(most / 2)
         with warnings.catch_warnings():
@@ -61,11 +61,11 @@ def _own_limit(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise TooLarge(f"{path.name}: {error}; to read it, raise {MAX_PIXELS}") from error
     finally:
-        Image.MAX_IMAGE_PIXELS = theirs
+        Image.MAX_IMAGE_PIXELS = pillow_limit
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    if picture.mode in _DEEP:  # Pillow would clip what is above 255
+    if picture.mode in _DEEP:  # Pillow would clip values above 255
         return Image.fromarray(_as_8_bits(np.asarray(picture))).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
@@ -75,7 +75,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
 
 
 def _as_8_bits(grey: np.ndarray) -> UInt8[np.ndarray, "H W"]:
-    """Takes 16 bits for the range of 16-bit grey; of wider types, what the values reach."""
+    """Scales grey to 8 bits: 16-bit types by their range, wider types by the values' range."""
     if grey.dtype.itemsize > 2 and grey.max() <= 1 and grey.dtype.kind == "f":
         grey = grey * 255
     elif grey.dtype.itemsize == 2 or grey.max() > 255:

@@ -1,4 +1,4 @@
-"""HLS playlists: text files that name the files that hold picture and sound (RFC 8216)."""
+"""HLS playlists, which list media files (RFC 8216)."""
 
 import re
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ _ATTRIBUTE = re.compile(r'URI="([^"]*)"')
 
 
 def parts_of(path: Path) -> list[Path]:
-    """Lists the files that a playlist names, and those of the playlists that it names.
+    """Lists the files that a playlist names, including those of nested playlists.
 
     Args:
         path: Any file.
 
     Returns:
-        Each once, in order, whether it is there or not; none if ``path`` is no playlist.
+        Distinct paths in order, which may not exist; empty if ``path`` is no playlist.
     """
     return [part for part in dict.fromkeys(_walk(path, frozenset())) if part != path]
 
@@ -30,13 +30,13 @@ def _walk(path: Path, above: frozenset[Path]) -> Iterator[Path]:
 
 
 def check_playlist(path: Path) -> None:
-    """Refuses a playlist of which FFmpeg would play a part only, without a word.
+    """Refuses a playlist that FFmpeg would silently play in part.
 
     Args:
-        path: Any file; what is no playlist is right.
+        path: Any file; other files than playlists pass.
 
     Raises:
-        MediaError: If a file that is named is not there, or a playlist has not come to its end.
+        MediaError: If a listed file is missing, or a playlist is not finished.
     """
     for part in (path, *parts_of(path)):
         if not part.is_file():
@@ -51,7 +51,7 @@ def check_playlist(path: Path) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines of a playlist; none of another file."""
+    """Lines of a playlist; none for another file."""
     if not path.is_file():
         return []
     with path.open("rb") as file:

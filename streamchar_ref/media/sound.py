@@ -1,4 +1,4 @@
-"""Reads sound: mixed to mono, resampled, each sample at the time that its timestamp says.
+"""Reads sound as mono, resampled, with every sample at the time of its timestamp.
 
 Shape letters: S audio samples.
 """
@@ -28,12 +28,12 @@ from streamchar_ref.media.source import (
 from streamchar_ref.media.timeline import clock_of
 
 LARGEST_DRIFT_S = Fraction(15, 1000)
-"""Timestamps may be this far from the samples before silence is put in or samples are left out.
+"""Largest gap between timestamp and sample count before silence is inserted or samples dropped.
 
-Clocks of recorders jitter by a few milliseconds; the shortest lost packet in use is 20 ms long.
+Clocks of recorders jitter by a few milliseconds; the shortest packet in use lasts 20 ms.
 """
 LEAST_MIX = 0.01
-"""A mono mix with less than this share of the channels' mean power has cancelled itself out."""
+"""Power of a mono mix, relative to the channels' mean, below which the channels cancel."""
 _GAIN_RATE = 48_000  # any
 _NO_SOUND = np.zeros(0, np.float32)
 
@@ -43,24 +43,24 @@ def audio(
 ) -> Float32[np.ndarray, " S"]:
     """Decodes the sound, mixed to mono and resampled.
 
-    Samples lie where their timestamps say: a hole longer than 15 ms is silence, as in a player,
-    and what overlaps by more is left out. All channels are mixed by libswresample's matrix, scaled
-    down so that equal channels stay as loud as one (stereo: the mean). Where that cancels them, as
-    with one of two in opposite phase, the loudest channel is heard alone.
+    Samples are placed by their timestamps: a gap longer than 15 ms becomes silence, as in a
+    player, and longer overlaps are dropped. Channels are mixed by libswresample's matrix, scaled
+    so that equal channels keep their level (stereo: the mean). Where the channels cancel, e.g.
+    two in opposite phase, the loudest channel is used alone.
 
     Args:
         path: Any file that FFmpeg's libraries read.
-        sample_rate: Wanted samples per second.
-        start_s: Time in the file's own clock that becomes sample 0; by default that of its first
-            frame that can be shown or, without a picture, of its first sample.
+        sample_rate: Of the result, in samples per second.
+        start_s: Time on the file's clock that becomes sample 0; by default the first frame that
+            can be shown or, without a picture, the first sample.
 
     Returns:
-        Samples in [-1, 1]; what is louder is clipped, as a player would.
+        Samples in [-1, 1]; louder ones are clipped.
 
     Raises:
-        MediaError: If the file cannot be read, is cut short, has no sound, holds NaN or infinite
+        MediaError: If the file cannot be read, is truncated, has no sound, holds NaN or infinite
             samples, or timestamps that jump.
-        TooLarge: If it goes on for longer than the limits allow, or starts so much later.
+        TooLarge: If a limit is exceeded, also by silence before the sound.
     """
     check_complete(path)
     samples, first_s = _read(path, sample_rate)
@@ -75,7 +75,7 @@ def audio(
 
 
 def first_sample_s(path: Path) -> Fraction | None:
-    """Time of the first sample that is heard, in the file's own clock; ``None`` without samples."""
+    """Time of the first sample on the file's clock; ``None`` without samples."""
     with opened(path) as container:
         stream = _track(path, container)
         frame = next(container.decode(stream), None)
@@ -89,14 +89,14 @@ def _zero_s(path: Path, first_s: Fraction) -> Fraction:
         return clock_of(tracks[0]).time_of(frame) if frame else first_s
 
 
-def cancelled_for(path: Path) -> int | None:
-    """Finds sound whose mono mix cancels itself out; see `audio`.
+def fallback_channel(path: Path) -> int | None:
+    """Finds the channel that replaces a mono mix in which the channels cancel; see `audio`.
 
     Args:
         path: With sound.
 
     Returns:
-        The channel that is heard in its place; ``None`` if the mix is good.
+        Index of the channel; ``None`` if the mix is used.
 
     Raises:
         MediaError: If the file cannot be read or has no sound.
@@ -108,32 +108,34 @@ def cancelled_for(path: Path) -> int | None:
         mixer = _Mixer(stream.sample_rate)
         for frame in container.decode(stream):
             mixer.mono(frame)
-        return mixer.cancelled_for
+        return mixer.fallback_channel
 
 
 def _read(path: Path, sample_rate: int) -> tuple[np.ndarray, Fraction]:
-    """Returns samples and the time of the first in the file's own clock."""
-    samples, placed = _pass(path, sample_rate, None)
-    if placed.mixer.cancelled_for is not None:
-        samples, placed = _pass(path, sample_rate, placed.mixer.cancelled_for)
-    return samples, placed.first_s or Fraction(0)
+    """Returns samples and the time of the first on the file's clock."""
+    samples, placer = _decode(path, sample_rate, None)
+    if placer.mixer.fallback_channel is not None:
+        samples, placer = _decode(path, sample_rate, placer.mixer.fallback_channel)
+    return samples, placer.first_s or Fraction(0)
 
 
-def _pass(path: Path, sample_rate: int, channel: int | None) -> "tuple[np.ndarray, _Placed]":
-    """Reads the mix of all channels, or one of them."""
+def _decode(
+    path: Path, sample_rate: int, channel: int | None
+) -> "tuple[np.ndarray, _SamplePlacer]":
+    """Decodes the mix of all channels, or one of them."""
     parts: list[np.ndarray] = []
     with opened(path) as container:
         stream = _track(path, container)
-        placed = _Placed(path, stream.sample_rate)
+        placer = _SamplePlacer(path, stream.sample_rate)
         to_rate = soxr.ResampleStream(stream.sample_rate, sample_rate, 1, dtype="float32")
         for frame in container.decode(stream):
-            parts += [to_rate.resample_chunk(part) for part in placed.add(frame, channel)]
+            parts += [to_rate.resample_chunk(part) for part in placer.add(frame, channel)]
         parts.append(to_rate.resample_chunk(_NO_SOUND, last=True))
-    return np.concatenate(parts), placed
+    return np.concatenate(parts), placer
 
 
-class _Placed:
-    """Puts samples where they belong."""
+class _SamplePlacer:
+    """Places decoded samples by their timestamps: fills gaps and drops overlaps."""
 
     def __init__(self, path: Path, rate: int) -> None:
         self.first_s: Fraction | None = None
@@ -142,7 +144,7 @@ class _Placed:
         self._budget = Budget(path=path, what="sound")
 
     def add(self, frame: av.AudioFrame, channel: int | None) -> Iterator[np.ndarray]:
-        """Yields silence for a hole before a frame, then what is new in it."""
+        """Yields silence for a gap before a frame, then its samples without overlap."""
         samples = self.mixer.mono(frame) if channel is None else self.mixer.one(frame, channel)
         drift = self._drift(frame)
         if drift > 0:
@@ -154,7 +156,7 @@ class _Placed:
         self._budget.last(Fraction(max(0, drift) + len(new), self._rate))
 
     def _drift(self, frame: av.AudioFrame) -> int:
-        """Samples from where the sound has got to until where the frame belongs."""
+        """Returns the gap (positive) or overlap (negative) before a frame, in samples."""
         if frame.pts is None:
             return 0
         due_s = seconds(frame.pts, frame.time_base)
@@ -166,7 +168,7 @@ class _Placed:
 
 
 class _Mixer:
-    """Turns decoded frames into float samples at one rate; frames may change their layout."""
+    """Converts decoded frames to mono float samples; the channel layout may change."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -175,10 +177,10 @@ class _Mixer:
         self._mixed_power = 0.0
 
     @property
-    def cancelled_for(self) -> int | None:
-        """Loudest channel if all were mixed and cancelled each other, else ``None``."""
+    def fallback_channel(self) -> int | None:
+        """Loudest channel if the mix cancels, else ``None``."""
         if len(self._power) != 1:
-            return None  # mono, or a layout that changes: no one channel is there throughout
+            return None  # mono, or a changing layout: no channel is present throughout
         (power,) = self._power.values()
         return int(power.argmax()) if self._mixed_power < LEAST_MIX * power.mean() else None
 
@@ -193,9 +195,9 @@ class _Mixer:
         return mixed
 
     def one(self, frame: av.AudioFrame, channel: int) -> Float32[np.ndarray, " S"]:
-        """Takes one channel alone."""
-        taken: np.ndarray = self._convert(frame, frame.layout.name)[channel]
-        return taken
+        """Selects one channel."""
+        selected: np.ndarray = self._convert(frame, frame.layout.name)[channel]
+        return selected
 
     def _convert(self, frame: av.AudioFrame, layout: str) -> np.ndarray:
         key = (frame.format.name, frame.layout.name, frame.sample_rate, layout)
@@ -209,7 +211,7 @@ class _Mixer:
 
 @cache
 def _gain(layout: str) -> np.float32:
-    """What libswresample's mix of equal channels is louder by; it leaves that to be clipped."""
+    """Gain of libswresample's mono mix for equal channels, which could clip."""
     to_mono = av.AudioResampler(format="fltp", layout="mono", rate=_GAIN_RATE)
     num_channels = av.AudioLayout(layout).nb_channels
     frame = av.AudioFrame.from_ndarray(

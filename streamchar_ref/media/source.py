@@ -1,4 +1,4 @@
-"""Opens files and chooses the tracks that a player would play."""
+"""Opens media files and selects the tracks that a player would play."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -30,26 +30,26 @@ _STILLS = {"mjpeg", "png", "bmp", "webp", "tiff"}
 
 _VERDICTS = (errno.EINVAL, errno.ENOSYS, errno.ERANGE, errno.EDOM, errno.EILSEQ, errno.EOVERFLOW)
 
-_Track = TypeVar("_Track", av.VideoStream, av.AudioStream)
+_TrackT = TypeVar("_TrackT", av.VideoStream, av.AudioStream)
 
 
 def file_url(path: Path) -> str:
-    """Names a file for FFmpeg, which takes what stands before a colon for a protocol."""
+    """Returns a URL for FFmpeg, which would read a prefix before a colon as a protocol."""
     return f"file:{path}"
 
 
 def fault_of_machine(error: av.error.FFmpegError, path: Path) -> OSError | None:
-    """Tells a fault of disk, memory, permission or network from a verdict on the file.
+    """Distinguishes errors of disk, memory, permission or network from verdicts on the file.
 
-    libav's verdicts have numbers of their own or one of `_VERDICTS`; the others are the system's,
-    and say nothing of what the file holds.
+    libav's verdicts have their own numbers or one of `_VERDICTS`; all others come from the
+    operating system and say nothing about the file's content.
 
     Args:
-        error: What PyAV raised.
-        path: Which file was read or written.
+        error: Raised by PyAV.
+        path: File that was read or written.
 
     Returns:
-        The error of the system; ``None`` if it is a verdict.
+        The system's error; ``None`` for a verdict on the file.
     """
     if error.errno in errno.errorcode and error.errno not in _VERDICTS:
         return OSError(error.errno, error.strerror, str(path))
@@ -58,7 +58,7 @@ def fault_of_machine(error: av.error.FFmpegError, path: Path) -> OSError | None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """Opens a file for reading.
+    """Opens a media file for reading.
 
     Args:
         path: Any name that the file system allows.
@@ -74,7 +74,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     check_is_file(path)
     check_playlist(path)
     try:
-        # Titles and comments need not be UTF-8; nothing here reads them.
+        # Titles and comments may not be UTF-8; they are not used.
         with av.open(file_url(path), metadata_errors="replace") as container:
             if container.format.name == "concat":
                 raise MediaError(f"{path.name}: is a list of files; score them one by one")
@@ -91,10 +91,10 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def picture_tracks(container: InputContainer) -> list[av.VideoStream]:
-    """Returns the tracks of moving pictures, the one to be played first.
+    """Returns the video tracks in order of preference.
 
-    Cover pictures are none, whether the file marks them as such or they are a single still beside
-    a video. The default track goes before others, then the order of the file decides.
+    Cover pictures are excluded, whether the file marks them as such or they are a still beside a
+    video. The default track comes first, then the order of the file.
     """
     tracks = [s for s in container.streams.video if not s.disposition & _NOT_A_PICTURE]
     moving = [s for s in tracks if s.codec_context.name not in _STILLS]
@@ -102,25 +102,25 @@ def picture_tracks(container: InputContainer) -> list[av.VideoStream]:
 
 
 def sound_tracks(container: InputContainer) -> list[av.AudioStream]:
-    """Returns the tracks of sound, the one to be played first.
+    """Returns the audio tracks in order of preference.
 
-    The default track goes before others, commentaries and descriptions go last.
+    The default track comes first, commentaries and descriptions last.
     """
     return _default_first(container.streams.audio)
 
 
-def _default_first(tracks: Sequence[_Track]) -> list[_Track]:
-    def rank(track: _Track) -> tuple[bool, bool]:
+def _default_first(tracks: Sequence[_TrackT]) -> list[_TrackT]:
+    def rank(track: _TrackT) -> tuple[bool, bool]:
         return not track.disposition & Disposition.default, bool(track.disposition & _FOR_SOME)
 
     return sorted(tracks, key=rank)
 
 
 class PictureDecoder:
-    """Decodes the packets of a picture track in the order of the file.
+    """Decodes the packets of a video track in the order of the file.
 
-    Before the first frame, what needs an earlier key frame is left out, as most decoders do of
-    themselves; later, a damaged packet is an error.
+    Packets before the first frame that need an earlier key frame are skipped, as most decoders
+    do; later, a damaged packet is an error.
 
     Args:
         stream: The track.
@@ -132,7 +132,7 @@ class PictureDecoder:
         self._waits_for_key = stream.codec_context.name.startswith(_DECODE_ANYTHING)
 
     def decode(self, packet: av.Packet) -> list[av.VideoFrame]:
-        """Returns the frames that come out of a packet; an empty packet ends the track."""
+        """Returns the frames of a packet; an empty packet flushes the decoder."""
         self._waits_for_key = self._waits_for_key and not packet.is_keyframe
         if self._waits_for_key and packet.size:
             return []
@@ -156,7 +156,7 @@ def first_frame(container: InputContainer, stream: av.VideoStream) -> av.VideoFr
 
 
 def seconds(ticks: int | None, time_base: Fraction | None) -> Fraction:
-    """Exact seconds; what is unknown counts as 0."""
+    """Converts ticks to exact seconds; unknown values count as 0."""
     return Fraction(ticks or 0) * (time_base or 0)
 
 
@@ -165,12 +165,12 @@ def check_step(path: Path, last_s: Fraction, next_s: Fraction) -> None:
 
     Args:
         path: For the message.
-        last_s: Where the track has got to.
-        next_s: Where it goes on.
+        last_s: Current end of the track.
+        next_s: Next timestamp.
 
     Raises:
         MediaError: If time jumps back by more than a second or ahead by more than ten minutes, as
-            where files were joined byte by byte.
+            in files that were concatenated byte by byte.
     """
     step = next_s - last_s
     if -LONGEST_JUMP_BACK_S <= step <= LONGEST_GAP_S:

@@ -1,4 +1,4 @@
-"""When each frame of a file is shown: from its timestamps, never from a rate in a header."""
+"""Display times of a file's frames, from timestamps and never from the header's frame rate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ DEFAULT_FPS = 25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class TimedFrame:
     """A decoded frame and when a player shows it.
 
     Attributes:
         frame: As decoded.
-        start_s: In the file's own clock.
-        end_s: When the next one is due; the start, if the frame comes too late to be shown.
+        start_s: On the file's clock.
+        end_s: Start of the next one; equal to ``start_s`` for a frame too late to be shown.
     """
 
     frame: av.VideoFrame
@@ -32,11 +32,11 @@ class Shown:
     end_s: Fraction
 
 
-class Clock:
-    """Gives each decoded frame its time.
+class FrameClock:
+    """Assigns a time to each decoded frame.
 
     Presentation timestamps are used unless they run backwards more often than decoding timestamps
-    do (AVI has none); a frame without either follows the one before by its duration.
+    (AVI has none); a frame without either follows its predecessor by its duration.
 
     Source: ``guess_correct_pts`` in libavcodec/decode.c, what FFmpeg's programs and players use.
     """
@@ -48,7 +48,7 @@ class Clock:
         self._last_s: Fraction | None = None
 
     def time_of(self, frame: av.VideoFrame) -> Fraction:
-        """Returns when the next frame is due, in seconds of the file's own clock."""
+        """Returns the time of the next decoded frame, in seconds of the file's clock."""
         self._count("dts", frame.dts, frame.pts)
         self._count("pts", frame.pts, frame.dts)
         uses_pts = self._faults["pts"] <= self._faults["dts"] or frame.dts is None
@@ -68,33 +68,35 @@ class Clock:
         self._last[kind] = ticks if ticks is not None else (other if other is not None else last)
 
 
-def clock_of(stream: av.VideoStream) -> Clock:
-    """Returns the clock of a track, at its start."""
-    return Clock(1 / Fraction(stream.guessed_rate or DEFAULT_FPS))
+def clock_of(stream: av.VideoStream) -> FrameClock:
+    """Returns a clock for a track, at its start."""
+    return FrameClock(1 / Fraction(stream.guessed_rate or DEFAULT_FPS))
 
 
 def last_duration(given_s: Fraction, steps_s: Sequence[Fraction], header_s: Fraction) -> Fraction:
-    """How long the last frame is shown.
+    """Returns how long the last frame is shown.
 
     Args:
-        given_s: What the file says; 0 if it does not.
-        steps_s: How long each frame before it was shown.
-        header_s: By the frame rate of the header, if there is nothing else to go by.
+        given_s: Duration in the file; 0 if missing.
+        steps_s: How long each earlier frame was shown.
+        header_s: Step by the header's frame rate, the last resort.
 
     Returns:
-        What the file says, unless that is less than half of the median step: recorders write a
-        tick of their clock there (``1000 fps``). Then the median step.
+        The duration in the file, unless it is less than half of the median step: some recorders
+        write a tick of their clock (``1000 fps``). Then the median step.
     """
-    usual_s = median(steps_s) if steps_s else Fraction(0)
-    if given_s and given_s >= usual_s / 2:
+    median_s = median(steps_s) if steps_s else Fraction(0)
+    if given_s and given_s >= median_s / 2:
         return given_s
-    return usual_s or header_s
+    return median_s or header_s
 
 
-def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[Shown]:
-    """Decodes a track front to back.
+def timed_frames(
+    path: Path, container: InputContainer, stream: av.VideoStream
+) -> Iterator[TimedFrame]:
+    """Decodes a track from start to end.
 
-    What an edit list hides, and what cannot be decoded before the first key frame, is left out.
+    Frames hidden by an edit list, and frames before the first key frame, are left out.
 
     Args:
         path: For messages.
@@ -105,9 +107,9 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
         Every decoded frame once, in the order of decoding.
 
     Raises:
-        MediaError: If there are no frames, their size changes, timestamps jump, or the file is cut
-            short or damaged.
-        TooLarge: If they go on for longer than the limits allow.
+        MediaError: If there are no frames, their size changes, timestamps jump, or the file is
+            truncated or damaged.
+        TooLarge: If a limit is exceeded.
     """
     budget = Budget(path=path, what="picture")
     clock, packets = clock_of(stream), _Packets(path, container, stream)
@@ -123,10 +125,10 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
             _check_size(path, held, frame)
             check_step(path, held_s, due_s)
             if due_s < held_s:
-                yield Shown(frame=frame, start_s=due_s, end_s=due_s)
+                yield TimedFrame(frame=frame, start_s=due_s, end_s=due_s)
             else:
                 budget.show(due_s - held_s, held.width * held.height)
-                yield Shown(frame=held, start_s=held_s, end_s=due_s)
+                yield TimedFrame(frame=held, start_s=held_s, end_s=due_s)
                 steps_s.append(due_s - held_s)
                 held, held_s = frame, due_s
         decoded += 1
@@ -136,7 +138,7 @@ def shown_frames(path: Path, container: InputContainer, stream: av.VideoStream) 
     given_s = seconds(held.duration, held.time_base)
     length_s = last_duration(given_s, steps_s, clock.step_s)
     budget.show(length_s, held.width * held.height)
-    yield Shown(frame=held, start_s=held_s, end_s=held_s + length_s)
+    yield TimedFrame(frame=held, start_s=held_s, end_s=held_s + length_s)
 
 
 def _check_size(path: Path, held: av.VideoFrame, frame: av.VideoFrame) -> None:
@@ -146,7 +148,7 @@ def _check_size(path: Path, held: av.VideoFrame, frame: av.VideoFrame) -> None:
 
 
 class _Packets:
-    """Reads the packets of a file, and knows at its end whether some are missing."""
+    """Reads the packets of a track and counts those that should be decodable."""
 
     def __init__(self, path: Path, container: InputContainer, stream: av.VideoStream) -> None:
         self._path, self._container, self._stream = path, container, stream
@@ -166,7 +168,7 @@ class _Packets:
             yield from self._decoder.decode(packet)
 
     def check(self, decoded: int) -> None:
-        """Refuses a file of whose frames many cannot be decoded."""
+        """Refuses a file with many undecodable frames."""
         least = 1 - MOST_MISSING
         promised = self._stream.frames
         if promised and decoded < least * (self._read - self._hidden):

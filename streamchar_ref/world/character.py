@@ -1,4 +1,4 @@
-"""Who a drawn character is: numbers and colours, drawn from a seed and told in one sentence."""
+"""Characters of the painted style: looks and clothes, sampled from a seed, with a caption."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from streamchar_ref.world import palette
-from streamchar_ref.world.checks import check_whole
+from streamchar_ref.world.checks import check_integers
 from streamchar_ref.world.palette import Colour
 
 STYLES = (
@@ -20,18 +20,18 @@ PATTERNS = ("plain", "stripes", "dots", "check", "band")
 GLASSES = ("", "round", "square", "cat-eye")
 JEWELS = ("", "pendant", "pearls", "brooch")
 SIDE_DETAILS = ("", "hoop", "clip", "flower")
-_HAIR_TOLD = {
+_HAIR_WORDS = {
     "short": "short {hair} hair", "quiff": "{hair} hair combed up", "curly": "curly {hair} hair",
     "buzz": "a {hair} buzz cut", "bald": "a bald head", "afro": "a {hair} afro",
     "pixie": "a {hair} pixie cut", "bob": "a {hair} bob", "long": "long {hair} hair",
     "wavy": "long wavy {hair} hair", "bun": "{hair} hair in a bun",
     "ponytail": "{hair} hair in a ponytail", "braids": "two {hair} braids",
 }  # fmt: skip
-_JEWELS_TOLD = {"pendant": "a gold pendant", "pearls": "a string of pearls", "brooch": "a brooch"}
-_DETAILS_TOLD = {
+_JEWEL_WORDS = {"pendant": "a gold pendant", "pearls": "a string of pearls", "brooch": "a brooch"}
+_DETAIL_WORDS = {
     "hoop": "one gold earring", "clip": "a hair clip", "flower": "a flower in the hair",
 }  # fmt: skip
-_PATTERNS_TOLD = {
+_PATTERN_WORDS = {
     "plain": "", "stripes": "striped ", "dots": "dotted ", "check": "checked ",
     "band": "patterned ",
 }  # fmt: skip
@@ -39,17 +39,17 @@ _PATTERNS_TOLD = {
 
 @dataclass(frozen=True, kw_only=True)
 class Character:
-    """A person as the world draws them; lengths are in units of the canvas, shares in [0, 1].
+    """A character; lengths are in units of the canvas, shares in [0, 1].
 
     Attributes:
-        seed: It was drawn from.
-        caption: One sentence.
+        seed: Of the character.
+        caption: Description in one sentence.
         skin: Colour in the light, as all colours RGB in [0, 1].
         hair: Colour.
         eyes: Colour of the iris.
         lips: Colour.
         clothes: Colour.
-        accent: Colour of the pattern, the scarf, the hat and what is in the hair.
+        accent: Colour of pattern, scarf, hat and hair clip.
         background: Colours of the middle and the edge.
         style: Of the hair, one of `STYLES`.
         garment: One of `GARMENTS`.
@@ -58,8 +58,8 @@ class Character:
         jewel: One of `JEWELS`.
         side_detail: Worn on one side only, one of `SIDE_DETAILS`.
         detail_side: -1 left, 1 right, as seen.
-        parting: Where the hair is parted, left to right.
-        volume: How far the hair stands off the head.
+        parting: Position of the parting, left to right.
+        volume: Distance of the hair from the head.
         fringe: Share of the forehead under hair.
         face_width: Half width at the cheekbones.
         face_height: Half height.
@@ -127,31 +127,30 @@ class Character:
 
 
 def draw_character(seed: int) -> Character:
-    """Draws the character called ``seed``; the same seed gives the same character."""
-    check_whole(0, seed=seed)
+    """Samples a character; the same seed gives the same character."""
+    check_integers(0, seed=seed)
     rng = np.random.default_rng([seed, 0x5C])
-    who = _pick(rng, ("woman", "woman", "man", "man", "person"))
+    gender = _pick(rng, ("woman", "woman", "man", "man", "person"))
     age = float(rng.beta(1.3, 1.9))
-    named = _names(rng, who, age)
-    wardrobe = _wardrobe(rng, who, named)
-    facial = _facial_hair(rng, who)
+    named = _names(rng, gender, age)
+    wardrobe = _wardrobe(rng, gender, named)
+    facial = _facial_hair(rng, gender)
     skin = _near(rng, palette.SKINS[named["skin"]], 0.009)
     middle, edge = palette.BACKGROUNDS[named["background"]]
-    told = _caption(who, age, named, wardrobe, facial)
     return Character(
         seed=seed,
-        caption=told,
+        caption=_caption(gender, age, named, wardrobe, facial),
         skin=skin,
         hair=_near(rng, palette.HAIRS[named["hair"]], 0.015),
         eyes=_near(rng, palette.EYES[named["eyes"]], 0.02),
-        lips=_lips(rng, skin, is_soft=who != "woman"),
+        lips=_lips(rng, skin, is_soft=gender != "woman"),
         clothes=_near(rng, palette.CLOTHES[named["clothes"]], 0.02),
         accent=_near(rng, palette.CLOTHES[named["accent"]], 0.02),
         background=(palette.rgb(middle), palette.rgb(edge)),
         style=named["style"],
         **wardrobe,
         **facial,
-        **_geometry(rng, who, has_beard=facial["beard"] > 0),
+        **_geometry(rng, gender, has_beard=facial["beard"] > 0),
         blush=float(rng.uniform(0.15, 0.4)),
         freckles=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.22 else 0.0,
         wrinkles=max(0.0, age - 0.45) * 1.6,
@@ -159,15 +158,15 @@ def draw_character(seed: int) -> Character:
 
 
 def blend(a: Character, b: Character, share: float) -> Character:
-    """Mixes two characters, for a slow change from one into the other.
+    """Interpolates two characters.
 
     Args:
-        a: The one at ``share`` 0.
-        b: The one at 1.
+        a: At a ``share`` of 0.
+        b: At 1.
         share: In [0, 1]; numbers and colours are interpolated, the rest switches at 0.5.
 
     Returns:
-        A character in between; at the ends, the very one.
+        A character in between; at the ends ``a`` or ``b`` itself.
     """
     if share in (0, 1):
         return b if share else a
@@ -183,13 +182,13 @@ def _mixed(a: Any, b: Any, share: float) -> Any:
     return a if share < 0.5 else b
 
 
-def _names(rng: np.random.Generator, who: str, age: float) -> dict[str, str]:
-    """Draws what a caption names: skin, hair, eyes, clothes, background."""
+def _names(rng: np.random.Generator, gender: str, age: float) -> dict[str, str]:
+    """Samples what the caption names: skin, hair, eyes, clothes, background."""
     skin = _pick(rng, palette.SKINS)
     is_deep = skin in palette.DEEP_SKINS
     own = [name for name in palette.HAIRS if name not in palette.GREYS]
     hair = _pick(rng, palette.DEEP_HAIRS if is_deep else own)
-    if who == "man" and hair in ("teal", "pink"):
+    if gender == "man" and hair in ("teal", "pink"):
         hair = "dark brown"
     if age > 0.62 and rng.random() < 0.75:
         hair = _pick(rng, palette.GREYS)
@@ -197,7 +196,7 @@ def _names(rng: np.random.Generator, who: str, age: float) -> dict[str, str]:
         "woman": ("bob", "long", "wavy", "bun", "ponytail", "braids", "pixie", "curly"),
         "man": ("short", "quiff", "curly", "buzz", "bald", "short", "quiff"),
         "person": ("short", "curly", "pixie", "bob", "bun", "quiff", "wavy"),
-    }[who]
+    }[gender]
     style = _pick(rng, styles)
     if is_deep and rng.random() < 0.3:
         style = "afro"
@@ -213,15 +212,15 @@ def _names(rng: np.random.Generator, who: str, age: float) -> dict[str, str]:
     }
 
 
-def _wardrobe(rng: np.random.Generator, who: str, named: dict[str, str]) -> dict[str, Any]:
+def _wardrobe(rng: np.random.Generator, gender: str, named: dict[str, str]) -> dict[str, Any]:
     garment, style = _pick(rng, GARMENTS), named["style"]
-    shapes = [shape for shape in GLASSES[1:] if who != "man" or shape != "cat-eye"]
+    shapes = [shape for shape in GLASSES[1:] if gender != "man" or shape != "cat-eye"]
     jewels: tuple[str, ...] = (
-        JEWELS if who == "woman" else ("", "", "", "brooch" if who == "person" else "pendant")
+        JEWELS if gender == "woman" else ("", "", "", "brooch" if gender == "person" else "pendant")
     )
     if garment in ("scarf", "turtleneck", "hoodie"):
-        jewels = ("", "", "brooch") if who != "man" and garment != "scarf" else ("",)
-    details = ("", "", "hoop", "clip", "flower") if who == "woman" else ("", "", "", "", "hoop")
+        jewels = ("", "", "brooch") if gender != "man" and garment != "scarf" else ("",)
+    details = ("", "", "hoop", "clip", "flower") if gender == "woman" else ("", "", "", "", "hoop")
     detail = _pick(rng, details)
     if style in ("afro", "curly", "pixie", "bald", "buzz") and detail == "clip":
         detail = "hoop"
@@ -237,12 +236,12 @@ def _wardrobe(rng: np.random.Generator, who: str, named: dict[str, str]) -> dict
         "side_detail": detail,
         "detail_side": int(rng.choice([-1, 1])),
         "has_hat": bool(has_hat),
-        "has_earrings": bool(who == "woman" and detail != "hoop" and rng.random() < 0.45),
+        "has_earrings": bool(gender == "woman" and detail != "hoop" and rng.random() < 0.45),
     }
 
 
-def _facial_hair(rng: np.random.Generator, who: str) -> dict[str, Any]:
-    kind = _pick(rng, ("", "", "beard", "beard", "moustache")) if who == "man" else ""
+def _facial_hair(rng: np.random.Generator, gender: str) -> dict[str, Any]:
+    kind = _pick(rng, ("", "", "beard", "beard", "moustache")) if gender == "man" else ""
     strength = float(rng.uniform(0.55, 0.85))
     return {
         "beard": strength if kind == "beard" else 0.0,
@@ -250,9 +249,9 @@ def _facial_hair(rng: np.random.Generator, who: str) -> dict[str, Any]:
     }
 
 
-def _geometry(rng: np.random.Generator, who: str, *, has_beard: bool) -> dict[str, Any]:
-    """Draws the shape of a face; how strongly it is a man's is `strong`."""
-    strong = {"woman": 0.0, "person": 0.5, "man": 1.0}[who]
+def _geometry(rng: np.random.Generator, gender: str, *, has_beard: bool) -> dict[str, Any]:
+    """Samples the shape of a face; ``strong`` is the degree of masculine features."""
+    strong = {"woman": 0.0, "person": 0.5, "man": 1.0}[gender]
     side, part = float(rng.choice([-1, 1])), float(rng.uniform(0.06, 0.17))
     return {
         "parting": side * part,
@@ -276,34 +275,36 @@ def _geometry(rng: np.random.Generator, who: str, *, has_beard: bool) -> dict[st
 
 
 def _caption(
-    who: str,
+    gender: str,
     age: float,
     named: dict[str, str],
     wardrobe: dict[str, Any],
     facial: dict[str, Any],
 ) -> str:
-    told = [_HAIR_TOLD[named["style"]].format(hair=named["hair"]).replace("a auburn", "an auburn")]
-    told[0] = told[0].replace("a ash", "an ash")
-    told += [f"{named['skin']} skin", f"{named['eyes']} eyes"]
+    hair = _HAIR_WORDS[named["style"]].format(hair=named["hair"])
+    hair = hair.replace("a auburn", "an auburn").replace("a ash", "an ash")
+    traits = [hair, f"{named['skin']} skin", f"{named['eyes']} eyes"]
     if facial["beard"]:
-        told.append("a short beard")
+        traits.append("a short beard")
     elif facial["moustache"]:
-        told.append("a moustache")
+        traits.append("a moustache")
     if wardrobe["glasses"]:
-        told.append(f"{wardrobe['glasses']} glasses")
+        traits.append(f"{wardrobe['glasses']} glasses")
     if wardrobe["has_earrings"]:
-        told.append("gold studs")
-    told += [_DETAILS_TOLD[wardrobe["side_detail"]]] if wardrobe["side_detail"] else []
-    told += [_JEWELS_TOLD[wardrobe["jewel"]]] if wardrobe["jewel"] else []
+        traits.append("gold studs")
+    traits += [_DETAIL_WORDS[wardrobe["side_detail"]]] if wardrobe["side_detail"] else []
+    traits += [_JEWEL_WORDS[wardrobe["jewel"]]] if wardrobe["jewel"] else []
     if wardrobe["has_hat"]:
-        told.append(_with_article(f"{named['accent']} knitted hat"))
+        traits.append(_with_article(f"{named['accent']} knitted hat"))
     garment = "jumper" if wardrobe["garment"] == "scarf" else wardrobe["garment"]
-    told.append(_with_article(f"{_PATTERNS_TOLD[wardrobe['pattern']]}{named['clothes']} {garment}"))
+    pattern = _PATTERN_WORDS[wardrobe["pattern"]]
+    traits.append(_with_article(f"{pattern}{named['clothes']} {garment}"))
     if wardrobe["garment"] == "scarf":
-        told[-1] += f" under {_with_article(named['accent'] + ' scarf')}"
+        traits[-1] += f" under {_with_article(named['accent'] + ' scarf')}"
     stage = "young " if age < 0.22 else "older " if age > 0.66 else ""
+    person = _with_article(stage + gender).capitalize()
     return (
-        f"{_with_article(stage + who).capitalize()} with {', '.join(told[:-1])} and {told[-1]}, "
+        f"{person} with {', '.join(traits[:-1])} and {traits[-1]}, "
         f"before {_with_article(named['background'])} background."
     )
 
@@ -319,7 +320,7 @@ def _near(rng: np.random.Generator, code: str, spread: float) -> Colour:
 
 
 def _lips(rng: np.random.Generator, skin: Colour, *, is_soft: bool) -> Colour:
-    """A rosier, darker skin; paint is stronger where it is not soft."""
+    """Samples a lip colour, rosier and darker than the skin; stronger unless ``is_soft``."""
     amount = rng.uniform(0.40, 0.52) if is_soft else rng.uniform(0.55, 0.78)
     rose = np.array([0.74, 0.30, 0.32]) * (0.55 + 0.45 * np.mean(skin))
     red, green, blue = (np.array(skin) * (1 - amount) * 0.96 + rose * amount).tolist()

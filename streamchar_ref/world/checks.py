@@ -1,17 +1,17 @@
-"""Arguments that are wrong are named before anything is made of them."""
+"""Argument checks."""
 
 from numbers import Integral
 
 
-def check_whole(least: int, **values: object) -> None:
-    """Refuses what is not a whole number, or too small.
+def check_integers(least: int, **values: object) -> None:
+    """Checks that arguments are integers and not too small.
 
     Args:
-        least: Smallest number that will do.
-        **values: By the names that the caller knows them by.
+        least: Smallest allowed value.
+        **values: By argument name.
 
     Raises:
-        ValueError: If one will not do; says which.
+        ValueError: If one is invalid; the message names it.
     """
     for name, value in values.items():
         if not isinstance(value, Integral) or value < least:

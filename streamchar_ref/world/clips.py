@@ -1,4 +1,4 @@
-"""The pieces of the world joined: a character says a transcript, and everything is known."""
+"""Clips: a character speaks a transcript, with complete ground truth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
 
-from streamchar_ref.world.checks import check_whole
+from streamchar_ref.world.checks import check_integers
 from streamchar_ref.world.motion import Motion
 from streamchar_ref.world.scene import Scene, draw_scene, resting
 from streamchar_ref.world.speech import (
@@ -24,16 +24,16 @@ from streamchar_ref.world.visemes import viseme_track
 from streamchar_ref.world.voices import VOICES
 
 HIGH_VOICE = 1.25
-"""From this product of the factors on pitch and formants on, a voice sounds like a woman's."""
+"""Smallest product of the pitch and formant factors of a female-sounding voice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """A character that speaks; its frames are drawn when asked for.
+    """A speaking character; frames are rendered on demand.
 
     Attributes:
-        character: Who, in the type of its style.
-        transcript: What is said.
+        character: Of the type of its style.
+        transcript: Spoken text.
         voice: Name of the voice.
         seed: Of the take.
         fps: Frames per second.
@@ -42,7 +42,7 @@ class Clip:
         samples: Mono at 16 kHz, from 0 to ``frame_edges[-1]``.
         phonemes: They tile the sound from 0 to its end.
         words: With times.
-        motion: A value for every frame; ``motion.gap`` is the true lip gap.
+        motion: One value per frame; ``motion.gap`` is the exact lip gap.
     """
 
     character: Any
@@ -83,29 +83,29 @@ class Clip:
 
     @property
     def caption(self) -> str:
-        """What the character looks like, in words."""
+        """Description of the character."""
         return str(self.character.caption)
 
     @property
     def spoken_text(self) -> str:
-        """The words as they are said, joined by spaces."""
+        """The spoken words, joined by spaces."""
         return " ".join(word.text for word in self.words)
 
     @property
     def phonemes_spoken(self) -> Int64[np.ndarray, " T"]:
-        """For each frame, how many speech sounds have begun by the end of it."""
+        """Number of phonemes begun by the end of each frame."""
         return self._begun([p.t0_s for p in self.phonemes if p.phone != SILENCE])
 
     @property
     def words_spoken(self) -> Int64[np.ndarray, " T"]:
-        """For each frame, how many words have begun by the end of it."""
+        """Number of words begun by the end of each frame."""
         return self._begun([word.t0_s for word in self.words])
 
     @property
     def characters_spoken(self) -> Int64[np.ndarray, " T"]:
-        """For each frame, how many characters of `spoken_text` are said by the end of it.
+        """Number of characters of `spoken_text` spoken by the end of each frame.
 
-        Inside a word they pass evenly; a space counts once the next word begins.
+        Characters are spread evenly over a word; a space counts once the next word begins.
         """
         times, counts, end = [0.0], [0], -1
         for word in self.words:
@@ -116,7 +116,7 @@ class Clip:
 
     @property
     def visemes(self) -> Int64[np.ndarray, " T"]:
-        """For each frame, the class of its sound: an index into ``visemes.VISEMES``."""
+        """Viseme of each frame, an index into ``visemes.VISEMES``."""
         return viseme_track(self.phonemes, num_frames=self.num_frames, fps=self.fps)
 
     @property
@@ -129,12 +129,12 @@ class Clip:
     def frames(
         self, *, size: int, chunk_frames: int = 32, device: str | torch.device = "cpu"
     ) -> Iterator[UInt8[np.ndarray, "T H W 3"]]:
-        """Draws the clip piece by piece.
+        """Renders the clip in pieces.
 
         Args:
             size: Width and height in pixels.
             chunk_frames: Frames in a piece; the last one may be shorter.
-            device: Where to draw.
+            device: To render on.
 
         Yields:
             RGB frames.
@@ -146,11 +146,11 @@ class Clip:
     def window(
         self, start: int, num_frames: int, *, size: int, device: str | torch.device = "cpu"
     ) -> UInt8[np.ndarray, "T H W 3"]:
-        """Draws some frames only."""
+        """Renders a range of frames."""
         return self._drawn(self.motion[start : start + num_frames], size, device)
 
     def reference(self, *, size: int = 256, seed: int = 0) -> UInt8[np.ndarray, "H W 3"]:
-        """Draws the character's reference picture."""
+        """Renders the character's reference picture."""
         return STYLES[self.style].portrait(self.character, size=size, seed=seed)
 
     def _drawn(
@@ -163,14 +163,14 @@ class Clip:
 
 
 def own_voice(identity: int, style: str = "painted") -> str:
-    """Returns the voice that always belongs to an identity of a style.
+    """Returns the fixed voice of an identity.
 
-    Who is called a woman speaks high, who is called a man speaks low; anybody else may do both.
+    A character captioned as a woman gets a high voice, a man a low one, others any.
     """
     voices = STYLES[style].voices
-    told = set(str(STYLES[style].draw_character(identity).caption).split())
-    if told & {"woman", "man"}:
-        is_high = "woman" in told
+    caption_words = set(str(STYLES[style].draw_character(identity).caption).split())
+    if caption_words & {"woman", "man"}:
+        is_high = "woman" in caption_words
         voices = tuple(v for v in voices if _is_high(v) == is_high)
     rng = np.random.default_rng([identity, 0x70])
     return str(voices[int(rng.integers(len(voices)))])
@@ -181,7 +181,7 @@ def _is_high(voice: str) -> bool:
 
 
 def own_scene(identity: int, seed: int) -> Scene:
-    """Returns the scene in which an identity is seen where nobody asks for another."""
+    """Returns the default scene of an identity and a seed."""
     return draw_scene(int(np.random.default_rng([identity, seed, 0x71]).integers(2**31)))
 
 
@@ -198,19 +198,19 @@ def make_clip(
     rate_wpm: float | None = None,
     room: Any = None,
 ) -> Clip:
-    """Lets a character say a transcript; the same arguments give the same clip.
+    """Generates a clip of a character that speaks a transcript, deterministic in the arguments.
 
     Args:
         transcript: English text.
         identity: Seed of the character.
-        voice: A voice of any style; empty for the character's own.
-        seed: Of the take: small variations of the voice, scene, blinks, head movement.
-        fps: Frames per second. Where a frame is not a whole number of samples (24 fps), the
-            sound is cut at `Clip.frame_edges`, which are rounded down.
+        voice: A voice of any style; empty for the character's default.
+        seed: Of the take: small variations of the voice, scene, blinks, head motion.
+        fps: Frames per second. If a frame is not a whole number of samples (24 fps), the sound
+            is cut at `Clip.frame_edges`, which are rounded down.
         tail_frames: Frames of silence to add at the end.
         style: One of ``styles.STYLES``.
-        scene: Light, framing, resting pose; without it, drawn from identity and seed.
-        rate_wpm: Words a minute, see ``speech.speak``.
+        scene: Light, framing, resting pose; by default sampled from identity and seed.
+        rate_wpm: Words per minute, see ``speech.speak``.
         room: Echo and noise, see ``speech.speak``.
 
     Returns:
@@ -221,12 +221,12 @@ def make_clip(
     """
     if style not in STYLES:
         raise ValueError(f"unknown style {style!r}; known: {', '.join(STYLES)}")
-    check_whole(0, identity=identity, seed=seed, tail_frames=tail_frames)
-    check_whole(1, fps=fps)
+    check_integers(0, identity=identity, seed=seed, tail_frames=tail_frames)
+    check_integers(1, fps=fps)
     voice = voice or own_voice(identity, style)
     scene = own_scene(identity, seed) if scene is None else scene
-    asked = {"rate_wpm": rate_wpm, "room": room}
-    options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    given = {"rate_wpm": rate_wpm, "room": room}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     speech = speak(transcript, voice=voice, seed=seed, **options)
     return clip_of(
         speech,
@@ -253,7 +253,7 @@ def clip_of(
     style: str,
     scene: Scene,
 ) -> Clip:
-    """Lets a character say what has been spoken already, see `make_clip`."""
+    """Makes a clip from existing speech, see `make_clip`."""
     num_frames = -(-len(speech.samples) * fps // SAMPLE_RATE) + tail_frames
     num_samples = num_frames * SAMPLE_RATE // fps
     samples = np.pad(speech.samples, (0, num_samples - len(speech.samples)))
@@ -274,5 +274,5 @@ def clip_of(
 
 
 def _stretched(speech: Speech, length_s: float) -> tuple[TimedPhoneme, ...]:
-    """Lets the last silence last to the end of the last frame."""
+    """Extends the last silence to the end of the last frame."""
     return (*speech.phonemes[:-1], replace(speech.phonemes[-1], t1_s=length_s))

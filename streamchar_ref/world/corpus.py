@@ -1,8 +1,8 @@
-"""A folder of packed speech with everything known, for training: how it is laid out and read.
+"""Layout and reader of a speech corpus with complete annotations, for training.
 
-``corpus.json`` says how it was made, ``index.json`` what is in it, ``shard-00000.npz`` and so on
-hold five minutes of speech each. An hour takes about `MB_PER_HOUR`. numpy alone can read it.
-The index names the SHA-256 of the others, so that an altered file is not taken for what was built.
+``corpus.json`` is the plan, ``index.json`` the index; ``shard-00000.npz`` and so on contain five
+minutes of speech each. An hour takes about `MB_PER_HOUR`. numpy suffices for reading. The index
+holds the SHA-256 of the other files, so that altered ones are detected.
 
 Shape letters: U utterances in a shard, N phonemes in it, K blocks of sound in it.
 """
@@ -25,9 +25,10 @@ from streamchar_ref.core.sealed import DIGEST, UNREADABLE, read_index, verify_se
 from streamchar_ref.world.adpcm import BLOCK_SAMPLES, Packed, decode, encode
 from streamchar_ref.world.room import Room
 from streamchar_ref.world.speech import SAMPLE_RATE, SILENCE, Speech, TimedPhoneme, TimedWord
-from streamchar_ref.world.tables import TABLES
+from streamchar_ref.world.tables import PHONES
 
-PHONES = (SILENCE, *sorted(TABLES["symbols"]))
+PHONE_CODES = (SILENCE, *PHONES)
+"""Phonemes by their code in a shard."""
 FORMAT = 2
 PLAN, INDEX = "corpus.json", "index.json"
 MICROSECONDS = 1_000_000
@@ -37,19 +38,19 @@ _SHARDS_IN_MEMORY = 8
 
 
 class CorpusError(InputError):
-    """A corpus cannot be made or read as asked; the message says why."""
+    """A corpus cannot be built or read; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UtteranceRecipe:
-    """How an utterance was said; the same recipe gives the same speech.
+    """Inputs of an utterance; the same recipe gives the same speech.
 
     Attributes:
-        transcript: What is said.
+        transcript: Spoken text.
         voice: One of ``voices.VOICES``.
         seed: Of the take.
-        rate_wpm: Words a minute.
-        room: Where; None is nowhere.
+        rate_wpm: Words per minute.
+        room: Echo and noise; None for none.
     """
 
     transcript: str
@@ -61,10 +62,10 @@ class UtteranceRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance(UtteranceRecipe):
-    """Speech out of a corpus, with its recipe.
+    """Speech of a corpus, with its recipe.
 
     Attributes:
-        samples: Mono at 16 kHz, as ADPCM left them.
+        samples: Mono at 16 kHz, decoded from ADPCM.
         phonemes: They tile the waveform; times are rounded to a microsecond.
         words: In order.
     """
@@ -83,14 +84,14 @@ class _Shard:
 
 
 class Corpus(Sequence[Utterance]):
-    """Reads utterances one by one; a few shards stay in memory.
+    """Reads utterances one by one; a few shards are kept in memory.
 
     Args:
-        folder: Where it was built.
-        index: Of the folder.
+        folder: Of the corpus.
+        index: Content of its ``index.json``.
 
     Attributes:
-        digest: Stands for all that is in it.
+        digest: Hash of the complete content.
     """
 
     def __init__(self, folder: Path, index: Mapping[str, Any]) -> None:
@@ -128,13 +129,13 @@ def open_corpus(folder: Path | str) -> Corpus:
     """Opens a finished corpus.
 
     Args:
-        folder: Where it was built.
+        folder: Of the corpus.
 
     Returns:
         Its utterances in order.
 
     Raises:
-        CorpusError: If there is none, its build was not finished, or what says of it is damaged.
+        CorpusError: If there is none, its build is not finished, or plan or index are damaged.
     """
     folder = Path(folder)
     if not (folder / INDEX).is_file():
@@ -146,15 +147,15 @@ def open_corpus(folder: Path | str) -> Corpus:
     except InputError as error:
         raise CorpusError(str(error)) from error
     shards = index.get("shards")
-    if not isinstance(shards, list) or not shards or not all(map(_is_described, shards)):
+    if not isinstance(shards, list) or not shards or not all(map(_is_entry, shards)):
         raise CorpusError(f"{folder / INDEX} is no index of a corpus; {_REMEDY}")
     if not (folder / PLAN).is_file() or sha256_of(folder / PLAN) != index.get("plan"):
         raise CorpusError(f"{folder / PLAN} is damaged or missing; {_REMEDY}")
     return Corpus(folder, index)
 
 
-def _is_described(shard: Any) -> bool:
-    """Whether an index says of a shard what is read here."""
+def _is_entry(shard: Any) -> bool:
+    """Whether a value is a valid entry of the index."""
     if not isinstance(shard, dict):
         return False
     name, digest = shard.get("name"), shard.get("sha256")
@@ -167,32 +168,32 @@ def _is_described(shard: Any) -> bool:
 
 
 def pack_shard(
-    said: Sequence[tuple[UtteranceRecipe, Speech]],
+    utterances: Sequence[tuple[UtteranceRecipe, Speech]],
     skipped: Sequence[dict[str, str]],
     *,
     made_of: str,
 ) -> dict[str, np.ndarray]:
-    """Returns the arrays of a shard.
+    """Packs utterances into the arrays of a shard.
 
     Args:
-        said: In order.
-        skipped: Texts that could not be said, with reasons.
-        made_of: Stands for the plan and the number of the shard.
+        utterances: In order.
+        skipped: Texts that could not be spoken, with reasons.
+        made_of: Hash of the plan and the shard's number.
 
     Returns:
-        What `numpy.savez_compressed` takes.
+        Arrays for `numpy.savez_compressed`.
     """
-    sounds = [encode(speech.samples) for _, speech in said]
-    phonemes = [phoneme for _, speech in said for phoneme in speech.phonemes]
-    lengths = [length for _, speech in said for length in _microseconds(speech)]
-    entries = [_entry(recipe, speech) for recipe, speech in said]
-    told = {"made_of": made_of, "utterances": entries, "skipped": list(skipped)}
-    text = json.dumps(told, sort_keys=True)
+    sounds = [encode(speech.samples) for _, speech in utterances]
+    phonemes = [phoneme for _, speech in utterances for phoneme in speech.phonemes]
+    lengths = [length for _, speech in utterances for length in _microseconds(speech)]
+    entries = [_entry(recipe, speech) for recipe, speech in utterances]
+    metadata = {"made_of": made_of, "utterances": entries, "skipped": list(skipped)}
+    text = json.dumps(metadata, sort_keys=True)
     return {
         "first": np.concatenate([sound.first for sound in sounds]),
         "step": np.concatenate([sound.step for sound in sounds]),
         "codes": np.concatenate([sound.codes for sound in sounds]),
-        "phone": np.array([PHONES.index(p.phone) for p in phonemes], np.uint8),
+        "phone": np.array([PHONE_CODES.index(p.phone) for p in phonemes], np.uint8),
         "word_index": np.array([p.word_index for p in phonemes], np.int16),
         "length_us": np.array(lengths, np.uint32),
         "text": np.frombuffer(text.encode(), np.uint8),
@@ -259,7 +260,7 @@ def _phonemes(shard: _Shard, own: slice) -> tuple[TimedPhoneme, ...]:
     phones, words = shard.arrays["phone"][own], shard.arrays["word_index"][own]
     edges = np.cumsum([0, *shard.arrays["length_us"][own].tolist()]) / MICROSECONDS
     return tuple(
-        TimedPhoneme(phone=PHONES[phone], t0_s=t0_s, t1_s=t1_s, word_index=word)
+        TimedPhoneme(phone=PHONE_CODES[phone], t0_s=t0_s, t1_s=t1_s, word_index=word)
         for phone, word, t0_s, t1_s in zip(
             phones.tolist(), words.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True
         )
@@ -276,7 +277,7 @@ def _words(phonemes: tuple[TimedPhoneme, ...], texts: list[str]) -> tuple[TimedW
 
 
 def bytes_per_hour(shard_s: float) -> float:
-    """Returns how much an hour takes at most: sound at four bits, times, and some overhang."""
+    """Returns an upper bound of the size of an hour: sound at four bits, times, and overhead."""
     sound = SAMPLE_RATE * (0.5 + 3 / BLOCK_SAMPLES)
     text_and_times = 200
     return 3600 * (sound + text_and_times) * (1 + 12 / shard_s)

@@ -1,8 +1,7 @@
 """Builds a corpus of speech on all cores; see `corpus` for its layout.
 
-A shard is a function of the recipe of the corpus and its own number, and is written whole or not
-at all. So the bytes do not depend on the number of workers or on interruptions, and a build that
-was stopped goes on where it was.
+A shard is a function of the corpus plan and its number, and is written atomically. So the bytes
+depend neither on the number of workers nor on interruptions, and an interrupted build resumes.
 """
 
 import json
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from streamchar_ref.core.executor import ProgressFn, local_executor
+from streamchar_ref.core.executor import local_executor
 from streamchar_ref.core.files import (
     parse_json,
     remove_abandoned,
@@ -26,6 +25,7 @@ from streamchar_ref.core.files import (
     write_atomically,
 )
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.sealed import UNREADABLE, index_bytes, seal, verify_seal
 from streamchar_ref.weights import WeightsMissing
 from streamchar_ref.world.corpus import (
@@ -51,19 +51,19 @@ MIN_WORDS, MAX_WORDS = 8, 40
 RATES_WPM = (120.0, 200.0)
 SHARE_OF_ROOMS = 0.5
 MAX_SKIPPED_IN_A_ROW = 50
-STYLES = {"painted": "piper", "flat": "espeak"}
+ENGINES = {"painted": "piper", "flat": "espeak"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusPlan:
-    """Everything that the bytes of a corpus depend on, but for its length.
+    """Everything that determines the bytes of a corpus, except its length.
 
     Attributes:
         seed: Of texts, voices, rates and rooms.
         style: ``painted`` (voices by Piper) or ``flat`` (by eSpeak NG).
-        texts: What to draw from; empty means ``write_script``, without end.
-        rooms: Share of utterances with echo and noise; the others are dry.
-        shard_s: Speech in a shard, at least.
+        texts: To sample from; if empty, ``write_script`` generates text.
+        rooms: Share of utterances with echo and noise.
+        shard_s: Minimum speech in a shard.
     """
 
     seed: int = 0
@@ -82,44 +82,44 @@ def build_corpus(
     jobs: int = 1,
     progress: ProgressFn = lambda what, done, total: None,
 ) -> Corpus:
-    """Builds a corpus, or goes on with one.
+    """Builds a corpus, or resumes an interrupted build.
 
     Args:
-        folder: Made if it is not there.
-        plan: What to build.
-        hours: Speech at least; whole shards are made.
-        max_mb: Room for it, in millions of bytes.
+        folder: Created if missing.
+        plan: Of the corpus.
+        hours: Minimum speech; rounded up to whole shards.
+        max_mb: Maximum size in millions of bytes.
         jobs: Processes, with one thread each.
-        progress: Called with a word, shards done and shards in all.
+        progress: Called with a label, the shards done and their total.
 
     Returns:
         The corpus.
 
     Raises:
-        CorpusError: If hours or room are not numbers above 0, it would not fit, the folder holds
-            another corpus, or no text can be said.
-        InputError: If another process builds there.
+        CorpusError: If hours or size are not positive, the corpus would not fit, the folder holds
+            another corpus, or no text can be spoken.
+        InputError: If another process builds in the folder.
     """
     num_shards = _num_shards(plan, hours, max_mb)
     with only_writer(folder, verb="world build"):
         remove_abandoned(folder)
         _prepare(folder, plan)
-        wanted = [folder / f"shard-{number:05d}.npz" for number in range(num_shards)]
-        told = [_summary(path, _made_of(plan, number)) for number, path in enumerate(wanted)]
-        missing = [number for number, each in enumerate(told) if each is None]
+        paths = [folder / f"shard-{number:05d}.npz" for number in range(num_shards)]
+        entries = [_index_entry(path, _shard_key(plan, i)) for i, path in enumerate(paths)]
+        missing = [number for number, entry in enumerate(entries) if entry is None]
         progress("speech", num_shards - len(missing), num_shards)
-        made = _made(wanted, missing, plan, jobs)
-        for count, _ in enumerate(made, num_shards - len(missing) + 1):
+        built = _built_shards(paths, missing, plan, jobs)
+        for count, _ in enumerate(built, num_shards - len(missing) + 1):
             progress("speech", count, num_shards)
         for number in missing:
-            told[number] = _summary(wanted[number], _made_of(plan, number))
-        index = {"version": FORMAT, "plan": sha256_of(folder / PLAN), "shards": told}
+            entries[number] = _index_entry(paths[number], _shard_key(plan, number))
+        index = {"version": FORMAT, "plan": sha256_of(folder / PLAN), "shards": entries}
         write_atomically(folder / INDEX, index_bytes(index))
         return open_corpus(folder)
 
 
 def utterance_texts(text: str) -> tuple[str, ...]:
-    """Cuts long text at sentence ends into pieces of about `MAX_WORDS` words or fewer."""
+    """Splits long text at sentence ends into pieces of at most about `MAX_WORDS` words."""
     pieces: list[list[str]] = [[]]
     for line in text.splitlines():
         for sentence in re.split(r"(?<=[.!?])\s+", line):
@@ -135,8 +135,8 @@ def utterance_texts(text: str) -> tuple[str, ...]:
 
 
 def _num_shards(plan: CorpusPlan, hours: float, max_mb: float) -> int:
-    if plan.style not in STYLES:
-        raise CorpusError(f"style is {' or '.join(STYLES)}, not {plan.style!r}")
+    if plan.style not in ENGINES:
+        raise CorpusError(f"style is {' or '.join(ENGINES)}, not {plan.style!r}")
     for name, number in (("hours", hours), ("max_mb", max_mb)):
         if not 0 < number < inf:
             raise CorpusError(f"{name} must be a number above 0, got {number:g}")
@@ -158,7 +158,7 @@ def _prepare(folder: Path, plan: CorpusPlan) -> None:
     path = folder / PLAN
     described = json.dumps({"format": FORMAT} | asdict(plan), indent=1, sort_keys=True).encode()
     if not path.is_file():
-        others = [each.name for each in folder.iterdir() if not each.name.endswith(".lock")]
+        others = [path.name for path in folder.iterdir() if not path.name.endswith(".lock")]
         if others:
             raise CorpusError(f"{folder} is not empty; choose another folder")
         write_atomically(path, described)
@@ -166,14 +166,16 @@ def _prepare(folder: Path, plan: CorpusPlan) -> None:
         raise CorpusError(f"{folder} holds another corpus (see {path}); choose another folder")
 
 
-def _made_of(plan: CorpusPlan, number: int) -> str:
+def _shard_key(plan: CorpusPlan, number: int) -> str:
     text = json.dumps([FORMAT, asdict(plan), number], sort_keys=True)
     return sha256(text.encode()).hexdigest()
 
 
-def _made(wanted: list[Path], missing: list[int], plan: CorpusPlan, jobs: int) -> Iterator[int]:
+def _built_shards(
+    paths: list[Path], missing: list[int], plan: CorpusPlan, jobs: int
+) -> Iterator[int]:
     with local_executor(min(jobs, len(missing))) as executor:
-        yield from executor.map(partial(_make_missing, wanted, plan), missing)
+        yield from executor.map(partial(_make_missing, paths, plan), missing)
 
 
 def _make_missing(paths: list[Path], plan: CorpusPlan, number: int) -> int:
@@ -181,7 +183,7 @@ def _make_missing(paths: list[Path], plan: CorpusPlan, number: int) -> int:
 
 
 def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
-    said: list[tuple[UtteranceRecipe, Speech]] = []
+    utterances: list[tuple[UtteranceRecipe, Speech]] = []
     skipped: list[dict[str, str]] = []
     duration_s, attempt, failures = 0.0, 0, 0
     while duration_s < plan.shard_s:
@@ -195,9 +197,9 @@ def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
                 raise CorpusError(f"{failures} texts in a row cannot be said; {result['reason']}")
             continue
         failures = 0
-        said.append(result)
+        utterances.append(result)
         duration_s += result[1].length_s
-    arrays = pack_shard(said, skipped, made_of=_made_of(plan, number))
+    arrays = pack_shard(utterances, skipped, made_of=_shard_key(plan, number))
     with replacing(path) as partial:
         with partial.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -208,7 +210,7 @@ def _make_shard(path: Path, plan: CorpusPlan, number: int) -> int:
 def _attempt(
     plan: CorpusPlan, rng: np.random.Generator
 ) -> tuple[UtteranceRecipe, Speech] | dict[str, str]:
-    """Says one text; a text that cannot be said is a reason, not the end of the build."""
+    """Synthesises one text; returns text and reason if it cannot be spoken."""
     text_seed, seed = (int(value) for value in rng.integers(2**31, size=2))
     voices = voices_of("piper" if plan.style == "painted" else "espeak")
     voice = voices[int(rng.integers(len(voices)))]
@@ -225,7 +227,7 @@ def _attempt(
         raise  # every text would fail
     except UnreadableText as error:
         return {"text": transcript[:200], "reason": str(error)}
-    except Exception as error:  # one text in a million must not cost the rest; it is in the index
+    except Exception as error:  # a single text must not stop the build; the index lists it
         return {"text": transcript[:200], "reason": f"{type(error).__name__}: {error}"}
 
 
@@ -236,15 +238,15 @@ def _text(texts: Sequence[str], seed: int, rng: np.random.Generator) -> str:
     return " ".join(write_script(seed, num_words=num_words).split())
 
 
-def _summary(path: Path, made_of: str) -> dict[str, Any] | None:
-    """Says of a shard what the index does; None if it is not there, whole and of this plan."""
+def _index_entry(path: Path, key: str) -> dict[str, Any] | None:
+    """Returns a shard's entry of the index; None if it is missing, damaged or of another plan."""
     if not path.is_file():
         return None
     try:
         digest = verify_seal(path)
         with np.load(path) as file:
             shard = parse_json(file["text"].tobytes())
-        if shard["made_of"] != made_of:
+        if shard["made_of"] != key:
             return None
         return {
             "name": path.name,
@@ -254,4 +256,4 @@ def _summary(path: Path, made_of: str) -> dict[str, Any] | None:
             "skipped": shard["skipped"],
         }
     except UNREADABLE:
-        return None  # it is made again
+        return None  # it is built again

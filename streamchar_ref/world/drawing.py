@@ -1,4 +1,4 @@
-"""What all styles of drawing share: a movement as tensors, and frames a few at a time."""
+"""Shared code of the drawing styles: motion as tensors, and batched rendering."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -12,76 +12,76 @@ from torch import Tensor
 from streamchar_ref.world.motion import Motion
 from streamchar_ref.world.scene import NEUTRAL, Scene
 
-BATCH_PIXELS = 2**18  # more would not stay in the cache of one core
+BATCH_PIXELS = 2**18  # larger batches exceed the cache of one core
 
-Each = Float[Tensor, "B 1 1"]
+FrameValues = Float[Tensor, "B 1 1"]
 Wall = Float[Tensor, "1 3 H W"]
 Pictures = Float[Tensor, "B 3 H W"]
-Who = TypeVar("Who")
+CharacterT = TypeVar("CharacterT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moving:
-    """A movement on a device, one value a frame; what each says is in `Motion`."""
+class MotionTensors:
+    """A motion on a device, one value per frame; see `Motion` for the fields."""
 
-    gap: Each
-    width: Each
-    rounding: Each
-    tuck: Each
-    tongue: Each
-    blink: Each
-    brows: Each
-    gaze: Each
-    yaw: Each
-    pitch: Each
-    roll: Each
-    sway: Each
-    breath: Each
-
-
-def moving(motion: Motion, device: torch.device) -> dict[str, Each]:
-    """Copies a movement to a device: the fields of `Moving`."""
-    return {f.name: column(getattr(motion, f.name), device) for f in fields(Moving)}
+    gap: FrameValues
+    width: FrameValues
+    rounding: FrameValues
+    tuck: FrameValues
+    tongue: FrameValues
+    blink: FrameValues
+    brows: FrameValues
+    gaze: FrameValues
+    yaw: FrameValues
+    pitch: FrameValues
+    roll: FrameValues
+    sway: FrameValues
+    breath: FrameValues
 
 
-def column(values: np.ndarray, device: torch.device) -> Each:
-    """Copies one value a frame to a device, to be spread over pictures."""
+def motion_tensors(motion: Motion, device: torch.device) -> dict[str, FrameValues]:
+    """Copies a motion to a device; returns the fields of `MotionTensors`."""
+    return {f.name: column(getattr(motion, f.name), device) for f in fields(MotionTensors)}
+
+
+def column(values: np.ndarray, device: torch.device) -> FrameValues:
+    """Copies one value per frame to a device, broadcastable over pixels."""
     return torch.from_numpy(np.array(values, np.float32)).to(device)[:, None, None]
 
 
-class Renderer(Generic[Who]):
-    """Draws the characters of one style.
+class Renderer(Generic[CharacterT]):
+    """Renders the characters of one style.
 
     Args:
-        wall: Character, size, scene and device to what is behind all frames.
-        draw: Character, movement, wall and scene to pictures in [0, 1].
+        wall: Character, size, scene and device to the static background.
+        draw: Character, motion, background and scene to pictures in [0, 1].
     """
 
     def __init__(
         self,
-        wall: Callable[[Who, int, Scene, torch.device], Wall],
-        draw: Callable[[Who, Motion, Wall, Scene], Pictures],
+        wall: Callable[[CharacterT, int, Scene, torch.device], Wall],
+        draw: Callable[[CharacterT, Motion, Wall, Scene], Pictures],
     ) -> None:
         self._wall = wall
         self._draw = draw
 
     def render(
         self,
-        character: Who,
+        character: CharacterT,
         motion: Motion,
         *,
         size: int,
         scene: Scene = NEUTRAL,
         device: str | torch.device = "cpu",
     ) -> UInt8[np.ndarray, "T H W 3"]:
-        """Draws all frames of a movement.
+        """Renders all frames of a motion.
 
         Args:
-            character: Who.
-            motion: One value a frame.
+            character: Of the style.
+            motion: One value per frame.
             size: Width and height in pixels.
-            scene: Light and framing; its resting pose is for `scene.resting`, not for here.
-            device: Where to draw.
+            scene: Light and framing; the resting pose is applied by `scene.resting` beforehand.
+            device: To render on.
 
         Returns:
             RGB frames.
@@ -91,14 +91,14 @@ class Renderer(Generic[Who]):
 
     def render_batches(
         self,
-        character: Who,
+        character: CharacterT,
         motion: Motion,
         *,
         size: int,
         scene: Scene = NEUTRAL,
         device: str | torch.device = "cpu",
     ) -> Iterator[UInt8[np.ndarray, "T H W 3"]]:
-        """Draws frames a few at a time, see `render`."""
+        """Renders frames in batches, see `render`."""
         wall = self._wall(character, size, scene, torch.device(device))
         batch = max(1, BATCH_PIXELS // size**2)
         for start in range(0, len(motion), batch):

@@ -1,4 +1,4 @@
-"""What is done to a voice after its engine: formants, tilt, breath. Times never change.
+"""Voice effects after synthesis: formants, tilt, breath. Times never change.
 
 Shape letters: S samples, T frames of the transform, F frequencies.
 """
@@ -11,7 +11,7 @@ from jaxtyping import Complex64, Float32
 FFT_SIZE, HOP = 512, 128
 MAX_GAIN = 3.0  # natural logarithm: 26 dB
 MAX_QUEFRENCY = 60  # samples; finer structure is pitch
-OWN_PITCH_HZ = 110.0  # of Piper's and eSpeak's voices before any change, roughly
+OWN_PITCH_HZ = 110.0  # approximate pitch of Piper's and eSpeak's unmodified voices
 _REFERENCE_HZ = 1000.0
 
 
@@ -25,19 +25,19 @@ def colour(
     pitch: float,
     rng: np.random.Generator,
 ) -> Float32[np.ndarray, " S"]:
-    """Moves the spectral envelope of a voice under its harmonics.
+    """Shifts the spectral envelope of a voice and keeps its harmonics.
 
     Args:
         samples: A voice.
-        rate: Samples a second.
+        rate: Samples per second.
         formant: Factor on the frequencies of the envelope.
-        tilt_db: Gain per octave above 1 kHz, loss below it.
-        breath: Noise under the same envelope, stronger in the treble; 1 is as loud as the voice.
-        pitch: Factor on the engine's own pitch, which limits how fine the envelope may be.
+        tilt_db: Gain per octave above 1 kHz, attenuation below it.
+        breath: Noise with the same envelope, stronger in the treble; 1 is as loud as the voice.
+        pitch: Factor on the engine's pitch, which limits the resolution of the envelope.
         rng: Of the breath.
 
     Returns:
-        As many samples; nothing moves in time.
+        As many samples, with unchanged times.
 
     Source:
         Cepstral smoothing, A. V. Oppenheim, "Speech analysis-synthesis system based on
@@ -47,17 +47,17 @@ def colour(
         return samples
     spectrum = _transform(samples)
     envelope = _log_envelope(spectrum, round(0.5 * rate / (OWN_PITCH_HZ * pitch)))
-    moved = _moved(envelope, formant)
+    shifted = _shifted(envelope, formant)
     frequencies = np.arange(spectrum.shape[1], dtype=np.float32) * (rate / FFT_SIZE)
     tilt = tilt_db * np.log(10) / 20 * np.log2(np.maximum(frequencies, 60) / _REFERENCE_HZ)
-    gain = np.exp(np.clip(moved - envelope, -MAX_GAIN, MAX_GAIN) + tilt.astype(np.float32))
+    gain = np.exp(np.clip(shifted - envelope, -MAX_GAIN, MAX_GAIN) + tilt.astype(np.float32))
     spectrum = spectrum * gain
     if breath:
         treble = np.minimum(frequencies / 3000, 1).astype(np.float32)
         noise = rng.standard_normal((2, *spectrum.shape), np.float32)
-        level = np.float32(breath) * treble * np.exp(moved + tilt.astype(np.float32))
+        level = np.float32(breath) * treble * np.exp(shifted + tilt.astype(np.float32))
         spectrum = spectrum + level * (noise[0] + 1j * noise[1])
-    return _back(spectrum.astype(np.complex64), len(samples))
+    return _inverse_transform(spectrum.astype(np.complex64), len(samples))
 
 
 def _window() -> Float32[np.ndarray, " W"]:
@@ -70,7 +70,9 @@ def _transform(samples: Float32[np.ndarray, " S"]) -> Complex64[np.ndarray, "T F
     return scipy.fft.rfft(frames * _window(), axis=1)
 
 
-def _back(spectrum: Complex64[np.ndarray, "T F"], num_samples: int) -> Float32[np.ndarray, " S"]:
+def _inverse_transform(
+    spectrum: Complex64[np.ndarray, "T F"], num_samples: int
+) -> Float32[np.ndarray, " S"]:
     frames = scipy.fft.irfft(spectrum, n=FFT_SIZE, axis=1) * _window()
     overlap = FFT_SIZE // HOP
     blocks = frames.reshape(len(frames), overlap, HOP)
@@ -90,8 +92,8 @@ def _log_envelope(
     return scipy.fft.rfft(cepstrum, axis=1).real
 
 
-def _moved(envelope: Float32[np.ndarray, "T F"], factor: float) -> Float32[np.ndarray, "T F"]:
-    """Reads the envelope at each frequency divided by the factor."""
+def _shifted(envelope: Float32[np.ndarray, "T F"], factor: float) -> Float32[np.ndarray, "T F"]:
+    """Resamples the envelope at each frequency divided by the factor."""
     size = envelope.shape[1]
     at = np.minimum(np.arange(size) / factor, size - 1)
     left = np.minimum(at.astype(int), size - 2)

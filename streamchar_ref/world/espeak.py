@@ -1,11 +1,10 @@
-"""The second speech engine: eSpeak NG, by formants, from the same phonemes as the first.
+"""The second speech engine: eSpeak NG, a formant synthesiser, with the phonemes of the first.
 
-It reads our phonemes in its own spelling (``[[h|@|l|'oU]]``) and tells the sample at which each
-one starts. Glides that it adds between vowels are counted to the phoneme before; the silence in
-which it closes for a stop is counted to the stop, since the lips are closed in it; a vowel and the
-R that colours it are one sound to it and share its time by a convention. The library remembers a
-sign and two noise positions from one call to the next, so each transcript is said by a library
-loaded anew: the same arguments give the same bytes.
+It takes phonemes in its own notation (``[[h|@|l|'oU]]``) and reports the first sample of each.
+Glides that it inserts between vowels belong to the previous phoneme; the silent closure of a stop
+belongs to the stop, since the lips are closed; a vowel and the R that colours it are one sound in
+eSpeak and divide its time by a convention. The library keeps state between calls, so it is
+reloaded for each transcript: equal arguments give equal bytes.
 
 Source:
     eSpeak NG 1.52 (GPL-3.0-or-later), by the package ``espeakng-loader``; nothing of it is here.
@@ -26,16 +25,23 @@ from jaxtyping import Float32
 
 from streamchar_ref.world.lexicon import PRIMARY, SECONDARY, VOWELS, Phoneme, Sentence, Word
 from streamchar_ref.world.tables import TABLES
-from streamchar_ref.world.take import SILENCE, EngineMissing, Span, Take, silence, words_per_minute
+from streamchar_ref.world.take import (
+    SILENCE,
+    EngineMissing,
+    EngineOutput,
+    Span,
+    silence,
+    words_per_minute,
+)
 from streamchar_ref.world.voices import Voice
 
 SAMPLE_RATE = 22_050
-LEAD_S, TAIL_S, PAUSE_S = 0.1, 0.15, 0.1  # beside what eSpeak leaves around a sentence
+LEAD_S, TAIL_S, PAUSE_S = 0.1, 0.15, 0.1  # added to eSpeak's own silence around a sentence
 PITCH_HZ, PITCH_RANGE = 90, 1.35
-DEFAULT_WPM, MIN_WPM, MAX_WPM = 165, 80, 450  # of eSpeak's own count
-CLAUSE_LETTERS = 350  # it cuts longer ones anywhere
+DEFAULT_WPM, MIN_WPM, MAX_WPM = 165, 80, 450  # in eSpeak's count
+CLAUSE_LETTERS = 350  # eSpeak splits longer clauses arbitrarily
 MIN_SAMPLES = 220  # 10 ms
-SHARE_OF_R = 0.4  # of a vowel that it colours: a convention, there is no border to hear
+SHARE_OF_R = 0.4  # of an R-coloured vowel: a convention, there is no audible border
 _PHONEME_EVENTS, _TEXT_IS_PHONEMES_UTF8, _RETRIEVAL = 0x1, 0x101, 2
 _RATE, _POSITION_CHARACTER, _PHONEME_EVENT = 1, 1, 7
 _GLIDES = frozenset((";", "r-", "r"))
@@ -46,10 +52,10 @@ _library_lock = Lock()
 
 
 class EspeakFault(RuntimeError):
-    """eSpeak NG did not say what it was given."""
+    """eSpeak NG failed, or its phonemes differ from the input."""
 
 
-class _Identity(ctypes.Union):
+class _EventId(ctypes.Union):
     _fields_ = (
         ("number", ctypes.c_int),
         ("name", ctypes.c_char_p),
@@ -66,7 +72,7 @@ class _Event(ctypes.Structure):
         ("audio_position", ctypes.c_int),
         ("sample", ctypes.c_int),
         ("user_data", ctypes.c_void_p),
-        ("id", _Identity),
+        ("id", _EventId),
     )
 
 
@@ -76,14 +82,14 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 @dataclass
-class _Heard:
-    """What the library has called back with: sound, and (phoneme, first sample)."""
+class _Collector:
+    """Collects the library's callbacks: sound, and (phoneme, first sample)."""
 
     parts: list[np.ndarray] = field(default_factory=list)
     events: list[tuple[str, int]] = field(default_factory=list)
 
-    def take(self, wave: Any, num_samples: int, events: Any) -> int:
-        """Keeps a piece; returns 0, which means go on."""
+    def collect(self, wave: Any, num_samples: int, events: Any) -> int:
+        """The callback; returns 0 to continue."""
         if wave and num_samples:
             self.parts.append(np.ctypeslib.as_array(wave, (num_samples,)).copy())
         index = 0
@@ -101,17 +107,17 @@ def say(
     rng: np.random.Generator,
     *,
     rate_wpm: float | None = None,
-) -> Take:
-    """Says sentences.
+) -> EngineOutput:
+    """Synthesises sentences.
 
     Args:
         sentences: From `read_text`.
         voice: One of eSpeak's.
         rng: Of the small variations between takes.
-        rate_wpm: Words a minute, measured; None is the voice's own rate.
+        rate_wpm: Measured words per minute; None for the voice's default.
 
     Returns:
-        The sound, before tilt and breath of the voice.
+        The sound, before the voice's tilt and breath are applied.
 
     Raises:
         EngineMissing: If ``espeakng-loader`` is not installed.
@@ -122,19 +128,19 @@ def say(
     description = _description(pitch_hz, pitch_range, voice.formant)
     own_wpm = DEFAULT_WPM / voice.tempo * (1 + 0.02 * float(rng.standard_normal()))
     setting = round(own_wpm if rate_wpm is None else rate_wpm)
-    take = _say(sentences, description, setting)
+    output = _say(sentences, description, setting)
     for _ in range(3 if rate_wpm else 0):
-        factor = (rate_wpm or 0) / words_per_minute(take.spans, SAMPLE_RATE)
+        factor = (rate_wpm or 0) / words_per_minute(output.spans, SAMPLE_RATE)
         better = round(min(max(setting * factor, MIN_WPM), MAX_WPM))
         if better == setting:
             break
         setting = better
-        take = _say(sentences, description, setting)
-    return take
+        output = _say(sentences, description, setting)
+    return output
 
 
 def _description(pitch_hz: float, pitch_range: float, formant: float) -> str:
-    """Writes a voice file: American English with other pitch and formants."""
+    """Returns a voice file: American English with modified pitch and formants."""
     lines = [
         "name streamchar", "language en-us", "phonemes en-us", "dictrules 3 6",
         "stressLength 140 120 190 170 0 0 255 300", "stressAmp 17 16 19 19 19 19 21 19",
@@ -143,24 +149,24 @@ def _description(pitch_hz: float, pitch_range: float, formant: float) -> str:
     return "\n".join([*lines, *(f"formant {n} {round(100 * formant)} 100 100" for n in range(9))])
 
 
-def _say(sentences: tuple[Sentence, ...], description: str, setting: int) -> Take:
+def _say(sentences: tuple[Sentence, ...], description: str, setting: int) -> EngineOutput:
     lead, lead_span = silence(LEAD_S, SAMPLE_RATE)
     parts, spans, words_before = [lead], [lead_span], 0
-    with _fresh_library() as (library, heard):
-        _choose(library, description)
+    with _fresh_library() as (library, collector):
+        _set_voice(library, description)
         library.espeak_SetParameter(_RATE, setting, 0)
         for number, sentence in enumerate(sentences):
             is_last = number == len(sentences) - 1
             pause, pause_span = silence(TAIL_S if is_last else PAUSE_S, SAMPLE_RATE)
-            wave, events = _synthesise(library, heard, sentence)
+            wave, events = _synthesise(library, collector, sentence)
             parts += [wave, pause]
             spans += [*_spans(sentence, wave, events, words_before), pause_span]
             words_before += len(sentence)
-    return Take(np.concatenate(parts), tuple(spans), SAMPLE_RATE)
+    return EngineOutput(np.concatenate(parts), tuple(spans), SAMPLE_RATE)
 
 
 @contextmanager
-def _fresh_library() -> Iterator[tuple[Any, _Heard]]:
+def _fresh_library() -> Iterator[tuple[Any, _Collector]]:
     try:
         import espeakng_loader
     except ImportError as error:
@@ -172,16 +178,16 @@ def _fresh_library() -> Iterator[tuple[Any, _Heard]]:
             data = os.path.dirname(espeakng_loader.get_data_path()).encode()
             if library.espeak_Initialize(_RETRIEVAL, 0, data, _PHONEME_EVENTS) != SAMPLE_RATE:
                 raise EspeakFault("eSpeak NG could not start")
-            heard = _Heard()
-            callback = _Callback(heard.take)
+            collector = _Collector()
+            callback = _Callback(collector.collect)
             library.espeak_SetSynthCallback(callback)
-            yield library, heard
+            yield library, collector
             library.espeak_Terminate()
         finally:
             _ctypes.dlclose(library._handle)
 
 
-def _choose(library: Any, description: str) -> None:
+def _set_voice(library: Any, description: str) -> None:
     with NamedTemporaryFile("w", suffix=".voice", encoding="ascii") as file:
         file.write(description + "\n")
         file.flush()
@@ -190,21 +196,21 @@ def _choose(library: Any, description: str) -> None:
 
 
 def _synthesise(
-    library: Any, heard: _Heard, sentence: Sentence
+    library: Any, collector: _Collector, sentence: Sentence
 ) -> tuple[Float32[np.ndarray, " S"], list[tuple[str, int]]]:
-    heard.parts, heard.events = [], []
+    collector.parts, collector.events = [], []
     text = _spelled(sentence).encode()
     size = ctypes.c_size_t(len(text) + 1)
     failed = library.espeak_Synth(
         text, size, 0, _POSITION_CHARACTER, 0, _TEXT_IS_PHONEMES_UTF8, None, None
     )
-    if failed or library.espeak_Synchronize() or not heard.parts:
+    if failed or library.espeak_Synchronize() or not collector.parts:
         raise EspeakFault(f"eSpeak NG could not say {text.decode()!r}")
-    return np.concatenate(heard.parts).astype(np.float32) / 32768, heard.events
+    return np.concatenate(collector.parts).astype(np.float32) / 32768, collector.events
 
 
 def _spelled(sentence: Sentence) -> str:
-    """Writes a sentence for eSpeak; each clause in brackets, its mark outside."""
+    """Writes a sentence in eSpeak's notation: clauses in brackets, punctuation outside."""
     text, clause = "", ""
     for index, word in enumerate(sentence):
         clause += (" " if clause else "") + _word(word)
@@ -220,7 +226,7 @@ def _word(word: Word) -> str:
 
 
 def _units(word: Word) -> list[tuple[str, tuple[Phoneme, ...]]]:
-    """Spells a word; a vowel and the R that closes its syllable are one sound to eSpeak."""
+    """Splits a word into eSpeak's units; a vowel and a following coda R are one unit."""
     units: list[tuple[str, tuple[Phoneme, ...]]] = []
     phonemes = word.phonemes
     for index, phoneme in enumerate(phonemes):
@@ -239,7 +245,7 @@ def _is_vowel(phoneme: Phoneme) -> bool:
 
 
 def _mnemonic(phoneme: Phoneme) -> str:
-    """Spells a phoneme; the R that links ER to a vowel is added by eSpeak itself."""
+    """Writes a phoneme; eSpeak itself adds the R that links ER to a vowel."""
     linking = TABLES["symbols"]["R"] if phoneme.phone == "ER" else ""
     return str(TABLES["espeak"][phoneme.symbols.removesuffix(linking)])
 
@@ -250,51 +256,51 @@ def _spans(
     events: list[tuple[str, int]],
     words_before: int,
 ) -> list[Span]:
-    """Lays the phonemes on eSpeak's events, one to one but for glides, silences and R."""
-    wanted = [
+    """Matches the phonemes with eSpeak's events, allowing for glides, silences and R."""
+    units = [
         (mnemonic.lstrip("',"), phonemes, words_before + index)
         for index, word in enumerate(sentence)
         for mnemonic, phonemes in _units(word)
     ]
-    starts, labels, told = [0], [_QUIET], 0
+    starts, labels, position = [0], [_QUIET], 0
     for name, sample in events:
-        expected = wanted[told][0] if told < len(wanted) else ""
+        expected = units[position][0] if position < len(units) else ""
         if name in _GLIDES and name != expected:
             continue
         if name.startswith("_"):
             labels.append(_QUIET)
-        elif told == len(wanted):
+        elif position == len(units):
             raise EspeakFault(f"eSpeak NG added {name!r} to {_spelled(sentence)!r}")
         else:
-            labels.append((tuple(p.phone for p in wanted[told][1]), wanted[told][2]))
-            told += 1
+            _, phonemes, word_index = units[position]
+            labels.append((tuple(p.phone for p in phonemes), word_index))
+            position += 1
         is_closure = labels[-1][0][0] in _STOPS and labels[-2] != _QUIET
         starts.append(_closing(wave, starts[-1], sample) if is_closure else sample)
-    if told < len(wanted):
+    if position < len(units):
         raise EspeakFault(f"eSpeak NG left out sounds of {_spelled(sentence)!r}")
-    return _shared_out(labels, np.diff([*starts, len(wave)]).tolist())
+    return _divided(labels, np.diff([*starts, len(wave)]).tolist())
 
 
-def _shared_out(labels: list[tuple[tuple[str, ...], int]], lengths: list[int]) -> list[Span]:
-    """Gives an R that eSpeak drew into its vowel the last part of it."""
+def _divided(labels: list[tuple[tuple[str, ...], int]], lengths: list[int]) -> list[Span]:
+    """Divides R-coloured vowels: an R that eSpeak merged gets the last part."""
     spans: list[Span] = []
     for (phones, word_index), length in zip(labels, lengths, strict=True):
-        whole = length
         if length < MIN_SAMPLES and phones != _QUIET[0]:
             before = spans.pop()
-            whole = before.num_samples + length
-            own = Span(before.phone, before.word_index, whole - round(SHARE_OF_R * whole))
-            spans += [own, Span(phones[0], word_index, whole - own.num_samples)]
+            total = before.num_samples + length
+            own = Span(before.phone, before.word_index, total - round(SHARE_OF_R * total))
+            spans += [own, Span(phones[0], word_index, total - own.num_samples)]
             continue
-        last = round(SHARE_OF_R * whole) if len(phones) == 2 else 0
-        spans.append(Span(phones[0], word_index, whole - last))
+        last = round(SHARE_OF_R * length) if len(phones) == 2 else 0
+        spans.append(Span(phones[0], word_index, length - last))
         if last:
             spans.append(Span(phones[1], word_index, last))
     return [span for span in spans if span.num_samples or span.phone != SILENCE]
 
 
 def _closing(wave: Float32[np.ndarray, " S"], before: int, release: int) -> int:
-    """Returns where a stop's silence begins; a stop without a release shares it with the next."""
+    """Returns the start of a stop's closure; without silence, halfway to the release."""
     sounding = np.flatnonzero(wave[before:release])
     begin = before + int(sounding[-1]) + 1 if len(sounding) else before
     return begin if begin - before > MIN_SAMPLES else (before + release) // 2

@@ -1,4 +1,4 @@
-"""Eyes and brows."""
+"""Draws eyes and brows."""
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ def _paint_iris(character: Character, pose: Pose, head: Canvas, side: int, white
 
 
 def paint_brow(character: Character, pose: Pose, head: Canvas, side: int) -> None:
-    """Paints the brow over it."""
+    """Paints the brow of an eye."""
     along = (head.x * side - character.eye_gap + 0.085) / 0.185  # 0 inside, 1 outside
     arch = character.brow_arch
     middle = EYE_Y - 0.118 - 0.014 * pose.brows - arch * 4 * along * (0.95 - along) * 0.8

@@ -1,4 +1,4 @@
-"""Head, ears, nose, beard and the marks of age; eyes and mouth have their own files."""
+"""Draws head, ears, nose, beard and wrinkles; eyes and mouth have their own modules."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from streamchar_ref.world.pose import RADIUS, Pose
 
 
 def paint_face(character: Character, pose: Pose, canvas: Canvas) -> None:
-    """Paints the head without its hair."""
+    """Paints the head without hair."""
     area = pose.crop(canvas, (-0.46, 0.46, -0.62, 0.56), 0.3)
     skull = _paint_skin(character, pose, area)
     _paint_cheeks(character, pose, pose.crop(area, (-0.4, 0.4, -0.19, 0.30), 0.6))
@@ -43,11 +43,11 @@ def head_distance(
     """Signed distance to the outline of the head.
 
     Args:
-        character: Whose.
-        pose: Turned to a side, the chin leads, and the far side dips in at the eye.
-        x: Around the middle of the head.
-        y: Likewise.
-        drop: How far the jaw is lowered.
+        character: For the shape.
+        pose: In a turned head the chin leads, and the far side is indented at the eye.
+        x: Relative to the middle of the head.
+        y: Relative to the middle of the head.
+        drop: Lowering of the jaw.
 
     Returns:
         Negative inside.
@@ -67,12 +67,12 @@ def head_distance(
 
 
 def jaw_drop(pose: Pose) -> Tensor:
-    """How far the chin goes down."""
+    """Lowering of the chin."""
     return 0.34 * pose.gap
 
 
 def _paint_ears(character: Character, pose: Pose, area: Canvas, skull: Tensor) -> None:
-    """Ears behind the edge of the head; one that turns to the viewer comes to lie upon it."""
+    """Paints ears behind the edge of the head; the ear turned to the viewer lies in front."""
     behind = area.inside(skull + 0.004)
     for side in (-1, 1):
         near = (-side * pose.sin / 0.22).clamp(0, 1)
@@ -146,7 +146,7 @@ def _paint_freckles(character: Character, pose: Pose, area: Canvas) -> None:
 
 
 def _paint_age(character: Character, pose: Pose, area: Canvas) -> None:
-    """Lines of the forehead, from nose to mouth, and under the eyes."""
+    """Paints wrinkles on the forehead, from nose to mouth, and under the eyes."""
     head = pose.on_face(area, depth=0.72)
     x, y, dark = head.x, head.y, shade(tint(character.skin, (0.6, 0.25, 0.2), 0.2), 0.34)
     across = x.abs()
@@ -179,7 +179,7 @@ def _paint_beard(character: Character, pose: Pose, area: Canvas) -> None:
 
 
 def _paint_moustache(character: Character, pose: Pose, area: Canvas) -> None:
-    """Two wings over the upper lip, which they leave free."""
+    """Paints two wings above the upper lip."""
     head = pose.on_face(area, depth=0.85)
     across, y = head.x.abs(), head.y
     middle = 0.212 + 0.55 * (across - 0.015) ** 2 * 6
@@ -194,7 +194,7 @@ def _paint_moustache(character: Character, pose: Pose, area: Canvas) -> None:
 def _paint_nose(character: Character, pose: Pose, area: Canvas) -> None:
     tip = EYE_Y + character.nose_length
     head = pose.on_face(area, depth=1.0)
-    # The bridge stands out less than the tip.
+    # The bridge protrudes less than the tip.
     rise = ((head.y - EYE_Y) / character.nose_length).clamp(0, 1)
     head = head.at(head.x + (0.10 * RADIUS) * pose.sin * (1 - 1.6 * rise), head.y)
     skin, x, y = character.skin, head.x, head.y

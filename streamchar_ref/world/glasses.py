@@ -1,9 +1,9 @@
-"""Glasses of three shapes."""
+"""Draws glasses in three shapes."""
 
 import torch
 from torch import Tensor
 
-from streamchar_ref.world.canvas import Canvas, ellipse, shade
+from streamchar_ref.world.canvas import Canvas, box, ellipse, shade
 from streamchar_ref.world.character import Character
 from streamchar_ref.world.eyes import EYE_Y
 from streamchar_ref.world.pose import Pose
@@ -34,14 +34,8 @@ def _lens(character: Character, x: Tensor, y: Tensor) -> Tensor:
         return ellipse(x, y, 0.132, 0.124)
     if character.glasses == "cat-eye":
         lift = y + 0.30 * x.clamp(min=-0.02) * (0.02 - y).clamp(0, 0.1) / 0.1
-        return _rounded(x, lift, 0.134, 0.098, 0.072)
-    return _rounded(x, y, 0.130, 0.104, 0.038)
-
-
-def _rounded(x: Tensor, y: Tensor, half_x: float, half_y: float, corner: float) -> Tensor:
-    u, v = x.abs() - half_x + corner, y.abs() - half_y + corner
-    outside = (u.clamp(min=0) ** 2 + v.clamp(min=0) ** 2).sqrt()
-    return outside + torch.maximum(u, v).clamp(max=0) - corner
+        return box(x, lift, 0.134, 0.098, 0.072)
+    return box(x, y, 0.130, 0.104, 0.038)
 
 
 def _frame(character: Character) -> tuple[float, float, float]:

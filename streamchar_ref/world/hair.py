@@ -1,4 +1,4 @@
-"""Hair: what hangs behind the head, what frames the face, and what falls over the shoulders."""
+"""Draws hair: behind the head, around the face, and over the shoulders."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ _BUN_Y = -0.575
 
 
 def paint_back_hair(character: Character, pose: Pose, canvas: Canvas) -> None:
-    """Paints what is behind neck and shoulders."""
+    """Paints the hair behind neck and shoulders."""
     if character.style in ("short", "quiff", "pixie", "buzz", "bald"):
-        return  # nothing of it is seen from the front
+        return  # not visible from the front
     head = pose.on_head(canvas, depth=-0.18)
     x, y = head.x, head.y
     distance = outline(character, x, y)
@@ -36,7 +36,7 @@ def paint_back_hair(character: Character, pose: Pose, canvas: Canvas) -> None:
 
 
 def paint_front_hair(character: Character, pose: Pose, canvas: Canvas) -> None:
-    """Paints what lies on the head, with its shadow on the forehead."""
+    """Paints the hair on the head, and its shadow on the forehead."""
     if character.style == "bald":
         _paint_gloss(character, pose, canvas)
         return
@@ -165,7 +165,7 @@ def _paint_combed(character: Character, head: Canvas, mask: Tensor) -> None:
 
 
 def _across(character: Character, x: Tensor, y: Tensor) -> Tensor:
-    """A coordinate that is the same all along a strand, growing by 1 or so from one to the next."""
+    """Coordinate across the strands: constant along a strand, about 1 apart between neighbours."""
     side = 1 if character.parting > 0 else -1
     if character.style in CROPPED:  # swept to a side, from the parting
         sweep = 0.75 * y - 0.62 * side * x + 0.55 * x * x + 0.03 * (side * x * 11).sin()

@@ -1,4 +1,4 @@
-"""Outlines of the hair styles, and the window through which the face looks."""
+"""Outlines of the hair styles, and the opening for the face."""
 
 import torch
 from torch import Tensor
@@ -11,13 +11,13 @@ ENDS = {
     "afro": 0.16, "bob": 0.40, "long": 0.86, "wavy": 0.84, "bun": 0.10, "ponytail": 0.10,
     "braids": 0.12,
 }  # fmt: skip
-"""How far down the hair on the head reaches, below the middle of the head."""
+"""Lower end of the hair on the head, below the middle of the head."""
 TIED = ("bun", "ponytail", "braids")
 FREE = ("bob", "long", "wavy")
 
 
 def outline(character: Character, x: Tensor, y: Tensor) -> Tensor:
-    """Signed distance to all of the hair as seen from the front."""
+    """Signed distance to the hair's outline from the front."""
     wide = character.face_width + character.volume
     tall = character.face_height + character.volume
     style = character.style
@@ -31,7 +31,7 @@ def outline(character: Character, x: Tensor, y: Tensor) -> Tensor:
 
 
 def window(character: Character, x: Tensor, y: Tensor) -> Tensor:
-    """Signed distance that is positive where the face looks out of the hair."""
+    """Signed distance that is positive where the face is not covered by hair."""
     style, wide, part = character.style, character.face_width, character.parting
     top = 0.125 - character.face_height
     if style in CROPPED or style == "afro":

@@ -1,4 +1,4 @@
-"""A knitted hat, and what is worn in the hair on one side."""
+"""Draws a knitted hat, and clips or flowers in the hair."""
 
 import math
 
@@ -43,7 +43,7 @@ def _paint_knit(
 
 
 def paint_side_detail(character: Character, pose: Pose, canvas: Canvas) -> None:
-    """Paints a clip or a flower on the side of the hair; it turns away with the head."""
+    """Paints a clip or a flower on one side of the hair, turning with the head."""
     side = character.detail_side
     x0 = side * 0.265
     area = pose.crop(canvas, (x0 - 0.16, x0 + 0.16, -0.46, -0.14), 0.62)

@@ -1,10 +1,10 @@
-"""English text to words and phonemes, with no GPL part.
+"""Converts English text to words and phonemes, without GPL components.
 
-A word is looked up in the CMU dictionary (first entry); if it is not there it is tried as a
-compound of two dictionary words, then as letters (capitals such as "GPU"), then by the learned
-model of the package ``hama``, and without that package spelled letter by letter. Function words
-are reduced as in connected speech. Numbers are read by `numerals`. Emoji and other pictures are
-silent; letters of other scripts are an error.
+A word is looked up in the CMU dictionary (first entry); other words are pronounced as letters
+(capitals such as "GPU"), as a compound of two dictionary words, by the learned model of the
+package ``hama``, or, without that package, letter by letter. Function words are reduced as in
+connected speech. `numerals` reads numbers. Emoji and other symbols are silent; letters of other
+scripts are an error.
 
 Source:
     The symbols are those of eSpeak NG's American English, on which Piper's voices were trained.
@@ -43,7 +43,7 @@ _PLAIN = str.maketrans({
 
 
 class UnreadableText(InputError):
-    """Text that cannot be spoken; the message says which part."""
+    """Text that cannot be spoken; the message names the part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Phoneme:
 
     Attributes:
         phone: ARPAbet name without stress, e.g. ``OW``.
-        symbols: How Piper writes it, e.g. the two letters of a diphthong.
+        symbols: In Piper's notation, e.g. the two letters of a diphthong.
         stress: IPA stress mark, or empty.
     """
 
@@ -89,10 +89,10 @@ def read_text(text: str) -> tuple[Sentence, ...]:
         text: Free text with punctuation, numbers and capitals.
 
     Returns:
-        Sentences in order, none empty; a longer one than 50 words is cut.
+        Non-empty sentences in order; split after 50 words.
 
     Raises:
-        UnreadableText: If it is no text, has no words, or letters of another script.
+        UnreadableText: If it is not text, has no words, or letters of another script.
         WeightsMissing: If the dictionary is not on this machine.
     """
     if not isinstance(text, str):
@@ -111,7 +111,7 @@ def read_text(text: str) -> tuple[Sentence, ...]:
 
 
 def pronounce(word: str) -> str:
-    """Says a word by itself.
+    """Returns the pronunciation of an isolated word.
 
     Args:
         word: One word in Latin letters, any case; an apostrophe may be inside.
@@ -120,9 +120,9 @@ def pronounce(word: str) -> str:
         ARPAbet with stress digits, e.g. ``HH AH0 L OW1``.
     """
     key = word.lower()
-    known = _dictionary()
-    if key in known:
-        return known[key]
+    entries = _dictionary()
+    if key in entries:
+        return entries[key]
     if "'" in key:
         return _with_ending(key)
     if word.isupper() and len(word) <= 5:
@@ -131,15 +131,15 @@ def pronounce(word: str) -> str:
 
 
 def _marked_words(text: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    marked: list[tuple[str, str]] = []
     for match in _TOKEN.finditer(_normalised(text)):
         kind, token = match.lastgroup, match.group().strip()
         if kind == "mark":
-            if found:
-                found[-1] = (found[-1][0], _stronger(found[-1][1], token or ","))
+            if marked:
+                marked[-1] = (marked[-1][0], _stronger(marked[-1][1], token or ","))
         else:
-            found += [(word, "") for word in _spoken(kind or "", token)]
-    return found
+            marked += [(word, "") for word in _spoken(kind or "", token)]
+    return marked
 
 
 def _spoken(kind: str, token: str) -> list[str]:
@@ -168,7 +168,7 @@ def _normalised(text: str) -> str:
         elif category.startswith(("L", "N")):
             name = unicodedata.name(character, "an unnamed character")
             raise UnreadableText(f"cannot read {character!r} ({name}): only English is spoken here")
-        elif not category.startswith("M"):  # accents are dropped, pictures and the rest are silent
+        elif not category.startswith("M"):  # accents are dropped, other symbols are silent
             kept.append(" ")
     return "".join(kept)
 
@@ -230,7 +230,7 @@ def _symbols(phones: list[str], index: int, word: str) -> str:
 
 
 def _is_flapped(phones: list[str], index: int) -> bool:
-    """Whether a T is soft as in "water": after a vowel or R, before a weak vowel."""
+    """Whether a T is flapped as in "water": after a vowel or R, before a weak vowel."""
     before, after = phones[index - 1 : index], phones[index + 1 : index + 3]
     if not before or not after or after[0][-1] not in "02" or after[1:] == ["N"]:
         return False
@@ -249,12 +249,13 @@ def _with_ending(key: str) -> str:
 
 
 def _compound(key: str) -> str:
-    """Two dictionary words of at least three letters, the most even split; stress on the first."""
-    known = _dictionary()
+    """Splits into two dictionary words of at least three letters, as evenly as possible."""
+    entries = _dictionary()
     cuts = sorted(range(3, len(key) - 2), key=lambda cut: abs(cut - len(key) / 2))
     for cut in cuts:
-        if key[:cut] in known and key[cut:] in known:
-            return f"{known[key[:cut]]} {known[key[cut:]].replace('1', '2')}"
+        first, second = key[:cut], key[cut:]
+        if first in entries and second in entries:
+            return f"{entries[first]} {entries[second].replace('1', '2')}"  # stress on the first
     return ""
 
 
@@ -273,7 +274,7 @@ def _learned(key: str) -> str:
 
 
 def _with_stress(phones: list[str], schwas: list[bool]) -> str:
-    """Marks the first vowel that is not a schwa as stressed; the model gives no stress."""
+    """Stresses the first vowel that is not a schwa, as the model gives no stress."""
     full = [index for index, phone in enumerate(phones) if phone in VOWELS and not schwas[index]]
     stressed = full[0] if full else next(i for i, phone in enumerate(phones) if phone in VOWELS)
     return " ".join(
@@ -297,7 +298,7 @@ def _hama() -> Any:
 
 @cache
 def dictionary_words() -> tuple[str, ...]:
-    """All words of the dictionary in plain letters, three to twelve of them, in order."""
+    """All purely alphabetic dictionary words of three to twelve letters, in order."""
     return tuple(word for word in _dictionary() if word.isalpha() and 3 <= len(word) <= 12)
 
 

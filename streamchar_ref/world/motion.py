@@ -1,8 +1,9 @@
-"""How a character moves while it speaks: lips from phoneme times, and blinks, brows, gaze, head.
+"""Motion of a speaking character: lips from phoneme times, and blinks, brows, gaze, head.
 
-Lips follow the dominance model: each sound pulls every lip parameter towards its target, more
-strongly the nearer it is in time, so that neighbours blend and rounding comes early. What must
-touch does touch: lips close fully for p, b and m, and the lower lip meets the teeth for f and v.
+Lips follow the dominance model: each sound pulls every lip parameter towards its target, with a
+weight that decays with the distance in time, so that neighbours blend and rounding starts early.
+Contacts are exact: lips close fully for p, b and m, and the lower lip touches the teeth for f and
+v.
 
 Source:
     Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993.
@@ -23,7 +24,7 @@ _REACH_S = 0.6
 _FADE_S = {"gap": 0.045, "width": 0.07, "rounding": 0.085, "tuck": 0.03, "tongue": 0.035}
 _LIPS = tuple(_FADE_S)
 
-# phone: (gap, width, rounding, tuck, tongue), twice for sounds that glide
+# phone: (gap, width, rounding, tuck, tongue), twice for diphthongs
 _TARGETS: dict[str, tuple[tuple[float, float, float, float, float], ...]] = {
     SILENCE: ((0.0, 0.0, 0.0, 0.0, 0.0),),
     "AA": ((1.0, 0.0, 0.0, 0.0, 0.0),),
@@ -72,10 +73,10 @@ _WEAK = frozenset(("T", "D", "N", "K", "G", "NG", "HH", "S", "Z"))
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """Movement of a character, a value for every frame.
+    """Motion of a character, one value per frame.
 
     Attributes:
-        gap: Between the lips in the middle of the mouth, in units of the canvas: the true lip gap.
+        gap: Exact distance of the lips in the middle of the mouth, in units of the canvas.
         width: Of the mouth; -1 narrow, 0 at rest, 1 wide.
         rounding: Lips pushed forward, 0 to 1.
         tuck: Lower lip under the upper teeth, 0 to 1.
@@ -114,25 +115,25 @@ class Motion:
 def move(
     phonemes: Sequence[TimedPhoneme], *, num_frames: int, fps: float = 25.0, seed: int = 0
 ) -> Motion:
-    """Makes a character speak and live.
+    """Generates the motion of a speaking character.
 
     Args:
         phonemes: In order of time; after the last one the character is silent.
-        num_frames: Length of the movement.
+        num_frames: Length of the motion.
         fps: Frames per second; a frame shows the middle of its time.
-        seed: Of everything that speech does not decide: blinks, gaze, head.
+        seed: Of the motion that speech does not determine: blinks, gaze, head.
 
     Returns:
-        The movement; the same arguments give the same one.
+        The motion, deterministic in the arguments.
     """
     times = (np.arange(num_frames) + 0.5) / fps
     lips = _lips(phonemes, times)
-    life = _life(phonemes, times, np.random.default_rng([seed, 0x4D]))
-    return Motion(**{name: values.astype(np.float32) for name, values in (lips | life).items()})
+    idle = _idle_motion(phonemes, times, np.random.default_rng([seed, 0x4D]))
+    return Motion(**{name: values.astype(np.float32) for name, values in (lips | idle).items()})
 
 
 def still(num_frames: int = 1) -> Motion:
-    """Returns no movement: eyes open, lips closed, facing the viewer."""
+    """Returns a static motion: eyes open, lips closed, facing the viewer."""
     return Motion(**{f.name: np.zeros(num_frames, np.float32) for f in fields(Motion)})
 
 
@@ -153,7 +154,7 @@ def _lips(
 
 
 def _pulls(sounds: Sequence[TimedPhoneme]) -> Float64[np.ndarray, "P 8"]:
-    """Rows of start, end, strength and the five targets; gliding sounds have two rows."""
+    """Rows of start, end, strength and the five targets; diphthongs have two rows."""
     rows = []
     for sound in sounds:
         targets = _TARGETS[sound.phone]
@@ -196,7 +197,7 @@ def _closure(
     return closed
 
 
-def _life(
+def _idle_motion(
     phonemes: Sequence[TimedPhoneme], times: Float64[np.ndarray, " T"], rng: np.random.Generator
 ) -> dict[str, Float64[np.ndarray, " T"]]:
     length_s = float(times[-1]) + 1 if len(times) else 1.0
@@ -223,7 +224,7 @@ def _blinks(length_s: float, rng: np.random.Generator) -> list[float]:
 
 
 def _beats(phonemes: Sequence[TimedPhoneme], rng: np.random.Generator) -> list[float]:
-    """Moments that the head stresses: long vowels, some of them."""
+    """Times of nods: a random half of the long open vowels."""
     long = [p for p in phonemes if p.phone in _TARGETS and _TARGETS[p.phone][0][0] >= 0.6]
     return [(p.t0_s + p.t1_s) / 2 for p in long if p.t1_s - p.t0_s > 0.09 and rng.random() < 0.5]
 
@@ -231,7 +232,7 @@ def _beats(phonemes: Sequence[TimedPhoneme], rng: np.random.Generator) -> list[f
 def _bumps(
     times: Float64[np.ndarray, " T"], moments: Sequence[float], half_s: float
 ) -> Float64[np.ndarray, " T"]:
-    """Smooth bumps of height 1; where they meet, the higher one counts."""
+    """Smooth bumps of height 1, combined by their maximum."""
     total = np.zeros_like(times)
     for moment in moments:
         first, last = np.searchsorted(times, (moment - 2 * half_s, moment + 2 * half_s))
@@ -243,7 +244,7 @@ def _bumps(
 def _drift(
     times: Float64[np.ndarray, " T"], rng: np.random.Generator, size: float, hertz: float
 ) -> Float64[np.ndarray, " T"]:
-    """Slow wandering: three waves whose frequencies have no common measure."""
+    """Slow aperiodic drift: three waves with incommensurable frequencies."""
     total = np.zeros_like(times)
     for factor, share in ((1.0, 0.55), (1.618, 0.3), (2.718, 0.15)):
         frequency = hertz * factor * rng.uniform(0.85, 1.15)

@@ -1,4 +1,4 @@
-"""Lips, teeth and tongue: where the true lip gap becomes a picture."""
+"""Draws lips, teeth and tongue, with the exact lip gap of the motion."""
 
 import torch
 from jaxtyping import Float
@@ -14,13 +14,13 @@ _TEETH, _DARK, _TONGUE = (0.975, 0.955, 0.93), (0.22, 0.05, 0.06), (0.70, 0.29, 
 
 
 def mouth_area(pose: Pose, area: Canvas) -> Float[Tensor, "B H W"]:
-    """Says where the mouth may be seen, lips shut or wide open: 1 inside, 0 outside."""
+    """Returns a mask of the area that the mouth can cover: 1 inside, 0 outside."""
     head = pose.on_face(area, depth=_DEPTH)
     return head.inside(ellipse(head.x, head.y - MOUTH_Y - 0.02, 0.17, 0.11))
 
 
 def paint_mouth(character: Character, pose: Pose, area: Canvas) -> None:
-    """Paints the mouth; in the middle, the lips are `Motion.gap` apart."""
+    """Paints the mouth; the lips are `Motion.gap` apart in the middle."""
     head = pose.on_face(area, depth=_DEPTH)
     half = character.mouth_width * (1 + 0.16 * pose.width - 0.26 * pose.rounding)
     x, y = head.x / half, head.y - MOUTH_Y
@@ -113,7 +113,7 @@ def _paint_line(
     at: tuple[Tensor, Tensor],
     edges: tuple[Tensor, Tensor],
 ) -> None:
-    """The dark line where closed lips meet; it fades as they part."""
+    """Paints the dark line between closed lips, which fades as they open."""
     x, y = at
     line = torch.maximum((y - edges[0]).abs() - 0.0045, (x.abs() - 1.03) * character.mouth_width)
     strength = 0.85 - 0.75 * (pose.gap / 0.02).clamp(0, 1)

@@ -1,9 +1,9 @@
 """Numbers as spoken English words.
 
-The rule: whole numbers are read as amounts ("one hundred seven"), four digits from 1100 to 1999
-and from 2010 to 2099 as years ("nineteen eighty four"), anything with a leading zero or more than
-twelve digits one digit at a time, decimals with "point", and ``$``, ``%`` and ``th`` as one says
-them. A comma inside a number only groups digits and makes it an amount.
+Integers are read as amounts ("one hundred seven"), four digits from 1100 to 1999 and from 2010 to
+2099 as years ("nineteen eighty four"), numbers with a leading zero or more than twelve digits
+digit by digit, decimals with "point", and ``$``, ``%`` and ``th`` as usual. A number with commas
+is always an amount.
 """
 
 import re

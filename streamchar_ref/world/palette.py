@@ -1,4 +1,4 @@
-"""Colours of the painted style by the names that captions use."""
+"""Colours of the painted style, by their names in captions."""
 
 from typing import TypeAlias
 
@@ -34,6 +34,6 @@ BACKGROUNDS = {
 
 
 def rgb(code: str) -> Colour:
-    """Reads ``#rrggbb``."""
+    """Parses ``#rrggbb``."""
     red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return red, green, blue

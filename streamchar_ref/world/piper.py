@@ -1,10 +1,10 @@
-"""The first speech engine: Piper's voice "joe", run directly with ONNX Runtime on our phonemes.
+"""The first speech engine: Piper's voice "joe", run by ONNX Runtime on phonemes.
 
-Its graph draws noise without a seed in two places and rounds durations. `cut_graph` makes two
-graphs of it, from symbols to durations and from rounded durations to sound, with all noise given
-from outside: one seed always gives the same bytes, a rate can be met, and every sample is known to
-belong to a phoneme. A higher voice is spoken slower and played faster: pitch and formants move
-together, times stay exact.
+Its graph draws unseeded noise in two places and rounds durations. `cut_graph` splits it into two
+graphs, from symbols to durations and from rounded durations to sound, with noise as input: a seed
+always gives the same bytes, a speaking rate can be set, and every sample belongs to a known
+phoneme. A higher voice is synthesised slower and played faster: pitch and formants shift together,
+times stay exact.
 
 Source:
     Voice "en_US-joe-medium": its recordings are CC0, but it was fine-tuned from the voice "lessac",
@@ -29,15 +29,15 @@ from streamchar_ref.world.piper_graph import LATENT_CHANNELS, cut_graph
 from streamchar_ref.world.take import (
     SILENCE,
     EngineMissing,
+    EngineOutput,
     Span,
-    Take,
     silence,
     words_per_minute,
 )
 from streamchar_ref.world.voices import Voice
 
 RATE, HOP = 22_050, 256
-NOISE, DURATION_NOISE = 0.667, 0.8  # as the voice asks for
+NOISE, DURATION_NOISE = 0.667, 0.8  # from the voice's config
 PAUSES_S = {",": 0.06, ";": 0.1, ":": 0.1, ".": 0.22, "!": 0.22, "?": 0.25, "": 0.12}
 LEAD_S, TAIL_S = 0.12, 0.2
 MIN_STRETCH, MAX_STRETCH = 0.4, 3.0
@@ -46,7 +46,7 @@ _CUT_VERSION = 3
 
 @dataclass(frozen=True)
 class _Piece:
-    """What the voice reads for one phoneme or silence."""
+    """Input symbols of one phoneme or silence."""
 
     phone: str
     word_index: int
@@ -55,7 +55,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A sentence whose sounds have lengths, but no sound yet."""
+    """A sentence with durations, before synthesis."""
 
     pieces: list[_Piece]
     hidden: dict[str, np.ndarray]
@@ -63,7 +63,7 @@ class _Draft:
     pause_s: float
 
     def lengths(self, stretch: float) -> Int64[np.ndarray, " N"]:
-        """Returns whole frames for each symbol."""
+        """Returns the integer number of frames of each symbol."""
         return np.maximum(np.ceil(self.frames * np.float32(stretch)), 1).astype(np.int64)
 
 
@@ -73,17 +73,17 @@ def say(
     rng: np.random.Generator,
     *,
     rate_wpm: float | None = None,
-) -> Take:
-    """Says sentences.
+) -> EngineOutput:
+    """Synthesises sentences.
 
     Args:
         sentences: From `read_text`.
         voice: One of Piper's.
         rng: Of the small variations in timing and tone.
-        rate_wpm: Words a minute, measured; None is the voice's own rate.
+        rate_wpm: Measured words per minute; None for the voice's default.
 
     Returns:
-        The sound at a rate that gives the voice its pitch, before any change of its formants.
+        The sound at a sample rate that realises the voice's pitch, before formants are changed.
 
     Raises:
         EngineMissing: If ONNX Runtime is not installed.
@@ -100,11 +100,11 @@ def say(
     for draft, wave in zip(drafts, waves, strict=True):
         parts += [wave, silence(draft.pause_s * stretch * voice.pitch, RATE)[0]]
     spans = _spans(drafts, stretch, voice.pitch)
-    return Take(np.concatenate(parts), spans, RATE * voice.pitch)
+    return EngineOutput(np.concatenate(parts), spans, RATE * voice.pitch)
 
 
 def _stretch(drafts: list[_Draft], pitch: float, rate_wpm: float) -> float:
-    """Finds how much slower all sounds must be for a rate; lengths are whole frames."""
+    """Finds the stretch of all sounds that meets a rate, with lengths in whole frames."""
     stretch = 1.0
     for _ in range(12):
         factor = words_per_minute(_spans(drafts, stretch, pitch), RATE * pitch) / rate_wpm
@@ -113,7 +113,7 @@ def _stretch(drafts: list[_Draft], pitch: float, rate_wpm: float) -> float:
 
 
 def _spans(drafts: list[_Draft], stretch: float, pitch: float) -> tuple[Span, ...]:
-    """Adds up what each symbol and the blank after it got; ``$`` has no blank."""
+    """Sums the lengths of each phoneme's symbols and of the blanks after them; ``$`` has none."""
     spans, words_before = [silence(LEAD_S * pitch, RATE)[1]], 0
     for draft in drafts:
         counts = [2 * len(piece.symbols) for piece in draft.pieces[:-1]] + [1]
@@ -128,7 +128,7 @@ def _spans(drafts: list[_Draft], stretch: float, pitch: float) -> tuple[Span, ..
 
 
 def _pieces(sentence: Sentence) -> list[_Piece]:
-    """Returns phonemes with marks between; a space is read with the phoneme before it."""
+    """Returns phonemes and punctuation; a space belongs to the phoneme before it."""
     pieces = [_Piece(SILENCE, -1, "^")]
     for index, word in enumerate(sentence):
         ends = index == len(sentence) - 1
@@ -170,7 +170,7 @@ def _wave(draft: _Draft, stretch: float, rng: np.random.Generator) -> Float32[np
 
 @cache
 def _model() -> tuple[Any, Any, dict[str, int]]:
-    """Returns what reads symbols, what makes sound, and the numbers of the symbols."""
+    """Returns the reader, the sounder and the ids of the symbols."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -189,19 +189,19 @@ def _model() -> tuple[Any, Any, dict[str, int]]:
 
 
 def _halves(path: Path) -> tuple[Path, Path]:
-    """Returns the two graphs, which are made anew if they are not what was written."""
+    """Returns the two cached graphs, which are written again if they were altered."""
     stem = f"joe-{registry()['piper-joe'].digest}-{_CUT_VERSION}"
     folder = cache_folder() / "world"
     targets = folder / f"{stem}-read.onnx", folder / f"{stem}-sound.onnx"
-    note = folder / f"{stem}.sha256"
-    if not (note.is_file() and _note_of(targets) == note.read_bytes()):
+    checksum = folder / f"{stem}.sha256"
+    if not (checksum.is_file() and _checksums(targets) == checksum.read_bytes()):
         with replacing(targets[0]) as reader, replacing(targets[1]) as sounder:
             cut_graph(path, reader, sounder)
-        write_atomically(note, _note_of(targets))
+        write_atomically(checksum, _checksums(targets))
     return targets
 
 
-def _note_of(targets: Sequence[Path]) -> bytes:
+def _checksums(targets: Sequence[Path]) -> bytes:
     if not all(target.is_file() for target in targets):
         return b""
     return "\n".join(map(sha256_of, targets)).encode()

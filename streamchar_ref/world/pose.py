@@ -1,8 +1,8 @@
-"""Movement as tensors, and coordinates that move with the head.
+"""Motion as tensors, and coordinates that follow the head.
 
-A head that turns is drawn as seen from the front on a curved surface: a point `depth` in front
-of the axis moves sideways more than one further back, what turns away is squeezed, and what
-turns towards the viewer is stretched.
+A turned head is drawn in the frontal view on a curved surface: points with a larger `depth` in
+front of the axis move further sideways, the side that turns away is compressed, and the side
+that turns to the viewer is stretched.
 """
 
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ import torch
 from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas
-from streamchar_ref.world.drawing import Each, Moving, column, moving
+from streamchar_ref.world.drawing import FrameValues, MotionTensors, column, motion_tensors
 from streamchar_ref.world.motion import Motion
 
 HEAD_Y = -0.09
 TURN = 0.42  # radians at a yaw of 1
 RADIUS = 0.43  # of the head seen from above
 _NOD_Y = 0.030
-_SLACK = 0.05  # of a box, for roll and for what the surface bends
+_SLACK = 0.05  # of a box, for roll and for the curvature
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """What a batch of frames spans at most, known without asking the device.
+    """Ranges of a batch of frames, known without synchronising with the device.
 
     Attributes:
-        sin: Least and greatest sine of the turn.
-        x: Of the middle of the head.
-        y: Of the middle of the head.
-        nod: Least and greatest pitch.
-        roll: Greatest tilt either way.
+        sin: Range of the sine of the turn.
+        x: Range of the middle of the head.
+        y: Range of the middle of the head.
+        nod: Range of the pitch.
+        roll: Largest absolute tilt.
     """
 
     sin: tuple[float, float]
@@ -43,7 +43,7 @@ class Reach:
 
     @classmethod
     def of(cls, motion: Motion) -> "Reach":
-        """Reads a movement."""
+        """Computes the ranges of a motion."""
         return cls(
             sin=_ends(np.sin(TURN * motion.yaw)),
             x=_ends(_head_x(motion)),
@@ -54,8 +54,8 @@ class Reach:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pose(Moving):
-    """A movement, and where the head is.
+class Pose(MotionTensors):
+    """A motion with the position of the head.
 
     Attributes:
         sin: Sine of the turn to the right.
@@ -63,38 +63,38 @@ class Pose(Moving):
         reach: Of the batch.
     """
 
-    sin: Each
-    cos: Each
+    sin: FrameValues
+    cos: FrameValues
     reach: Reach
 
     @classmethod
     def of(cls, motion: Motion, device: torch.device) -> "Pose":
-        """Copies a movement to a device."""
+        """Copies a motion to a device."""
         turn = TURN * motion.yaw
         return cls(
-            **moving(motion, device),
+            **motion_tensors(motion, device),
             sin=column(np.sin(turn), device),
             cos=column(np.cos(turn), device),
             reach=Reach.of(motion),
         )
 
     @property
-    def head_x(self) -> Each:
+    def head_x(self) -> FrameValues:
         """Middle of the head."""
         return _head_x(self)
 
     @property
-    def head_y(self) -> Each:
+    def head_y(self) -> FrameValues:
         """Middle of the head."""
         return _head_y(self)
 
     def on_head(self, canvas: Canvas, *, depth: float = 0.0) -> Canvas:
-        """Changes to coordinates around the middle of the head, without bending them.
+        """Changes to coordinates relative to the middle of the head, without curvature.
 
         Args:
-            canvas: Anywhere in the pictures.
-            depth: How far in front of the head's axis, 1 at the tip of the nose; what is in
-                front moves more when the head turns or nods.
+            canvas: Any part of the pictures.
+            depth: Distance in front of the head's axis, 1 at the tip of the nose; larger values
+                move more when the head turns or nods.
 
         Returns:
             The same pictures.
@@ -110,15 +110,15 @@ class Pose(Moving):
         return canvas.at(x * self.cos - depth * bulge * self.sin, y - _NOD_Y * depth * self.pitch)
 
     def crop(self, canvas: Canvas, box: tuple[float, float, float, float], depth: float) -> Canvas:
-        """Returns the part of a canvas that holds a box of the face in all frames.
+        """Returns the part of a canvas that contains a box of the face in all frames.
 
         Args:
-            canvas: As not yet moved with the head.
+            canvas: In picture coordinates.
             box: Left, right, upper and lower edge in coordinates of the face.
             depth: As in `on_face`.
 
         Returns:
-            Some more than the box.
+            The box with a margin.
         """
         left, right, top, bottom = box
         reach, far = self.reach, RADIUS * depth

@@ -1,8 +1,8 @@
-"""A character and its movement to frames, painted back to front with signed-distance shapes.
+"""Renders a character and its motion, painted back to front with signed-distance shapes.
 
-Light comes from the upper left. Every picture is a function of its own frame of movement alone,
-so frames may be drawn in batches of any length, at any size, on CPU or GPU; on one machine and
-build they are the same bytes, elsewhere within one grey level.
+By default light comes from the upper left. Every picture depends only on its own frame of motion,
+so frames can be rendered in batches of any length, at any size, on CPU or GPU: byte-identical on
+one machine and build, within one grey level elsewhere.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ from streamchar_ref.world.scene import Scene, draw_reference_scene, light_up, re
 
 
 def portrait(character: Character, *, size: int = 256, seed: int = 0) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws the reference picture: closer, in another light and pose than the streams."""
+    """Renders the reference picture: closer, and in another light and pose than the streams."""
     scene_seed = int(np.random.default_rng([character.seed, seed, 0x72]).integers(2**31))
     scene = draw_reference_scene(scene_seed, hidden_side=character.detail_side)
     return render(character, resting(still(), scene), size=size, scene=scene)[0]

@@ -1,4 +1,4 @@
-"""Where a voice is heard: light reverberation and background noise. Times never change."""
+"""Room acoustics: light reverberation and background noise. Times never change."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class Room:
     """A room with a microphone.
 
     Attributes:
-        reverb_s: Time in which an echo falls by 60 dB; 0 is no room at all.
-        snr_db: Speech against background noise; infinity is none.
-        noise_slope_db: Of the noise, in decibels an octave; -3 is pink, -6 brown.
+        reverb_s: Reverberation time (60 dB); 0 for none.
+        snr_db: Signal-to-noise ratio; infinity for no noise.
+        noise_slope_db: Of the noise, in decibels per octave; -3 is pink, -6 brown.
     """
 
     reverb_s: float = 0.0
@@ -25,7 +25,7 @@ class Room:
 
 
 def draw_room(seed: int) -> Room:
-    """Draws a quiet living room or office: 0.1 to 0.4 s, 18 to 40 dB."""
+    """Samples a quiet living room or office: 0.1 to 0.4 s, 18 to 40 dB."""
     rng = np.random.default_rng([seed, 2])
     return Room(
         reverb_s=round(float(rng.uniform(0.1, 0.4)), 3),
@@ -37,33 +37,33 @@ def draw_room(seed: int) -> Room:
 def place(
     samples: Float32[np.ndarray, " S"], room: Room, *, rate: int, seed: int
 ) -> Float32[np.ndarray, " S"]:
-    """Puts a voice into a room.
+    """Adds reverberation and noise to a voice.
 
     Args:
-        samples: A voice without a room.
-        room: Which one.
-        rate: Samples a second.
+        samples: Dry voice.
+        room: Acoustics.
+        rate: Samples per second.
         seed: Of the echoes and the noise.
 
     Returns:
-        As many samples; the direct sound stays where it is, and is as loud.
+        As many samples; time and level of the direct sound are unchanged.
     """
     rng = np.random.default_rng([seed, 3])
-    heard = samples
+    wet = samples
     if room.reverb_s > 0:
-        import scipy.signal  # here, since corpora are read where it is not installed
+        import scipy.signal  # local: corpora are read where it is not installed
 
-        heard = scipy.signal.fftconvolve(samples, _response(room.reverb_s, rate, rng))
-        heard = heard[: len(samples)].astype(np.float32)
+        wet = scipy.signal.fftconvolve(samples, _response(room.reverb_s, rate, rng))
+        wet = wet[: len(samples)].astype(np.float32)
     if np.isfinite(room.snr_db):
         noise = _noise(len(samples), room.noise_slope_db, rate, rng)
         level = np.sqrt(np.mean(samples**2) / 10 ** (room.snr_db / 10))
-        heard = heard + np.float32(level) * noise
-    return heard
+        wet = wet + np.float32(level) * noise
+    return wet
 
 
 def _response(reverb_s: float, rate: int, rng: np.random.Generator) -> Float32[np.ndarray, " R"]:
-    """Returns the direct sound, and echoes as noise that decays."""
+    """Returns the impulse response: direct sound, and echoes as decaying noise."""
     times = np.arange(round(reverb_s * rate)) / rate
     echoes = rng.standard_normal(len(times)) * 10 ** (-3 * times / reverb_s)
     echoes[: round(_FIRST_ECHO_S * rate)] = 0

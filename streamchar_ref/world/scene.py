@@ -1,9 +1,8 @@
-"""Light and framing of a stream: what may differ between pictures of one character.
+"""Light, framing and resting pose: what differs between pictures of one character.
 
-A scene says where the light comes from and how the camera looks, and how the head rests; it is
-the same for every style of drawing. Framing is part of `Canvas.blank`, light is cast over the
-finished picture by `light_up`, and the resting turn of the head is added to the motion by
-`resting`, so that a style draws a scene without knowing one.
+A scene is the same for every drawing style. Framing is part of `Canvas.blank`, `light_up` applies
+the light to the finished picture, and `resting` adds the resting pose to the motion, so a style
+need not know about scenes.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -20,12 +19,12 @@ MAX_YAW = 1.25
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """How a character is lit, framed and posed; all numbers are 0 where nothing is special.
+    """Light, framing and pose of a character; all zero is neutral.
 
     Attributes:
-        light_x: Where the key light stands, -1 left to 1 right of the painted light.
+        light_x: Position of the key light, -1 left to 1 right of the painted light.
         light_y: -1 above to 1 below.
-        light_strength: How much darker the far side of the picture is, in [0, 1].
+        light_strength: Darkening of the far side of the picture, in [0, 1].
         warmth: Colour of the light, -1 blue to 1 orange.
         exposure: In stops; 1 is twice as bright.
         zoom: Log of the magnification; above 0 is closer.
@@ -34,7 +33,7 @@ class Scene:
         turn: Added to the yaw of the head, about -1 to 1.
         nod: Added to the pitch.
         tilt: Added to the roll, in radians.
-        backdrop: Seed of what is seen behind; 0 is a plain wall.
+        backdrop: Seed of the background; 0 is a plain wall.
     """
 
     light_x: float = 0.0
@@ -55,7 +54,7 @@ NEUTRAL = Scene()
 
 
 def draw_scene(seed: int) -> Scene:
-    """Draws the scene of a stream; the same seed gives the same scene."""
+    """Samples the scene of a stream; the same seed gives the same scene."""
     rng = np.random.default_rng([seed, 0x5E])
     side = float(rng.choice([-1.0, 1.0]))
     is_turned = rng.random() < 0.45
@@ -78,11 +77,11 @@ def draw_scene(seed: int) -> Scene:
 
 
 def draw_reference_scene(seed: int, *, hidden_side: int = 1) -> Scene:
-    """Draws the scene of a reference picture: closer, evenly lit, turned, before a plain wall.
+    """Samples the scene of a reference picture: closer, evenly lit, turned, with a plain wall.
 
     Args:
-        seed: Same seed, same scene.
-        hidden_side: To which side the head is turned, so that its ear is not seen.
+        seed: Of the scene.
+        hidden_side: Side to which the head is turned, so that its ear is hidden.
 
     Returns:
         The scene.
@@ -104,14 +103,14 @@ def draw_reference_scene(seed: int, *, hidden_side: int = 1) -> Scene:
 
 
 def blend_scenes(a: Scene, b: Scene, share: float) -> Scene:
-    """Mixes two scenes; ``share`` 0 is the first, and what is behind switches at 0.5."""
+    """Interpolates two scenes; the background switches at a ``share`` of 0.5."""
     numbers = [f.name for f in fields(Scene) if f.name != "backdrop"]
     mixed = {n: getattr(a, n) + (getattr(b, n) - getattr(a, n)) * share for n in numbers}
     return Scene(**mixed, backdrop=(a if share < 0.5 else b).backdrop)
 
 
 def resting(motion: "Motion", scene: Scene) -> "Motion":
-    """Adds the resting pose of a scene to a movement; the head turns at most by `MAX_YAW`."""
+    """Adds the resting pose of a scene to a motion; the yaw is limited to `MAX_YAW`."""
     yaw = MAX_YAW * np.tanh((motion.yaw + np.float32(scene.turn)) / MAX_YAW)
     return replace(
         motion,
@@ -122,11 +121,11 @@ def resting(motion: "Motion", scene: Scene) -> "Motion":
 
 
 def light_up(canvas: "Canvas", scene: Scene) -> None:
-    """Casts the light of a scene over finished pictures, in place.
+    """Applies the light of a scene to finished pictures, in place.
 
     Args:
-        canvas: The pictures as a whole.
-        scene: Its light.
+        canvas: The complete pictures.
+        scene: With the light.
     """
     fall = scene.light_x * canvas.x + scene.light_y * canvas.y
     side = (1 + 0.55 * scene.light_strength * fall).clamp(0.35, 1.5)
@@ -136,6 +135,6 @@ def light_up(canvas: "Canvas", scene: Scene) -> None:
     )
     light = gain * side[:, None] * colour[:, None, None]
     rgb = canvas.rgb.mul_(light)
-    # Highlights roll off instead of being cut, so that bright scenes keep their colours.
+    # Highlights roll off instead of clipping, so that bright scenes keep their colours.
     over = (rgb - 0.85).clamp(min=0)
     rgb.sub_(over).add_(0.15 * over / (0.15 + over))

@@ -1,11 +1,11 @@
-"""Endless English training text from a grammar over our own word lists.
+"""Generates English training text from a grammar and word lists.
 
-Paragraphs, one a line, of ordinary sentences; among them paragraphs of words drawn from the CMU
-dictionary, for sounds that the lists lack, and of repeated or similar words as in tongue
-twisters, where a model most easily loses its place. Word lists and grammar are in
+The output is paragraphs, one per line, of ordinary sentences; some paragraphs consist of random
+words of the CMU dictionary, for sounds that the lists lack, and some of repeated or similar words
+as in tongue twisters, in which models easily lose their place. Word lists and grammar are in
 ``script.json``: ``<person>`` is a list or a rule, ``<person.p>`` a plural, ``<act.s>``,
-``<act.ed>``, ``<act.ing>`` and ``<act.en>`` forms of a verb; a rule named with a capital is said
-with one; ``<1:person>`` names its choice, and ``<1>`` repeats it.
+``<act.ed>``, ``<act.ing>`` and ``<act.en>`` forms of a verb; a capitalised rule is expanded with
+a capital; ``<1:person>`` names its choice, and ``<1>`` repeats it.
 """
 
 import json
@@ -29,38 +29,38 @@ _REFERENCE = re.compile(r"<([\w.:]+)>")
 _ARTICLE = re.compile(r"\b([Aa]) (?=([A-Za-z]+|8|18\b|11\b))")
 _VERB_FORMS = ("", ".s", ".ed", ".ing", ".en")
 _T = TypeVar("_T")
-Rule = tuple[str, ...]  # literal text and names of rules by turns
+Template = tuple[str, ...]  # alternating literal text and names of rules
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grammar:
-    """Word lists and rules, ready for drawing.
+    """Word lists and rules.
 
     Attributes:
         words: Words by the name of their list and form.
-        rules: What a name may become.
+        rules: Expansions of a name.
         before_vowel: Words that take "an".
         similar: Groups of words that differ in one sound.
         openers: Words by the name of their list, then by first sound.
     """
 
     words: dict[str, tuple[str, ...]]
-    rules: dict[str, tuple[Rule, ...]]
+    rules: dict[str, tuple[Template, ...]]
     before_vowel: frozenset[str]
     similar: tuple[tuple[str, ...], ...]
     openers: tuple[dict[str, tuple[str, ...]], ...]
 
 
 def write_script(seed: int, *, num_words: int) -> str:
-    """Writes training text.
+    """Generates training text.
 
     Args:
-        seed: Another text for another seed.
-        num_words: How many words at least; the last sentence is whole.
+        seed: Of the text.
+        num_words: Minimum number of words; the last sentence may be cut.
 
     Returns:
-        Paragraphs, one a line. The same seed gives the same text, and a longer one begins like
-        a shorter one.
+        Paragraphs, one per line. The same seed gives the same text, and a longer text starts with
+        the shorter one.
 
     Raises:
         ValueError: If ``num_words`` is below 1.
@@ -83,7 +83,7 @@ def write_script(seed: int, *, num_words: int) -> str:
 
 @cache
 def grammar() -> Grammar:
-    """Reads ``script.json`` and looks up how its words sound."""
+    """Reads ``script.json`` and looks up the pronunciation of its words."""
     source = json.loads(
         files("streamchar_ref.world").joinpath("script.json").read_text(encoding="utf-8")
     )
@@ -106,11 +106,11 @@ def grammar() -> Grammar:
 
 
 class _Writer:
-    """Draws from the grammar; holds the random state."""
+    """Samples from the grammar; holds the random state."""
 
     def __init__(self, seed: int) -> None:
         self._grammar = grammar()
-        self._drawn = dictionary_words()
+        self._dictionary = dictionary_words()
         self._random = random.Random(f"script {seed}").random  # random() is stable over versions
 
     def paragraph(self) -> Iterator[str]:
@@ -118,7 +118,7 @@ class _Writer:
         kind = self._random()
         for _ in range(3 + int(self._random() * 6)):
             if kind < SHARE_OF_DRAWN_WORDS:
-                yield self._drawn_words()
+                yield self._random_words()
             elif kind < SHARE_OF_DRAWN_WORDS + SHARE_OF_TWISTERS:
                 yield self._twister()
             else:
@@ -137,9 +137,9 @@ class _Writer:
         rule = self._pick(self._grammar.rules[name])
         if len(rule) == 1:
             return rule[0]
-        return self._filled(rule, {} if named is None else named)
+        return self._fill(rule, {} if named is None else named)
 
-    def _filled(self, rule: Rule, named: dict[str, str]) -> str:
+    def _fill(self, rule: Template, named: dict[str, str]) -> str:
         parts = list(rule)
         for index in range(1, len(rule), 2):
             name = rule[index]
@@ -152,8 +152,8 @@ class _Writer:
                 parts[index] = self._expand(name)
         return "".join(parts)
 
-    def _drawn_words(self) -> str:
-        words = [self._pick(self._drawn) for _ in range(4 + int(self._random() * 9))]
+    def _random_words(self) -> str:
+        words = [self._pick(self._dictionary) for _ in range(4 + int(self._random() * 9))]
         commas = ["," * (self._random() < 0.2) for _ in words[1:]] + ["."]
         text = " ".join(word + comma for word, comma in zip(words, commas, strict=True))
         return text[0].upper() + text[1:]
@@ -170,8 +170,8 @@ class _Writer:
 
     def _similar_words(self) -> dict[str, str]:
         words = list(self._pick(self._grammar.similar))
-        drawn = [words.pop(int(self._random() * len(words))) for _ in range(3)]
-        return dict(zip("123", drawn, strict=True))
+        chosen = [words.pop(int(self._random() * len(words))) for _ in range(3)]
+        return dict(zip("123", chosen, strict=True))
 
     def _same_openers(self) -> dict[str, str]:
         openers = self._grammar.openers
@@ -201,7 +201,7 @@ def _word_forms(source: dict[str, dict[str, list[str]]]) -> dict[str, tuple[str,
     for name, verbs in lists["verbs"].items():
         forms = [_verb_forms(entry) for entry in verbs]
         for index, form in enumerate(_VERB_FORMS):
-            words[name + form] = tuple(each[index] for each in forms)
+            words[name + form] = tuple(verb[index] for verb in forms)
     for kind in ("adjectives", "adverbs", "words"):
         words |= {name: tuple(entries) for name, entries in lists[kind].items()}
     for name, entries in lists["names"].items():
@@ -257,7 +257,7 @@ def _similar(sounds: dict[str, tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
 def _by_first_sound(
     words: tuple[str, ...], sounds: dict[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for word in words:
-        found.setdefault(sounds[word][0], []).append(word)
-    return {sound: tuple(same) for sound, same in found.items() if len(same) > 1}
+        groups.setdefault(sounds[word][0], []).append(word)
+    return {sound: tuple(group) for sound, group in groups.items() if len(group) > 1}

@@ -1,4 +1,4 @@
-"""Many characters in one picture."""
+"""Contact sheets of characters."""
 
 import math
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ _AWAKE_FRAME = 12  # before the first blink
 def contact_sheet(
     identities: Iterable[int], *, size: int, style: str = "painted", references: bool = False
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws characters side by side, in rows of equal length.
+    """Renders characters side by side, in rows of equal length.
 
     Args:
         identities: Their seeds.
         size: Width of one picture in pixels.
         style: One of ``styles.STYLES``.
-        references: Whether to draw reference pictures instead of streams.
+        references: Whether to render reference pictures instead of streams.
 
     Returns:
-        One picture; what is left of the last row is white.
+        One picture; the rest of the last row is white.
     """
     draw = _reference if references else _streamed
     pictures = [draw(identity, size, style) for identity in identities]

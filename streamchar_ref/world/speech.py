@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from streamchar_ref.world import espeak, piper
-from streamchar_ref.world.checks import check_whole
+from streamchar_ref.world.checks import check_integers
 from streamchar_ref.world.lexicon import read_text
 from streamchar_ref.world.room import Room, place
-from streamchar_ref.world.take import SILENCE, Span, Take
+from streamchar_ref.world.take import SILENCE, EngineOutput, Span
 from streamchar_ref.world.voices import VOICES, Voice
 
 SAMPLE_RATE = 16_000
@@ -78,22 +78,22 @@ def speak(
     rate_wpm: float | None = None,
     room: Room | None = None,
 ) -> Speech:
-    """Says a transcript; the same arguments give the same bytes on one machine and build.
+    """Synthesises a transcript; equal arguments give equal bytes on one machine and build.
 
     Args:
         transcript: English text.
         voice: One of `VOICES`.
-        seed: Of the voice's small variations in timing and tone, and of the room.
-        rate_wpm: Words a minute from the first word to the last, pauses included: it is met within
-            2 % by texts of at least twenty words; 120 to 200 is ordinary. None is the voice's own.
-        room: Where it is heard; None is nowhere.
+        seed: Of the small variations in timing and tone, and of the room.
+        rate_wpm: Words per minute from the first to the last word, including pauses; accurate to
+            2 % for at least twenty words; 120 to 200 is common. None for the voice's default.
+        room: Echo and noise; None for none.
 
     Returns:
-        The waveform, with the times of all phonemes and words.
+        The waveform with the times of all phonemes and words.
 
     Raises:
-        ValueError: If there is no such voice or seed, or the rate is out of reach.
-        UnreadableText: If the transcript has nothing that can be said.
+        ValueError: If there is no such voice or seed, or the rate is out of range.
+        UnreadableText: If the transcript has no speakable words.
         EngineMissing: If the voice's engine is not installed.
         WeightsMissing: If the voice or the dictionary is not on this machine.
     """
@@ -102,27 +102,30 @@ def speak(
     if rate_wpm is not None and not MIN_RATE_WPM <= rate_wpm <= MAX_RATE_WPM:
         limits = f"{MIN_RATE_WPM:g} to {MAX_RATE_WPM:g}"
         raise ValueError(f"rate_wpm must be {limits} words a minute, got {rate_wpm:g}")
-    check_whole(0, seed=seed)
+    check_integers(0, seed=seed)
     rng = np.random.default_rng(seed)
     sentences = read_text(transcript)
     engine = piper.say if VOICES[voice].engine == "piper" else espeak.say
-    take = engine(sentences, VOICES[voice], rng, rate_wpm=rate_wpm)
-    samples = _sound(take, VOICES[voice], rng)
+    output = engine(sentences, VOICES[voice], rng, rate_wpm=rate_wpm)
+    samples = _sound(output, VOICES[voice], rng)
     if room is not None:
-        samples = _loud(place(samples, room, rate=SAMPLE_RATE, seed=seed))
-    return _timed_speech(samples, take, [word.text for part in sentences for word in part])
+        samples = _normalised(place(samples, room, rate=SAMPLE_RATE, seed=seed))
+    return _timed_speech(samples, output, [word.text for part in sentences for word in part])
 
 
-def _sound(take: Take, voice: Voice, rng: np.random.Generator) -> Float32[np.ndarray, " S"]:
-    """Resamples and colours."""
-    import soxr  # here, since corpora are read and drawn where it is not installed
+def _sound(
+    output: EngineOutput, voice: Voice, rng: np.random.Generator
+) -> Float32[np.ndarray, " S"]:
+    """Resamples to 16 kHz and applies formants, tilt and breath of the voice."""
+    import soxr  # local: corpora are read where it is not installed
 
     from streamchar_ref.world.effects import colour
 
-    num_samples = math.ceil(sum(span.num_samples for span in take.spans) * SAMPLE_RATE / take.rate)
-    samples = soxr.resample(take.wave, take.rate, SAMPLE_RATE).astype(np.float32)[:num_samples]
+    length = sum(span.num_samples for span in output.spans)
+    num_samples = math.ceil(length * SAMPLE_RATE / output.rate)
+    samples = soxr.resample(output.wave, output.rate, SAMPLE_RATE).astype(np.float32)[:num_samples]
     samples = np.pad(samples, (0, num_samples - len(samples)))
-    is_piper = voice.engine == "piper"  # its formants moved with the pitch; eSpeak's are placed
+    is_piper = voice.engine == "piper"  # its formants shifted with the pitch; eSpeak's are set
     coloured = colour(
         samples,
         rate=SAMPLE_RATE,
@@ -132,17 +135,19 @@ def _sound(take: Take, voice: Voice, rng: np.random.Generator) -> Float32[np.nda
         pitch=voice.pitch,
         rng=rng,
     )
-    return _loud(coloured)
+    return _normalised(coloured)
 
 
-def _loud(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
+def _normalised(samples: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
     return samples * np.float32(PEAK / np.abs(samples).max())
 
 
-def _timed_speech(samples: Float32[np.ndarray, " S"], take: Take, texts: list[str]) -> Speech:
-    """Turns sample counts into seconds."""
-    edges = (np.cumsum([0, *(span.num_samples for span in take.spans)]) / take.rate).tolist()
-    phonemes = _timed(take.spans, edges)
+def _timed_speech(
+    samples: Float32[np.ndarray, " S"], output: EngineOutput, texts: list[str]
+) -> Speech:
+    """Converts sample counts to seconds."""
+    edges = (np.cumsum([0, *(span.num_samples for span in output.spans)]) / output.rate).tolist()
+    phonemes = _timed(output.spans, edges)
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
     for phoneme in phonemes:
@@ -156,7 +161,7 @@ def _timed_speech(samples: Float32[np.ndarray, " S"], take: Take, texts: list[st
 
 
 def _timed(spans: tuple[Span, ...], edges: list[float]) -> tuple[TimedPhoneme, ...]:
-    """Joins silences that touch."""
+    """Returns phonemes with times; adjacent silences are merged."""
     timed: list[TimedPhoneme] = []
     for span, t0_s, t1_s in zip(spans, edges[:-1], edges[1:], strict=True):
         if timed and span.phone == timed[-1].phone == SILENCE:

@@ -1,4 +1,4 @@
-"""The styles of drawing that the world knows."""
+"""The registry of drawing styles."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from streamchar_ref.world.voices import voices_of
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """One way of drawing and moving characters.
+    """One way of drawing and animating characters.
 
     Attributes:
         name: Of the style.
-        draw_character: Seed to a character, who has a ``caption``.
+        draw_character: Seed to a character, which has a ``caption``.
         move: Phonemes to a `Motion`.
         render_batches: Character and motion to frames, a few at a time.
         portrait: Character to the reference picture.

@@ -1,4 +1,4 @@
-"""What a speech engine gives: sound, and the samples that belong to each phoneme."""
+"""Output of a speech engine: sound with its division into phonemes."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ SILENCE = "_"
 
 
 class EngineMissing(InputError):
-    """A speech engine is not installed; the message says which extra brings it."""
+    """A speech engine is not installed; the message names the extra to install."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A phoneme or silence of a certain length.
+    """Length of a phoneme or silence.
 
     Attributes:
         phone: ARPAbet name without stress, ``_`` for silence.
         word_index: Into the words of the transcript; -1 for silence.
-        num_samples: How long it lasts.
+        num_samples: Length.
     """
 
     phone: str
@@ -30,13 +30,13 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Take:
-    """A transcript as an engine said it.
+class EngineOutput:
+    """A synthesised transcript.
 
     Attributes:
-        wave: Mono, as loud as the engine made it.
+        wave: Mono, at the engine's level.
         spans: They tile the wave.
-        rate: Samples a second.
+        rate: Samples per second.
     """
 
     wave: Float32[np.ndarray, " S"]
@@ -45,13 +45,13 @@ class Take:
 
 
 def silence(length_s: float, rate: float) -> tuple[Float32[np.ndarray, " S"], Span]:
-    """Returns a pause."""
+    """Returns silence and its span."""
     num_samples = round(length_s * rate)
     return np.zeros(num_samples, np.float32), Span(SILENCE, -1, num_samples)
 
 
 def words_per_minute(spans: tuple[Span, ...], rate: float) -> float:
-    """Measures how fast a take is, from its first to its last word, pauses between included."""
+    """Measures the speaking rate from the first to the last word, including pauses."""
     voiced = [index for index, span in enumerate(spans) if span.phone != SILENCE]
     inside = spans[voiced[0] : voiced[-1] + 1]
     num_words = 1 + max(span.word_index for span in inside)

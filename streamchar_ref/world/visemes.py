@@ -1,4 +1,4 @@
-"""Classes of speech sounds that look alike on the lips: labels, the same for every style."""
+"""Viseme classes: phonemes that look alike on the lips, the same for every style."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ _INDEX = {phone: index for index, phones in enumerate(GROUPS.values()) for phone
 def viseme_track(
     phonemes: Sequence[TimedPhoneme], *, num_frames: int, fps: float
 ) -> Int64[np.ndarray, " T"]:
-    """Returns the class of the sound in the middle of each frame; after the end, rest."""
+    """Returns the viseme in the middle of each frame; after the end, ``rest``."""
     middles = (np.arange(num_frames) + 0.5) / fps
     ends = np.array([p.t1_s for p in phonemes])
     classes = np.array([*(_INDEX[p.phone] for p in phonemes), 0])

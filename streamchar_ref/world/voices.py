@@ -1,4 +1,4 @@
-"""Who can speak: the voices of the first ("painted") and of the second ("flat") style."""
+"""The voices of the styles "painted" (Piper) and "flat" (eSpeak NG)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,16 +8,16 @@ Engine = Literal["piper", "espeak"]
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """A voice, as a change of its engine's own.
+    """A voice, as a modification of its engine's voice.
 
     Attributes:
         name: As in prompts and tables.
         engine: ``piper`` or ``espeak``.
         pitch: Factor on the fundamental frequency of the engine's voice.
-        formant: Factor on the formants, whatever the pitch: below 1 a larger head.
-        tilt_db: Treble against bass, in decibels an octave.
-        breath: Noise in the breath, 0 to 1.
-        tempo: Factor on the length of all sounds when no rate is asked for.
+        formant: Factor on the formants, independent of pitch; below 1 for a larger head.
+        tilt_db: Spectral tilt, in decibels per octave.
+        breath: Level of breath noise, 0 to 1.
+        tempo: Factor on the length of all sounds when no rate is given.
     """
 
     name: str
@@ -64,19 +64,19 @@ def voices_of(engine: Engine) -> tuple[str, ...]:
 
 
 def prompt_of(caption: str, voice: str) -> str:
-    """Says what a character looks and sounds like.
+    """Returns the model's prompt: a description of appearance and voice.
 
     Args:
         caption: Of the character; may be empty.
-        voice: Name of a voice of the world; empty leaves it open.
+        voice: Name of a voice of the world; other names are ignored.
 
     Returns:
-        The prompt that the model is trained with.
+        The prompt as used in training.
     """
     if voice not in VOICES:
         return caption
-    known = VOICES[voice]
-    height = "high" if known.pitch >= 1.4 else "deep" if known.pitch < 0.9 else "middle"
-    size = "small" if known.formant >= 1.12 else "large" if known.formant < 0.95 else "normal"
-    tone = "bright" if known.tilt_db > 0 else "dark" if known.tilt_db < 0 else "plain"
+    params = VOICES[voice]
+    height = "high" if params.pitch >= 1.4 else "deep" if params.pitch < 0.9 else "middle"
+    size = "small" if params.formant >= 1.12 else "large" if params.formant < 0.95 else "normal"
+    tone = "bright" if params.tilt_db > 0 else "dark" if params.tilt_db < 0 else "plain"
     return f"{caption} Voice {voice}: {height}, {size}, {tone}.".strip()

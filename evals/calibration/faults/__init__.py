@@ -1,4 +1,4 @@
-"""Known faults at known doses; adding one is a function in a file of its family and a line here."""
+"""Synthetic faults at known doses; a new one is a function and an entry in its family's file."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def chosen_faults(names: Sequence[str], *, every_dose: bool) -> dict[str, tuple[
 
     Args:
         names: Of `FAULTS`; all if empty.
-        every_dose: All doses, or the few.
+        every_dose: Whether to use all doses, not only ``few``.
 
     Returns:
         Name -> doses, lightest first.

@@ -1,4 +1,4 @@
-"""What a fault is: a known thing that goes wrong in a clip, at a known dose.
+"""Faults: known degradations of a clip, at a known dose.
 
 Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
 """
@@ -13,22 +13,26 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from evals.protocols.base import Unscored
+from evals.recording.rates import FPS as FPS
+from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
 
-FPS = 25
-SAMPLE_RATE = 16_000
 FRAME_SAMPLES = SAMPLE_RATE // FPS
 PICTURE, SOUND = "picture", "sound"
 BOTH = frozenset({PICTURE, SOUND})
+
+LIP_SYNC_METRICS = (
+    "mesh_sync", "mesh_sync_at_zero", "mesh_offset_ms", "envelope_sync", "sync_*", "av_offset*",
+)  # fmt: skip
 
 Batches = Iterator[UInt8[np.ndarray, "_T H W 3"]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpokenWord:
-    """A word and when it is heard.
+    """A word with its times.
 
     Attributes:
-        text: As spoken or heard.
+        text: As spoken or recognised.
         t0_s: Start.
         t1_s: End.
     """
@@ -40,12 +44,12 @@ class SpokenWord:
 
 @dataclass(frozen=True, kw_only=True)
 class Faulted:
-    """Tracks of a clip with a fault in it.
+    """Tracks of a clip with a fault.
 
     Attributes:
-        dose: The dose that was realised, e.g. 1 of 12 words where 0.1 was asked for.
-        frames: The picture; ``None`` if it is the clean one.
-        samples: The sound; ``None`` if it is the clean one.
+        dose: Realised dose, e.g. 1 of 12 words for a nominal dose of 0.1.
+        frames: The picture; ``None`` if unchanged.
+        samples: The sound; ``None`` if unchanged.
     """
 
     dose: float
@@ -55,34 +59,34 @@ class Faulted:
 
 @runtime_checkable
 class World(Protocol):
-    """What only the synthetic world can do with a clip: make it anew with one thing changed."""
+    """Regenerates a clip with one change; only the synthetic world can."""
 
     def say(self, transcript: str) -> tuple[Batches, Float32[np.ndarray, " S"]]:
-        """The same character, voice and scene with other words."""
+        """Same character, voice and scene, other words."""
         ...
 
     def another_take(self) -> tuple[Batches, Float32[np.ndarray, " S"]]:
-        """The same words, character, voice and scene, said and moved another time."""
+        """Same words, character, voice and scene, another random take."""
         ...
 
     def with_other(self, shares: Float[np.ndarray, " T"]) -> Batches:
-        """The same movement by a character that has a share of another one in each frame."""
+        """Same motion, with the character blended with another one by a share per frame."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """A clean clip, as the faults see it.
+    """A clean clip, the input of faults.
 
     Attributes:
         clip_id: Unique among the clips.
-        transcript: What is said.
+        transcript: Spoken text.
         samples: The sound.
-        words: With times, exact in the world, otherwise as a recogniser heard them.
+        words: With times, exact in the world, otherwise from a recogniser.
         num_frames: Of the picture.
-        open_frames: Reads the picture front to back, as often as it is called.
-        open_other: Reads the picture of another person of the same size, if there is one.
-        world: Makes it anew; ``None`` for a user's own clip.
+        open_frames: Opens the picture for reading; may be called repeatedly.
+        open_other: Opens the picture of another person of the same size, if there is one.
+        world: Regenerates the clip; ``None`` for a user's recording.
     """
 
     clip_id: str
@@ -94,8 +98,8 @@ class Take:
     open_other: Callable[[], Batches] | None = None
     world: World | None = None
 
-    def made_anew(self) -> World:
-        """The world behind the clip; `Unscored` if it is a user's own."""
+    def require_world(self) -> World:
+        """Returns the world behind the clip; raises `Unscored` for a user's recording."""
         if self.world is None:
             raise Unscored("needs the world: it cannot be done to a finished file")
         return self.world
@@ -106,21 +110,21 @@ Inject = Callable[[Take, float, np.random.Generator], Faulted]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A kind of fault, and what each metric must make of it.
+    """A kind of fault, and the expected response of each metric.
 
     Attributes:
         name: In tables and on the command line.
         label: In figures.
         unit: Of the dose.
         doses: From the lightest to the heaviest.
-        few: Those that are used unless all are asked for.
-        tracks: Which tracks it touches, ``picture`` and ``sound``.
-        moves: Metrics that must react, with the sign of their change; 0 where either sign may
-            come. Names may have ``*``, for metrics that are not known here.
+        few: Doses that are used by default.
+        tracks: Tracks that it changes, ``picture`` and ``sound``.
+        moves: Metrics that must react, with the sign of their change; 0 for either sign. Names
+            may contain ``*``.
         leaves: Metrics that must not react; names as above. A metric in neither is free.
-        source: What it stands for, and where it was seen.
-        inject: Makes it: takes a clip, a dose and a generator of random numbers.
-        clean: The dose at which nothing is done.
+        source: What it imitates, and where it occurs.
+        inject: Applies it to a clip, with a dose and a random generator.
+        clean: The dose without effect.
     """
 
     name: str
@@ -136,19 +140,20 @@ class Fault:
     clean: float = 0.0
 
     def apply(self, take: Take, dose: float) -> Faulted:
-        """Makes the fault; the same clip and dose give the same bytes.
+        """Applies the fault; the same clip and dose give the same bytes.
 
-        A heavier dose keeps what the lighter one did: the same words are left out, and more.
+        Doses are nested: a heavier dose includes the changes of a lighter one, e.g. the same
+        words are left out, and more.
 
         Args:
             take: The clean clip.
-            dose: In `unit`; at `clean` the clip stays as it is.
+            dose: In `unit`; `clean` leaves the clip unchanged.
 
         Returns:
-            The tracks that changed, and the dose they realise.
+            The changed tracks and the realised dose.
 
         Raises:
-            NotMeasured: If this clip cannot have this fault.
+            Unscored: If the fault cannot be applied to this clip.
         """
         if dose == self.clean:
             return Faulted(dose=dose)
@@ -156,7 +161,7 @@ class Fault:
         return self.inject(take, dose, np.random.default_rng(seed))
 
     def direction_of(self, metric: str) -> int | None:
-        """Sign of the change that a metric must show; ``None`` if it need not show any."""
+        """Sign of the change that a metric must show; ``None`` if none is required."""
         signs = [sign for pattern, sign in self.moves.items() if fnmatch(metric, pattern)]
         return signs[0] if signs else None
 
@@ -169,11 +174,11 @@ class Fault:
 def reordered(
     batches: Batches, order: Int[np.ndarray, " T"]
 ) -> Iterator[UInt8[np.ndarray, "_T H W 3"]]:
-    """Shows the frames of a clip in another order, with as few in memory as the order allows.
+    """Reorders the frames of a clip, with as few in memory as the order allows.
 
     Args:
-        batches: The frames, front to back.
-        order: For each new frame the number of an old one.
+        batches: The frames in order.
+        order: For each new frame the index of an old one.
 
     Yields:
         The frames in their new order.
@@ -193,10 +198,10 @@ def reordered(
             yield np.stack(ready)
 
 
-def each_frame(
+def map_frames(
     batches: Batches, change: Callable[[np.ndarray, int], UInt8[np.ndarray, "H W 3"]]
 ) -> Batches:
-    """Changes each frame, told its number."""
+    """Applies a function of frame and frame number to all frames."""
     number = 0
     for batch in batches:
         yield np.stack([change(frame, number + i) for i, frame in enumerate(batch)])

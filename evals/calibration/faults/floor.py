@@ -1,4 +1,4 @@
-"""Changes that are no fault: how far a metric moves on its own."""
+"""Harmless changes, which give the clean floor of a metric."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +13,8 @@ CRF = 18
 
 
 def another_take(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Says and moves the same thing another time."""
-    batches, samples = take.made_anew().another_take()
+    """Generates another random take of the same clip."""
+    batches, samples = take.require_world().another_take()
     return Faulted(dose=dose, frames=batches, samples=samples)
 
 

@@ -1,22 +1,21 @@
-"""Faults of who is seen."""
+"""Faults of identity."""
 
 import numpy as np
 
-from evals.calibration.faults.base import PICTURE, Batches, Fault, Faulted, Take, ramp
-from evals.protocols.base import Unscored
-
-_LIPS = (
-    "mesh_sync",
-    "mesh_sync_at_zero",
-    "mesh_offset_ms",
-    "envelope_sync",
-    "sync_*",
-    "av_offset*",
+from evals.calibration.faults.base import (
+    LIP_SYNC_METRICS,
+    PICTURE,
+    Batches,
+    Fault,
+    Faulted,
+    Take,
+    ramp,
 )
+from evals.protocols.base import Unscored
 
 
 def other_identity(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Shows another person in the last part of the clip, with the same movement in the world."""
+    """Shows another person in the last part of the clip; in the world with the same motion."""
     count = min(max(1, round(dose * take.num_frames)), take.num_frames)
     start = take.num_frames - count
     if take.world is not None:
@@ -31,13 +30,13 @@ def other_identity(take: Take, dose: float, rng: np.random.Generator) -> Faulted
 
 
 def morph(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Lets the character slowly become another one, by this share in the last frame."""
+    """Blends the character gradually into another one, by this share in the last frame."""
     shares = dose * ramp(take.num_frames)
-    return Faulted(dose=dose, frames=take.made_anew().with_other(shares))
+    return Faulted(dose=dose, frames=take.require_world().with_other(shares))
 
 
 def _spliced(own: Batches, other: Batches, start: int) -> Batches:
-    """Frames of the one up to ``start``, of the other from there; its last one is held."""
+    """Frames of one video up to ``start``, then of the other, whose last frame is held."""
     second = (frame for batch in other for frame in batch)
     number, last = 0, None
     for batch in own:
@@ -59,7 +58,7 @@ PERSON_FAULTS = (
         tracks=frozenset({PICTURE}),
         moves={"id_distance": 1, "id_rank1": -1, "id_world_distance": 1, "id_world_rank1": -1,
                "fid_lite0": 1},
-        leaves=_LIPS,
+        leaves=LIP_SYNC_METRICS,
         source="The character is another one from some time on.",
         inject=other_identity,
     ),
@@ -72,7 +71,7 @@ PERSON_FAULTS = (
         tracks=frozenset({PICTURE}),
         moves={"id_drift": 1, "id_distance": 1, "id_slope_per_min": 1, "id_world_drift": 1,
                "id_world_slope_per_min": 1},
-        leaves=(*_LIPS, "dynamic_degree"),
+        leaves=(*LIP_SYNC_METRICS, "dynamic_degree"),
         source="Identity drift as the field describes it; numbers and colours of a drawn "
         "character are interpolated, its kinds of features switch half way.",
         inject=morph,

@@ -1,4 +1,4 @@
-"""Faults of the picture alone. Lengths in pixels are for a picture 256 high."""
+"""Faults of the picture alone. Lengths in pixels refer to a height of 256."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +9,14 @@ from scipy.ndimage import gaussian_filter
 
 from evals.calibration.faults.base import (
     FPS,
+    LIP_SYNC_METRICS,
     PICTURE,
     SAMPLE_RATE,
     Batches,
     Fault,
     Faulted,
     Take,
-    each_frame,
+    map_frames,
     ramp,
     reordered,
 )
@@ -25,27 +26,24 @@ from streamchar_ref.media.encode import write_mp4
 REFERENCE_PX = 256
 CHUNK_FRAMES = 32
 _GREY = np.full(3, 1 / np.sqrt(3))
-_NOT_THE_PERSON = (
+_IDENTITY_METRICS = (
     "id_distance", "id_rank1", "id_drift", "id_slope_per_min", "id_world*",
 )  # fmt: skip
-_NOT_THE_LIPS = (
-    "mesh_sync", "mesh_sync_at_zero", "mesh_offset_ms", "envelope_sync", "sync_*", "av_offset*",
-)  # fmt: skip
-_NOT_THE_LOOK = ("colour_drift", "exposure_drift", "sharpness_drift")
+_APPEARANCE_METRICS = ("colour_drift", "exposure_drift", "sharpness_drift")
 
 
 def hue_ramp(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Turns all colours about the grey axis, by ``dose`` degrees in the last frame."""
+    """Rotates all colours about the grey axis, by ``dose`` degrees in the last frame."""
     angles = np.deg2rad(dose) * ramp(take.num_frames)
 
     def turned(frame: np.ndarray, number: int) -> np.ndarray:
         return to_bytes(frame.astype(np.float32) @ rotation(angles[number]).T)
 
-    return Faulted(dose=dose, frames=each_frame(take.open_frames(), turned))
+    return Faulted(dose=dose, frames=map_frames(take.open_frames(), turned))
 
 
 def rotation(angle: float) -> np.ndarray:
-    """Returns the matrix that turns RGB about grey (Rodrigues' formula), float32 [3, 3]."""
+    """Returns the rotation of RGB about grey (Rodrigues' formula), float32 [3, 3]."""
     x, y, z = _GREY
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
@@ -59,11 +57,11 @@ def exposure_ramp(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
     def brighter(frame: np.ndarray, number: int) -> np.ndarray:
         return _exposure_table(gains[number])[frame]
 
-    return Faulted(dose=dose, frames=each_frame(take.open_frames(), brighter))
+    return Faulted(dose=dose, frames=map_frames(take.open_frames(), brighter))
 
 
 def _exposure_table(gain: float) -> np.ndarray:
-    """Byte to byte: sRGB to linear light, times the gain, and back."""
+    """Lookup table of bytes: sRGB to linear light, times the gain, and back."""
     code = np.arange(256) / 255
     linear = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
     light = np.clip(linear * gain, 0, 1)
@@ -72,12 +70,12 @@ def _exposure_table(gain: float) -> np.ndarray:
 
 
 def blur(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Blurs all frames alike, by a Gaussian of this standard deviation."""
+    """Blurs all frames by a Gaussian of this standard deviation."""
     return _blurred(take, dose, np.ones(take.num_frames))
 
 
 def blur_ramp(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Blurs more and more, up to this standard deviation in the last frame."""
+    """Blurs increasingly, up to this standard deviation in the last frame."""
     return _blurred(take, dose, ramp(take.num_frames))
 
 
@@ -86,11 +84,11 @@ def _blurred(take: Take, dose: float, shares: np.ndarray) -> Faulted:
         sigma = dose * shares[number] * _scale(frame)
         return to_bytes(gaussian_filter(frame.astype(np.float32), (sigma, sigma, 0)))
 
-    return Faulted(dose=dose, frames=each_frame(take.open_frames(), blurred))
+    return Faulted(dose=dose, frames=map_frames(take.open_frames(), blurred))
 
 
 def freeze(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Holds one frame for a share of the clip, then goes on where it should be by then."""
+    """Holds one frame for a share of the clip, then jumps to the current frame."""
     held = min(max(1, round(dose * take.num_frames)), take.num_frames - 1)
     start = 1 + round(float(rng.random()) * (take.num_frames - 1 - held))
     order = np.arange(take.num_frames)
@@ -99,7 +97,7 @@ def freeze(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
 
 
 def shuffle(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Shows the frames of each window of this length in a random order, never the right one."""
+    """Permutes the frames in each window of this length randomly, never identically."""
     window = round(dose)
     order = np.arange(take.num_frames)
     for start in range(0, take.num_frames, window):
@@ -110,35 +108,35 @@ def shuffle(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
 
 
 def jitter(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Moves each frame by a random whole number of pixels; the dose is the standard deviation."""
+    """Shifts each frame by a random integer number of pixels; the dose is the deviation."""
     unit_moves = rng.standard_normal((take.num_frames, 2))
 
     def moved(frame: np.ndarray, number: int) -> np.ndarray:
         dy, dx = np.round(unit_moves[number] * dose * _scale(frame)).astype(int)
         return translated(frame, int(dy), int(dx))
 
-    return Faulted(dose=dose, frames=each_frame(take.open_frames(), moved))
+    return Faulted(dose=dose, frames=map_frames(take.open_frames(), moved))
 
 
 def seam(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Moves every second chunk of 32 frames sideways."""
+    """Shifts every second chunk of 32 frames sideways."""
 
     def moved(frame: np.ndarray, number: int) -> np.ndarray:
         is_odd = number // CHUNK_FRAMES % 2
         return translated(frame, 0, round(dose * _scale(frame)) if is_odd else 0)
 
-    return Faulted(dose=dose, frames=each_frame(take.open_frames(), moved))
+    return Faulted(dose=dose, frames=map_frames(take.open_frames(), moved))
 
 
 def translated(frame: np.ndarray, dy: int, dx: int) -> np.ndarray:
-    """Moves a picture down and right; what comes in repeats the edge."""
+    """Shifts a picture down and right, replicating the edge."""
     rows = np.clip(np.arange(frame.shape[0]) - dy, 0, frame.shape[0] - 1)
     columns = np.clip(np.arange(frame.shape[1]) - dx, 0, frame.shape[1] - 1)
     return frame[rows[:, None], columns]
 
 
 def reencode(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Sends the picture through H.264 once."""
+    """Encodes the picture as H.264 once."""
     return Faulted(dose=round(dose), frames=through_h264(take.open_frames(), round(dose)))
 
 
@@ -167,7 +165,7 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-_ALONE = frozenset({PICTURE})
+_PICTURE_ONLY = frozenset({PICTURE})
 PICTURE_FAULTS = (
     Fault(
         name="hue_ramp",
@@ -175,9 +173,9 @@ PICTURE_FAULTS = (
         unit="degrees at the end",
         doses=(5, 10, 20, 40, 80),
         few=(10, 20, 40),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"colour_drift": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, "exposure_drift", "sharpness_drift",
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, "exposure_drift", "sharpness_drift",
                 "dynamic_degree"),
         source="Colours creep in autoregressive video; it is the same person all the time.",
         inject=hue_ramp,
@@ -188,9 +186,9 @@ PICTURE_FAULTS = (
         unit="stops at the end",
         doses=(0.125, 0.25, 0.5, 1),
         few=(0.25, 1),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"exposure_drift": 1, "colour_drift": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, "dynamic_degree"),
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, "dynamic_degree"),
         source="Autoregressive video brightens and saturates with each chunk.",
         inject=exposure_ramp,
     ),
@@ -200,9 +198,9 @@ PICTURE_FAULTS = (
         unit="px sigma",
         doses=(0.5, 1, 2, 4),
         few=(0.5, 2),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"fid_lite0": 1, "fvd_world": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, *_NOT_THE_LOOK),
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, *_APPEARANCE_METRICS),
         source="A weak decoder; recognisers of faces take it for another person.",
         inject=blur,
     ),
@@ -212,9 +210,9 @@ PICTURE_FAULTS = (
         unit="px sigma at the end",
         doses=(0.5, 1, 2, 4),
         few=(1, 2),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"sharpness_drift": -1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, "colour_drift", "exposure_drift"),
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, "colour_drift", "exposure_drift"),
         source="Detail is lost with each chunk.",
         inject=blur_ramp,
     ),
@@ -224,10 +222,10 @@ PICTURE_FAULTS = (
         unit="share of the clip",
         doses=(0.05, 0.1, 0.25, 0.5, 0.75),
         few=(0.1, 0.25, 0.5),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"dynamic_degree": -1, "mesh_sync": -1, "mesh_sync_at_zero": -1,
                "envelope_sync": -1, "sync_c_world": -1, "sync_d_world": 1, "fvd_world": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LOOK, "fid_lite0"),
+        leaves=(*_IDENTITY_METRICS, *_APPEARANCE_METRICS, "fid_lite0"),
         source="A stream that stalls and catches up.",
         inject=freeze,
     ),
@@ -237,9 +235,9 @@ PICTURE_FAULTS = (
         unit="frames in a window",
         doses=(2, 4, 8, 16),
         few=(2, 8),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"dynamic_degree": 1, "fvd_world": 1, "sync_c_world": -1, "sync_d_world": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LOOK, "fid_lite0"),
+        leaves=(*_IDENTITY_METRICS, *_APPEARANCE_METRICS, "fid_lite0"),
         source="Wrong order in time, to which features of single pictures are blind.",
         inject=shuffle,
     ),
@@ -249,9 +247,9 @@ PICTURE_FAULTS = (
         unit="px sd",
         doses=(0.5, 1, 2, 4),
         few=(1, 4),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"dynamic_degree": 1, "fvd_world": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, *_NOT_THE_LOOK, "fid_lite0"),
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, *_APPEARANCE_METRICS, "fid_lite0"),
         source="Frames that do not hang together.",
         inject=jitter,
     ),
@@ -261,9 +259,9 @@ PICTURE_FAULTS = (
         unit="px",
         doses=(1, 2, 4, 8, 16),
         few=(2, 8),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"fvd_world": 1, "dynamic_degree": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, *_NOT_THE_LOOK),
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, *_APPEARANCE_METRICS),
         source="A jump where a chunk of 32 frames meets the next one.",
         inject=seam,
     ),
@@ -273,9 +271,9 @@ PICTURE_FAULTS = (
         unit="crf",
         doses=(23, 28, 33, 38, 43, 48),
         few=(33, 43),
-        tracks=_ALONE,
+        tracks=_PICTURE_ONLY,
         moves={"fid_lite0": 1, "fvd_world": 1},
-        leaves=(*_NOT_THE_PERSON, *_NOT_THE_LIPS, "colour_drift", "exposure_drift"),
+        leaves=(*_IDENTITY_METRICS, *LIP_SYNC_METRICS, "colour_drift", "exposure_drift"),
         source="Files that were compressed before they were scored.",
         inject=reencode,
         clean=-1,  # not encoded at all; 0 would be

@@ -6,39 +6,33 @@ import soxr
 from evals.calibration.faults.base import FRAME_SAMPLES, SAMPLE_RATE, SOUND, Fault, Faulted, Take
 
 MS_PER_MIN = 60_000
-_WORDS_HEARD = (
-    "wer",
-    "cer",
-    "phoneme_error_rate",
-    "per_world",
-    "completion",
-    "loops",
-    "longest_skip_words",
-)
-_SOUND_ITSELF = (*_WORDS_HEARD, "voice_similarity", "voice_drift", "dnsmos_*")
+_SPEECH_METRICS = (
+    "wer", "cer", "phoneme_error_rate", "per_world", "completion", "loops", "longest_skip_words",
+    "voice_similarity", "voice_drift", "dnsmos_*",
+)  # fmt: skip
 
 
 def late(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Puts silence before the sound, which becomes longer than the picture; no word is lost."""
+    """Delays the sound by silence; it becomes longer than the picture, so no word is lost."""
     shift = round(dose) * FRAME_SAMPLES
     return Faulted(dose=round(dose), samples=np.pad(take.samples, (shift, 0)))
 
 
 def early(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Leaves out the start of the sound, which in the world is 3 frames of silence first."""
+    """Removes the start of the sound; in the world the first 3 frames of it are silent."""
     shift = round(dose) * FRAME_SAMPLES
     return Faulted(dose=round(dose), samples=np.pad(take.samples[shift:], (0, shift)))
 
 
 def drift(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Plays the sound a little slower, so that it is later and later."""
+    """Slows the sound down, so that its delay grows."""
     slower = 1 + dose / MS_PER_MIN
     stretched = soxr.resample(take.samples, SAMPLE_RATE, SAMPLE_RATE * slower)
     return Faulted(dose=dose, samples=np.clip(stretched, -1, 1).astype(np.float32))
 
 
 def noise(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Adds white noise; what would be louder than full scale makes all of it quieter."""
+    """Adds white noise; the mix is scaled down if it would clip."""
     power = float(np.mean(take.samples.astype(np.float64) ** 2))
     added = rng.standard_normal(len(take.samples))
     added *= np.sqrt(power / np.mean(added**2) / 10 ** (dose / 10))
@@ -58,7 +52,7 @@ SOUND_FAULTS = (
             "mesh_offset_ms": -1, "*offset*": -1, "mesh_sync_at_zero": -1,
             "sync_c0*": -1, "sync_d0*": 1,
         },
-        leaves=("mesh_sync", "envelope_sync", "sync_c_*", "sync_d_*", *_SOUND_ITSELF),
+        leaves=("mesh_sync", "envelope_sync", "sync_c_*", "sync_d_*", *_SPEECH_METRICS),
         source="Constant delay of one track; viewers notice 125 ms (ITU-R BT.1359).",
         inject=late,
     ),

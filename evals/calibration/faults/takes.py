@@ -1,4 +1,4 @@
-"""Clean clips on disk, so that any process can open one: from the world, or from finished files."""
+"""Clean clips on disk, from the world or from finished files; any process can open them."""
 
 import json
 from collections.abc import Mapping
@@ -37,20 +37,20 @@ from streamchar_ref.media.wav import write_wav
 SIZE = 256
 MAX_SIDE = 512
 MORPH_FRAMES = 5
-"""A character that changes is drawn in pieces of this many frames."""
-_TO_ANOTHER = 500_009  # seed of the person who comes instead, after the own one
+"""A character that changes is rendered in pieces of this many frames."""
+_OTHER_SEED_OFFSET = 500_009  # from a character's seed to that of its replacement
 _RECOGNISER = "asr_whisper"
-_MEND = "delete the folder of the clip and give the same command again"
+_REMEDY = "delete the folder of the clip and give the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What a clip of the world is made from.
+class WorldTakeSpec:
+    """Inputs of a world clip.
 
     Attributes:
-        transcript: What is said.
+        transcript: Spoken text.
         identity: Seed of the character.
-        voice: Name of the voice; empty for the character's own.
+        voice: Name of the voice; empty for the character's default.
         seed: Of the take.
         style: Of the drawing.
     """
@@ -62,46 +62,46 @@ class Origin:
     style: str = "painted"
 
 
-class Drawn:
-    """The world behind a clip; follows `evals.calibration.faults.base.World`."""
+class SyntheticWorld:
+    """Regenerates a world clip; implements `evals.calibration.faults.base.World`."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: WorldTakeSpec) -> None:
         self.origin = origin
 
     @cached_property
     def clip(self) -> Any:
-        """The clean clip; its scene is that of everything made from it."""
+        """The clean clip; regenerated clips share its scene."""
         return self._clip(self.origin, None)
 
     def say(self, transcript: str) -> tuple[Batches, Float32[np.ndarray, " S"]]:
-        """The same character, voice and scene with other words."""
+        """Same character, voice and scene, other words."""
         clip = self._clip(replace(self.origin, transcript=transcript), self.clip.scene)
         return clip.frames(size=SIZE), clip.samples
 
     def another_take(self) -> tuple[Batches, Float32[np.ndarray, " S"]]:
-        """The same words, character, voice and scene, said and moved another time."""
+        """Same words, character, voice and scene, another random take."""
         clip = self._clip(replace(self.origin, seed=self.origin.seed + 1), self.clip.scene)
         return clip.frames(size=SIZE), clip.samples
 
     def with_other(self, shares: Float[np.ndarray, " T"]) -> Batches:
-        """The same movement by a character that has a share of another one in each frame."""
+        """Same motion, with the character blended with another one by a share per frame."""
         from streamchar_ref.world.character import blend
         from streamchar_ref.world.styles import STYLES
 
         clip, style = self.clip, STYLES[self.origin.style]
-        other = style.draw_character(self.origin.identity + _TO_ANOTHER)
+        other = style.draw_character(self.origin.identity + _OTHER_SEED_OFFSET)
         is_ramp = len(np.unique(shares)) > 2
         if is_ramp and self.origin.style != "painted":
             raise Unscored(f"characters of the style {self.origin.style!r} cannot be mixed")
         for start in range(0, len(shares), MORPH_FRAMES):
             piece = shares[start : start + MORPH_FRAMES]
             for share, part in _runs(piece[-1:].repeat(len(piece)) if is_ramp else piece):
-                mixed = {0.0: clip.character, 1.0: other}.get(share)
-                person = mixed if mixed is not None else blend(clip.character, other, share)
+                unmixed = {0.0: clip.character, 1.0: other}.get(share)
+                person = unmixed if unmixed is not None else blend(clip.character, other, share)
                 motion = clip.motion[start + part.start : start + part.stop]
                 yield from replace(clip, character=person, motion=motion).frames(size=SIZE)
 
-    def _clip(self, origin: Origin, scene: Any) -> Any:
+    def _clip(self, origin: WorldTakeSpec, scene: Any) -> Any:
         from streamchar_ref.world.clips import make_clip  # torch, only where clips are made
 
         return make_clip(
@@ -116,22 +116,22 @@ class Drawn:
 
 
 def _runs(values: Float[np.ndarray, " T"]) -> list[tuple[float, slice]]:
-    """Stretches of equal values."""
+    """Splits into runs of equal values."""
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
     return [(float(values[start]), slice(int(start), int(stop))) for start, stop in pairwise(edges)]
 
 
 def write_world_take(folder: Path, prompt: Prompt, *, suite: str, seconds: float | None) -> None:
-    """Draws and says a prompt of the world; the folder appears when it is complete.
+    """Generates a clip for a world prompt.
 
     Args:
         folder: Of the clip.
         prompt: With a character of the world.
         suite: Its suite.
-        seconds: Longest clip; the words that do not fit are not said.
+        seconds: Maximum length; words that do not fit are dropped.
 
     Raises:
-        InputError: If the prompt shows nobody of the world.
+        InputError: If the prompt has no world character.
     """
     kind, _, number = prompt.groups.get("identity", "").partition("-")
     if prompt.groups.get("domain") != "world" or kind != "character" or not number.isdigit():
@@ -139,18 +139,18 @@ def write_world_take(folder: Path, prompt: Prompt, *, suite: str, seconds: float
             f"prompt {prompt.prompt_id!r} shows nobody of the synthetic world; calibrate your own "
             "files with --manifest"
         )
-    origin = Origin(
+    origin = WorldTakeSpec(
         transcript=prompt.transcript,
         identity=int(number),
         voice=prompt.voice,
         seed=prompt.seed,
     )
-    clip = Drawn(origin).clip
+    clip = SyntheticWorld(origin).clip
     if seconds is not None and clip.num_frames > seconds * FPS:
         fitting = sum(word.t1_s <= seconds for word in clip.words)
         shorter = " ".join(prompt.transcript.split()[: max(1, fitting)])
         origin = replace(origin, transcript=shorter)
-        clip = Drawn(origin).clip
+        clip = SyntheticWorld(origin).clip
     _write(
         folder,
         clip.frames(size=SIZE),
@@ -169,13 +169,13 @@ def write_world_take(folder: Path, prompt: Prompt, *, suite: str, seconds: float
 def write_file_take(
     folder: Path, recording: Recording, *, seconds: float | None, other: str
 ) -> None:
-    """Copies a finished recording at 25 fps and finds its words with a recogniser.
+    """Copies a finished recording at 25 fps and times its words with a recogniser.
 
     Args:
         folder: Of the clip.
-        recording: A user's own.
-        seconds: Longest clip; it ends with a word, and so does its transcript.
-        other: Clip of another identity, by the name of its folder; empty if there is none.
+        recording: A user's.
+        seconds: Maximum length; clip and transcript end with a complete word.
+        other: Folder name of a clip of another identity; empty if there is none.
 
     Raises:
         MediaError: If the recording cannot be read or lacks picture or sound.
@@ -183,7 +183,7 @@ def write_file_take(
     side = min(MAX_SIDE, *_sides(recording.video_path))
     batches = frames(recording.video_path, fps=FPS, short_side=side // 2 * 2)
     samples = audio(recording.audio_path or recording.video_path, sample_rate=SAMPLE_RATE)
-    words, transcript = _heard(recording), recording.transcript
+    words, transcript = _recognised_words(recording), recording.transcript
     if seconds is not None and len(samples) > seconds * SAMPLE_RATE:
         words = [word for word in words if word[2] <= seconds]
         transcript = " ".join(transcript.split()[: len(words)])
@@ -216,12 +216,12 @@ def _first(batches: Batches, num_frames: int) -> Batches:
         num_frames -= len(batch)
 
 
-def _heard(recording: Recording) -> list[tuple[str, float, float]]:
-    """Words and times as a recogniser hears them; none where there is no recogniser."""
-    found = extract(recording, [_RECOGNISER], native=False)[_RECOGNISER]
-    if isinstance(found, Missing):
+def _recognised_words(recording: Recording) -> list[tuple[str, float, float]]:
+    """Recognised words with times; empty if the recogniser is unavailable."""
+    asr = extract(recording, [_RECOGNISER], native=False)[_RECOGNISER]
+    if isinstance(asr, Missing):
         return []
-    spans = zip(found["words"], found["word_start_s"], found["word_end_s"], strict=True)
+    spans = zip(asr["words"], asr["word_start_s"], asr["word_end_s"], strict=True)
     return [(str(text), float(start), float(end)) for text, start, end in spans]
 
 
@@ -268,17 +268,17 @@ def read_take(folder: Path) -> _TakeFile:
         InputError: If it is damaged.
     """
     path = folder / "take.json"
-    take = read_shaped(path, _TakeFile, remedy=_MEND)
-    fault = fault_in(take["world"], Origin) if "world" in take else ""
+    take = read_shaped(path, _TakeFile, remedy=_REMEDY)
+    fault = fault_in(take["world"], WorldTakeSpec) if "world" in take else ""
     if other := take.get("other", ""):
         check_folder_name(str(path), "other", other)
     if fault:
-        raise InputError(f"{path}: damaged, world: {fault}; {_MEND}")
+        raise InputError(f"{path}: damaged, world: {fault}; {_REMEDY}")
     return take
 
 
 def open_take(folder: Path) -> Take:
-    """Opens what `write_world_take` or `write_file_take` wrote."""
+    """Opens a clip of `write_world_take` or `write_file_take`."""
     meta = read_take(folder)
     size = _sides(folder / "video.mkv")
     other = meta.get("other", "")
@@ -290,7 +290,7 @@ def open_take(folder: Path) -> Take:
         num_frames=meta["num_frames"],
         open_frames=partial(frames, folder / "video.mkv"),
         open_other=partial(_resized, folder.parent / other / "video.mkv", size) if other else None,
-        world=Drawn(Origin(**meta["world"])) if "world" in meta else None,
+        world=SyntheticWorld(WorldTakeSpec(**meta["world"])) if "world" in meta else None,
     )
 
 
@@ -302,7 +302,7 @@ def _resized(path: Path, size: tuple[int, int]) -> Batches:
 def recording_of(
     folder: Path, *, video_path: Path | None = None, audio_path: Path | None = None
 ) -> Recording:
-    """The clip as scorers see it, with a track of its own or the clean one."""
+    """Returns the clip as a recording, optionally with replaced tracks."""
     meta = read_take(folder)
     reference = folder / "reference.png"
     return Recording(

@@ -1,17 +1,25 @@
-"""Faults of what is said. In the world it is said anew; in finished files words are cut out."""
+"""Faults of the spoken words. World clips are regenerated; finished files are cut and spliced."""
 
 import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evals.calibration.faults.base import BOTH, FPS, FRAME_SAMPLES, Fault, Faulted, Take, reordered
+from evals.calibration.faults.base import (
+    BOTH,
+    FPS,
+    FRAME_SAMPLES,
+    LIP_SYNC_METRICS,
+    Fault,
+    Faulted,
+    Take,
+    reordered,
+)
 from evals.protocols.base import Unscored
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')]*$")
-_OTHER_AXES = (
-    "mesh_sync", "mesh_sync_at_zero", "mesh_offset_ms", "envelope_sync", "sync_*", "av_offset*",
-    "id_distance", "id_rank1", "id_drift", "id_coverage", "id_world*",
+_OTHER_METRICS = (
+    *LIP_SYNC_METRICS, "id_distance", "id_rank1", "id_drift", "id_coverage", "id_world*",
     "colour_drift", "exposure_drift", "sharpness_drift", "voice_similarity", "dnsmos_*",
     "fid_lite0", "fvd_world",
 )  # fmt: skip
@@ -21,8 +29,9 @@ Places = Sequence[int]
 def drop(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
     """Leaves words out."""
     words = _num_words(take)
-    gone = set(_chosen(words, dose, rng))
-    return _in_order(take, [i for i in range(words) if i not in gone], len(gone) / words)
+    dropped = set(_chosen(words, dose, rng))
+    kept = [i for i in range(words) if i not in dropped]
+    return _in_order(take, kept, len(dropped) / words)
 
 
 def repeat(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
@@ -48,7 +57,7 @@ def swap(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
 
 
 def loop(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
-    """Says the first sentence again and again; a clip of one sentence loops all of it."""
+    """Repeats the first sentence; a clip of one sentence is repeated completely."""
     words = _num_words(take)
     tokens = take.transcript.split()
     ends = [i + 1 for i, token in enumerate(tokens) if _SENTENCE_END.search(token)]
@@ -61,11 +70,11 @@ def stop(take: Take, dose: float, rng: np.random.Generator) -> Faulted:
     """Ends the clip before its last words, picture and sound."""
     if not take.words:
         raise Unscored("no word times")
-    gone = min(len(take.words) - 1, max(1, round(dose * len(take.words))))
+    dropped = min(len(take.words) - 1, max(1, round(dose * len(take.words))))
     edges = _edges(take)
-    end = edges[len(take.words) - gone]
+    end = edges[len(take.words) - dropped]
     return Faulted(
-        dose=gone / len(take.words),
+        dose=dropped / len(take.words),
         frames=reordered(take.open_frames(), np.arange(end)),
         samples=take.samples[: end * FRAME_SAMPLES],
     )
@@ -79,13 +88,13 @@ def _num_words(take: Take) -> int:
 
 
 def _chosen(num_words: int, rate: float, rng: np.random.Generator) -> list[int]:
-    """At least one word, and never all."""
+    """Chooses words at random: at least one, and never all of several."""
     count = min(max(1, round(rate * num_words)), max(1, num_words - 1))
     return [int(i) for i in rng.permutation(num_words)[:count]]
 
 
 def _in_order(take: Take, places: Places, realised: float) -> Faulted:
-    """Says the words at these places of the transcript, or cuts the file so."""
+    """Returns the clip with the words at these places of the transcript."""
     if take.world is not None:
         tokens = take.transcript.split()
         frames, samples = take.world.say(" ".join(tokens[i] for i in places))
@@ -96,7 +105,7 @@ def _in_order(take: Take, places: Places, realised: float) -> Faulted:
 
 
 def _frames_in_order(take: Take, places: Places) -> np.ndarray:
-    """Frames of the words in a new order, between what comes before and after all words."""
+    """Frames of the words in a new order, with the frames before and after all words."""
     edges = _edges(take)
     parts = [np.arange(edges[i], edges[i + 1]) for i in places]
     return np.concatenate(
@@ -105,7 +114,7 @@ def _frames_in_order(take: Take, places: Places) -> np.ndarray:
 
 
 def _edges(take: Take) -> list[int]:
-    """Frames where words begin and end: half way between two of them."""
+    """Frames of word boundaries, halfway between neighbouring words."""
     starts = [word.t0_s for word in take.words]
     ends = [word.t1_s for word in take.words]
     between = [(end + start) / 2 for end, start in zip(ends[:-1], starts[1:], strict=True)]
@@ -114,11 +123,11 @@ def _edges(take: Take) -> list[int]:
 
 
 def _sound_of(take: Take, order: np.ndarray) -> np.ndarray:
-    """The sound that belongs to some frames."""
-    whole = np.zeros(take.num_frames * FRAME_SAMPLES, np.float32)
-    count = min(len(whole), len(take.samples))
-    whole[:count] = take.samples[:count]
-    return whole.reshape(-1, FRAME_SAMPLES)[order].ravel()
+    """The sound of frames in a new order."""
+    samples = np.zeros(take.num_frames * FRAME_SAMPLES, np.float32)
+    count = min(len(samples), len(take.samples))
+    samples[:count] = take.samples[:count]
+    return samples.reshape(-1, FRAME_SAMPLES)[order].ravel()
 
 
 def _fault(
@@ -133,7 +142,7 @@ def _fault(
 ) -> Fault:
     return Fault(
         name=name, label=label, unit=unit, doses=doses, few=few, tracks=BOTH, moves=moves,
-        leaves=_OTHER_AXES, source=source, inject=inject,
+        leaves=_OTHER_METRICS, source=source, inject=inject,
     )  # fmt: skip
 
 

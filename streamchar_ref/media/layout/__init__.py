@@ -1,6 +1,6 @@
-"""Where the parts of a media file lie, by its bytes alone: whether all that is announced is there.
+"""Walks the parts of a container by its bytes, to find announced parts that are missing.
 
-FFmpeg's demuxers read a file to its end without a word, wherever that is.
+FFmpeg's demuxers stop silently at the end of a file, wherever that is.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ _Walk = Callable[[BinaryIO, int], str]
 
 
 def missing_part(path: Path) -> str:
-    """Names the part of picture or sound that a file announces and does not hold.
+    """Names an announced part of picture or sound that a file does not contain.
 
     Args:
         path: Any file.
 
     Returns:
-        Such as ``Cluster`` or ``mdat box``; empty if all is there, if only an index or padding
-        after it is missing, or if the container does not say what belongs to it.
+        A name such as ``Cluster`` or ``mdat box``; empty if the file is complete, if only an index
+        or padding at the end is missing, or if the container announces no lengths.
     """
     with path.open("rb") as file:
         walk = _walk_of(file.read(_HEAD))

@@ -10,7 +10,7 @@ ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _HEADER = 8
 _LARGEST = 0xFFFF_FF00
-"""A program that writes into a pipe says 2**32 - 1, or somewhat less, for want of a length."""
+"""Programs that write into a pipe give 2**32 - 1, or slightly less, as an unknown length."""
 _NOT_CONTENT = (b"idx1", b"JUNK", b"junk", b"INFO")
 
 
@@ -27,15 +27,15 @@ def _missing_of_wav(file: BinaryIO, size: int) -> str:
         if name == b"ds64":
             long_size = unsigned(read_at(file, body + 8, 8), little=True)
         if name == b"data":
-            known = long_size or (length if length < _LARGEST else 0)
-            return "data chunk" if body + known > size else ""
+            announced = long_size or (length if length < _LARGEST else 0)
+            return "data chunk" if body + announced > size else ""
         if body + length > size:
             return "data chunk"
     return ""
 
 
 def _missing_of_avi(file: BinaryIO, size: int) -> str:
-    """Goes into RIFF chunks and lists of frames, so that an AVI that was never closed has them."""
+    """Descends into RIFF chunks and lists of frames; an AVI that was never closed is accepted."""
     position = 0
     while position + _HEADER <= size:
         name, length = read_at(file, position, 4), _little(read_at(file, position + 4, 4))
@@ -68,7 +68,7 @@ def missing_of_form(file: BinaryIO, size: int) -> str:
 def _chunks(
     file: BinaryIO, position: int, size: int, *, little: bool = True
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yields name, start and length of what is in each chunk."""
+    """Yields name, start and length of each chunk's body."""
     while position + _HEADER <= size:
         head = read_at(file, position, _HEADER)
         length = unsigned(head[4:], little=little)
@@ -86,7 +86,7 @@ def missing_of_asf(file: BinaryIO, size: int) -> str:
     while position + 24 <= size:
         head = read_at(file, position, 24)
         length = _little(head[16:])
-        if length < 24:  # a live stream does not know
+        if length < 24:  # unknown length of a live stream
             return ""
         position += length
         if position > size:
@@ -95,7 +95,7 @@ def missing_of_asf(file: BinaryIO, size: int) -> str:
 
 
 def missing_of_flv(file: BinaryIO, size: int) -> str:
-    """As `layout.missing_part`: a tag, or what the size in the file's metadata still promises."""
+    """As `layout.missing_part`: a tag, or bytes that the size in the metadata announces."""
     position = unsigned(read_at(file, 5, 4)) + 4
     first = read_at(file, position, 1024)
     while position < size:
@@ -106,5 +106,5 @@ def missing_of_flv(file: BinaryIO, size: int) -> str:
         position = end + 4
     place = first.find(b"\x00\x08filesize\x00")
     promised = struct.unpack(">d", first[place + 11 : place + 19])[0] if 0 <= place < 1000 else 0
-    # Each tag is followed by its size, 4 bytes that hold nothing else.
+    # Each tag is followed by its size in 4 bytes.
     return "tag" if promised > size + 4 or (position > size and not promised) else ""

@@ -56,6 +56,6 @@ def _header(content: bytes) -> tuple[int, int, int | None] | None:
 
 
 def _width(first: bytes, *, most: int) -> int:
-    """Bytes of a number of variable length, by its first byte; 0 if it is none."""
+    """Bytes of a variable-length integer, by its first byte; 0 if invalid."""
     width = 9 - unsigned(first).bit_length()
     return width if first and width <= most else 0

@@ -31,7 +31,7 @@ def is_mp4(head: bytes) -> bool:
 
 
 def missing_part(file: BinaryIO, size: int) -> str:
-    """As `layout.missing_part`: a box that ends beyond the file, or what an index points at."""
+    """As `layout.missing_part`: a box that ends beyond the file, or data that an index names."""
     awaits_data, end = False, 0
     for box in _boxes(file, 0, size):
         if box.end > size:
@@ -48,7 +48,7 @@ def missing_part(file: BinaryIO, size: int) -> str:
 
 
 def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[_Box]:
-    """Yields boxes one after the other; what does not look like one ends them."""
+    """Yields consecutive boxes up to the first invalid header."""
     while start + _HEADER <= stop:
         head = read_at(file, start, 2 * _HEADER)
         length, name = unsigned(head[:4]), head[4:8]
@@ -64,7 +64,7 @@ def _boxes(file: BinaryIO, start: int, stop: int) -> Iterator[_Box]:
 
 
 def _indexed_end(file: BinaryIO, sidx: _Box) -> int:
-    """Where the last fragment ends that a segment index lists."""
+    """Returns where the last fragment of a segment index ends."""
     content = read_at(file, sidx.body, sidx.end - sidx.body)
     if content[:1] == b"\0":
         first_offset, table = unsigned(content[16:20]), content[24:]
@@ -75,7 +75,7 @@ def _indexed_end(file: BinaryIO, sidx: _Box) -> int:
 
 
 def _furthest_chunk(file: BinaryIO, parent: _Box, path: tuple[bytes, ...] = _PATH) -> int:
-    """Where the last chunk of any track begins; -1 if the samples are in fragments."""
+    """Returns where the last chunk of any track begins; -1 if the samples are in fragments."""
     furthest = -1
     for box in _boxes(file, parent.body, parent.end):
         if path and box.name == path[0]:

@@ -6,7 +6,7 @@ from streamchar_ref.media.layout.reading import is_cut_header, read_at, unsigned
 
 _SYNC = 0x47
 _PACKETS = {188: 0, 192: 4, 204: 0}
-"""Bytes of a transport packet, of discs and with error correction too -> place of its sync byte."""
+"""Size of a transport packet (plain, on disc, with error correction) -> offset of its sync byte."""
 _TAIL = 1 << 21
 _PACK, _END, _FIRST_WITH_LENGTH = 0xBA, 0xB9, 0xBB
 _ID3_AT_END = 128
@@ -36,21 +36,21 @@ def missing_of_transport_stream(file: BinaryIO, size: int) -> str:
     if size % step:
         rest = read_at(file, size - size % step, step)[_PACKETS[step] :]
         return "packet" if rest[:1] in {b"", bytes([_SYNC])} else ""
-    whole = min(size, _TAIL // step * step)
-    content = read_at(file, size - whole, whole)
+    length = min(size, _TAIL // step * step)
+    content = read_at(file, size - length, length)
     missing: dict[int, int] = {}
-    for start in range(_PACKETS[step], whole, step):
+    for start in range(_PACKETS[step], length, step):
         _count_payload(content[start : start + 188], missing)
     return "packet" if any(count > 0 for count in missing.values()) else ""
 
 
 def _count_payload(packet: bytes, missing: dict[int, int]) -> None:
-    """Updates how many bytes of the packet that each PID carries have yet to come."""
+    """Updates how many bytes of each PID's current packet are still missing."""
     if packet[0] != _SYNC or not packet[3] & 0x10:
         return
     pid = unsigned(packet[1:3]) & 0x1FFF
     payload = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
-    if packet[1] & 0x40:  # a packet begins
+    if packet[1] & 0x40:  # start of a packet
         is_packet = payload[:3] == b"\x00\x00\x01" and len(payload) >= 6
         length = unsigned(payload[4:6]) if is_packet else 0
         missing[pid] = length and length + 6 - len(payload)
@@ -83,7 +83,7 @@ def _length_of_packet(head: bytes) -> int:
 
 
 def missing_of_audio(file: BinaryIO, size: int) -> str:
-    """As `layout.missing_part`: a frame of an mp3, or those that its first one counts in bytes."""
+    """As `layout.missing_part`: a frame of an mp3, or bytes that its first frame announces."""
     start = 0
     if read_at(file, 0, 3) == b"ID3":
         tag = read_at(file, 6, 4)
@@ -97,7 +97,7 @@ def missing_of_audio(file: BinaryIO, size: int) -> str:
 
 
 def _promised_bytes(frame: bytes) -> int:
-    """What the first frame says of all, see the MP3 Info Tag of LAME; 0 if nothing."""
+    """Total size by the first frame (MP3 Info Tag of LAME); 0 if not given."""
     place = max(frame.find(b"Xing"), frame.find(b"Info"))
     flags = unsigned(frame[place + 4 : place + 8]) if place >= 0 else 0
     count = place + 8 + 4 * (flags & 1)
@@ -105,7 +105,7 @@ def _promised_bytes(frame: bytes) -> int:
 
 
 def _length_of_frame(head: bytes) -> int:
-    """Bytes of a frame of layer III; 0 if a header says nothing of the kind."""
+    """Size of a layer III frame in bytes; 0 if this is not its header."""
     word = unsigned(head)
     bits_index, rate_index = word >> 12 & 15, word >> 10 & 3
     is_layer_3 = len(head) == 4 and word >> 21 == 0x7FF and word >> 17 & 3 == 1

@@ -1,44 +1,44 @@
-"""The wall behind a flat character, and the body under its head."""
+"""Draws the wall behind a flat character, and its body."""
 
 import numpy as np
 import torch
 
-from streamchar_ref.world.canvas import Canvas, Plane, capsule, ellipse, shade, tint
+from streamchar_ref.world.canvas import Canvas, Plane, box, capsule, ellipse, shade, tint
 from streamchar_ref.world.flat.character import FlatCharacter
-from streamchar_ref.world.flat.ink import Rig, box, cut, shade_in, stripe, turned
+from streamchar_ref.world.flat.ink import Rig, cut, shade_in, stripe, turned
 
 
-def paint_wall(who: FlatCharacter, canvas: Canvas) -> None:
-    """Paints the background, which does not move."""
-    canvas.paint(torch.ones_like(canvas.x), who.palette.wall)
-    if who.wall != "plain":
-        canvas.paint(_pattern(who, canvas), who.palette.pattern)
+def paint_wall(character: FlatCharacter, canvas: Canvas) -> None:
+    """Paints the static background."""
+    canvas.paint(torch.ones_like(canvas.x), character.palette.wall)
+    if character.wall != "plain":
+        canvas.paint(_pattern(character, canvas), character.palette.pattern)
 
 
-def _pattern(who: FlatCharacter, canvas: Canvas) -> Plane:
-    """Where the second colour of the wall is."""
-    size = 0.28 * who.wall_scale
-    x, y = turned(canvas.x, canvas.y, who.wall_angle)
-    rng = np.random.default_rng([who.seed, 0xF4])
-    if who.wall == "stripes":
+def _pattern(character: FlatCharacter, canvas: Canvas) -> Plane:
+    """Mask of the wall's second colour."""
+    size = 0.28 * character.wall_scale
+    x, y = turned(canvas.x, canvas.y, character.wall_angle)
+    rng = np.random.default_rng([character.seed, 0xF4])
+    if character.wall == "stripes":
         return canvas.inside((stripe(x, size) - 0.5) * 0.5 * size)
-    if who.wall == "checks":
+    if character.wall == "checks":
         u, v = stripe(x, size) - 0.5, stripe(y, size) - 0.5
         return canvas.inside(u * v * 2 * size)
-    if who.wall == "dots":
+    if character.wall == "dots":
         u, v = (stripe(x, size) - 1) * size / 2, (stripe(y, size) - 1) * size / 2
         return canvas.inside(ellipse(u, v, 0.28 * size, 0.28 * size))
-    if who.wall == "rays":
+    if character.wall == "rays":
         angle = torch.atan2(canvas.y + 0.1, canvas.x + 1e-4)
         return canvas.inside((stripe(angle, np.pi / 7) - 0.5) * 0.15)
-    if who.wall == "halves":
+    if character.wall == "halves":
         return canvas.inside(y - 0.4 * float(rng.uniform(-1, 1)))
-    if who.wall == "waves":
+    if character.wall == "waves":
         return canvas.inside((stripe(y + 0.05 * (x * 9).sin(), size) - 0.5) * 0.5 * size)
-    if who.wall == "rings":
+    if character.wall == "rings":
         distance = (canvas.x**2 + (canvas.y + 0.1) ** 2).sqrt()
         return canvas.inside((stripe(distance, size) - 0.5) * 0.5 * size)
-    if who.wall == "fade":
+    if character.wall == "fade":
         return (0.5 + 0.6 * y).clamp(0, 1)
     return _confetti(canvas, rng, size)
 
@@ -55,49 +55,53 @@ def _confetti(canvas: Canvas, rng: np.random.Generator, size: float) -> Plane:
 
 def paint_body(rig: Rig, canvas: Canvas) -> None:
     """Paints neck, shoulders and garment."""
-    who, palette = rig.who, rig.who.palette
-    chin = who.head_y + who.half_height
+    character, palette = rig.character, rig.character.palette
+    chin = character.head_y + character.half_height
     top = min(chin + 0.10, 0.62)
-    area = canvas.crop(-2, 2, who.head_y, 2)
+    area = canvas.crop(-2, 2, character.head_y, 2)
     moved = area.at(area.x - 0.5 * rig.sway, area.y + rig.breath)
     x, y = moved.x, moved.y
-    slope = top + 0.20 * (x / who.shoulders) ** 2
-    body = torch.maximum(slope - y, x.abs() - who.shoulders - 0.12 * (y - top))
-    neck = torch.maximum(x.abs() - who.neck, torch.maximum(who.head_y - y, y - top - 0.07))
-    cut(moved, who.pen, body, palette.cloth, palette.ink)
+    slope = top + 0.20 * (x / character.shoulders) ** 2
+    body = torch.maximum(slope - y, x.abs() - character.shoulders - 0.12 * (y - top))
+    neck = torch.maximum(
+        x.abs() - character.neck, torch.maximum(character.head_y - y, y - top - 0.07)
+    )
+    cut(moved, character.pen, body, palette.cloth, palette.ink)
     _paint_pattern(rig, moved, body, top)
-    shade_in(moved.at(x, y - 1.0), who.pen, body, palette.cloth, 0.6)
-    cut(moved, who.pen, neck, shade(palette.skin, 0.08), palette.ink)
-    under = y - chin - 0.05 - 0.5 * rig.gap * who.jaw_drop + 0.8 * x * x
+    shade_in(moved.at(x, y - 1.0), character.pen, body, palette.cloth, 0.6)
+    cut(moved, character.pen, neck, shade(palette.skin, 0.08), palette.ink)
+    under = y - chin - 0.05 - 0.5 * rig.gap * character.jaw_drop + 0.8 * x * x
     moved.paint(moved.inside(neck) * moved.inside(under) * 0.55, shade(palette.skin, 0.4))
     _paint_collar(rig, moved, top)
 
 
 def _paint_pattern(rig: Rig, canvas: Canvas, body: Plane, top: float) -> None:
-    who, x, y = rig.who, canvas.x, canvas.y - top
-    if who.garment == "stripes":
+    character, x, y = rig.character, canvas.x, canvas.y - top
+    if character.garment == "stripes":
         mask = canvas.inside((stripe(y, 0.13) - 0.5) * 0.065)
-    elif who.garment == "dots":
+    elif character.garment == "dots":
         u, v = (stripe(x, 0.13) - 1) * 0.065, (stripe(y, 0.13) - 1) * 0.065
         mask = canvas.inside(ellipse(u, v, 0.03, 0.03))
     else:
         return
-    canvas.paint(mask * canvas.inside(body), who.palette.trim)
+    canvas.paint(mask * canvas.inside(body), character.palette.trim)
 
 
 def _paint_collar(rig: Rig, canvas: Canvas, top: float) -> None:
-    who, palette, pen = rig.who, rig.who.palette, rig.who.pen
+    character, palette, pen = rig.character, rig.character.palette, rig.character.pen
     x, y = canvas.x, canvas.y - top
-    if who.garment == "collar":
-        wing = capsule(x.abs(), y, (who.neck + 0.02, 0.0), (0.06, 0.14)) - 0.045
+    if character.garment == "collar":
+        wing = capsule(x.abs(), y, (character.neck + 0.02, 0.0), (0.06, 0.14)) - 0.045
         cut(canvas, pen, wing, tint(palette.cloth, palette.white, 0.6), palette.ink)
-    elif who.garment == "hood":
-        roll = (ellipse(x, y - 0.02, who.neck + 0.09, 0.10)).abs() - 0.05
+    elif character.garment == "hood":
+        roll = (ellipse(x, y - 0.02, character.neck + 0.09, 0.10)).abs() - 0.05
         cut(canvas, pen, torch.maximum(roll, -y - 0.01), shade(palette.cloth, 0.15), palette.ink)
-    elif who.garment == "v":
+    elif character.garment == "v":
         depth = y - 0.30 + 1.7 * x.abs()
         notch = torch.maximum(0.5 * depth, -y + 0.02)
         cut(canvas, pen, notch, palette.skin, palette.ink)
     else:
-        band = torch.maximum((y - 0.055 + 0.9 * x * x).abs() - 0.032, x.abs() - who.neck - 0.05)
+        band = torch.maximum(
+            (y - 0.055 + 0.9 * x * x).abs() - 0.032, x.abs() - character.neck - 0.05
+        )
         cut(canvas, pen, band, shade(palette.cloth, 0.2), palette.ink)

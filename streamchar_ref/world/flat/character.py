@@ -1,10 +1,10 @@
-"""Who a flat character is: shapes, lines and colours, drawn from a seed and told in words."""
+"""Characters of the flat style: shapes, lines and colours, sampled from a seed, with a caption."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from streamchar_ref.world.checks import check_whole
+from streamchar_ref.world.checks import check_integers
 from streamchar_ref.world.flat.palette import Palette, draw_palette
 
 EYES = ("oval", "ring", "almond", "sleepy", "dot")
@@ -23,13 +23,13 @@ WALLS = ("plain", "stripes", "checks", "dots", "rays", "halves", "waves", "rings
          "confetti")  # fmt: skip
 SHADINGS = ("none", "cel", "hatch", "halftone", "fade")
 
-_TOLD = {
+_HAIR_WORDS = {
     "cap": "a bowl cut", "side": "a side parting", "spikes": "spiky hair", "puff": "a round puff",
     "bob": "a bob", "long": "long straight hair", "bun": "a bun", "tails": "two pigtails",
     "bald": "no hair", "hat": "a knitted hat", "scarf": "a headscarf", "crest": "a crest of hair",
     "curtain": "hair like a curtain",
 }  # fmt: skip
-_MEDIA = {
+_MEDIUM_WORDS = {
     "natural": "coloured paper", "fantasy": "dream colours", "line art": "pen lines",
     "two-colour": "two inks", "night": "night colours",
 }  # fmt: skip
@@ -37,14 +37,14 @@ _MEDIA = {
 
 @dataclass(frozen=True, kw_only=True)
 class Pen:
-    """How shapes are drawn.
+    """Lines and shading of shapes.
 
     Attributes:
         line: Width of lines around shapes; 0 for none.
         detail: Width of the lines of mouth, nose and brows.
         shading: One of `SHADINGS`.
         shade: Strength of the shading.
-        angle: Where the light comes from, in radians.
+        angle: Direction of the light, in radians.
         lift: Strength of the soft shadow under a shape, as of paper on paper.
     """
 
@@ -58,7 +58,7 @@ class Pen:
 
 @dataclass(frozen=True, kw_only=True)
 class Mouth:
-    """A mouth and how it shows what is in it; lengths in units of the canvas.
+    """A mouth and its interior; lengths in units of the canvas.
 
     Attributes:
         y: Below the middle of the head.
@@ -91,11 +91,11 @@ class Mouth:
 
 @dataclass(frozen=True, kw_only=True)
 class FlatCharacter:
-    """A person as the flat style draws them; lengths in units of the canvas, shares in [0, 1].
+    """A character of the flat style; lengths in units of the canvas, shares in [0, 1].
 
     Attributes:
-        seed: It was drawn from.
-        caption: One sentence.
+        seed: Of the character.
+        caption: Description in one sentence.
         medium: Kind of palette.
         palette: All colours.
         pen: Lines and shading.
@@ -129,9 +129,9 @@ class FlatCharacter:
         cheeks: Strength of round cheeks.
         freckles: Number of them.
         hair: One of `HAIRS`.
-        volume: How far the hair stands off the head.
+        volume: Distance of the hair from the head.
         fringe: Share of the forehead under hair.
-        side: -1 or 1: where a parting or a lock is.
+        side: Of a parting or a lock, -1 or 1.
         beard: One of `BEARDS`.
         glasses: One of `GLASSES`.
         has_earrings: Discs under the ears.
@@ -139,7 +139,7 @@ class FlatCharacter:
         wall: One of `WALLS`.
         wall_scale: Size of the pattern on the wall.
         wall_angle: Its direction, in radians.
-        parallax: How far the face slides over the head when it turns.
+        parallax: Shift of the face over the head when it turns.
     """
 
     seed: int
@@ -191,8 +191,8 @@ class FlatCharacter:
 
 
 def draw_character(seed: int) -> FlatCharacter:
-    """Draws the flat character called ``seed``; the same seed gives the same character."""
-    check_whole(0, seed=seed)
+    """Samples a flat character; the same seed gives the same character."""
+    check_integers(0, seed=seed)
     rng = np.random.default_rng([seed, 0xF1A])
     medium, palette = draw_palette(rng)
     width, height = float(rng.uniform(0.30, 0.385)), float(rng.uniform(0.375, 0.46))
@@ -294,11 +294,12 @@ def _mouth(rng: np.random.Generator, width: float, height: float) -> Mouth:
 
 
 def _caption(medium: str, hair: str, beard: str, glasses: str, garment: str) -> str:
-    """One sentence about what everybody sees."""
+    """Describes the visible traits in one sentence."""
     beards = {"full": "a full beard", "stubble": "stubble"}
     extras = [] if beard == "none" else [beards.get(beard, f"a {beard}")]
     extras += [] if glasses == "none" else [f"{glasses} glasses".replace("cat", "cat-eye")]
     worn = {"plain": "a plain jumper", "stripes": "a striped jumper", "dots": "a dotted jumper",
             "collar": "a shirt", "hood": "a hoodie", "v": "a V-neck"}[garment]  # fmt: skip
-    parts = [_TOLD[hair], *extras, worn]
-    return f"A flat cartoon in {_MEDIA[medium]}: a person with {', '.join(parts[:-1])} and {worn}."
+    parts = [_HAIR_WORDS[hair], *extras, worn]
+    traits = f"{', '.join(parts[:-1])} and {worn}"
+    return f"A flat cartoon in {_MEDIUM_WORDS[medium]}: a person with {traits}."

@@ -1,52 +1,51 @@
-"""Placing and inking flat shapes: coordinates that follow the head, outlines, and shading."""
+"""Placement and inking of flat shapes: coordinates that follow the head, outlines, shading."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from streamchar_ref.world.canvas import Canvas, Plane, shade
-from streamchar_ref.world.drawing import Each, Moving, moving
+from streamchar_ref.world.drawing import FrameValues, MotionTensors, motion_tensors
 from streamchar_ref.world.flat.character import FlatCharacter, Pen
 from streamchar_ref.world.motion import Motion
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rig(Moving):
-    """A flat character and its movement.
+class Rig(MotionTensors):
+    """A flat character with its motion.
 
     Attributes:
-        who: The character.
+        character: The character.
     """
 
-    who: FlatCharacter
+    character: FlatCharacter
 
     @classmethod
-    def of(cls, who: FlatCharacter, motion: Motion, device: torch.device) -> "Rig":
-        """Copies a movement to a device."""
-        return cls(who=who, **moving(motion, device))
+    def of(cls, character: FlatCharacter, motion: Motion, device: torch.device) -> "Rig":
+        """Copies a motion to a device."""
+        return cls(character=character, **motion_tensors(motion, device))
 
     @property
-    def drop(self) -> Each:
-        """How far the chin is lowered."""
-        return self.who.jaw_drop * self.gap
+    def drop(self) -> FrameValues:
+        """Lowering of the chin."""
+        return self.character.jaw_drop * self.gap
 
     def on_head(self, canvas: Canvas, *, depth: float = 0.0) -> Canvas:
-        """Changes to coordinates around the middle of the head.
+        """Changes to coordinates relative to the middle of the head.
 
         Args:
-            canvas: Anywhere in the pictures.
-            depth: Which layer of paper: 0 the head, 1 the face, negative behind the head.
+            canvas: Any part of the pictures.
+            depth: Layer of paper: 0 the head, 1 the face, negative behind the head.
 
         Returns:
             The same pictures.
         """
         x = canvas.x - self.sway - 0.3 * self.roll
-        y = canvas.y - self.who.head_y + 0.6 * self.breath - 0.014 * self.pitch
+        y = canvas.y - self.character.head_y + 0.6 * self.breath - 0.014 * self.pitch
         cos, sin = self.roll.cos(), self.roll.sin()
-        slide = self.who.parallax * depth
+        slide = self.character.parallax * depth
         return canvas.at(
             cos * x + sin * y - slide * self.yaw, cos * y - sin * x - 0.55 * slide * self.pitch
         )
@@ -54,7 +53,7 @@ class Rig(Moving):
 
 def cut(canvas: Canvas, pen: Pen, distance: Plane, fill: Sequence[float], ink: Sequence[float]
         ) -> None:  # fmt: skip
-    """Lays a shape down: its shadow on what is below, its outline, its colour."""
+    """Paints a shape: shadow, outline, fill."""
     if pen.lift:
         canvas.paint(canvas.soft(distance - 0.01, 0.07) * pen.lift, shade(fill, 0.85))
     if pen.line:
@@ -63,7 +62,7 @@ def cut(canvas: Canvas, pen: Pen, distance: Plane, fill: Sequence[float], ink: S
 
 
 def shade_in(canvas: Canvas, pen: Pen, distance: Plane, fill: Sequence[float], size: float) -> None:
-    """Shades the side of a shape that is turned from the light; ``size`` is its radius."""
+    """Shades the side of a shape that faces away from the light; ``size`` is its radius."""
     if pen.shading == "none":
         return
     along = (canvas.x * math.cos(pen.angle) + canvas.y * math.sin(pen.angle)) / size
@@ -81,7 +80,7 @@ _STRENGTH = {"cel": 1.0, "fade": 1.4, "hatch": 2.2, "halftone": 2.0}
 
 
 def _pattern(canvas: Canvas, pen: Pen) -> Plane:
-    """Parallel strokes, or dots on a grid."""
+    """Mask of parallel strokes, or of dots on a grid."""
     x, y = canvas.x + canvas.y, canvas.y - canvas.x
     if pen.shading == "hatch":
         return canvas.inside((stripe(x, 0.085) - 0.5) * 0.05)
@@ -90,19 +89,12 @@ def _pattern(canvas: Canvas, pen: Pen) -> Plane:
 
 
 def stripe(x: Plane, period: float) -> Plane:
-    """A wave of straight flanks, 0 to 1."""
+    """Triangle wave, 0 to 1."""
     phase = x / period
     return 2 * (phase - torch.floor(phase + 0.5)).abs()
 
 
 def turned(x: Plane, y: Plane, angle: float) -> tuple[Plane, Plane]:
-    """Turns coordinates clockwise."""
+    """Rotates coordinates clockwise."""
     cos, sin = math.cos(angle), math.sin(angle)
     return cos * x + sin * y, cos * y - sin * x
-
-
-def box(x: Plane, y: Plane, half_x: float | Tensor, half_y: float, corner: float) -> Plane:
-    """Signed distance to a rectangle with round corners."""
-    u, v = x.abs() - half_x + corner, y.abs() - half_y + corner
-    outside = (u.clamp(min=0) ** 2 + v.clamp(min=0) ** 2).sqrt()
-    return outside + torch.maximum(u, v).clamp(max=0) - corner

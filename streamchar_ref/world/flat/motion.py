@@ -1,15 +1,14 @@
-"""How a flat character moves: key poses with eases between them, as a cartoon is animated.
+"""Motion of a flat character: key poses with easing, as in cartoon animation.
 
-A sound is one of ten mouth shapes. Each shape is a key that is held for a part of the sound; from
-one key to the next the mouth eases, more slowly out of a shape than into it, and begins before
-the sound does. Weak consonants that are too short for a drawing are left out. A take has its own
-exaggeration, eases and lookahead, so no two takes of a sentence move the same way. The head goes
-from pose to pose and rests, the eyes jump, the brows are set and held.
+Each sound maps to one of ten mouth shapes. A shape is a key that is held for a part of the sound;
+between keys the mouth eases, more slowly out of a shape than into it, and starts before the sound.
+Weak consonants that are too short for a drawing are skipped. Exaggeration, easing and lookahead
+vary by take. The head moves from pose to pose and rests, the eyes jump, the brows are held.
 
 Source:
     The ten mouth shapes and their sounds are those of Preston Blair, "Cartoon Animation", 1994
     (first in "Advanced Animation", 1947): A-I, E, O, U, W-Q, M-B-P, F-V, L, the remaining
-    consonants, and rest. The numbers are our own.
+    consonants, and rest. The numbers are original.
 """
 
 from collections.abc import Sequence
@@ -40,8 +39,8 @@ SHAPES: dict[str, tuple[float, float, float, float, float]] = {
     "etc": (0.20, 0.45, 0.1, 0.0, 0.3),
 }
 
-# phone: its shapes in order; two for sounds that glide
-VISEMES: dict[str, tuple[str, ...]] = {
+# phone: its shapes in order; two for diphthongs
+PHONE_SHAPES: dict[str, tuple[str, ...]] = {
     SILENCE: ("rest",),
     "AA": ("AI",), "AE": ("AI",), "AH": ("AI",), "AO": ("O",), "AW": ("AI", "U"),
     "AY": ("AI", "E"), "EH": ("E",), "ER": ("U",), "EY": ("E",), "IH": ("E",), "IY": ("E",),
@@ -56,17 +55,17 @@ _SIZE = {"AH": 0.66, "IH": 0.75, "IY": 0.82, "AE": 0.95, "AA": 1.08, "DH": 0.6, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hand:
-    """The hand of the animator of a take.
+class AnimationStyle:
+    """Animation parameters of a take.
 
     Attributes:
         size: Exaggeration of all shapes.
-        wobble: How much single drawings differ in size.
-        lead_s: How long before its sound a shape is on its way; lips that round go earlier.
-        attack: Share of a sound that passes before its shape is reached.
-        release: Share of a sound that is left when its shape is given up.
-        ease: Above 1, leaving a shape is slower than arriving at the next.
-        liveliness: Size of head movement.
+        wobble: Variation in size between drawings.
+        lead_s: Time by which a shape precedes its sound; rounding precedes it by more.
+        attack: Share of a sound before its shape is reached.
+        release: Share of a sound after its shape is released.
+        ease: Above 1, leaving a shape is slower than reaching the next.
+        liveliness: Size of head motion.
     """
 
     size: float
@@ -78,9 +77,9 @@ class Hand:
     liveliness: float
 
 
-def draw_hand(rng: np.random.Generator) -> Hand:
-    """Draws how a take is animated."""
-    return Hand(
+def draw_animation_style(rng: np.random.Generator) -> AnimationStyle:
+    """Samples the animation parameters of a take."""
+    return AnimationStyle(
         size=float(rng.uniform(0.72, 1.15)),
         wobble=float(rng.uniform(0.02, 0.14)),
         lead_s=float(rng.uniform(0.0, 0.04)),
@@ -94,58 +93,60 @@ def draw_hand(rng: np.random.Generator) -> Hand:
 def move(
     phonemes: Sequence[TimedPhoneme], *, num_frames: int, fps: float = 25.0, seed: int = 0
 ) -> Motion:
-    """Makes a flat character speak and live.
+    """Generates the motion of a speaking flat character.
 
     Args:
         phonemes: In order of time; after the last one the character is silent.
-        num_frames: Length of the movement.
+        num_frames: Length of the motion.
         fps: Frames per second; a frame shows the middle of its time.
-        seed: Of the animator's hand, blinks, gaze and head.
+        seed: Of the animation parameters, blinks, gaze and head.
 
     Returns:
-        The movement; the same arguments give the same one.
+        The motion, deterministic in the arguments.
     """
     times = (np.arange(num_frames) + 0.5) / fps
     rng = np.random.default_rng([seed, 0xF1A7])
-    hand = draw_hand(rng)
-    parts = _lips(phonemes, times, hand, rng) | _life(phonemes, times, hand, rng)
+    animation = draw_animation_style(rng)
+    parts = _lips(phonemes, times, animation, rng) | _idle_motion(phonemes, times, animation, rng)
     return Motion(**{f.name: parts[f.name].astype(np.float32) for f in fields(Motion)})
 
 
 def _lips(
     phonemes: Sequence[TimedPhoneme],
     times: Float64[np.ndarray, " T"],
-    hand: Hand,
+    animation: AnimationStyle,
     rng: np.random.Generator,
 ) -> dict[str, Float64[np.ndarray, " T"]]:
     sounds = [p for p in phonemes if p.phone != SILENCE or p.t1_s - p.t0_s > _PAUSE_S]
     if not sounds or not len(times):
         return {name: np.zeros_like(times) for name in _LIPS}
-    keys = _keys(sounds, hand, rng)
+    keys = _keys(sounds, animation, rng)
     lips = {}
     for index, name in enumerate(_LIPS):
-        early_s = hand.lead_s + (0.04 if name in ("rounding", "width") else 0.0)
-        lips[name] = _ease_through(keys[:, :2], keys[:, 2 + index], times, early_s, hand.ease)
+        early_s = animation.lead_s + (0.04 if name in ("rounding", "width") else 0.0)
+        lips[name] = _ease_through(keys[:, :2], keys[:, 2 + index], times, early_s, animation.ease)
     lips["gap"] = np.clip(MAX_GAP * lips["gap"], 0, MAX_GAP) * (1 - _shut(sounds, times))
     lips["width"] = np.clip(lips["width"], -1, 1)
     return lips
 
 
 def _keys(
-    sounds: Sequence[TimedPhoneme], hand: Hand, rng: np.random.Generator
+    sounds: Sequence[TimedPhoneme], animation: AnimationStyle, rng: np.random.Generator
 ) -> Float64[np.ndarray, "K 7"]:
-    """Rows of begin and end of the hold, and the five values of the shape."""
+    """Rows of start and end of the hold, and the five values of the shape."""
     rows: list[tuple[float, ...]] = []
     for sound in sounds:
-        shapes = VISEMES[sound.phone]
-        factor = hand.size * _SIZE.get(sound.phone, 1.0) * (1 + hand.wobble * rng.normal())
+        shapes = PHONE_SHAPES[sound.phone]
+        factor = (
+            animation.size * _SIZE.get(sound.phone, 1.0) * (1 + animation.wobble * rng.normal())
+        )
         if shapes == ("etc",) and sound.t1_s - sound.t0_s < _DRAWING_S and rows:
             continue
         edges = np.linspace(sound.t0_s, sound.t1_s, len(shapes) + 1)
         for shape, t0_s, t1_s in zip(shapes, edges[:-1], edges[1:], strict=True):
             gap, *others = SHAPES[shape]
             length = t1_s - t0_s
-            hold = (t0_s + hand.attack * length, t1_s - hand.release * length)
+            hold = (t0_s + animation.attack * length, t1_s - animation.release * length)
             rows.append((*hold, gap * factor, *others))
     return np.array(rows)
 
@@ -157,7 +158,7 @@ def _ease_through(
     early_s: float,
     ease: float,
 ) -> Float64[np.ndarray, " T"]:
-    """Values of keys that are held and eased between; moves begin ``early_s`` early."""
+    """Interpolates keys with holds and easing; transitions start ``early_s`` early."""
     begins, ends = holds[:, 0], np.maximum(holds[:, 1] - early_s, holds[:, 0])
     last = np.searchsorted(begins, times, side="right") - 1
     first = np.clip(last, 0, len(begins) - 1)
@@ -173,10 +174,10 @@ def _ease_through(
 def _shut(
     sounds: Sequence[TimedPhoneme], times: Float64[np.ndarray, " T"]
 ) -> Float64[np.ndarray, " T"]:
-    """1 while the lips must touch; they shut in two frames and open in three."""
+    """1 while the lips must touch; they close in two frames and open in three."""
     shut = np.zeros_like(times)
     for sound in sounds:
-        if VISEMES[sound.phone] != ("MBP",):
+        if PHONE_SHAPES[sound.phone] != ("MBP",):
             continue
         middle = 0.55 * sound.t0_s + 0.45 * sound.t1_s
         half = max(0.3 * (sound.t1_s - sound.t0_s), 0.0225)
@@ -188,13 +189,13 @@ def _shut(
     return shut
 
 
-def _life(
+def _idle_motion(
     phonemes: Sequence[TimedPhoneme],
     times: Float64[np.ndarray, " T"],
-    hand: Hand,
+    animation: AnimationStyle,
     rng: np.random.Generator,
 ) -> dict[str, Float64[np.ndarray, " T"]]:
-    size = hand.liveliness
+    size = animation.liveliness
     words = _word_starts(phonemes)
     nods = [t for t in words if rng.random() < 0.3]
     return {
@@ -227,7 +228,7 @@ def _poses(
     every_s: float,
     turn_s: float,
 ) -> Float64[np.ndarray, " T"]:
-    """Poses that are held for a random time, with a quick start and a soft stop between."""
+    """Poses held for random times, with transitions that start fast and stop softly."""
     length_s = float(times[-1]) + 1 if len(times) else 1.0
     value = float(rng.uniform(*between)) * 0.5
     total = np.full_like(times, value)
@@ -244,7 +245,7 @@ def _poses(
 def _blinks(
     times: Float64[np.ndarray, " T"], rng: np.random.Generator
 ) -> Float64[np.ndarray, " T"]:
-    """Lids fall in two frames and rise in four; intervals are log-normal, some blinks double."""
+    """Blinks with log-normal intervals, some doubled; lids close in two frames, open in four."""
     length_s = float(times[-1]) + 1 if len(times) else 1.0
     moments, now = [], float(rng.uniform(0.3, 2.0))
     while now < length_s:

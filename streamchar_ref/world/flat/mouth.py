@@ -1,4 +1,4 @@
-"""The flat mouth: one cut-out opening, with lips around it and teeth and tongue inside it."""
+"""Draws the flat mouth: an opening with lips around it, teeth and tongue inside."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ _PROFILES = {
 
 
 def paint_mouth(rig: Rig, area: Canvas) -> None:
-    """Paints the mouth; in the middle, its edges are `Motion.gap` apart."""
+    """Paints the mouth; its edges are `Motion.gap` apart in the middle."""
     head = rig.on_head(area, depth=0.9)
     _paint_lips(rig, head)
     _paint_inside(rig, head)
@@ -25,22 +25,22 @@ def paint_mouth(rig: Rig, area: Canvas) -> None:
 
 
 def _half(rig: Rig) -> Tensor:
-    mouth = rig.who.mouth
+    mouth = rig.character.mouth
     return mouth.half * (1 + mouth.stretch * rig.width.clamp(min=0) - mouth.pucker * rig.rounding)
 
 
 def _level(rig: Rig, head: Canvas) -> Plane:
-    """Height below the line on which closed lips meet."""
-    x = head.x / rig.who.mouth.half
-    mouth = rig.who.mouth
+    """Height below the line of closed lips."""
+    x = head.x / rig.character.mouth.half
+    mouth = rig.character.mouth
     return head.y - mouth.y + mouth.bend * (1 - 0.7 * rig.rounding) * (x * x).clamp(max=1.5)
 
 
 def _edges(rig: Rig, head: Canvas, more: float | Tensor = 0.0) -> tuple[Plane, Plane]:
-    """Upper and lower edge of the opening, both moved outward by ``more``."""
-    (p, q), (r, s) = _PROFILES[rig.who.mouth.opening]
+    """Upper and lower edge of the opening, both expanded by ``more``."""
+    (p, q), (r, s) = _PROFILES[rig.character.mouth.opening]
     x = (head.x / (_half(rig) + more)).abs().clamp(max=1)
-    up = rig.who.mouth.up
+    up = rig.character.mouth.up
     upper = -(up * rig.gap + more) * (1 - x**p) ** q
     return upper, ((1 - up) * rig.gap + more) * (1 - x**r) ** s
 
@@ -54,7 +54,7 @@ def _between(
 
 
 def _paint_lips(rig: Rig, head: Canvas) -> None:
-    mouth, palette, pen = rig.who.mouth, rig.who.palette, rig.who.pen
+    mouth, palette, pen = rig.character.mouth, rig.character.palette, rig.character.pen
     full = mouth.fullness
     if mouth.lips == "none":
         is_open = (rig.gap / 0.012).clamp(0, 1)
@@ -82,7 +82,7 @@ def _paint_lips(rig: Rig, head: Canvas) -> None:
 
 
 def _paint_inside(rig: Rig, head: Canvas) -> None:
-    mouth, palette = rig.who.mouth, rig.who.palette
+    mouth, palette = rig.character.mouth, rig.character.palette
     edges = _edges(rig, head)
     y, half = _level(rig, head), _half(rig)
     mask = head.inside(_between(rig, head, edges)) * (rig.gap / 0.010).clamp(0, 1)
@@ -104,8 +104,8 @@ def _paint_inside(rig: Rig, head: Canvas) -> None:
 def _paint_teeth(
     rig: Rig, head: Canvas, mask: Plane, at: tuple[Plane, Plane], half: Tensor
 ) -> None:
-    """Teeth of the upper row; of both; or one closed row that parts when the mouth is wide open."""
-    mouth, palette = rig.who.mouth, rig.who.palette
+    """Paints the upper row, both rows, or one closed row that parts in a wide-open mouth."""
+    mouth, palette = rig.character.mouth, rig.character.palette
     lower, y = at
     bite = 1 - 0.8 * rig.rounding
     tucked = mask * (rig.tuck * 1.5 - 0.3).clamp(0, 1)
@@ -129,12 +129,12 @@ def _paint_teeth(
 
 
 def _paint_seam(rig: Rig, head: Canvas) -> None:
-    """The line where closed lips meet; it goes when they part. Teeth on the lip for f and v."""
-    pen, palette = rig.who.pen, rig.who.palette
+    """Paints the line of closed lips, and the teeth on the lip for f and v."""
+    pen, palette = rig.character.pen, rig.character.palette
     y, half = _level(rig, head), _half(rig)
     seam = torch.maximum(y.abs() - 0.55 * pen.detail, head.x.abs() - 1.02 * half)
     closed = 1 - (rig.gap / 0.014).clamp(0, 1)
     head.paint(head.inside(seam) * closed, palette.ink)
-    low = (1 - rig.who.mouth.up) * rig.gap
+    low = (1 - rig.character.mouth.up) * rig.gap
     on_lip = torch.maximum((y - low).abs() - 0.009, head.x.abs() - 0.5 * half)
     head.paint(head.inside(on_lip) * rig.tuck.clamp(0, 1) * 0.9, palette.white)

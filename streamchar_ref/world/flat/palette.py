@@ -1,4 +1,4 @@
-"""The colours of a flat character: natural, fantastic, line art, two inks, or by night."""
+"""Palettes of flat characters: natural, fantasy, line art, two-colour or night."""
 
 import colorsys
 from collections.abc import Sequence
@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from streamchar_ref.world.canvas import tint
-
-Colour = tuple[float, float, float]
+from streamchar_ref.world.palette import Colour, rgb
 
 KINDS = ("natural", "fantasy", "line art", "two-colour", "night")
 _SHARES = (0.6, 0.12, 0.1, 0.1, 0.08)
@@ -29,8 +28,8 @@ class Palette:
 
     Attributes:
         skin: In the light.
-        hair: Of the head; brows and beard are near it.
-        lips: Filled in where the lips are drawn.
+        hair: Of the head; brows and beard are similar.
+        lips: Of drawn lips.
         iris: Of eyes that have one.
         cloth: Of the garment.
         trim: Of pattern, hat and glasses.
@@ -57,7 +56,7 @@ class Palette:
 
 
 def draw_palette(rng: np.random.Generator) -> tuple[str, Palette]:
-    """Draws colours that go together well enough to tell the parts of a face apart."""
+    """Samples colours with enough contrast to distinguish the parts of a face."""
     kind = str(rng.choice(KINDS, p=_SHARES))
     natural = _natural(rng)
     if kind == "fantasy":
@@ -72,7 +71,7 @@ def draw_palette(rng: np.random.Generator) -> tuple[str, Palette]:
 
 
 def luminance(colour: Sequence[float]) -> float:
-    """How light a colour is, 0 to 1."""
+    """Luminance of a colour, 0 to 1."""
     return float(0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2])
 
 
@@ -83,13 +82,13 @@ def mix(first: Sequence[float], second: Sequence[float], share: float) -> Colour
 
 
 def _natural(rng: np.random.Generator) -> Palette:
-    skin = _near(rng, _rgb(str(rng.choice(_SKINS))))
-    rose = _rgb(str(rng.choice(_LIPS)))
+    skin = _near(rng, rgb(str(rng.choice(_SKINS))))
+    rose = rgb(str(rng.choice(_LIPS)))
     dark = mix((0.05, 0.04, 0.06), _hsv(rng.random(), 0.6, 0.3), float(rng.uniform(0, 0.8)))
     throat = _hsv(float(rng.uniform(0.92, 1.04)) % 1, 0.75, float(rng.uniform(0.12, 0.42)))
     return Palette(
         skin=skin,
-        hair=_near(rng, _rgb(str(rng.choice(_HAIRS)))),
+        hair=_near(rng, rgb(str(rng.choice(_HAIRS)))),
         lips=mix(rose, skin, float(rng.uniform(0, 0.55))),
         iris=_hsv(rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.8)),
         cloth=_hsv(rng.random(), rng.uniform(0.1, 0.9), rng.uniform(0.2, 1)),
@@ -137,7 +136,7 @@ def _line_art(rng: np.random.Generator, base: Palette) -> Palette:
 
 
 def _two_colour(rng: np.random.Generator, base: Palette) -> Palette:
-    """Every colour becomes a mixture of a light and a dark one, by how light it was."""
+    """Maps every colour to a mixture of a light and a dark one by its luminance."""
     hue = float(rng.random())
     light = _hsv(hue, rng.uniform(0.05, 0.35), 1.0)
     dark = _hsv((hue + rng.uniform(0.3, 0.7)) % 1, rng.uniform(0.5, 0.95), rng.uniform(0.1, 0.35))
@@ -160,8 +159,3 @@ def _near(rng: np.random.Generator, colour: Colour) -> Colour:
 
 def _hsv(hue: float, saturation: float, value: float) -> Colour:
     return colorsys.hsv_to_rgb(float(hue), float(saturation), float(value))
-
-
-def _rgb(code: str) -> Colour:
-    red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    return red, green, blue

@@ -1,6 +1,6 @@
-"""A flat character and its movement to frames: layers of paper, laid down from the back.
+"""Renders a flat character and its motion as layers of paper, from back to front.
 
-Every picture is a function of its own frame of movement alone, as in the painted style.
+Every picture depends only on its own frame of motion, as in the painted style.
 """
 
 from dataclasses import fields
@@ -22,10 +22,10 @@ from streamchar_ref.world.scene import Scene, draw_reference_scene, light_up, re
 
 
 def portrait(character: FlatCharacter, *, size: int, seed: int = 0) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws a reference picture, in a pose and light of its own and from nearer.
+    """Renders a reference picture: closer, and in another pose and light.
 
     Args:
-        character: Who.
+        character: To render.
         size: Width and height in pixels.
         seed: Of pose and light.
 

@@ -191,7 +191,7 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_recogniser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evals.calibration.faults.takes._heard", lambda recording: [])
+    monkeypatch.setattr("evals.calibration.faults.takes._recognised_words", lambda recording: [])
 
 
 def plan(folder: Path, out: str = "out", **changes: Any) -> CalibrationPlan:
@@ -310,7 +310,7 @@ def test_a_clip_may_be_cut_with_its_transcript(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = [("one", 0.1, 0.4), ("two", 0.5, 0.9), ("three", 1.2, 1.8)]
-    monkeypatch.setattr("evals.calibration.faults.takes._heard", lambda recording: words)
+    monkeypatch.setattr("evals.calibration.faults.takes._recognised_words", lambda recording: words)
     made = plan(tmp_path, faults={"words_dropped": (0.5,)}, seconds=1.0)
     measured = measure(made)
     meta = json.loads((tmp_path / "out" / "clips" / "s1" / "take.json").read_text())

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from evals.extractors import EXTRACTORS
-from evals.extractors.asr import Line, features_of, is_silent, language_features, spread_words
+from evals.extractors.asr import (
+    TranscriptLine,
+    features_of,
+    is_silent,
+    language_features,
+    spread_words,
+)
 from evals.metrics.text import PhonemeErrorRate, WordErrorRate
 from evals.protocols.base import MetricContext
 from streamchar_ref.weights import WeightsMissing
@@ -145,7 +151,9 @@ def test_the_text_is_the_recognisers_own_and_its_words_have_the_times_of_their_p
         (" 10", 1.5, 1.7), ("%", 1.7, 2.0), (" a", 2.0, 2.1),
         (" mother", 2.1, 2.4), ("-in-law", 2.4, 2.9),
     ]  # fmt: skip
-    line = Line(text=" costs $25.50, about 10% a mother-in-law", start_s=0, end_s=3, pieces=pieces)
+    line = TranscriptLine(
+        text=" costs $25.50, about 10% a mother-in-law", start_s=0, end_s=3, pieces=pieces
+    )
     found = features_of([line], 48_000)
     assert found["text"].tolist() == ["costs $25.50, about 10% a mother-in-law"]
     spans = zip(found["words"], found["word_start_s"], found["word_end_s"], strict=True)
@@ -157,7 +165,7 @@ def test_the_text_is_the_recognisers_own_and_its_words_have_the_times_of_their_p
 
 def test_pieces_that_differ_from_the_text_still_give_times_in_order() -> None:
     pieces = [(" one", 0.0, 1.0), (" tw", 1.0, 2.0), (" four", 3.0, 4.0)]
-    line = Line(text="One two three four", start_s=0.0, end_s=4.0, pieces=pieces)
+    line = TranscriptLine(text="One two three four", start_s=0.0, end_s=4.0, pieces=pieces)
     found = features_of([line], 64_000)
     assert found["words"].tolist() == ["One", "two", "three", "four"]
     starts, ends = found["word_start_s"], found["word_end_s"]
@@ -169,8 +177,8 @@ def test_pieces_that_differ_from_the_text_still_give_times_in_order() -> None:
 
 def test_a_line_of_signs_is_noise_and_signs_within_a_line_are_text() -> None:
     lines = [
-        Line(text=" .", start_s=0.0, end_s=1.0, pieces=[(" .", 0.0, 1.0)]),
-        Line(text=" you & me", start_s=1.0, end_s=2.0),
+        TranscriptLine(text=" .", start_s=0.0, end_s=1.0, pieces=[(" .", 0.0, 1.0)]),
+        TranscriptLine(text=" you & me", start_s=1.0, end_s=2.0),
     ]
     assert features_of(lines[:1], 16_000)["text"].tolist() == [""]
     assert features_of(lines, 32_000)["text"].tolist() == ["you & me"]

@@ -25,7 +25,7 @@ from evals.extractors.networks.sync_world import (
 from evals.extractors.networks.syncnet import WINDOW_FRAMES as SYNCNET_WINDOW_FRAMES
 from evals.extractors.networks.syncnet import WINDOW_MFCC_FRAMES, SyncNet
 from evals.extractors.networks.weights_file import about_weights, load_weights, save_weights
-from evals.extractors.sync_world import SAMPLES_A_FRAME, MouthEmbedder, SyncWorldExtractor
+from evals.extractors.sync_world import SAMPLES_A_FRAME, SyncWorldExtractor, mouth_embedder
 from evals.features.missing import Missing
 from evals.features.view import FeatureView
 from evals.judges import align_train, sync_train
@@ -162,7 +162,7 @@ def test_embeddings_do_not_depend_on_how_frames_arrive_nor_on_threads() -> None:
     found = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        mouth = MouthEmbedder(network)
+        mouth = mouth_embedder(network)
         for crop in crops:
             mouth.push(crop)
         found.append(mouth.finish())

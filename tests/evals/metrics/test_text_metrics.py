@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchmetrics.text
 
-from evals.extractors.asr import Line, features_of
+from evals.extractors.asr import TranscriptLine, features_of
 from evals.extractors.pronunciation import nearest_phonemes
 from evals.metrics.text import (
     TEXT_METRICS,
@@ -36,7 +36,7 @@ STORY = [f"w{i}" for i in range(60)]
 
 def measure(metric: Metric, said: str, heard: str, **changes: object) -> Score:
     words = [(word, 0.5 * i, 0.5 * i + 0.4) for i, word in enumerate(heard.split())]
-    line = Line(text=heard, start_s=0.0, end_s=60.0, pieces=words)
+    line = TranscriptLine(text=heard, start_s=0.0, end_s=60.0, pieces=words)
     nothing = {"phonemes": np.array([], dtype=np.str_), "start_s": np.array([])}
     features = {metric.needs[0]: features_of([line], 16_000 * 60) | nothing}
     subject = recording(transcript=said, **changes)
@@ -183,7 +183,7 @@ SOUNDS_PORTUGUESE = {
 
 def wer_of_sound(said: str, heard: str, **changes: object) -> Score:
     metric = WordErrorRate("whisper-base")
-    line = Line(text=heard, start_s=0.0, end_s=5.0)
+    line = TranscriptLine(text=heard, start_s=0.0, end_s=5.0)
     features = {metric.needs[0]: features_of([line], 16_000 * 5) | SOUNDS_PORTUGUESE}
     return metric.score(recording(transcript=said, **changes), features, MetricContext())
 
@@ -220,7 +220,9 @@ def test_numbers_heard_as_figures_are_no_errors_and_keep_their_times() -> None:
         (" It", 0.0, 0.4), (" costs", 1.0, 1.4), (" $25", 16.0, 17.0), (".50", 17.0, 18.0),
         (" or", 31.0, 31.4), (" 10", 32.0, 33.0), ("%", 33.0, 34.0), (" more", 35.0, 36.0),
     ]  # fmt: skip
-    line = Line(text=" It costs $25.50 or 10% more", start_s=0.0, end_s=36.0, pieces=pieces)
+    line = TranscriptLine(
+        text=" It costs $25.50 or 10% more", start_s=0.0, end_s=36.0, pieces=pieces
+    )
     metric = WordErrorRate("whisper-base")
     features = {metric.needs[0]: features_of([line], 16_000 * 45)}
     said = "It costs twenty five dollars and fifty cents or ten percent more."

@@ -25,7 +25,7 @@ from evals.extractors.face_crop import (
 )
 from evals.extractors.mfcc import mfcc
 from evals.extractors.networks.syncnet import SyncNet, load_syncnet
-from evals.extractors.syncnet import MouthEmbedder, SyncNetExtractor, embed_sound, int16_samples
+from evals.extractors.syncnet import SyncNetExtractor, embed_sound, int16_samples, mouth_embedder
 from evals.numerics.syncnet import (
     is_real_pair,
     masked_curve,
@@ -270,7 +270,7 @@ def test_mouth_windows_do_not_depend_on_how_many_run_at_once(network: SyncNet) -
     frames = crops(13)
     found = []
     for windows_at_once in (1, 8, 64):
-        mouth = MouthEmbedder(network, windows_at_once=windows_at_once)
+        mouth = mouth_embedder(network, windows_at_once=windows_at_once)
         for frame in frames:
             mouth.push(frame)
         found.append(mouth.finish())
@@ -282,7 +282,7 @@ def test_mouth_windows_do_not_depend_on_how_many_run_at_once(network: SyncNet) -
 @torch.inference_mode()
 def test_mouth_embedding_is_the_published_window(network: SyncNet) -> None:
     frames = crops(6, seed=1)
-    mouth = MouthEmbedder(network)
+    mouth = mouth_embedder(network)
     for frame in frames:
         mouth.push(frame)
     bgr = torch.from_numpy(frames[1:6, :, :, ::-1].transpose(3, 0, 1, 2)[None].astype(np.float32))

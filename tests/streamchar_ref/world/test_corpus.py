@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from streamchar_ref.commands.world import app
 from streamchar_ref.world import corpus_build
 from streamchar_ref.world.corpus import (
-    PHONES,
+    PHONE_CODES,
     Corpus,
     CorpusError,
     bytes_per_hour,
@@ -157,9 +157,9 @@ def test_long_texts_are_cut_at_sentences() -> None:
 
 
 def test_the_inventory_of_phones_is_a_byte(built: Corpus) -> None:
-    assert len(PHONES) < 256
-    assert PHONES[0] == SILENCE
-    assert {p.phone for utterance in built for p in utterance.phonemes} <= set(PHONES)
+    assert len(PHONE_CODES) < 256
+    assert PHONE_CODES[0] == SILENCE
+    assert {p.phone for utterance in built for p in utterance.phonemes} <= set(PHONE_CODES)
 
 
 def test_the_command_builds_and_complains_in_one_line(tmp_path: Path) -> None:

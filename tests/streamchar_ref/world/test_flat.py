@@ -9,7 +9,7 @@ from streamchar_ref.world import motion as painted
 from streamchar_ref.world.clips import make_clip
 from streamchar_ref.world.flat import motion as flat
 from streamchar_ref.world.flat.character import draw_character
-from streamchar_ref.world.flat.motion import MAX_GAP, SHAPES, VISEMES, move
+from streamchar_ref.world.flat.motion import MAX_GAP, PHONE_SHAPES, SHAPES, move
 from streamchar_ref.world.flat.render import portrait, render
 from streamchar_ref.world.motion import Motion, still
 from streamchar_ref.world.scene import draw_scene
@@ -41,8 +41,8 @@ def middle_gap(phone: str, seed: int = 0) -> float:
 
 
 def test_every_phone_has_a_shape_within_bounds_and_there_are_ten_shapes() -> None:
-    assert set(VISEMES) == set(TABLES["symbols"]) | {SILENCE}
-    assert {shape for shapes in VISEMES.values() for shape in shapes} == set(SHAPES)
+    assert set(PHONE_SHAPES) == set(TABLES["symbols"]) | {SILENCE}
+    assert {shape for shapes in PHONE_SHAPES.values() for shape in shapes} == set(SHAPES)
     assert len(SHAPES) == 10
     for phone in TABLES["symbols"]:
         motion = move(said(SILENCE, phone, SILENCE), num_frames=8)
@@ -75,10 +75,10 @@ def test_the_styles_share_no_mouth_shapes() -> None:
     for phone, targets in painted._TARGETS.items():
         if phone in shut:
             continue
-        own = [SHAPES[shape] for shape in VISEMES[phone]]
+        own = [SHAPES[shape] for shape in PHONE_SHAPES[phone]]
         assert not set(own) & set(targets)
         assert abs(own[0][GAP] * MAX_GAP - targets[0][GAP] * painted.MAX_GAP) > 1e-4
-    assert len(set(VISEMES.values())) < len(set(painted._TARGETS.values()))
+    assert len(set(PHONE_SHAPES.values())) < len(set(painted._TARGETS.values()))
 
 
 VISEMES_SHUT = (SILENCE, "P", "B", "M")
