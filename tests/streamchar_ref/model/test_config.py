@@ -65,9 +65,9 @@ def test_overrides_that_fit_each_other_only_are_applied_at_once() -> None:
     [
         ("stream.sinks=0", "StreamConfig has no field 'sinks'; it has fps, size"),
         ("streams.fps=0", "Config has no field 'streams'; it has preset, stream"),
-        ("stream.size.x=3", "stream.size is {\"x\": 3}, not a whole number below"),
+        ("stream.size.x=3", 'stream.size is {"x": 3}, not a whole number below'),
         ("stream.size", "'stream.size' is not path=value"),
-        ("stream.size=large", "stream.size is \"large\", not a whole number below"),
+        ("stream.size=large", 'stream.size is "large", not a whole number below'),
         ("stream.size=1000001", "size is a whole number of at most 1000000"),
         ("sampler.guidance=null", "guidance cannot be null, it is 1"),
         ("stream=3", "stream is 3, not an object"),
