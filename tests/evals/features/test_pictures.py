@@ -71,7 +71,7 @@ def of_calibration(path: Path) -> np.ndarray:
 def test_a_reference_is_upright_wherever_it_is_read(
     turned: Path, monkeypatch: pytest.MonkeyPatch, reader: Callable[[Path], np.ndarray]
 ) -> None:
-    monkeypatch.setattr(takes, "_heard", lambda _: [])
+    monkeypatch.setattr(takes, "_recognised_words", lambda _: [])
     seen = reader(turned)
     assert seen.shape == (48, 32, 3)
     assert np.abs(seen[..., 0].astype(int) - UPRIGHT).mean() < 3
