@@ -11,12 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from streamchar_ref.world.lexicon import Sentence, read_text
+from streamchar_ref.world.tables import PHONES as PHONES
 
-PHONES = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH",
-    "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH",
-    "UW", "V", "W", "Y", "Z", "ZH",
-)  # fmt: skip
 PAD, END = 0, 1
 """Tokens that are no phoneme: no text here yet; the transcript ends here."""
 FIRST_PHONE = 2
