@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from baselines.ground_truth import chunks_of, world_clip
+from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
@@ -38,6 +39,7 @@ class VaeRoundTrip:
     """
 
     name = "vae_round_trip"
+    role = Role.CEILING
     fps = 25
 
     def __init__(self, *, checkpoint: str = "", part: str = "both") -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recordings_of
 from evals.recording.transaction import WAIT_S, consistently
-from evals.scoring.compare import Comparison
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
+from reports.headline import headline_markdown, headline_of
 from reports.load import Runs, load_runs
 from reports.media import film_strip, small_video
 from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
-from reports.tables import wide
+from reports.tables import Table, wide
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import real, remove_abandoned, write_atomically
 from streamchar_ref.core.lock import only_writer
@@ -68,7 +68,7 @@ def build_report(
             strip=strip,
         )
         if is_home:
-            write_tables(runs, runs.comparisons, out.parent / "tables")
+            write_tables(runs, out.parent / "tables")
             write_figures(figures, out.parent / "figures")
         remove_abandoned(out.parent, deep=False)
         write_atomically(out, page(content).encode(errors="replace"))
@@ -80,11 +80,25 @@ def _loaded(folders: Sequence[Path]) -> tuple[Runs, dict[str, Any]]:
     return runs, {real(path).name: read_run(path) for path in runs.paths}
 
 
-def headline(folders: Sequence[Path]) -> str:
-    """Returns the tables of some runs as Markdown."""
-    runs = load_runs(folders)
-    tables = wide(runs.summaries, comparisons=runs.comparisons)
-    return "\n".join(markdown(table) for table in tables)
+def printed(folders: Sequence[Path], *, every_metric: bool = False) -> str:
+    """Returns the tables of some runs as Markdown.
+
+    Args:
+        folders: Runs.
+        every_metric: Not only those of the headline.
+
+    Returns:
+        A table for each suite and domain.
+    """
+    tables = tables_of(load_runs(folders))
+    if every_metric:
+        return "\n".join(markdown(table) for table in tables)
+    return "\n".join(headline_markdown(headline_of(table)) for table in tables)
+
+
+def tables_of(runs: Runs) -> list[Table]:
+    """Returns the tables of all metrics and systems, one for each suite and domain."""
+    return wide(runs.summaries, comparisons=runs.comparisons, roles=runs.roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +142,9 @@ def find_recordings(runs: Runs) -> Found:
     return Found(recordings=kept, missing=tuple(missing))
 
 
-def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) -> None:
+def write_tables(runs: Runs, folder: Path) -> None:
     """Writes all tables as Markdown, LaTeX and CSV."""
-    tables = wide(runs.summaries, comparisons=comparisons)
+    tables = tables_of(runs)
     content = {
         "results.md": "\n".join(markdown(table) for table in tables),
         "results.tex": "\n".join(latex(table) for table in tables),

@@ -11,8 +11,9 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from evals.calibration.faults import FAULTS
 from evals.calibration.response import FEW_CLIPS, Response
 from evals.calibration.results import Calibration, as_json, response_csv
+from evals.protocols.info import Axis
 from evals.scoring.results import dump_json
-from reports.axes import AXES, OTHER, axis_of
+from reports.axes import info_of
 from reports.figures.response import (
     curve_legend,
     dose_text,
@@ -93,7 +94,7 @@ def _figures(calibration: Calibration, width_in: float) -> Iterator[Drawn]:
         )
     if calibration.responses:
         yield _matrix(calibration, width_in, size)
-    for axis in (*AXES, OTHER):
+    for axis in Axis:
         panels = _axis_panels(calibration, axis)
         if panels:
             yield Drawn(
@@ -147,12 +148,12 @@ def main_response(calibration: Calibration, fault: str) -> Response | None:
     return None
 
 
-def _axis_panels(calibration: Calibration, axis: str) -> list[Response]:
+def _axis_panels(calibration: Calibration, axis: Axis) -> list[Response]:
     """Of the metrics of one axis: what a fault must move, and what it wrongly moves."""
     return [
         response
         for metric, protocol in ordered_metrics(calibration)
-        if axis_of(metric) == axis
+        if info_of(metric).axis is axis
         for fault in calibration.faults
         if (response := calibration.of(fault, protocol)) is not None
         and (response.expectation == "moves" or response.verdict == "violation")

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from reports.gallery import MAIN, MIN_POINTS, PARETO
+from reports.axes import headline_metrics
+from reports.gallery import MIN_POINTS, PARETO
 from reports.load import Runs
 
 MAX_NAMES = 8
@@ -55,7 +56,7 @@ def _latency(runs: Runs, metrics: Sequence[str] | None) -> str:
 
 
 def _bars(runs: Runs, metrics: Sequence[str] | None) -> str:
-    wanted = ", ".join(metrics or MAIN)
+    wanted = ", ".join(metrics or headline_metrics())
     return (
         f"none of {wanted} has a value; these have, name them with --metrics: {_with_value(runs)}"
     )

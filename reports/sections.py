@@ -8,8 +8,8 @@ from typing import Any
 from evals.scoring.compare import Comparison
 from evals.scoring.results import SET_ID, ScoreRow
 from reports.axes import in_order, label_of, scale_of, unit_of
-from reports.headline import anchor, scroll
 from reports.html import Html, el, join
+from reports.html_table import anchor, scroll
 from reports.numbers import NOT_APPLICABLE, rounded
 from reports.pairs import compared_label, difference_text, in_print_order, p_text, pair_counts
 

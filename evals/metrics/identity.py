@@ -42,7 +42,7 @@ from evals.protocols.base import (
     Score,
     Unscored,
 )
-from evals.protocols.info import NON_NEGATIVE, SHARE
+from evals.protocols.info import NON_NEGATIVE, SHARE, Axis, Level
 from evals.recording.recording import Recording
 
 MAX_EER = 0.05
@@ -72,7 +72,11 @@ class _Identity(Metric):
         extractor: Whose embeddings are compared.
         domain: Of the network, see `BaseMetric`.
         figures: Domain to the file with the network's error there, see `judge_figures`.
+        label: Name in tables.
+        replaces: See `BaseMetric`.
     """
+
+    axis = Axis.IDENTITY
 
     def __init__(
         self,
@@ -82,8 +86,12 @@ class _Identity(Metric):
         extractor: str = "identity",
         domain: str = "any",
         figures: Mapping[str, str] | None = None,
+        label: str = "",
+        replaces: str = "",
     ) -> None:
         self.name = protocol.partition("/")[0]
+        self.label = label
+        self.replaces = replaces
         self.settings = params
         self.protocol = protocol
         self.extractor = extractor
@@ -202,6 +210,7 @@ class _Identity(Metric):
 class IdDistance(_Identity):
     """Mean distance of the face to that of the reference picture."""
 
+    level = Level.HEADLINE
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -232,6 +241,8 @@ class IdRank1(_Identity):
     unit = "1"
     higher_is_better = True
     bounds = SHARE
+    is_percent = True
+    remark = "Rank-1 is among the people of the run: compare it over the same people."
 
     def measure_person(
         self, recording: Recording, features: Features, context: MetricContext
@@ -275,6 +286,7 @@ class IdDrift(_Identity):
     Windows hold the same contrast of each window with the first 15 %.
     """
 
+    level = Level.HEADLINE
     unit = "1"
     higher_is_better = False
 
@@ -352,6 +364,7 @@ class IdCoverage(_Identity):
     unit = "1"
     higher_is_better = True
     bounds = SHARE
+    is_percent = True
 
     def measure_person(
         self, recording: Recording, features: Features, context: MetricContext
@@ -385,18 +398,22 @@ _PARAMS = IdentityParams()
 _DLIB = {"world": "dlib_world"}
 IDENTITY: tuple[Metric, ...] = (
     IdDistance(params=_PARAMS, protocol="id_distance/dlib@1", figures=_DLIB),
-    IdRank1(params=_PARAMS, protocol="id_rank1/dlib@1", figures=_DLIB),
+    IdRank1(params=_PARAMS, protocol="id_rank1/dlib@1", figures=_DLIB, label="id rank-1"),
     IdDrift(params=_PARAMS, protocol="id_drift/dlib@2", figures=_DLIB),
-    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB),
+    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB, label="id slope"),
     IdCoverage(params=_PARAMS, protocol="id_coverage/dlib@1"),
 )
 
 
-def _of_the_world(metric: type[_Identity], name: str, version: int = 1) -> Metric:
-    """The same metric on the embeddings of the judge of the drawn world."""
+def _of_the_world(
+    metric: type[_Identity], name: str, label: str, replaces: str = "", version: int = 1
+) -> Metric:
+    """Applies a metric to the embeddings of the judge of the drawn world."""
     return metric(
         params=_PARAMS,
         protocol=f"{name}/identity_world@{version}",
+        label=label,
+        replaces=replaces,
         extractor="identity_world",
         domain="world",
         figures={"world": "identity_world"},
@@ -404,8 +421,8 @@ def _of_the_world(metric: type[_Identity], name: str, version: int = 1) -> Metri
 
 
 IDENTITY_WORLD: tuple[Metric, ...] = (
-    _of_the_world(IdDistance, "id_world_distance"),
-    _of_the_world(IdRank1, "id_world_rank1"),
-    _of_the_world(IdDrift, "id_world_drift", 2),
-    _of_the_world(IdSlope, "id_world_slope_per_min", 2),
+    _of_the_world(IdDistance, "id_world_distance", "id-world distance", "id_distance"),
+    _of_the_world(IdRank1, "id_world_rank1", "id-world rank-1"),
+    _of_the_world(IdDrift, "id_world_drift", "id-world drift", "id_drift", 2),
+    _of_the_world(IdSlope, "id_world_slope_per_min", "id-world slope", version=2),
 )

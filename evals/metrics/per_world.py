@@ -15,7 +15,7 @@ from evals.protocols.base import (
     Unscored,
     require_transcript,
 )
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording
 from evals.text.align import align
 from evals.text.spoken import spoken_form
@@ -32,6 +32,9 @@ class PhonemeErrorRateInWorld(Metric):
     """
 
     name = "per_world"
+    label = "PER-world"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE

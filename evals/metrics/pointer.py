@@ -14,7 +14,7 @@ from evals.protocols.base import (
     Unscored,
     require_transcript,
 )  # fmt: skip
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording, Trace
 from evals.text import progress
 
@@ -33,6 +33,7 @@ class PointerError(Metric):
     """
 
     name = "pointer_error"
+    axis = Axis.TEXT
     unit = "phonemes"
     higher_is_better = False
     bounds = NON_NEGATIVE

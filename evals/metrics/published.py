@@ -25,6 +25,7 @@ from evals.numerics.syncnet import (
 )
 from evals.numerics.windows import FPS, theil_sen
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
+from evals.protocols.info import Axis, Level
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -39,6 +40,7 @@ class SyncNetMetric(Metric):
         window_s: Length of the windows of the curve over playing time.
     """
 
+    axis = Axis.LIP_SYNC
     domain = "real"
     is_of_speech = True
     extractors: ClassVar[Mapping[str, str]] = {
@@ -136,6 +138,9 @@ class SyncConfidence(SyncNetMetric):
     """LSE-C: how much better the best shift fits than the median one."""
 
     name = "sync_c"
+    label = "Sync-C"
+    level = Level.HEADLINE
+    replaces = "mesh_sync"
     unit = "1"
     higher_is_better = True
 
@@ -148,6 +153,7 @@ class SyncDistance(SyncNetMetric):
     """LSE-D: distance between mouth and sound at the best shift."""
 
     name = "sync_d"
+    label = "Sync-D"
     unit = "1"
     higher_is_better = False
 
@@ -163,6 +169,9 @@ class AvOffset(SyncNetMetric):
     """
 
     name = "av_offset_frames"
+    label = "AV offset"
+    level = Level.HEADLINE
+    replaces = "mesh_offset_ms"
     unit = "frames"
     higher_is_better = None
     zero_is_best = True
@@ -203,16 +212,18 @@ class SyncNetPythonMetric(Metric):
         github.com/nawta/SyncNet_py309_313, version 0.2.3: what its pipeline returns.
     """
 
+    axis = Axis.LIP_SYNC
     domain = "real"
     is_default = False
     needs = ("syncnet_python",)
 
     def __init__(self, name: str) -> None:
-        template = {"sync_c": SyncConfidence, "sync_d": SyncDistance, "av_offset_frames": AvOffset}
-        self.name = name
-        self.unit = template[name].unit
-        self.higher_is_better = template[name].higher_is_better
-        self.zero_is_best = template[name].zero_is_best
+        official = {"sync_c": SyncConfidence, "sync_d": SyncDistance, "av_offset_frames": AvOffset}
+        template = official[name]
+        self.name, self.label, self.unit = name, template.label, template.unit
+        self.higher_is_better = template.higher_is_better
+        self.zero_is_best = template.zero_is_best
+        self.level, self.replaces = template.level, template.replaces
         self.protocol = f"{name}/syncnet-python@1"
         self.params = {"tracks": "largest confidence, smallest distance"}
 

@@ -49,6 +49,7 @@ from evals.metrics.sync_signals import (
 )
 from evals.numerics.windows import FPS, fill_short_gaps, windows_of
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
+from evals.protocols.info import Axis, Level
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -169,6 +170,7 @@ def require_face_size(face: Mapping[str, np.ndarray], domain: str) -> None:
 class _Sync(Metric):
     """What the lip-sync metrics share: signals, curve, windows."""
 
+    axis = Axis.LIP_SYNC
     source: ClassVar[str]
     is_of_speech = True
 
@@ -302,6 +304,7 @@ class MeshSync(_Sync):
     """Correlation of mouth and heard phonemes at the best shift, minus the median over shifts."""
 
     name = "mesh_sync"
+    level = Level.HEADLINE
     unit = "1"
     higher_is_better = True
     source = "phonemes_hama"
@@ -328,6 +331,8 @@ class MeshOffset(_Sync):
     """Time by which the audio is early; negative when it is late."""
 
     name = "mesh_offset_ms"
+    label = "mesh offset"
+    level = Level.HEADLINE
     unit = "ms"
     higher_is_better = None
     zero_is_best = True

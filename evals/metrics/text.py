@@ -20,7 +20,7 @@ from evals.protocols.base import (
     Unscored,
     require_transcript,
 )  # fmt: skip
-from evals.protocols.info import NON_NEGATIVE, SHARE
+from evals.protocols.info import NON_NEGATIVE, SHARE, Axis, Level
 from evals.recording.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
 from evals.text.comparison import compare_texts
@@ -178,6 +178,10 @@ class WordErrorRate(TranscriptMetric):
     """
 
     name = "wer"
+    label = "WER"
+    axis = Axis.TEXT
+    level = Level.HEADLINE
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -209,6 +213,9 @@ class CharacterErrorRate(TranscriptMetric):
     """Character error rate of the normalised texts, single spaces counted as in jiwer."""
 
     name = "cer"
+    label = "CER"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -236,6 +243,8 @@ class Completion(TranscriptMetric):
     """
 
     name = "completion"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = True
     bounds = SHARE
@@ -260,6 +269,7 @@ class Loops(_OfSpokenWords):
     """Loops per minute: runs of three or more inserted words that repeat what came just before."""
 
     name = "loops"
+    axis = Axis.TEXT
     unit = "1/min"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -292,6 +302,8 @@ class LongestSkip(_OfSpokenWords):
     """Words in the longest run of reference words left out before the speech ended."""
 
     name = "longest_skip_words"
+    label = "longest skip"
+    axis = Axis.TEXT
     unit = "words"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -325,6 +337,9 @@ class PhonemeErrorRate(Metric):
     """
 
     name = "phoneme_error_rate"
+    label = "PER"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -369,7 +384,7 @@ def _reference_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     return reference
 
 
-TEXT_METRICS: tuple[Metric, ...] = (
+ERROR_RATES: tuple[Metric, ...] = (
     WordErrorRate("moonshine-tiny"),
     WordErrorRate("whisper-base"),
     WordErrorRate("whisper-base", "whisper-en", is_default=False),
@@ -379,11 +394,13 @@ TEXT_METRICS: tuple[Metric, ...] = (
     WordErrorRate("openai-whisper", is_default=False),
     CharacterErrorRate("whisper-base"),
     CharacterErrorRate("moonshine-tiny", is_default=False),
+    PhonemeErrorRate(),
+)
+COMPLETENESS: tuple[Metric, ...] = (
     Completion("whisper-base"),
     Completion("moonshine-tiny", is_default=False),
     Loops("whisper-base"),
     Loops("moonshine-tiny", is_default=False),
     LongestSkip("whisper-base"),
     LongestSkip("moonshine-tiny", is_default=False),
-    PhonemeErrorRate(),
 )

@@ -21,7 +21,7 @@ from evals.numerics.frechet import (
     kernel_distance,
 )
 from evals.protocols.base import Features, Score, Unscored
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis, Level
 from evals.protocols.set_metric import SetMetric
 
 MIN_FEATURES = 32
@@ -69,11 +69,14 @@ class FrechetMetric(SetMetric):
         extractor: Whose array ``features`` [N, D] is compared.
         counted: What one feature is of, for the row: ``frame`` or ``clip``.
         ddof: 1 for the sample covariance, 0 for 1/N.
-        domain: Of the network behind the features, see `BaseMetric`.
+        label: Name in tables.
+        is_project_specific: See `BaseMetric`; so are ``level`` and ``replaces``.
+        domain: Of the network behind the features.
         is_default: Whether it is computed unless told otherwise.
         seed: Of the draw that cuts the larger set to the size of the smaller.
     """
 
+    axis = Axis.VIDEO
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -86,11 +89,17 @@ class FrechetMetric(SetMetric):
         extractor: str,
         counted: str,
         ddof: int,
+        label: str = "",
+        level: Level = Level.DETAIL,
+        replaces: str = "",
+        is_project_specific: bool = False,
         domain: str = "any",
         is_default: bool = True,
         seed: int = 0,
     ) -> None:
         self.name = name
+        self.label, self.level, self.replaces = label, level, replaces
+        self.is_project_specific = is_project_specific
         self.domain = domain
         self.protocol = protocol
         self.needs = (extractor,)
@@ -174,24 +183,44 @@ def _groups(features: FeatureSet) -> np.ndarray:
 
 
 VIDEO_SETS = (
-    FrechetMetric(name="fvd", protocol="fvd/stylegan-v@1", extractor="i3d", counted="clip", ddof=0),
     FrechetMetric(
-        name="fvd",
-        protocol="fvd/common-metrics@1",
-        extractor="i3d-common-metrics",
-        counted="clip",
+        name="fid_lite0",
+        label="FID-Lite0",
+        is_project_specific=True,
+        protocol="fid_lite0/2fps@1",
+        extractor="lite0",
+        counted="frame",
         ddof=1,
-        is_default=False,
-    ),
-    FrechetMetric(
-        name="fid_lite0", protocol="fid_lite0/2fps@1", extractor="lite0", counted="frame", ddof=1
     ),
     FrechetMetric(
         name="fvd_world",
+        label="FVD-world",
+        level=Level.HEADLINE,
+        replaces="fvd",
+        is_project_specific=True,
         protocol="fvd_world/16-frames@1",
         extractor="fvd_world",
         counted="clip",
         ddof=1,
         domain="world",
+    ),
+    FrechetMetric(
+        name="fvd",
+        label="FVD",
+        level=Level.HEADLINE,
+        protocol="fvd/stylegan-v@1",
+        extractor="i3d",
+        counted="clip",
+        ddof=0,
+    ),
+    FrechetMetric(
+        name="fvd",
+        label="FVD",
+        level=Level.HEADLINE,
+        protocol="fvd/common-metrics@1",
+        extractor="i3d-common-metrics",
+        counted="clip",
+        ddof=1,
+        is_default=False,
     ),
 )

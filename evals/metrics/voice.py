@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from evals.metrics.absence import SPEECH, missing_speech, seconds_of_speech
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
+from evals.protocols.info import Axis, Level
 from evals.recording.recording import Recording
 
 WINDOW_S = 1.6
@@ -62,6 +63,7 @@ def similarity_to_start(
 class VoiceMetric(Metric):
     """A number from the similarity of Resemblyzer's embeddings to those of the start."""
 
+    axis = Axis.VOICE
     unit = "1"
     needs = ("voice", SPEECH)
     is_of_speech = True
@@ -144,6 +146,9 @@ class VoiceDrift(VoiceMetric):
         )
 
 
+_RATINGS = {"ovrl": "overall", "sig": "speech", "bak": "background", "p808": "P.808"}
+
+
 class Dnsmos(Metric):
     """Estimated mean opinion of the sound, 1 (bad) to 5 (excellent).
 
@@ -153,6 +158,7 @@ class Dnsmos(Metric):
         windows: ``covering`` or ``published``; see `DnsmosExtractor`.
     """
 
+    axis = Axis.VOICE
     unit = "MOS"
     higher_is_better = True
     bounds = (1.0, 5.0)
@@ -162,6 +168,8 @@ class Dnsmos(Metric):
         self._rating = rating
         self._extractor = "dnsmos" if windows == "covering" else "dnsmos-published"
         self.name = f"dnsmos_{rating}"
+        self.label = f"DNSMOS {_RATINGS[rating]}"
+        self.level = Level.HEADLINE if rating == "ovrl" else Level.DETAIL
         self.is_default = windows == "covering"
         self.needs = (self._extractor, SPEECH)
         self.protocol = f"{self.name}/{windows}@1"
@@ -207,5 +215,5 @@ VOICE = (VoiceSimilarity(), VoiceDrift())
 DNSMOS = tuple(
     Dnsmos(rating=rating, windows=windows)
     for windows in ("covering", "published")
-    for rating in ("ovrl", "sig", "bak", "p808")
+    for rating in _RATINGS
 )

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from evals.recording.role import Role
+
 # What is never closed is matched once, to the end, and kept: time in proportion to the length.
 _TAGS = (re.compile(r"(\[[^\]]*\])|\[[^\]]*\Z"), re.compile(r"(<[^>]*>)|<[^>]*\Z"))
 
@@ -109,6 +111,7 @@ class Recording:
         trace_error: Why there is no trace although one was named.
         trace_status: Of the rows that need a trace where there is none.
         groups: What to average over: identity, voice, domain (``real`` or ``world``) and so on.
+        role: Of the system; ``None`` if the recording does not say.
         is_silent: Whether the system says of itself that it makes no sound, as a still does.
         is_still: Whether it says of itself that its mouth does not move.
         error: Why there is nothing to score; empty if there is.
@@ -133,6 +136,7 @@ class Recording:
         "not_applicable"
     )
     groups: dict[str, str] = field(default_factory=dict)
+    role: Role | None = None
     is_silent: bool = False
     is_still: bool = False
     error: str = ""

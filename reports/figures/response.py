@@ -16,7 +16,7 @@ from matplotlib.transforms import offset_copy
 from evals.calibration.faults import FAULTS
 from evals.calibration.response import SET_RATIO, Cell, Response
 from evals.calibration.results import Calibration
-from reports.axes import axis_of, in_order, label_of, scale_of, unit_of
+from reports.axes import in_order, info_of, label_of, scale_of, unit_of
 from reports.figures.style import BAD, COLOURS, GREY
 
 _DELTA = "\N{GREEK CAPITAL LETTER DELTA}"
@@ -186,7 +186,7 @@ def _matrix_axes(
     ax.grid(True, which="minor", color="white", lw=1.2)
     ax.tick_params(which="minor", length=0)
     ax.spines[:].set_visible(False)
-    axes = [axis_of(metric) for metric, _ in metrics]
+    axes = [info_of(metric).axis for metric, _ in metrics]
     for name in dict.fromkeys(axes):
         first, last = axes.index(name), len(axes) - 1 - axes[::-1].index(name)
         below: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY}

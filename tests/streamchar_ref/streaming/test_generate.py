@@ -6,11 +6,11 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from streamchar_ref.sampling.denoise import Denoiser
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import Conditioning, StreamChar, to_square
 from streamchar_ref.sampling.config import PLAIN, PointerFn, Sampling, own_pointer
-from streamchar_ref.sampling.denoise import Denoiser
 from streamchar_ref.streaming.state import StreamState, empty_state
 from streamchar_ref.streaming.stream import stream, to_uint8, to_wave
 from streamchar_ref.streaming.transcript import Transcript, TranscriptPrefix
