@@ -5,12 +5,13 @@ from difflib import get_close_matches
 
 from evals.metrics import INFOS
 from evals.protocols.info import Axis, Direction, Level, MetricInfo, spaced
+from evals.scoring.summary import UNKNOWN
 from streamchar_ref.core.errors import InputError
 
 
 def info_of(metric: str) -> MetricInfo:
     """Returns how a metric is shown; one that is not installed is a detail of axis ``other``."""
-    return INFOS.get(metric) or MetricInfo(unit="", higher_is_better=None, label=spaced(metric))
+    return INFOS.get(metric) or UNKNOWN._replace(label=spaced(metric))
 
 
 def headline_metrics() -> list[str]:

@@ -17,7 +17,7 @@ from evals.scoring.choice import choose_metrics, take_shard
 from evals.scoring.persist import check_sources, score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
-from streamchar_ref.commands.verb import Verb
+from streamchar_ref.commands.verb import Verb, run_verb
 from streamchar_ref.core.errors import InputError
 
 app = Verb(__doc__)
@@ -51,7 +51,8 @@ def score(
     """Score the recordings of a run, the videos of a manifest, or any videos.
 
     The transcript of a video is the .txt of the same name beside it; without one, text metrics do
-    not apply. Nothing is measured twice; rows of other metrics in the run stay. Examples:
+    not apply. Nothing is measured twice; rows of other metrics in the run stay. The end is what
+    `streamchar table RUN` prints. Examples:
     streamchar score --manifest videos.jsonl --out runs/mine; streamchar score videos/
     """
     progress = ProgressBar()
@@ -83,8 +84,11 @@ def score(
     for line in [*left_out, *why_unscored(rows, folder)]:
         typer.echo(line, err=True)
     counts = count_statuses(rows)
-    words = f"{in_words(counts)} -> {folder / 'scores.jsonl'}"
-    typer.echo(json.dumps(counts) if as_json else words)
+    if as_json:
+        typer.echo(json.dumps(counts))
+    else:
+        run_verb("table", str(folder))
+        typer.echo(f"\n{in_words(counts)} -> {folder / 'scores.jsonl'}")
     raise typer.Exit(code=1 if share_failed(rows) > max_failures else 0)
 
 

@@ -199,13 +199,12 @@ def _with_direction(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def infos_of(summaries: Iterable[SummaryRow]) -> dict[str, MetricInfo]:
-    """Returns unit, direction and bounds of each metric that a summary knows."""
+    """Returns what readers must know of each metric; unit and direction as the summary has them."""
     return {
-        row.metric: MetricInfo(
+        row.metric: INFOS.get(row.metric, UNKNOWN)._replace(
             unit=row.unit,
             higher_is_better=row.higher_is_better,
             zero_is_best=row.zero_is_best,
-            bounds=INFOS.get(row.metric, UNKNOWN).bounds,
         )
         for row in summaries
     }
