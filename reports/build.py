@@ -52,9 +52,9 @@ def build_report(
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
         runs, provenance = consistently(folders, lambda: _loaded(folders))
-        found = find_recordings(runs)
+        sources = find_recordings(runs)
         faults: list[str] = []
-        figures = draw(runs, recordings=found.recordings, faults=faults)
+        figures = draw(runs, recordings=sources.recordings, faults=faults)
         names = ", ".join(real(path).name for path in runs.paths)
         content = Content(
             title=title or f"Streaming characters: {names}",
@@ -62,8 +62,8 @@ def build_report(
             provenance=provenance,
             comparisons=runs.comparisons,
             figures=figures,
-            recordings=found.recordings,
-            notes=(*found.missing, *faults),
+            recordings=sources.recordings,
+            notes=(*sources.missing, *faults),
             player=player,
             strip=strip,
         )
@@ -102,7 +102,7 @@ def tables_of(runs: Runs) -> list[Table]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundRecordings:
     """Recordings behind some scores.
 
     Attributes:
@@ -114,7 +114,7 @@ class Found:
     missing: tuple[str, ...] = ()
 
 
-def find_recordings(runs: Runs) -> Found:
+def find_recordings(runs: Runs) -> FoundRecordings:
     """Looks for the recordings behind ``runs``; scores are of use without them.
 
     Without recordings there are no players and no arrivals.
@@ -125,7 +125,7 @@ def find_recordings(runs: Runs) -> Found:
     Returns:
         What is there, and what is not.
     """
-    found: list[Recording] = []
+    loaded: list[Recording] = []
     missing = []
     scored = {row.system for row in runs.rows}
     for path, label in zip(runs.paths, runs.labels, strict=True):
@@ -137,9 +137,9 @@ def find_recordings(runs: Runs) -> Found:
         for recording in recordings:
             system = recording.system
             system = system if system in scored else f"{system} ({label})"
-            found.append(replace(recording, system=system))
-    kept = tuple(recording for recording in found if recording.system in scored)
-    return Found(recordings=kept, missing=tuple(missing))
+            loaded.append(replace(recording, system=system))
+    kept = tuple(recording for recording in loaded if recording.system in scored)
+    return FoundRecordings(recordings=kept, missing=tuple(missing))
 
 
 def write_tables(runs: Runs, folder: Path) -> None:

@@ -83,7 +83,9 @@ def draw_calibration(calibration: Calibration, *, width: str = "report") -> list
 
 def _figures(calibration: Calibration, width_in: float) -> Iterator[Drawn]:
     size = sample_text(calibration)
-    main = [found for fault in calibration.faults if (found := main_response(calibration, fault))]
+    main = [
+        response for fault in calibration.faults if (response := main_response(calibration, fault))
+    ]
     if main:
         yield Drawn(
             name="overview",
@@ -248,12 +250,12 @@ _LEGEND = (
 
 
 def _violations(calibration: Calibration) -> list[str]:
-    found = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
+    unexpected = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
     doubts = [*_on_few_clips(calibration), *_not_judged(calibration)]
-    if not found:
+    if not unexpected:
         return [*_all_well(calibration), *doubts]
     lines = ["Against expectation:", ""]
-    for response in found:
+    for response in unexpected:
         word = "reacts to" if response.verdict == "violation" else "does not show"
         middle = response.middle
         effect = f"{middle.effect:+.2f}" if math.isfinite(middle.effect) else "no"
@@ -274,13 +276,15 @@ def _all_well(calibration: Calibration) -> list[str]:
 
 def _on_few_clips(calibration: Calibration) -> list[str]:
     """Says how much was seen that a few more clips may undo."""
-    seen = [r for r in calibration.responses if r.verdict in {"detected", "violation", "reacts"}]
-    few = sum(response.few_clips is not None for response in seen)
+    reactions = [
+        r for r in calibration.responses if r.verdict in {"detected", "violation", "reacts"}
+    ]
+    few = sum(response.few_clips is not None for response in reactions)
     if not few:
         return []
     return [
-        f"On fewer than {FEW_CLIPS} clips: {few} of the {len(seen)} reactions that were seen, told "
-        "with n= in the table. Calibrate on more clips before you rely on them."
+        f"On fewer than {FEW_CLIPS} clips: {few} of the {len(reactions)} reactions that were seen, "
+        "told with n= in the table. Calibrate on more clips before you rely on them."
     ]
 
 

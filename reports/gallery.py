@@ -199,7 +199,7 @@ def _same_share(strips: Sequence[WordStrip]) -> list[WordStrip]:
     for strip in strips:
         by_system[strip.system].append(strip)
     share = max(1, MAX_STRIPS // max(1, len(by_system)))
-    return [strip for found in by_system.values() for strip in found[:share]]
+    return [strip for own in by_system.values() for strip in own[:share]]
 
 
 def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:

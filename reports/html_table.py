@@ -147,15 +147,15 @@ def _gap(row: SummaryRow) -> Html | None:
 
 def _range(cells: Mapping[str, SummaryRow]) -> tuple[float, float] | None:
     """The stretch that all intervals of a line share as their scale."""
-    known = [
+    ends = [
         end
         for row in cells.values()
         for end in (row.ci_low, row.value, row.ci_high)
         if end is not None
     ]
-    if not known or min(known) == max(known):
+    if not ends or min(ends) == max(ends):
         return None
-    return min(known), max(known)
+    return min(ends), max(ends)
 
 
 def _whisker(row: SummaryRow, ends: tuple[float, float]) -> Html:

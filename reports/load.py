@@ -165,11 +165,11 @@ def _role(entry: Mapping[str, Any], system: str) -> Role:
 def _folders(name: str) -> list[Path]:
     if place_of(Path(name), "scores.jsonl").exists():
         return [Path(name)]
-    found = [Path(match) for match in sorted(glob(name))]
-    found = [path for path in found if place_of(path, "scores.jsonl").exists()]
-    if not found:
+    matches = [Path(match) for match in sorted(glob(name))]
+    matches = [path for path in matches if place_of(path, "scores.jsonl").exists()]
+    if not matches:
         raise FileNotFoundError(f"{name}: no scores.jsonl there; run `streamchar score` first")
-    return found
+    return matches
 
 
 def _windows_of(path: Path) -> list[WindowRow]:
@@ -183,18 +183,18 @@ def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[Summar
         (row.system, row.suite, row.metric, row.protocol_hash, row.domain, row.status)
         for row in rows
     )
-    told: Counter[tuple[str, ...]] = Counter(
+    summed: Counter[tuple[str, ...]] = Counter(
         {
             (one.system, one.suite, one.metric, one.protocol_hash, one.domain, status): count
             for one in summaries
             for status, count in one.counts.items()
         }
     )
-    wrong = next(iter((counted - told) + (told - counted)), None)
+    wrong = next(iter((counted - summed) + (summed - counted)), None)
     if wrong is not None:
         raise InputError(
             f"{run}: scores.jsonl and summary.json differ on {wrong[2]} of {wrong[0]}: "
-            f"{counted[wrong]} and {told[wrong]} rows are {wrong[-1].replace('_', ' ')}; {MEND}"
+            f"{counted[wrong]} and {summed[wrong]} rows are {wrong[-1].replace('_', ' ')}; {MEND}"
         )
 
 

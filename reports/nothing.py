@@ -71,8 +71,8 @@ def _pareto(runs: Runs, metrics: Sequence[str] | None) -> str:
         for name in names[:2]
     ]
     have = "; ".join(
-        f"{name}: {', '.join(found) or 'none'}"
-        for name, found in zip(names[:2], systems, strict=True)
+        f"{name}: {', '.join(names_of) or 'none'}"
+        for name, names_of in zip(names[:2], systems, strict=True)
     )
     return f"pareto needs two systems of one suite with values of both metrics; values of {have}"
 

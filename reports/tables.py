@@ -137,8 +137,8 @@ def wide(
         if (metrics is None or row.metric in metrics) and (systems is None or row.system in systems)
     ]
     chosen.sort(key=lambda row: (row.suite, row.domain))
-    known = {row.system: (roles or {}).get(row.system) for row in chosen}
-    every = {system: role or installed_role(system) for system, role in known.items()}
+    declared = {row.system: (roles or {}).get(row.system) for row in chosen}
+    every = {system: role or installed_role(system) for system, role in declared.items()}
     return [
         _table(suite, domain, list(rows), metrics, systems, comparisons, every)
         for (suite, domain), rows in groupby(chosen, key=lambda row: (row.suite, row.domain))

@@ -48,13 +48,13 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure judges on people, texts and a style that they never saw; minutes for each."""
-    found: dict[str, Any] = {}
+    figures_of: dict[str, Any] = {}
     for each in [name] if name else JUDGES:
-        found[each] = _chosen(each).tester()(say=_say)
+        figures_of[each] = _chosen(each).tester()(say=_say)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(figures_of, indent=1))
         return
-    for judge, figures in found.items():
+    for judge, figures in figures_of.items():
         typer.echo(f"\n{judge}")
         for figure, value in figures.items():
             typer.echo(f"  {figure:<44} {value:.4g}" if isinstance(value, float) else

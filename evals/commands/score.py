@@ -64,9 +64,9 @@ def score(
             err=True,
         )
     chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
-    known = sorted({recording.system for recording in recordings})
-    if reference and reference not in known:
-        raise InputError(f"--reference {reference!r} is none of: {', '.join(known)}")
+    systems = sorted({recording.system for recording in recordings})
+    if reference and reference not in systems:
+        raise InputError(f"--reference {reference!r} is none of: {', '.join(systems)}")
     rows = score_run(
         folder,
         take_shard(recordings, shard),

@@ -155,17 +155,17 @@ class DynamicDegree(Metric):
 
         Not measured if there are fewer than two frames.
         """
-        seen = features["appearance"]
-        if len(seen["flow_mean"]) < 2:
+        appearance = features["appearance"]
+        if len(appearance["flow_mean"]) < 2:
             raise Unscored("fewer than two frames")
         to_percent_per_s = 100 * FPS
-        fastest = _smooth(seen["flow_top"][1:], self.settings.still_frames) * to_percent_per_s
+        fastest = _smooth(appearance["flow_top"][1:], self.settings.still_frames) * to_percent_per_s
         is_moving = np.append(False, fastest >= self.settings.min_motion_percent_per_s)
-        motion = np.where(is_moving, seen["flow_mean"].astype(float) * to_percent_per_s, 0.0)
+        motion = np.where(is_moving, appearance["flow_mean"].astype(float) * to_percent_per_s, 0.0)
         motion[0] = math.nan
         return Score(
             value=mean_or_nan(motion),
-            components=self._components(is_moving[1:], seen["is_duplicate"][1:]),
+            components=self._components(is_moving[1:], appearance["is_duplicate"][1:]),
             windows=windows_of(
                 len(motion),
                 lambda start, stop: mean_or_nan(motion[start:stop]),

@@ -97,8 +97,10 @@ class _Identity(Metric):
         self.extractor = extractor
         self.domain = domain
         self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, extractor)))
-        known = {place: judge_figures(name) for place, name in (figures or {}).items()}
-        self.verification = {place: found for place, found in known.items() if found}
+        by_domain = {place: judge_figures(name) for place, name in (figures or {}).items()}
+        self.verification = {
+            place: error_rates for place, error_rates in by_domain.items() if error_rates
+        }
         self.params = {
             **asdict(params),
             "end_share": END_SHARE,
@@ -111,8 +113,8 @@ class _Identity(Metric):
         followed = follow(recording, features)
         score = self.measure_person(recording, followed.view(features, self.extractor), context)
         doubts = [doubt for doubt in (followed.doubt, self._reference_doubt(features)) if doubt]
-        told = followed.components | ({"doubt": "; ".join(doubts)} if doubts else {})
-        return replace(score, components={**score.components, **told})
+        components = followed.components | ({"doubt": "; ".join(doubts)} if doubts else {})
+        return replace(score, components={**score.components, **components})
 
     @abstractmethod
     def measure_person(
@@ -131,10 +133,10 @@ class _Identity(Metric):
     def embeddings(self, recording: Recording, features: Features) -> Float[np.ndarray, "N D"]:
         """Returns the embeddings of a video; not measured if no sampled frame has a usable face."""
         require_face(recording, features)
-        found = features[self.extractor]["embedding"].astype(float)
-        if not len(found):
+        embeddings = features[self.extractor]["embedding"].astype(float)
+        if not len(embeddings):
             raise Unscored("no usable face in any sampled frame")
-        return found
+        return embeddings
 
     def reference_embedding(
         self, recording: Recording, features: Features
@@ -146,10 +148,10 @@ class _Identity(Metric):
         name = f"reference_{self.extractor}"
         if recording.reference_path is None or name not in features:
             raise Unscored("no reference picture")
-        found = features[name]["embedding"].astype(float)
-        if not len(found):
+        embeddings = features[name]["embedding"].astype(float)
+        if not len(embeddings):
             raise Unscored("no usable face in the reference picture")
-        return found[0]
+        return embeddings[0]
 
     def distances(self, recording: Recording, features: Features) -> tuple[Series, str]:
         """Returns distances to the reference picture or, without one, to the start of the video.
@@ -166,27 +168,27 @@ class _Identity(Metric):
             The distances, and ``reference`` or ``start``.
 
         Raises:
-            NotMeasured: If there is no face to measure, or none to measure from; also if the
+            Unscored: If there is no face to measure, or none to measure from; also if the
                 picture could not be read.
         """
-        found = self.embeddings(recording, features)
+        embeddings = self.embeddings(recording, features)
         try:
             anchor = self.reference_embedding(recording, features)
-            return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
+            return self.series(features, np.linalg.norm(embeddings - anchor, axis=1)), "reference"
         except Unscored as why:
             if why.status != "not_applicable":  # there is a picture, which could not be read
                 raise
             first, _ = ends(len(features["face"]["has_mesh"]))
             is_early = features[self.extractor]["frame"] < first.stop
-            return self.series(features, distances_to_start(found, is_early)), "start"
+            return self.series(features, distances_to_start(embeddings, is_early)), "start"
 
     def _reference_doubt(self, features: Features) -> str:
         """Says that the reference picture shows several faces; empty if it does not."""
         try:
-            found = features[f"reference_{self.extractor}"]
+            reference = features[f"reference_{self.extractor}"]
         except (KeyError, Unscored):  # told by the metrics that cannot do without
             return ""
-        num = int(found["num_faces"].max(initial=0)) if "num_faces" in found else 1
+        num = int(reference["num_faces"].max(initial=0)) if "num_faces" in reference else 1
         return f"the reference picture shows {num} faces, the largest is taken" if num > 1 else ""
 
     def time_to_failure(self, windows: tuple[MetricWindow, ...], domain: str) -> dict[str, Any]:
@@ -200,10 +202,10 @@ class _Identity(Metric):
             ``failed_after_s``: start of the first window beyond the threshold at which both kinds
             of error are equal, ``None`` if there is none; nothing if the network errs too often.
         """
-        known = self.verification.get(domain)
-        if known is None or known["eer"] > MAX_EER:
+        error_rates = self.verification.get(domain)
+        if error_rates is None or error_rates["eer"] > MAX_EER:
             return {}
-        late = (window.t0_s for window in windows if window.value > known["threshold"])
+        late = (window.t0_s for window in windows if window.value > error_rates["threshold"])
         return {"failed_after_s": next(late, None)}
 
 
@@ -335,16 +337,18 @@ class IdSlope(_Identity):
             np.maximum(features[self.extractor]["sharpness"].astype(float), 1e-6)
         )
         sharpness = self.series(features, log_sharpness).windows(self.settings.window_s)
-        kept = [row for row, window in enumerate(raw) if not math.isnan(window.value)]
-        if len(kept) < self.settings.min_windows:
-            raise Unscored(f"{len(kept)} windows with a face, {self.settings.min_windows} needed")
-        minutes = np.array([(raw[row].t0_s + raw[row].t1_s) / 120 for row in kept])
-        values = np.array([raw[row].value for row in kept])
-        corrected = regress_out(values, np.array([sharpness[row].value for row in kept]))
+        measured = [row for row, window in enumerate(raw) if not math.isnan(window.value)]
+        if len(measured) < self.settings.min_windows:
+            raise Unscored(
+                f"{len(measured)} windows with a face, {self.settings.min_windows} needed"
+            )
+        minutes = np.array([(raw[row].t0_s + raw[row].t1_s) / 120 for row in measured])
+        values = np.array([raw[row].value for row in measured])
+        corrected = regress_out(values, np.array([sharpness[row].value for row in measured]))
         return Score(
             value=theil_sen(minutes, corrected),
             components={**self._interval(minutes, values, corrected), "anchor": anchor},
-            windows=with_values(raw, dict(zip(kept, corrected.tolist(), strict=True))),
+            windows=with_values(raw, dict(zip(measured, corrected.tolist(), strict=True))),
         )
 
     def _interval(
@@ -373,13 +377,13 @@ class IdCoverage(_Identity):
 
         Not measured if the video has no frames.
         """
-        found = features[self.extractor]
-        if not len(found["sampled"]):
+        faces = features[self.extractor]
+        if not len(faces["sampled"]):
             raise Unscored("no frames")
-        alone = found["frame"][found["num_faces"] == 1]
-        is_covered = np.isin(found["sampled"], alone)
+        alone = faces["frame"][faces["num_faces"] == 1]
+        is_covered = np.isin(faces["sampled"], alone)
         covered = Series(
-            frames=found["sampled"],
+            frames=faces["sampled"],
             values=is_covered.astype(float),
             num_frames=len(features["face"]["has_mesh"]),
         )
@@ -387,8 +391,8 @@ class IdCoverage(_Identity):
             value=float(is_covered.mean()),
             components={
                 "num_sampled": len(is_covered),
-                "num_embedded": len(found["frame"]),
-                "person_share": float(np.isin(found["sampled"], found["frame"]).mean()),
+                "num_embedded": len(faces["frame"]),
+                "person_share": float(np.isin(faces["sampled"], faces["frame"]).mean()),
             },
             windows=covered.windows(self.settings.window_s),
         )

@@ -70,9 +70,9 @@ class SyncNetMetric(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures all tracks of the person whom the recording is about."""
-        found = features[self._extractor]
+        distances = features[self._extractor]
         followed = follow(recording, features) if self._is_cropped else Followed()
-        tracks = _tracks(found, followed)
+        tracks = _tracks(distances, followed)
         if not tracks and self._is_cropped:
             require_face(recording, features)
         if not tracks:
@@ -108,15 +108,15 @@ class SyncNetMetric(Metric):
         } | self._offsets_over_time(distance)
 
     def _offsets_over_time(self, distance: np.ndarray) -> dict[str, Any]:
-        found = list(windowed_scores(distance, window_frames=self._window_frames))
-        if not found:
+        spans = list(windowed_scores(distance, window_frames=self._window_frames))
+        if not spans:
             return {
                 "offset_histogram": {},
                 "offset_within_1_share": None,
                 "offset_slope_ms_per_min": None,
             }
-        offsets = np.array([score.offset_frames for _, _, score in found])
-        minutes = np.array([(start + stop) / 2 / FPS / 60 for start, stop, _ in found])
+        offsets = np.array([score.offset_frames for _, _, score in spans])
+        minutes = np.array([(start + stop) / 2 / FPS / 60 for start, stop, _ in spans])
         slope = theil_sen(minutes, offsets * FRAME_MS)
         return {
             "offset_histogram": {str(k): n for k, n in sorted(Counter(offsets.tolist()).items())},
@@ -229,17 +229,17 @@ class SyncNetPythonMetric(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Reads one number off the tracks."""
-        found = features["syncnet_python"]
-        if not len(found["confidence"]):
+        tracks = features["syncnet_python"]
+        if not len(tracks["confidence"]):
             raise Unscored("no face track that is long and large enough")
-        best = int(np.argmax(found["confidence"]))
+        best = int(np.argmax(tracks["confidence"]))
         values = {
-            "sync_c": found["confidence"][best],
-            "sync_d": found["distance"].min(),
-            "av_offset_frames": found["offset_frames"][best],
+            "sync_c": tracks["confidence"][best],
+            "sync_d": tracks["distance"].min(),
+            "av_offset_frames": tracks["offset_frames"][best],
         }
         return Score(
-            value=float(values[self.name]), components={"num_tracks": len(found["confidence"])}
+            value=float(values[self.name]), components={"num_tracks": len(tracks["confidence"])}
         )
 
 

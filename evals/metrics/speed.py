@@ -25,7 +25,9 @@ class SpeedMetric(Metric):
         unit: Of its value.
         measure: From a warm trace with at least one chunk to a score.
         settings: What the protocol fixes beside the definition; nothing by default.
-        label: Name in tables; so are ``level`` and ``is_percent`` for those who show it.
+        label: Name in tables.
+        level: Where it is shown.
+        is_percent: Whether its values are printed in per cent.
     """
 
     axis = Axis.SPEED

@@ -70,7 +70,9 @@ class FrechetMetric(SetMetric):
         counted: What one feature is of, for the row: ``frame`` or ``clip``.
         ddof: 1 for the sample covariance, 0 for 1/N.
         label: Name in tables.
-        is_project_specific: See `BaseMetric`; so are ``level`` and ``replaces``.
+        level: Where it is shown.
+        replaces: See `BaseMetric`.
+        is_project_specific: See `BaseMetric`.
         domain: Of the network behind the features.
         is_default: Whether it is computed unless told otherwise.
         seed: Of the draw that cuts the larger set to the size of the smaller.
@@ -145,19 +147,19 @@ class FrechetMetric(SetMetric):
 
     def _collect(self, recordings: Sequence[Features]) -> FeatureSet:
         """Joins the features of all recordings that have any; raises if none has, or we failed."""
-        found: list[np.ndarray] = []
+        per_video: list[np.ndarray] = []
         why = Unscored("there are no recordings")
         for recording in recordings:
             try:
-                found.append(recording[self.needs[0]]["features"])
+                per_video.append(recording[self.needs[0]]["features"])
             except Unscored as missing:
                 if missing.status == "evaluator_failure":  # a smaller set has another distance
                     raise
                 why = missing
-        if not found:
+        if not per_video:
             raise why
-        video = np.repeat(np.arange(len(found)), [len(vectors) for vectors in found])
-        return FeatureSet(vectors=np.concatenate(found), video=video)
+        video = np.repeat(np.arange(len(per_video)), [len(vectors) for vectors in per_video])
+        return FeatureSet(vectors=np.concatenate(per_video), video=video)
 
     def _interval(self, real: FeatureSet, fake: FeatureSet) -> JackknifeInterval | None:
         """Jackknife over videos, whose features hang together; none if one video is nearly all."""

@@ -45,7 +45,7 @@ def similarity_to_start(
         Cosine of each window, and how many windows the first 5 s hold.
 
     Raises:
-        NotMeasured: If the first 5 s hold fewer than three windows.
+        Unscored: If the first 5 s hold fewer than three windows.
     """
     if not len(start_s):
         raise Unscored(f"no speech as long as a window of {WINDOW_S:g} s")
@@ -180,15 +180,15 @@ class Dnsmos(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Averages over the windows that hold speech."""
-        found = features[self._extractor]
-        is_loud = found["level_dbfs"] >= MIN_LEVEL_DBFS
-        stop_s = np.minimum(found["start_s"] + DNSMOS_WINDOW_S, found["duration_s"])
+        opinions = features[self._extractor]
+        is_loud = opinions["level_dbfs"] >= MIN_LEVEL_DBFS
+        stop_s = np.minimum(opinions["start_s"] + DNSMOS_WINDOW_S, opinions["duration_s"])
         is_rated = is_loud & (
-            seconds_of_speech(features[SPEECH], found["start_s"], stop_s) >= MIN_SPEECH_S
+            seconds_of_speech(features[SPEECH], opinions["start_s"], stop_s) >= MIN_SPEECH_S
         )
         if not is_rated.any():
             raise missing_speech(recording, f"no window with {MIN_SPEECH_S:g} s of speech")
-        ratings = np.where(is_rated, found[self._rating], np.nan)
+        ratings = np.where(is_rated, opinions[self._rating], np.nan)
         return Score(
             value=float(np.nanmean(ratings)),
             components={
@@ -196,7 +196,7 @@ class Dnsmos(Metric):
                 "num_silent": int((~is_loud).sum()),
                 "num_without_speech": int((is_loud & ~is_rated).sum()),
             },
-            windows=_windows(found["start_s"], stop_s, ratings),
+            windows=_windows(opinions["start_s"], stop_s, ratings),
         )
 
 

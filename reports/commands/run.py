@@ -62,16 +62,16 @@ def run(
     with only_writer(out, verb="run"):
         for one in made:
             record(one, prompts, plan, progress=progress)
-        told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
+        failed = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
         rows = _scored(out, options, progress)
         left_out = [*why_cut_off(cut_off(out)), *why_passed_over(strangers(out))]
         unscored = [*left_out, *why_unscored(rows, out)]
         page = build_report([out], out / "report.html")
     summary = (out / "summary.json").read_text() if as_json else ""
     typer.echo(summary or printed([out], every_metric=every_metric), nl=not as_json)
-    typer.echo("\n".join([*told, *unscored, in_words(count_statuses(rows))]), err=True)
+    typer.echo("\n".join([*failed, *unscored, in_words(count_statuses(rows))]), err=True)
     typer.echo(f"report: {page}", err=True)
-    raise typer.Exit(code=1 if told or share_failed(rows) else 0)
+    raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
 
 
 def _scored(out: Path, options: Options, progress: ProgressBar) -> list[ScoreRow]:

@@ -85,9 +85,11 @@ def _rendered(table: Table, form: Format, down: Down, in_blocks: bool) -> str:
     return render(table, _DOWN[down])
 
 
-def _known(systems: str, known: set[str]) -> list[str] | None:
+def _known(systems: str, scored: set[str]) -> list[str] | None:
     names = [name for name in systems.split(",") if name]
     for name in names:
-        if name not in known:
-            raise InputError(f"no scores of system {name!r}; there are: {', '.join(sorted(known))}")
+        if name not in scored:
+            raise InputError(
+                f"no scores of system {name!r}; there are: {', '.join(sorted(scored))}"
+            )
     return names or None

@@ -82,11 +82,11 @@ def plot_pareto(
     """
     ax = ax if ax is not None else plt.subplots()[1]
     pairs = [(x.ranked, y.ranked) for x, y in points]
-    known = [(x, y) for x, y in pairs if x.value is not None and y.value is not None]
-    markers = markers_of(x.system for x, _ in known)
-    colours = colours_of(x.system for x, _ in known)
-    best = front([pair for pair in known if pair[0].system not in ceilings]) | set(ceilings)
-    for x, y in known:
+    measured = [(x, y) for x, y in pairs if x.value is not None and y.value is not None]
+    markers = markers_of(x.system for x, _ in measured)
+    colours = colours_of(x.system for x, _ in measured)
+    best = front([pair for pair in measured if pair[0].system not in ceilings]) | set(ceilings)
+    for x, y in measured:
         colour = colours[x.system] if x.system in best else GREY
         at = ((x.value or 0.0) * scale_of(x.metric), (y.value or 0.0) * scale_of(y.metric))
         _cross(ax, x, y, at, colour)
@@ -99,9 +99,9 @@ def plot_pareto(
             label=drawn(x.system),
         )
     ax.margins(0.15)
-    if known:
-        _scale_axis(ax, "x", [x for x, _ in known])
-        _scale_axis(ax, "y", [y for _, y in known])
+    if measured:
+        _scale_axis(ax, "x", [x for x, _ in measured])
+        _scale_axis(ax, "y", [y for _, y in measured])
         ax.legend()
         ax.set(xlabel=_label(points[0][0]), ylabel=_label(points[0][1]))
     return ax
@@ -124,13 +124,13 @@ def front(points: Sequence[tuple[SummaryRow, SummaryRow]]) -> set[str]:
         x, y = (row.ranked.direction.cost(row.ranked.value or 0.0) for row in pair)
         return x, y
 
-    found = {pair[0].system: costs(pair) for pair in points}
+    costs_of = {pair[0].system: costs(pair) for pair in points}
     return {
         system
-        for system, (x, y) in found.items()
+        for system, (x, y) in costs_of.items()
         if not any(
             other != system and a <= x and b <= y and (a, b) != (x, y)
-            for other, (a, b) in found.items()
+            for other, (a, b) in costs_of.items()
         )
     }
 

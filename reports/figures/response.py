@@ -46,15 +46,15 @@ def plot_response(
     scale = scale_of(response.metric)
     colour = {"moves": _MOVED, "leaves": _LEFT}.get(response.expectation, _FREE)
     _draw_floor(ax, response, scale)
-    known = [cell for cell in response.cells if math.isfinite(cell.change)]
-    xs = [cell.realised for cell in known]
-    ys = [(cell.value if response.is_set else cell.change) * scale for cell in known]
+    measured = [cell for cell in response.cells if math.isfinite(cell.change)]
+    xs = [cell.realised for cell in measured]
+    ys = [(cell.value if response.is_set else cell.change) * scale for cell in measured]
     if _starts_at_clean(response):
         start = response.floor if response.is_set else 0.0
         ax.plot([0.0, *xs], [start, *ys], color=colour, lw=1.2)
     else:
         ax.plot(xs, ys, color=colour, lw=1.2)
-    for cell, x, y in zip(known, xs, ys, strict=True):
+    for cell, x, y in zip(measured, xs, ys, strict=True):
         _mark(ax, cell, (x, y), scale, colour)
     _dose_axis(ax, response)
     unit = unit_of(response.metric, metric_unit)
