@@ -29,6 +29,7 @@ from baselines.chunk_files import Unreadable, read_chunk, regular_file
 from baselines.file_chunks import file_chunks
 from baselines.program import Program
 from evals.extractors import FPS
+from evals.recording.role import Role
 from evals.recording.system import Prompt, stream_budget
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk, MediaError
@@ -62,6 +63,8 @@ class Command:
         InputError: If the command is empty or has an open quotation mark, or a number is not
             above 0.
     """
+
+    role = Role.MODEL
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 from streamchar_ref.world.clips import Clip, make_clip
@@ -24,6 +25,7 @@ class GroundTruth:
     """
 
     name = "ground_truth"
+    role = Role.CEILING
     fps = 25
     sample_rate = 16_000
 
@@ -46,6 +48,7 @@ class ShiftedSound:
     """
 
     name = "shifted_sound"
+    role = Role.NEGATIVE_CONTROL
     fps = 25
     sample_rate = 16_000
 
@@ -76,6 +79,7 @@ class FrozenPicture:
     """
 
     name = "frozen_picture"
+    role = Role.NEGATIVE_CONTROL
     is_still = True
     fps = 25
     sample_rate = 16_000

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from baselines.ground_truth import chunks_of, world_clip
+from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 from streamchar_ref.world.clips import Clip
@@ -24,6 +25,7 @@ class CascadeOracle:
     """
 
     name = "cascade_oracle"
+    role = Role.NEGATIVE_CONTROL
     fps = 25
     sample_rate = 16_000
 
@@ -46,6 +48,7 @@ class ShuffledAudio:
     """
 
     name = "shuffled_audio"
+    role = Role.NEGATIVE_CONTROL
     fps = 25
     sample_rate = 16_000
 

@@ -11,6 +11,7 @@ import numpy as np
 from baselines.file_chunks import file_chunks
 from evals.recording.manifest import load_manifest
 from evals.recording.recording import Recording
+from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
@@ -29,6 +30,7 @@ class Replay:
     """
 
     name = "replay"
+    role = Role.MODEL
     fps = 25
     sample_rate = 16_000
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from baselines.ground_truth import chunks_of, world_clip
+from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
@@ -36,6 +37,7 @@ class VaeRoundTrip:
     """
 
     name = "vae_round_trip"
+    role = Role.CEILING
     fps = 25
 
     def __init__(self, *, checkpoint: str = "", part: str = "both") -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 
@@ -22,6 +23,7 @@ class StaticPortrait:
     """
 
     name = "static_portrait"
+    role = Role.FLOOR
     fps = 25
     sample_rate = 16_000
     is_silent = True

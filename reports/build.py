@@ -9,14 +9,14 @@ from typing import Any
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recordings_of
 from evals.recording.transaction import WAIT_S, consistently
-from evals.scoring.compare import Comparison
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
+from reports.headline import headline_markdown, headline_of
 from reports.load import Runs, load_runs
 from reports.media import film_strip, small_video
 from reports.page import Content, Player, Strip, page
 from reports.render import latex, markdown, tables_csv
-from reports.tables import wide
+from reports.tables import Table, wide
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import real, remove_abandoned, write_atomically
 from streamchar_ref.core.lock import only_writer
@@ -52,9 +52,9 @@ def build_report(
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
         runs, provenance = consistently(folders, lambda: _loaded(folders))
-        found = find_recordings(runs)
+        sources = find_recordings(runs)
         faults: list[str] = []
-        figures = draw(runs, recordings=found.recordings, faults=faults)
+        figures = draw(runs, recordings=sources.recordings, faults=faults)
         names = ", ".join(real(path).name for path in runs.paths)
         content = Content(
             title=title or f"Streaming characters: {names}",
@@ -62,13 +62,13 @@ def build_report(
             provenance=provenance,
             comparisons=runs.comparisons,
             figures=figures,
-            recordings=found.recordings,
-            notes=(*found.missing, *faults),
+            recordings=sources.recordings,
+            notes=(*sources.missing, *faults),
             player=player,
             strip=strip,
         )
         if is_home:
-            write_tables(runs, runs.comparisons, out.parent / "tables")
+            write_tables(runs, out.parent / "tables")
             write_figures(figures, out.parent / "figures")
         remove_abandoned(out.parent, deep=False)
         write_atomically(out, page(content).encode(errors="replace"))
@@ -80,15 +80,29 @@ def _loaded(folders: Sequence[Path]) -> tuple[Runs, dict[str, Any]]:
     return runs, {real(path).name: read_run(path) for path in runs.paths}
 
 
-def headline(folders: Sequence[Path]) -> str:
-    """Returns the tables of some runs as Markdown."""
-    runs = load_runs(folders)
-    tables = wide(runs.summaries, comparisons=runs.comparisons)
-    return "\n".join(markdown(table) for table in tables)
+def printed(folders: Sequence[Path], *, every_metric: bool = False) -> str:
+    """Returns the tables of some runs as Markdown.
+
+    Args:
+        folders: Runs.
+        every_metric: Not only those of the headline.
+
+    Returns:
+        A table for each suite and domain.
+    """
+    tables = tables_of(load_runs(folders))
+    if every_metric:
+        return "\n".join(markdown(table) for table in tables)
+    return "\n".join(headline_markdown(headline_of(table)) for table in tables)
+
+
+def tables_of(runs: Runs) -> list[Table]:
+    """Returns the tables of all metrics and systems, one for each suite and domain."""
+    return wide(runs.summaries, comparisons=runs.comparisons, roles=runs.roles)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundRecordings:
     """Recordings behind some scores.
 
     Attributes:
@@ -100,7 +114,7 @@ class Found:
     missing: tuple[str, ...] = ()
 
 
-def find_recordings(runs: Runs) -> Found:
+def find_recordings(runs: Runs) -> FoundRecordings:
     """Looks for the recordings behind ``runs``; scores are of use without them.
 
     Without recordings there are no players and no arrivals.
@@ -111,7 +125,7 @@ def find_recordings(runs: Runs) -> Found:
     Returns:
         What is there, and what is not.
     """
-    found: list[Recording] = []
+    loaded: list[Recording] = []
     missing = []
     scored = {row.system for row in runs.rows}
     for path, label in zip(runs.paths, runs.labels, strict=True):
@@ -123,14 +137,14 @@ def find_recordings(runs: Runs) -> Found:
         for recording in recordings:
             system = recording.system
             system = system if system in scored else f"{system} ({label})"
-            found.append(replace(recording, system=system))
-    kept = tuple(recording for recording in found if recording.system in scored)
-    return Found(recordings=kept, missing=tuple(missing))
+            loaded.append(replace(recording, system=system))
+    kept = tuple(recording for recording in loaded if recording.system in scored)
+    return FoundRecordings(recordings=kept, missing=tuple(missing))
 
 
-def write_tables(runs: Runs, comparisons: Sequence[Comparison], folder: Path) -> None:
+def write_tables(runs: Runs, folder: Path) -> None:
     """Writes all tables as Markdown, LaTeX and CSV."""
-    tables = wide(runs.summaries, comparisons=comparisons)
+    tables = tables_of(runs)
     content = {
         "results.md": "\n".join(markdown(table) for table in tables),
         "results.tex": "\n".join(latex(table) for table in tables),

@@ -11,8 +11,9 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from evals.calibration.faults import FAULTS
 from evals.calibration.response import FEW_CLIPS, Response
 from evals.calibration.results import Calibration, as_json, response_csv
+from evals.protocols.info import Axis
 from evals.scoring.results import dump_json
-from reports.axes import AXES, OTHER, axis_of
+from reports.axes import info_of
 from reports.figures.response import (
     curve_legend,
     dose_text,
@@ -82,7 +83,9 @@ def draw_calibration(calibration: Calibration, *, width: str = "report") -> list
 
 def _figures(calibration: Calibration, width_in: float) -> Iterator[Drawn]:
     size = sample_text(calibration)
-    main = [found for fault in calibration.faults if (found := main_response(calibration, fault))]
+    main = [
+        response for fault in calibration.faults if (response := main_response(calibration, fault))
+    ]
     if main:
         yield Drawn(
             name="overview",
@@ -93,7 +96,7 @@ def _figures(calibration: Calibration, width_in: float) -> Iterator[Drawn]:
         )
     if calibration.responses:
         yield _matrix(calibration, width_in, size)
-    for axis in (*AXES, OTHER):
+    for axis in Axis:
         panels = _axis_panels(calibration, axis)
         if panels:
             yield Drawn(
@@ -147,12 +150,12 @@ def main_response(calibration: Calibration, fault: str) -> Response | None:
     return None
 
 
-def _axis_panels(calibration: Calibration, axis: str) -> list[Response]:
+def _axis_panels(calibration: Calibration, axis: Axis) -> list[Response]:
     """Of the metrics of one axis: what a fault must move, and what it wrongly moves."""
     return [
         response
         for metric, protocol in ordered_metrics(calibration)
-        if axis_of(metric) == axis
+        if info_of(metric).axis is axis
         for fault in calibration.faults
         if (response := calibration.of(fault, protocol)) is not None
         and (response.expectation == "moves" or response.verdict == "violation")
@@ -247,12 +250,12 @@ _LEGEND = (
 
 
 def _violations(calibration: Calibration) -> list[str]:
-    found = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
+    unexpected = [r for r in calibration.responses if r.verdict in {"violation", "missed"}]
     doubts = [*_on_few_clips(calibration), *_not_judged(calibration)]
-    if not found:
+    if not unexpected:
         return [*_all_well(calibration), *doubts]
     lines = ["Against expectation:", ""]
-    for response in found:
+    for response in unexpected:
         word = "reacts to" if response.verdict == "violation" else "does not show"
         middle = response.middle
         effect = f"{middle.effect:+.2f}" if math.isfinite(middle.effect) else "no"
@@ -273,13 +276,15 @@ def _all_well(calibration: Calibration) -> list[str]:
 
 def _on_few_clips(calibration: Calibration) -> list[str]:
     """Says how much was seen that a few more clips may undo."""
-    seen = [r for r in calibration.responses if r.verdict in {"detected", "violation", "reacts"}]
-    few = sum(response.few_clips is not None for response in seen)
+    reactions = [
+        r for r in calibration.responses if r.verdict in {"detected", "violation", "reacts"}
+    ]
+    few = sum(response.few_clips is not None for response in reactions)
     if not few:
         return []
     return [
-        f"On fewer than {FEW_CLIPS} clips: {few} of the {len(seen)} reactions that were seen, told "
-        "with n= in the table. Calibrate on more clips before you rely on them."
+        f"On fewer than {FEW_CLIPS} clips: {few} of the {len(reactions)} reactions that were seen, "
+        "told with n= in the table. Calibrate on more clips before you rely on them."
     ]
 
 

@@ -1,7 +1,7 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,8 +12,9 @@ from evals.metrics import INFOS
 from evals.numerics.statistics import MIN_CLUSTERS
 from evals.protocols.info import Direction, MetricInfo
 from evals.recording.recording import Recording
+from evals.recording.role import Role
 from evals.scoring.summary import UNKNOWN, SummaryRow
-from reports.axes import absolute_label, in_order, label_of
+from reports.axes import absolute_label, headline_metrics, in_order, label_of, without_replaced
 from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
@@ -27,8 +28,6 @@ MAX_TRACES = 8
 MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
-# The numbers a reader asks for first: one or two of each axis, those that exist are drawn.
-MAIN = ("wer", "mesh_sync", "sync_c", "id_distance", "id_drift", "voice_similarity", "rtf")
 PARETO = ("rtf", "wer")
 
 
@@ -125,6 +124,7 @@ def _parts(runs: Runs, recordings: Sequence[Recording], width: str) -> Iterator[
                 ),
                 infos=runs.infos,
                 identities=runs.identities,
+                roles=runs.roles,
             ),
             recordings=tuple(r for r in recordings if (r.suite, r.domain) == (suite, domain)),
             width_in=WIDTHS_IN[width],
@@ -199,7 +199,7 @@ def _same_share(strips: Sequence[WordStrip]) -> list[WordStrip]:
     for strip in strips:
         by_system[strip.system].append(strip)
     share = max(1, MAX_STRIPS // max(1, len(by_system)))
-    return [strip for found in by_system.values() for strip in found[:share]]
+    return [strip for own in by_system.values() for strip in own[:share]]
 
 
 def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
@@ -225,8 +225,9 @@ def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
 
 
 def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    found = [_rows_of(part, metric) for metric in metrics or MAIN]
-    chosen = [rows for rows in found if any(row.value is not None for row in rows)]
+    rows_of = {metric: _rows_of(part, metric) for metric in metrics or headline_metrics()}
+    drawable = [name for name, rows in rows_of.items() if any(r.value is not None for r in rows)]
+    chosen = [rows_of[name] for name in (drawable if metrics else without_replaced(drawable))]
     if not chosen:
         return
     across = min(_BARS_ACROSS, len(chosen))
@@ -261,11 +262,13 @@ def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     if sum(a.value is not None and b.value is not None for a, b in points) < 2:
         return
     figure, ax = _one_axis(part, height_in=2.5, share=1 / part.across)
-    plot_pareto(points, ax=ax)
+    systems = [row.system for row, _ in points]
+    ceilings = {name for name in systems if part.runs.role_of(name) is Role.CEILING}
+    plot_pareto(points, ceilings=ceilings, ax=ax)
     yield Drawn(
         name=_name("pareto", "-".join(names), part),
         title=f"{_ranked_label(points[0][1])} against {_ranked_label(points[0][0])}",
-        caption=f"{_front_in_words(points[0])} Protocols: "
+        caption=f"{_front_in_words(points[0], ceilings)} Protocols: "
         f"{points[0][0].protocol}, {points[0][1].protocol}.",
         figure=figure,
         data=summary_data([row for pair in points for row in pair]),
@@ -285,14 +288,15 @@ def _ranked_label(row: SummaryRow) -> str:
     return absolute_label(row.metric) if row.zero_is_best else label_of(row.metric)
 
 
-def _front_in_words(point: tuple[SummaryRow, SummaryRow]) -> str:
+def _front_in_words(point: tuple[SummaryRow, SummaryRow], ceilings: Collection[str]) -> str:
     for row in point:
         if row.direction is Direction.NONE:
             return f"No value of {label_of(row.metric)} is better: no system is ranked."
     absolute = " Between bars |...|: means of absolute values, zero is best."
-    return (
-        "Grey: another system is at least as good in both, and better in one; ground truth is not "
-        "ranked." + (absolute if any(row.zero_is_best for row in point) else "")
+    verb = "is" if len(ceilings) == 1 else "are"
+    aside = f"; {', '.join(sorted(ceilings))} {verb} not ranked" if ceilings else ""
+    return f"Grey: another system is at least as good in both, and better in one{aside}." + (
+        absolute if any(row.zero_is_best for row in point) else ""
     )
 
 

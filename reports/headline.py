@@ -1,128 +1,179 @@
-"""The headline table of the report page: metrics by axis, one column a system."""
+"""What is shown of a run by default: about ten metrics, models first, controls apart."""
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
+from evals.protocols.info import Level
 from evals.scoring.summary import SummaryRow
-from reports.html import Html, el, join
-from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, value_text
-from reports.render import remarks, sample_sizes
+from evals.scoring.summary_table import escape_latex
+from reports.axes import without_replaced
+from reports.numbers import coverage_text, interval_text, is_few, samples_text, value_text
+from reports.render import (
+    Cell,
+    escape_markdown,
+    line_name,
+    markdown_cell,
+    remarks,
+    sample_sizes,
+    tabular,
+)
 from reports.tables import Line, Table
 
-
-def headline_table(table: Table) -> Html:
-    """Shows one suite and domain; metrics that no system can have are left out."""
-    lines = [line for line in table.lines if not has_no_value(line)]
-    head = el(
-        "tr",
-        el("th", "metric"),
-        *(el("th", system) for system in table.systems),
-        el("th", "protocol", class_="left"),
-    )
-    body = []
-    for axis, group in groupby(lines, key=lambda line: line.axis):
-        body.append(el("tr", el("th", axis, colspan=len(table.systems) + 2), class_="axis"))
-        body += [_row(line, table.systems) for line in group]
-    return join(
-        el("h3", f"Suite {table.suite}, domain {table.domain}, {sample_sizes(table)}"),
-        scroll(el("table", el("thead", head), el("tbody", *body))),
-        el("p", " ".join(remarks(table)).replace("Bold", "Bold and dot"), class_="note"),
-    )
+WIDTH = 100
+"""Columns of a terminal that notes are wrapped to."""
 
 
-def has_no_value(line: Line) -> bool:
-    """Whether no system has a value and none failed: it cannot be measured here."""
-    rows = line.cells.values()
-    failed = ("generation_failure", "evaluator_failure")
-    return all(row.value is None for row in rows) and not any(
-        row.counts[status] for row in rows for status in failed
-    )
+def headline_of(table: Table) -> Table:
+    """Keeps the lines of headline metrics that were measured; all lines if there are none.
+
+    Args:
+        table: Of one suite and domain.
+
+    Returns:
+        The table without details, and without metrics whose place another one takes.
+    """
+    lines = [line for line in table.lines if line.info.level is Level.HEADLINE]
+    lines = [line for line in lines if not line.is_void]
+    scored = {line.metric for line in lines if line.has_value}
+    replaced = scored - set(without_replaced(scored))
+    replaced |= {line.info.replaces for line in lines if line.has_value}
+    kept = tuple(line for line in lines if line.metric not in replaced)
+    return replace(table, lines=kept or table.lines)
 
 
-def scroll(table: Html) -> Html:
-    """Lets a wide table move sideways without the page."""
-    return el("div", table, class_="scroll", tabindex="0")
+def headline_markdown(table: Table) -> str:
+    """Prints a headline table as Markdown in columns, models above controls.
+
+    Args:
+        table: What `headline_of` returned.
+
+    Returns:
+        One or two tables with a rule between them, then notes.
+    """
+    usual = _usual_size(table)
+    blocks = [_aligned(_rows(table, systems, usual)) for systems in _blocks(table)]
+    notes = [_wrapped(text) for text in _notes(table)]
+    return "\n\n".join([f"**{escape_markdown(_caption(table, usual))}**",
+                        "\n\n---\n\n".join(blocks), *notes]) + "\n"  # fmt: skip
 
 
-def anchor(protocol: str, protocol_hash: str) -> str:
-    """The id of a protocol in the glossary."""
-    text = f"protocol-{protocol}-{protocol_hash}"
-    return "".join(sign if sign.isalnum() else "-" for sign in text)
+def headline_latex(table: Table) -> str:
+    """Prints a headline table as LaTeX, models above controls; the preamble needs ``booktabs``.
+
+    Args:
+        table: What `headline_of` returned.
+
+    Returns:
+        A ``table`` with one or two ``tabular``, then notes.
+    """
+    usual = _usual_size(table)
+    blocks = [tabular(*_rows(table, systems, usual)) for systems in _blocks(table)]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}[t]",
+        "\\centering\\small",
+        f"\\caption{{{escape_latex(_caption(table, usual))}}}",
+        "\n\\par\\medskip\n".join(blocks),
+        *(f"\\par{{\\footnotesize {escape_latex(note)}}}" for note in _notes(table)),
+        "\\end{table}",
+    ]
+    return "\n".join([*lines, ""])
 
 
-def _row(line: Line, systems: Sequence[str]) -> Html:
-    unit = f" {line.shown_unit}" if line.shown_unit else ""
-    name = el(
-        "th",
-        line.label,
-        el("span", f" {line.arrow}", class_="arrow"),
-        el("span", unit, class_="unit"),
-        scope="row",
-        title=line.metric,
-    )
-    target = anchor(line.protocol, line.protocol_hash)
-    link = el("a", line.protocol, href=f"#{target}", class_="mono", title=f"#{line.protocol_hash}")
-    ends = _range(line.cells)
-    cells = [_cell(line, system, ends) for system in systems]
-    return el("tr", name, *cells, el("td", link, class_="left"))
+def _blocks(table: Table) -> list[tuple[str, ...]]:
+    return [systems for systems in (table.models, table.controls) if systems]
 
 
-def _cell(line: Line, system: str, ends: tuple[float, float] | None) -> Html:
+def _rows(table: Table, systems: Sequence[str], usual: str) -> list[tuple[Cell, ...]]:
+    """Returns a head and a row for each line, with the number of its protocol."""
+    head = (Cell(text="metric"), *(Cell(text=name) for name in systems))
+    rows = [
+        (
+            Cell(text=line_name(line), footnote=number),
+            *(_value_cell(line, system, usual) for system in systems),
+        )
+        for number, line in enumerate(table.lines, start=1)
+    ]
+    return [head, *rows]
+
+
+def _controls(table: Table) -> list[str]:
+    """Names the controls role by role, as one sentence; nothing if there are none."""
+    by_role: dict[str, list[str]] = {}
+    for name in table.controls:
+        by_role.setdefault(str(table.roles[name]).replace("_", " "), []).append(name)
+    parts = [
+        f"{role}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        for role, names in by_role.items()
+    ]
+    return [f"Controls: {'; '.join(parts)}."] if parts else []
+
+
+def _value_cell(line: Line, system: str, usual: str) -> Cell:
     row = line.cells.get(system)
     if row is None:
-        return el("td", el("span", "n/s", class_="badge missing", title="never scored"))
-    if row.value is None:
-        return el("td", no_value(row, line.decimals))
-    text = value_text(row, line.decimals)
-    aside = aside_text(row, line.decimals)
-    return el(
-        "td",
-        _gap(row),
-        el("span", text, class_="best") if line.best == system else text,
-        el("span", aside, class_="interval") if aside else None,
-        _whisker(row, ends) if row.has_interval and ends else None,
+        return Cell(text="n/s")
+    asides = [interval_text(row, line.decimals), _size(row, usual), _gap(row)]
+    return Cell(
+        text=value_text(row, line.decimals),
+        aside=" ".join(filter(None, asides)),
+        is_best=line.best == system,
     )
 
 
-def no_value(row: SummaryRow, decimals: int) -> Html:
-    """Says in one word why there is no number; the reasons appear under the pointer."""
-    text = value_text(row, decimals)
-    reasons = "; ".join(row.reasons)
-    if text == NOT_APPLICABLE:
-        return el("span", text, class_="na", title=reasons)
-    kind = "failed" if row.num_failed else "missing"
-    return el("span", text, class_=f"badge {kind}", title=reasons)
+def _size(row: SummaryRow, usual: str) -> str:
+    size = samples_text(row) if is_few(row) else ""
+    return "" if size == usual else size
 
 
-def _gap(row: SummaryRow) -> Html | None:
-    if row.coverage is None or row.coverage == 1:
-        return None
-    title = f"{row.n} samples scored; " + "; ".join(row.reasons)
-    return join(el("span", coverage_text(row), class_="badge gap", title=title), " ")
+def _gap(row: SummaryRow) -> str:
+    is_short = row.value is not None and row.coverage is not None and row.coverage < 1
+    return f"({coverage_text(row)} scored)" if is_short else ""
 
 
-def _range(cells: Mapping[str, SummaryRow]) -> tuple[float, float] | None:
-    """The stretch that all intervals of a line share as their scale."""
-    known = [
-        end
-        for row in cells.values()
-        for end in (row.ci_low, row.value, row.ci_high)
-        if end is not None
+def _usual_size(table: Table) -> str:
+    """Returns the commonest number of samples behind a value, without metrics on sets."""
+    sizes = Counter(samples_text(row) for row in table.cells if row.value is not None and row.n > 1)
+    return sizes.most_common(1)[0][0] if sizes else sample_sizes(table)
+
+
+def _caption(table: Table, usual: str) -> str:
+    has_others = any(_size(row, usual) for row in table.cells)
+    size = f"{usual} where not noted" if has_others else usual
+    return f"Suite {table.suite}, domain {table.domain}, {size}"
+
+
+def _protocols(table: Table) -> list[str]:
+    return [
+        f"({number}) {line.protocol} #{line.protocol_hash}"
+        for number, line in enumerate(table.lines, start=1)
     ]
-    if not known or min(known) == max(known):
-        return None
-    return min(known), max(known)
 
 
-def _whisker(row: SummaryRow, ends: tuple[float, float]) -> Html:
-    low, value, high = (
-        100 * ((end or 0.0) - ends[0]) / (ends[1] - ends[0])
-        for end in (row.ci_low, row.value, row.ci_high)
-    )
-    return el(
-        "span",
-        el("i", style=f"left:{low:.1f}%;width:{max(high - low, 1):.1f}%"),
-        el("b", style=f"left:{value:.1f}%"),
-        class_="whisker",
-        aria_hidden="true",
-    )
+def _notes(table: Table) -> list[str]:
+    """Returns controls, protocols and remarks, a paragraph each."""
+    protocols = f"Protocols: {'; '.join(_protocols(table))}."
+    return list(filter(None, [*_controls(table), protocols, " ".join(remarks(table))]))
+
+
+def _wrapped(text: str) -> str:
+    """Breaks lines between words, but not inside ``(1) protocol #hash``."""
+    glued = re.sub(r"(?<=\d\)) | (?=#[0-9a-f]{12}\b)", "\0", escape_markdown(text))
+    filled = textwrap.fill(glued, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return filled.replace("\0", " ")
+
+
+def _aligned(rows: Sequence[Sequence[Cell]]) -> str:
+    """Prints rows as Markdown whose columns are also aligned on a terminal."""
+    cells = [[markdown_cell(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    head, *body = (
+        "| " + " | ".join([row[0].ljust(widths[0]),
+                           *map(str.rjust, row[1:], widths[1:])]) + " |"
+        for row in cells
+    )  # fmt: skip
+    sides = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join([head, "| " + " | ".join(sides) + " |", *body])

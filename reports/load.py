@@ -1,19 +1,21 @@
 """Runs from disk as tidy data frames."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from glob import glob
 from html import escape
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from evals.metrics import INFOS
 from evals.protocols.info import MetricInfo
+from evals.recording.role import Role
 from evals.recording.run_folder import read_run
+from evals.recording.system import installed_role
 from evals.recording.transaction import consistently, place_of
 from evals.scoring.compare import Comparison, compare
 from evals.scoring.results import MEND, ScoreRow, WindowRow, read_scores, read_windows
@@ -38,6 +40,7 @@ class Runs:
         window_rows: Curves of all runs.
         infos: Metric name -> unit and direction.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
+        roles: Of the systems, as far as they are known.
     """
 
     paths: tuple[Path, ...]
@@ -45,11 +48,16 @@ class Runs:
     window_rows: tuple[WindowRow, ...]
     infos: dict[str, MetricInfo]
     identities: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> list[str]:
         """A short name of each run, all different."""
         return _labels(self.paths)
+
+    def role_of(self, system: str) -> Role:
+        """Returns the role of a system; by its name if the run does not say."""
+        return self.roles.get(system) or installed_role(system)
 
     @cached_property
     def summaries(self) -> list[SummaryRow]:
@@ -122,7 +130,8 @@ def _loaded(paths: Sequence[Path]) -> Runs:
             summaries = read_summary(summary)
             _check_agree(path, rows, summaries)
             infos |= infos_of(summaries)
-    people = [read_run(path).get("identities", {}) for path in paths]
+    entries = [read_run(path) for path in paths]
+    people = [entry.get("identities", {}) for entry in entries]
     shared = _in_several(scores)
     labels = _labels(paths)
     return Runs(
@@ -139,17 +148,28 @@ def _loaded(paths: Sequence[Path]) -> Runs:
         ),
         infos=infos,
         identities={sample: person for each in people for sample, person in each.items()},
+        roles={
+            _label_in(run_label, row.system, shared): _role(entry, row.system)
+            for run_label, rows, entry in zip(labels, scores, entries, strict=True)
+            for row in rows
+        },
     )
+
+
+def _role(entry: Mapping[str, Any], system: str) -> Role:
+    """Returns what a run says of its system; an older run does not say."""
+    declared = entry.get("roles", {}).get(system)
+    return Role(declared) if declared else installed_role(system)
 
 
 def _folders(name: str) -> list[Path]:
     if place_of(Path(name), "scores.jsonl").exists():
         return [Path(name)]
-    found = [Path(match) for match in sorted(glob(name))]
-    found = [path for path in found if place_of(path, "scores.jsonl").exists()]
-    if not found:
+    matches = [Path(match) for match in sorted(glob(name))]
+    matches = [path for path in matches if place_of(path, "scores.jsonl").exists()]
+    if not matches:
         raise FileNotFoundError(f"{name}: no scores.jsonl there; run `streamchar score` first")
-    return found
+    return matches
 
 
 def _windows_of(path: Path) -> list[WindowRow]:
@@ -163,18 +183,18 @@ def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[Summar
         (row.system, row.suite, row.metric, row.protocol_hash, row.domain, row.status)
         for row in rows
     )
-    told: Counter[tuple[str, ...]] = Counter(
+    summed: Counter[tuple[str, ...]] = Counter(
         {
             (one.system, one.suite, one.metric, one.protocol_hash, one.domain, status): count
             for one in summaries
             for status, count in one.counts.items()
         }
     )
-    wrong = next(iter((counted - told) + (told - counted)), None)
+    wrong = next(iter((counted - summed) + (summed - counted)), None)
     if wrong is not None:
         raise InputError(
             f"{run}: scores.jsonl and summary.json differ on {wrong[2]} of {wrong[0]}: "
-            f"{counted[wrong]} and {told[wrong]} rows are {wrong[-1].replace('_', ' ')}; {MEND}"
+            f"{counted[wrong]} and {summed[wrong]} rows are {wrong[-1].replace('_', ' ')}; {MEND}"
         )
 
 
@@ -196,7 +216,11 @@ def _in_several(scores: Sequence[Sequence[ScoreRow]]) -> set[str]:
 
 
 def _relabelled(row: Row, label: str, shared: set[str]) -> Row:
-    return replace(row, system=f"{row.system} ({label})") if row.system in shared else row
+    return replace(row, system=_label_in(label, row.system, shared))
+
+
+def _label_in(run_label: str, system: str, shared: set[str]) -> str:
+    return f"{system} ({run_label})" if system in shared else system
 
 
 def _frame(rows: Iterable[object], kind: type) -> pd.DataFrame:

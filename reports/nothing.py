@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from reports.gallery import MAIN, MIN_POINTS, PARETO
+from reports.axes import headline_metrics
+from reports.gallery import MIN_POINTS, PARETO
 from reports.load import Runs
 
 MAX_NAMES = 8
@@ -55,7 +56,7 @@ def _latency(runs: Runs, metrics: Sequence[str] | None) -> str:
 
 
 def _bars(runs: Runs, metrics: Sequence[str] | None) -> str:
-    wanted = ", ".join(metrics or MAIN)
+    wanted = ", ".join(metrics or headline_metrics())
     return (
         f"none of {wanted} has a value; these have, name them with --metrics: {_with_value(runs)}"
     )
@@ -70,8 +71,8 @@ def _pareto(runs: Runs, metrics: Sequence[str] | None) -> str:
         for name in names[:2]
     ]
     have = "; ".join(
-        f"{name}: {', '.join(found) or 'none'}"
-        for name, found in zip(names[:2], systems, strict=True)
+        f"{name}: {', '.join(names_of) or 'none'}"
+        for name, names_of in zip(names[:2], systems, strict=True)
     )
     return f"pareto needs two systems of one suite with values of both metrics; values of {have}"
 

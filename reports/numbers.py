@@ -1,14 +1,13 @@
 """Numbers as readers see them: no more decimals than the interval supports."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from evals.scoring.summary import SummaryRow
-from reports.axes import scale_of
+from reports.axes import info_of, scale_of
 
 MINUS = "\N{MINUS SIGN}"
 NOT_APPLICABLE = "\N{EN DASH}"
-_MAX_DECIMALS = 4
 
 
 def decimals_for(rows: Iterable[SummaryRow]) -> int:
@@ -21,20 +20,26 @@ def decimals_for(rows: Iterable[SummaryRow]) -> int:
         rows: Summaries of one metric.
 
     Returns:
-        0 to 4.
+        0 to what the metric allows.
     """
-    known = [(row, scale_of(row.metric)) for row in rows if row.value is not None]
+    scored = [(row, scale_of(row.metric)) for row in rows if row.value is not None]
+    if not scored:
+        return 0
+    return max(0, min(info_of(scored[0][0].metric).decimals, _supported_decimals(scored)))
+
+
+def _supported_decimals(scored: Sequence[tuple[SummaryRow, float]]) -> int:
     halves = sorted(
         scale * (row.ci_high - row.ci_low) / 2
-        for row, scale in known
+        for row, scale in scored
         if row.ci_low is not None and row.ci_high is not None and row.ci_high > row.ci_low
     )
     if halves:
         half = halves[len(halves) // 2]
         place = math.floor(math.log10(half))
-        return _clip(-place + (half < 3 * 10.0**place))
-    largest = max((abs(row.value or 0.0) * scale for row, scale in known), default=0.0)
-    return _clip(2 - math.floor(math.log10(largest))) if largest > 0 else 0
+        return -place + (half < 3 * 10.0**place)
+    largest = max(abs(row.value or 0.0) * scale for row, scale in scored)
+    return 2 - math.floor(math.log10(largest)) if largest > 0 else 0
 
 
 def number(value: float, decimals: int) -> str:
@@ -98,7 +103,3 @@ def coverage_text(row: SummaryRow) -> str:
     if row.coverage is None:
         return NOT_APPLICABLE
     return "100 %" if row.coverage == 1 else f"{min(99, round(100 * row.coverage))} %"
-
-
-def _clip(decimals: int) -> int:
-    return max(0, min(_MAX_DECIMALS, decimals))

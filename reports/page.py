@@ -3,18 +3,21 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from typing import Any, TypeVar
 
 from evals.recording.recording import Recording
+from evals.recording.role import place_of
 from evals.scoring.compare import Comparison
 from reports import sections
 from reports.figures.save import figure_bytes
 from reports.gallery import Drawn
-from reports.headline import headline_table
+from reports.headline import headline_of
 from reports.html import Html, data_uri, el, join
+from reports.html_table import html_headline, html_table
 from reports.load import Runs
-from reports.tables import place_of, wide
+from reports.tables import wide
 
 Player = Callable[[Recording], bytes | None]
 """A small mp4 of a recording, or nothing."""
@@ -100,8 +103,11 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
     protocols: dict[str, Any] = {}
     for run in content.provenance.values():
         protocols |= run.get("protocols", {})
-    tables = wide(content.runs.summaries, comparisons=content.comparisons)
-    yield "results", "Results", join(*(headline_table(table) for table in tables))
+    runs = content.runs
+    tables = wide(runs.summaries, comparisons=content.comparisons, roles=runs.roles)
+    headline = join(*(html_headline(headline_of(table)) for table in tables))
+    complete = join(*(html_table(table) for table in tables))
+    yield "results", "Results", join(headline, _folded("All metrics", complete))
     yield "unavailable", "Not measured here", sections.unavailable(rows)
     figures = [_plot_or_why_not(drawn) for drawn in content.figures]
     yield "figures", "Figures", el("div", *figures, class_="plots") if figures else None
@@ -116,7 +122,7 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
 
 def _lede(content: Content) -> Html:
     rows = content.runs.rows
-    systems = sorted({row.system for row in rows}, key=place_of)
+    systems = sorted({row.system for row in rows}, key=partial(_place, content.runs))
     failed = sum("failure" in row.status for row in rows)
     gone = sum(row.status == "unavailable" for row in rows)
     computed = sum(row.status == "computed" for row in rows)
@@ -137,6 +143,10 @@ def _lede(content: Content) -> Html:
         el("div", el("dt", name), el("dd", value or NOT_RECORDED)) for name, value in facts.items()
     ]
     return el("dl", *entries, class_="facts")
+
+
+def _place(runs: Runs, system: str) -> tuple[bool, bool, str]:
+    return place_of(runs.role_of(system), system)
 
 
 NOT_RECORDED = "not recorded"
@@ -175,8 +185,10 @@ def _plot_or_why_not(drawn: Drawn) -> Html:
 def _recordings(content: Content) -> Html | None:
     """Shows the first samples, the systems under each other so that they can be compared."""
     by_sample: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    known = sorted(content.recordings, key=lambda r: (r.suite, r.sample_id, place_of(r.system)))
-    for recording in known:
+    ordered = sorted(
+        content.recordings, key=lambda r: (r.suite, r.sample_id, _place(content.runs, r.system))
+    )
+    for recording in ordered:
         by_sample[recording.suite, recording.sample_id].append(recording)
     groups = []
     for (suite, sample_id), recordings in list(by_sample.items())[:MAX_PLAYED]:

@@ -1,19 +1,19 @@
 """Tables as Markdown, CSV and LaTeX."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from evals.numerics.statistics import MIN_CLUSTERS
 from evals.protocols.info import Direction
+from evals.recording.role import Role
 from evals.scoring.compare import DAGGER
 from evals.scoring.results import csv_text, guard_cell
 from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import escape_latex
-from reports.axes import OF_THIS_PROJECT
 from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
-from reports.tables import MAX_METRICS_ACROSS, UNRANKED, Line, Table, coverage_gaps
+from reports.tables import MAX_METRICS_ACROSS, Line, Table, coverage_gaps
 from streamchar_ref.core.names import visible
 
 RowsOf = Literal["metrics", "systems"]
@@ -85,23 +85,32 @@ def markdown(table: Table, down: RowsOf | None = None) -> str:
 def latex(table: Table, down: RowsOf | None = None) -> str:
     """Prints a table as LaTeX; the preamble needs ``booktabs``."""
     grid = grid_of(table, down)
-    columns = "".join("l" if cell.text in _NAMES else "r" for cell in grid.head)
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",
             "\\begin{table}[t]",
             "\\centering\\small",
             f"\\caption{{{escape_latex(grid.caption)}}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            _latex_row(grid.head),
-            "\\midrule",
-            *(_latex_row(row) for row in grid.rows),
-            "\\bottomrule",
-            "\\end{tabular}",
+            tabular(grid.head, *grid.rows),
             *(f"\\par{{\\footnotesize {escape_latex(note)}}}" for note in grid.notes),
             "\\end{table}",
             "",
+        ]
+    )
+
+
+def tabular(head: Sequence[Cell], *rows: Sequence[Cell]) -> str:
+    """Prints head and rows as a LaTeX ``tabular``."""
+    columns = "".join("l" if cell.text in _NAMES else "r" for cell in head)
+    return "\n".join(
+        [
+            f"\\begin{{tabular}}{{{columns}}}",
+            "\\toprule",
+            _latex_row(head),
+            "\\midrule",
+            *map(_latex_row, rows),
+            "\\bottomrule",
+            "\\end{tabular}",
         ]
     )
 
@@ -136,7 +145,7 @@ def _metrics_down(table: Table) -> Grid:
             columns.append(_coverage_cell(system))
     rows = [
         (
-            Cell(text=_name(line)),
+            Cell(text=line_name(line)),
             *(column(line) for column in columns),
             Cell(text=f"{line.protocol} #{line.protocol_hash}"),
         )
@@ -151,7 +160,7 @@ def _metrics_down(table: Table) -> Grid:
 def _systems_down(table: Table) -> Grid:
     head, columns = [Cell(text="system")], []
     for number, line in enumerate(table.lines, start=1):
-        head.append(Cell(text=_name(line), footnote=number))
+        head.append(Cell(text=line_name(line), footnote=number))
         columns.append((line, _value_cell))
         if coverage_gaps(line.cells.values()):
             head.append(Cell(text="coverage"))
@@ -194,7 +203,8 @@ def _coverage_cell(system: str) -> Callable[[Line], Cell]:
     return cell
 
 
-def _name(line: Line) -> str:
+def line_name(line: Line) -> str:
+    """Returns label, arrow and unit of a line."""
     unit = f"[{line.shown_unit}]" if line.shown_unit else ""
     return " ".join(part for part in (line.label, line.arrow, unit) if part)
 
@@ -230,19 +240,19 @@ def remarks(table: Table) -> list[str]:
             "ranked by the mean of absolute values."
         )
     if any(line.best for line in table.lines):
-        ceilings = sorted(UNRANKED.intersection(table.systems))
-        aside = f" ({', '.join(ceilings)} is not ranked)" if ceilings else ""
+        ceilings = [name for name in table.systems if table.roles[name] is Role.CEILING]
+        verb = "is" if len(ceilings) == 1 else "are"
+        aside = f" ({', '.join(ceilings)} {verb} not ranked)" if ceilings else ""
         texts.append(f"Bold: better than each other system{aside}.")
     elif len(table.systems) > 1:
         texts.append("Nothing is bold: no system is shown to be better than all others in a line.")
-    names = [line.label for line in table.lines if line.metric in OF_THIS_PROJECT]
+    names = [line.label for line in table.lines if line.info.is_project_specific]
     if names:
         texts.append(
             "Of this project, in no relation to published numbers of like name: "
             f"{', '.join(names)}."
         )
-    if any("rank1" in line.metric for line in table.lines):
-        texts.append("Rank-1 is among the people of the run: compare it over the same people.")
+    texts += dict.fromkeys(line.info.remark for line in table.lines if line.info.remark)
     if any(line.mark for line in table.lines):
         texts.append(f"{DAGGER} Same protocol with other parameters: not comparable across lines.")
     if any(coverage_gaps([cell]) for cell in cells):
@@ -255,10 +265,11 @@ def remarks(table: Table) -> list[str]:
 
 
 def _markdown_row(cells: Iterable[Cell]) -> str:
-    return "| " + " | ".join(_markdown_cell(cell) for cell in cells) + " |"
+    return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
 
 
-def _markdown_cell(cell: Cell) -> str:
+def markdown_cell(cell: Cell) -> str:
+    """Prints a cell: text, footnote, aside."""
     text = escape_markdown(cell.text)
     text = f"**{text}**" if cell.is_best else text
     mark = f" ({cell.footnote})" if cell.footnote else ""

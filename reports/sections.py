@@ -8,8 +8,8 @@ from typing import Any
 from evals.scoring.compare import Comparison
 from evals.scoring.results import SET_ID, ScoreRow
 from reports.axes import in_order, label_of, scale_of, unit_of
-from reports.headline import anchor, scroll
 from reports.html import Html, el, join
+from reports.html_table import anchor, scroll
 from reports.numbers import NOT_APPLICABLE, rounded
 from reports.pairs import compared_label, difference_text, in_print_order, p_text, pair_counts
 
@@ -84,11 +84,11 @@ def failures(rows: Sequence[ScoreRow]) -> Html:
 def samples(rows: Sequence[ScoreRow]) -> Html:
     """Shows each sample's values; what has none says why under the pointer."""
     shown = [row for row in rows if row.sample_id != SET_ID]
-    known = {(row.metric, row.protocol) for row in shown if row.status != "unavailable"}
+    measurable = {(row.metric, row.protocol) for row in shown if row.status != "unavailable"}
     columns = [
         (metric, protocol)
-        for metric in in_order(metric for metric, _ in known)
-        for protocol in sorted(p for m, p in known if m == metric)
+        for metric in in_order(metric for metric, _ in measurable)
+        for protocol in sorted(p for m, p in measurable if m == metric)
     ]
     table: dict[tuple[str, str, str, int], dict[tuple[str, str], ScoreRow]] = defaultdict(dict)
     for row in shown:

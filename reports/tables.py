@@ -5,19 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from evals.protocols.info import Direction
+from evals.protocols.info import Direction, MetricInfo
+from evals.recording.role import Role, place_of
+from evals.recording.system import installed_role
 from evals.scoring.compare import DAGGER, Comparison
 from evals.scoring.summary import SummaryRow
-from reports.axes import axis_of, in_order, label_of, unit_of
+from reports.axes import in_order, info_of, unit_of
 from reports.numbers import decimals_for
 
 MAX_METRICS_ACROSS = 8
-UNRANKED = frozenset({"ground_truth"})
-"""Systems that are shown as a ceiling and take no part in what is best."""
-SPOILED = frozenset(
-    {"cascade_oracle", "frozen_picture", "shifted_sound", "shuffled_audio", "static_portrait"}
-)
-"""Rows that are wrong on purpose; they come last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +41,24 @@ class Line:
     mark: str = ""
 
     @property
-    def axis(self) -> str:
-        """What it measures: text, lip-sync, identity and so on."""
-        return axis_of(self.metric)
+    def info(self) -> MetricInfo:
+        """How the metric is shown."""
+        return info_of(self.metric)
 
     @property
     def label(self) -> str:
         """Name and dagger, without arrow and unit."""
-        return label_of(self.metric) + self.mark
+        return self.info.label + self.mark
+
+    @property
+    def has_value(self) -> bool:
+        """Whether some system has a value."""
+        return any(row.value is not None for row in self.cells.values())
+
+    @property
+    def is_void(self) -> bool:
+        """Whether no system has a value and none failed: it cannot be measured here."""
+        return not self.has_value and not any(row.num_failed for row in self.cells.values())
 
     @property
     def shown_unit(self) -> str:
@@ -79,17 +85,29 @@ class Table:
         domain: ``real`` or ``world``; the two never share a table.
         systems: In the order of the columns.
         lines: In the order of the axes.
+        roles: Of the systems.
     """
 
     suite: str
     domain: str
     systems: tuple[str, ...]
     lines: tuple[Line, ...] = field(default=())
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     @property
     def cells(self) -> list[SummaryRow]:
         """All summaries in it."""
         return [cell for line in self.lines for cell in line.cells.values()]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Systems under test, in the order of the columns."""
+        return tuple(name for name in self.systems if self.roles[name] is Role.MODEL)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Ceilings, floors and negative controls, in the order of the columns."""
+        return tuple(name for name in self.systems if self.roles[name] is not Role.MODEL)
 
 
 def wide(
@@ -98,15 +116,17 @@ def wide(
     metrics: Sequence[str] | None = None,
     systems: Sequence[str] | None = None,
     comparisons: Sequence[Comparison] | None = None,
+    roles: Mapping[str, Role] | None = None,
 ) -> list[Table]:
     """Arranges summaries into one table for each suite and domain.
 
     Args:
         summaries: In any order.
         metrics: Which, in this order; all by default, by axis.
-        systems: Which, in this order; all by default, ceilings first, spoiled rows last.
+        systems: Which, in this order; all by default, see `evals.recording.role.place_of`.
         comparisons: Paired results that decide what is best; without them, intervals that lie
             apart do.
+        roles: Of the systems; what is missing has the role of the installed system of its name.
 
     Returns:
         Tables by suite and domain; none is empty.
@@ -117,15 +137,12 @@ def wide(
         if (metrics is None or row.metric in metrics) and (systems is None or row.system in systems)
     ]
     chosen.sort(key=lambda row: (row.suite, row.domain))
+    declared = {row.system: (roles or {}).get(row.system) for row in chosen}
+    every = {system: role or installed_role(system) for system, role in declared.items()}
     return [
-        _table(suite, domain, list(rows), metrics, systems, comparisons)
+        _table(suite, domain, list(rows), metrics, systems, comparisons, every)
         for (suite, domain), rows in groupby(chosen, key=lambda row: (row.suite, row.domain))
     ]
-
-
-def place_of(system: str) -> tuple[bool, bool, str]:
-    """Sorts systems: ceilings first, what is spoiled on purpose last, by name between."""
-    return system in SPOILED, system not in UNRANKED, system
 
 
 def coverage_gaps(cells: Iterable[SummaryRow | None]) -> bool:
@@ -142,13 +159,15 @@ def _table(
     metrics: Sequence[str] | None,
     systems: Sequence[str] | None,
     comparisons: Sequence[Comparison] | None,
+    roles: Mapping[str, Role],
 ) -> Table:
-    here = {row.system for row in rows}
+    here = sorted({row.system for row in rows}, key=lambda name: place_of(roles[name], name))
     return Table(
         suite=suite,
         domain=domain,
-        systems=tuple(each for each in systems or sorted(here, key=place_of) if each in here),
-        lines=tuple(_lines(rows, metrics, comparisons)),
+        systems=tuple(name for name in systems or here if name in here),
+        lines=tuple(_lines(rows, metrics, comparisons, roles)),
+        roles={name: roles[name] for name in here},
     )
 
 
@@ -156,6 +175,7 @@ def _lines(
     rows: list[SummaryRow],
     metrics: Sequence[str] | None,
     comparisons: Sequence[Comparison] | None,
+    roles: Mapping[str, Role],
 ) -> Iterable[Line]:
     order = list(metrics or in_order(row.metric for row in rows))
     groups: dict[tuple[str, str], list[SummaryRow]] = defaultdict(list)
@@ -172,7 +192,7 @@ def _lines(
                 unit=first.unit,
                 direction=first.direction,
                 cells=cells,
-                best=_best(cells, comparisons),
+                best=_best(cells, comparisons, roles),
                 mark=DAGGER if len(by_hash) > 1 else "",
             )
 
@@ -194,9 +214,13 @@ def _by_hash(rows: Sequence[SummaryRow]) -> dict[str, dict[str, SummaryRow]]:
     return lines
 
 
-def _best(cells: Mapping[str, SummaryRow], comparisons: Sequence[Comparison] | None) -> str:
-    """The one system that is better than each other ranked one; empty if there is none."""
-    scored = [row.ranked for row in cells.values() if row.system not in UNRANKED]
+def _best(
+    cells: Mapping[str, SummaryRow],
+    comparisons: Sequence[Comparison] | None,
+    roles: Mapping[str, Role],
+) -> str:
+    """The one system that is better than each other that is no ceiling; empty if there is none."""
+    scored = [row.ranked for row in cells.values() if roles[row.system] is not Role.CEILING]
     scored = [row for row in scored if row.value is not None]
     if len(scored) < 2 or scored[0].direction is Direction.NONE:
         return ""

@@ -13,8 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from streamchar_ref import __version__
-
-GROUP = "streamchar.commands"
+from streamchar_ref.commands import GROUP
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

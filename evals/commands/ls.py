@@ -48,8 +48,8 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     if kind == "suites":
         return [asdict(summarise_suite(name)) for name in suite_names()]
     if kind == "presets":
-        found = sorted(entry_points(group="streamchar.presets"), key=lambda entry: entry.name)
-        return [{"name": entry.name, "is": _summary(entry)} for entry in found]
+        presets = sorted(entry_points(group="streamchar.presets"), key=lambda entry: entry.name)
+        return [{"name": entry.name, "is": _summary(entry)} for entry in presets]
     metrics = [*METRICS, *SET_METRICS]
     if kind == "protocols":
         return [

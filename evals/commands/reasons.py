@@ -39,12 +39,12 @@ def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
     Returns:
         One line for each status and reason, the failures first.
     """
-    told = TOLD if any(row.status == "computed" for row in rows) else (*TOLD, "not_applicable")
+    statuses = TOLD if any(row.status == "computed" for row in rows) else (*TOLD, "not_applicable")
     groups: dict[tuple[str, str], list[ScoreRow]] = defaultdict(list)
     for row in rows:
-        if row.status in told:
+        if row.status in statuses:
             groups[row.status, row.reason].append(row)
-    order = sorted(groups, key=lambda key: (told.index(key[0]), -len(groups[key]), key[1]))
+    order = sorted(groups, key=lambda key: (statuses.index(key[0]), -len(groups[key]), key[1]))
     lines = [_line(*key, groups[key]) for key in order[:MAX_LINES]]
     if len(order) > MAX_LINES:
         lines.append(f"{len(order) - MAX_LINES} more reasons: {run / 'scores.jsonl'}")
@@ -92,6 +92,6 @@ def _line(status: str, reason: str, rows: Sequence[ScoreRow]) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     """Each name once, in order; a long list is cut."""
-    known = list(dict.fromkeys(names))
-    more = f" and {len(known) - MAX_NAMES} more" if len(known) > MAX_NAMES else ""
-    return ", ".join(known[:MAX_NAMES]) + more
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - MAX_NAMES} more" if len(unique) > MAX_NAMES else ""
+    return ", ".join(unique[:MAX_NAMES]) + more

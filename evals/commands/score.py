@@ -23,7 +23,7 @@ from evals.scoring.choice import choose_metrics, take_shard
 from evals.scoring.persist import check_sources, score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
-from streamchar_ref.commands.verb import Verb
+from streamchar_ref.commands.verb import Verb, run_verb
 from streamchar_ref.core.errors import InputError
 
 app = Verb(__doc__)
@@ -57,7 +57,8 @@ def score(
     """Score the recordings of a run, the videos of a manifest, or any videos.
 
     The transcript of a video is the .txt of the same name beside it; without one, text metrics do
-    not apply. Nothing is measured twice; rows of other metrics in the run stay. Examples:
+    not apply. Nothing is measured twice; rows of other metrics in the run stay. The end is what
+    `streamchar table RUN` prints. Examples:
     streamchar score --manifest videos.jsonl --out runs/mine; streamchar score videos/
     """
     progress = ProgressBar()
@@ -69,9 +70,9 @@ def score(
             err=True,
         )
     chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
-    known = sorted({recording.system for recording in recordings})
-    if reference and reference not in known:
-        raise InputError(f"--reference {reference!r} is none of: {', '.join(known)}")
+    systems = sorted({recording.system for recording in recordings})
+    if reference and reference not in systems:
+        raise InputError(f"--reference {reference!r} is none of: {', '.join(systems)}")
     rows = score_run(
         folder,
         take_shard(recordings, shard),
@@ -89,8 +90,11 @@ def score(
     for line in [*left_out, *why_unscored(rows, folder)]:
         typer.echo(line, err=True)
     counts = count_statuses(rows)
-    words = f"{in_words(counts)} -> {folder / 'scores.jsonl'}"
-    typer.echo(json.dumps(counts) if as_json else words)
+    if as_json:
+        typer.echo(json.dumps(counts))
+    else:
+        run_verb("table", str(folder))
+        typer.echo(f"\n{in_words(counts)} -> {folder / 'scores.jsonl'}")
     raise typer.Exit(code=1 if share_failed(rows) > max_failures else 0)
 
 

@@ -1,4 +1,4 @@
-"""Progress on stderr."""
+"""Progress on stderr: one line that overwrites itself on a terminal, few lines elsewhere."""
 
 import sys
 
@@ -9,11 +9,10 @@ from streamchar_ref.core.names import short, visible
 
 
 class ProgressBar:
-    """A bar on stderr for callbacks ``(what, done, total)``; plain lines without a terminal."""
+    """A bar for callbacks ``(what, done, total)``; without a terminal, first and last as lines."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None
-        self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Shows where the work is."""
@@ -21,7 +20,7 @@ class ProgressBar:
             if done == 0 or done == total:
                 typer.echo(f"{what}: {done}/{total}", err=True)
             return
-        if self._bar is None or self._bar.total != total:
+        if self._bar is None or self._bar.total != total or done < self._bar.n:
             self.close()
             # The bar steers the terminal itself; only what it shows is escaped.
             stream = getattr(sys.stderr, "plain_stream", sys.stderr)

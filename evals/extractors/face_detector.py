@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float32, UInt8
 
+from evals.extractors.tflite import load_network
 from streamchar_ref.weights import locate
 
 INPUT_PX = 128
@@ -52,8 +52,7 @@ class FaceDetector:
 
     def __init__(self, *, min_score: float = 0.5, max_iou: float = 0.3) -> None:
         path = locate("mediapipe-face") / "face_detection_short_range.tflite"
-        self._network = Interpreter(model_path=str(path), num_threads=1)
-        self._network.allocate_tensors()
+        self._network = load_network(path)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = {row["name"]: row["index"] for row in self._network.get_output_details()}
         self._regressors, self._classificators = outputs["regressors"], outputs["classificators"]

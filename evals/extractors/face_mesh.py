@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float32, UInt8
 
 from evals.extractors.face_detector import LEFT_EYE as DETECTED_LEFT_EYE
 from evals.extractors.face_detector import RIGHT_EYE as DETECTED_RIGHT_EYE
+from evals.extractors.tflite import load_network
 from streamchar_ref.weights import locate
 
 INPUT_PX = 192
@@ -99,8 +99,7 @@ class FaceMesher:
 
     def __init__(self) -> None:
         path = locate("mediapipe-face") / "face_landmark.tflite"
-        self._network = Interpreter(model_path=str(path), num_threads=1)
-        self._network.allocate_tensors()
+        self._network = load_network(path)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = sorted(self._network.get_output_details(), key=lambda row: np.prod(row["shape"]))
         self._flag, self._points = outputs[0]["index"], outputs[1]["index"]

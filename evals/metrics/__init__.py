@@ -1,4 +1,4 @@
-"""All metrics: adding one is a class in a file of its family and a line here."""
+"""All metrics: a new one is a class that describes itself, and an entry here."""
 
 from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
@@ -9,7 +9,7 @@ from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
 from evals.metrics.sync_world import SYNC_WORLD
-from evals.metrics.text import TEXT_METRICS
+from evals.metrics.text import COMPLETENESS, ERROR_RATES
 from evals.metrics.video import VIDEO_SETS
 from evals.metrics.voice import DNSMOS, VOICE
 from evals.protocols.base import Metric
@@ -17,8 +17,9 @@ from evals.protocols.info import MetricInfo
 from evals.protocols.set_metric import SetMetric
 
 METRICS: tuple[Metric, ...] = (
-    *TEXT_METRICS,
+    *ERROR_RATES,
     *PER_WORLD,
+    *COMPLETENESS,
     *POINTER,
     *SYNC,
     *SYNC_WORLD,
@@ -34,7 +35,7 @@ METRICS: tuple[Metric, ...] = (
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
 INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in (*METRICS, *SET_METRICS)}
-"""Metric name -> unit, direction and bounds."""
+"""Metric name -> what readers must know of it, in the order of tables within an axis."""
 
 
 def readers_of(weights: str) -> list[str]:

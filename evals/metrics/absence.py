@@ -57,7 +57,7 @@ def require_face(recording: Recording, features: Features) -> None:
         features: With those of the extractor ``face``.
 
     Raises:
-        NotMeasured: If there is no face; see `missing_lips`.
+        Unscored: If there is no face; see `missing_lips`.
     """
     if not features["face"]["has_mesh"].any():
         raise missing_lips(recording, "no face in any frame")
@@ -71,11 +71,11 @@ def require_speech(recording: Recording, features: Features) -> None:
         features: With those of the extractor `SPEECH`.
 
     Raises:
-        NotMeasured: If the sound holds no speech; see `missing_speech`.
+        Unscored: If the sound holds no speech; see `missing_speech`.
     """
-    found = features[SPEECH]
-    if not len(found["start_s"]):
-        has_sound = float(found["duration_s"]) > 0
+    speech = features[SPEECH]
+    if not len(speech["start_s"]):
+        has_sound = float(speech["duration_s"]) > 0
         raise missing_speech(recording, f"no {'speech in the ' if has_sound else ''}sound")
 
 
@@ -89,28 +89,28 @@ def speech_ends_early(recording: Recording, features: Features) -> str:
     Returns:
         How little there is; empty if it may be all.
     """
-    found = features[SPEECH]
-    spoken_s = float((found["end_s"] - found["start_s"]).sum())
+    speech = features[SPEECH]
+    spoken_s = float((speech["end_s"] - speech["start_s"]).sum())
     if recording.is_silent or spoken_s >= recording.words_asked / FASTEST_WORDS_A_S:
         return ""
     return f"{spoken_s:.1f} s of speech for {recording.words_asked} words"
 
 
 def seconds_of_speech(
-    found: Mapping[str, np.ndarray],
+    speech: Mapping[str, np.ndarray],
     start_s: Float[np.ndarray, " N"],
     stop_s: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, " N"]:
     """Returns how much speech each span holds.
 
     Args:
-        found: Features of the extractor `SPEECH`.
+        speech: Features of the extractor `SPEECH`.
         start_s: Starts of the spans.
         stop_s: Their ends.
 
     Returns:
         Seconds.
     """
-    low = np.maximum(start_s[:, None], found["start_s"][None, :])
-    high = np.minimum(stop_s[:, None], found["end_s"][None, :])
+    low = np.maximum(start_s[:, None], speech["start_s"][None, :])
+    high = np.minimum(stop_s[:, None], speech["end_s"][None, :])
     return np.maximum(high - low, 0).sum(axis=1)

@@ -12,7 +12,7 @@ from jaxtyping import Bool
 
 from evals.numerics.windows import END_SHARE, FPS, ends, mean_or_nan, windows_of
 from evals.protocols.base import Features, Metric, MetricContext, Score, Unscored
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording
 
 
@@ -41,6 +41,7 @@ class _Drift(Metric):
     Windows hold the same contrast of each window with the first 15 %.
     """
 
+    axis = Axis.APPEARANCE
     needs = ("appearance",)
     feature: str
 
@@ -137,6 +138,8 @@ class DynamicDegree(Metric):
     """
 
     name = "dynamic_degree"
+    axis = Axis.APPEARANCE
+    is_project_specific = True
     unit = "%/s"
     higher_is_better = None
     bounds = NON_NEGATIVE
@@ -152,17 +155,17 @@ class DynamicDegree(Metric):
 
         Not measured if there are fewer than two frames.
         """
-        seen = features["appearance"]
-        if len(seen["flow_mean"]) < 2:
+        appearance = features["appearance"]
+        if len(appearance["flow_mean"]) < 2:
             raise Unscored("fewer than two frames")
         to_percent_per_s = 100 * FPS
-        fastest = _smooth(seen["flow_top"][1:], self.settings.still_frames) * to_percent_per_s
+        fastest = _smooth(appearance["flow_top"][1:], self.settings.still_frames) * to_percent_per_s
         is_moving = np.append(False, fastest >= self.settings.min_motion_percent_per_s)
-        motion = np.where(is_moving, seen["flow_mean"].astype(float) * to_percent_per_s, 0.0)
+        motion = np.where(is_moving, appearance["flow_mean"].astype(float) * to_percent_per_s, 0.0)
         motion[0] = math.nan
         return Score(
             value=mean_or_nan(motion),
-            components=self._components(is_moving[1:], seen["is_duplicate"][1:]),
+            components=self._components(is_moving[1:], appearance["is_duplicate"][1:]),
             windows=windows_of(
                 len(motion),
                 lambda start, stop: mean_or_nan(motion[start:stop]),
@@ -188,7 +191,7 @@ def longest_run(flags: Bool[np.ndarray, " T"]) -> int:
 _PARAMS = AppearanceParams()
 APPEARANCE: tuple[Metric, ...] = (
     ColourDrift(params=_PARAMS, protocol="colour_drift/lab-128px@1"),
-    SharpnessDrift(params=_PARAMS, protocol="sharpness_drift/laplacian-256px@1"),
     ExposureDrift(params=_PARAMS, protocol="exposure_drift/luma-128px@1"),
+    SharpnessDrift(params=_PARAMS, protocol="sharpness_drift/laplacian-256px@1"),
     DynamicDegree(params=_PARAMS, protocol="dynamic_degree/dis-128px@1"),
 )

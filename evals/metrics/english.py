@@ -30,7 +30,7 @@ def require_english(recording: Recording) -> None:
         recording: For its transcript and language.
 
     Raises:
-        NotMeasured: If it is not English, its tag names no language, or it is longer than the
+        Unscored: If it is not English, its tag names no language, or it is longer than the
             limit.
     """
     too_long = excess("the transcript has", len(recording.transcript), MAX_LETTERS, "letters")
@@ -54,25 +54,25 @@ def require_english(recording: Recording) -> None:
         )
 
 
-def language_notes(recording: Recording, heard: Mapping[str, np.ndarray]) -> dict[str, str]:
+def language_notes(recording: Recording, speech: Mapping[str, np.ndarray]) -> dict[str, str]:
     """Says where a number may be about the language: of the text, or of the sound.
 
     Args:
         recording: For its transcript and language.
-        heard: Features of a recogniser; of those here only Whisper tells languages.
+        speech: Features of a recogniser; of those here only Whisper tells languages.
 
     Returns:
         ``language_note`` if there is something to say; the system is not excused by it.
     """
     notes = []
     written = _written_in(recording)
-    language = str(heard["language"][0]) if "language" in heard else ""
-    sounds_english = not language or heard["english_probability"][0] >= 0.5
+    language = str(speech["language"][0]) if "language" in speech else ""
+    sounds_english = not language or speech["english_probability"][0] >= 0.5
     if written.language:
         notes.append(f"the transcript is tagged English and looks {written.language}")
     elif not (written.is_certain or sounds_english):
         notes.append("nothing in the transcript shows that it is English")
-    if language not in {"", "en"} and heard["language_probability"][0] >= CLEAR_LANGUAGE:
-        share = float(heard["language_probability"][0])
+    if language not in {"", "en"} and speech["language_probability"][0] >= CLEAR_LANGUAGE:
+        share = float(speech["language_probability"][0])
         notes.append(f"the speech sounds {language_name(language)} ({share:.2f})")
     return {"language_note": "; ".join(notes)} if notes else {}

@@ -102,7 +102,7 @@ class Followed:
             The features; ``face`` and the named ones without other people.
 
         Raises:
-            NotMeasured: If a named extractor has no features.
+            Unscored: If a named extractor has no features.
         """
         if self.tracks is None:
             return features
@@ -114,9 +114,9 @@ class Followed:
         """Says which tracks show this person."""
         return np.ones(len(tracks), bool) if self.tracks is None else np.isin(tracks, self.tracks)
 
-    def _rows(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        own = self.has(found["track"])
-        return {name: v if name == "sampled" else v[own] for name, v in found.items()}
+    def _rows(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        own = self.has(arrays["track"])
+        return {name: v if name == "sampled" else v[own] for name, v in arrays.items()}
 
     def _face(self, face: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Rows of frames with this person's face in the place of the main one."""
@@ -174,7 +174,7 @@ def follow(recording: Recording, features: Features) -> Followed:
         The person.
 
     Raises:
-        NotMeasured: If there is a choice and nothing to tell people by, e.g. for lack of weights.
+        Unscored: If there is a choice and nothing to tell people by, e.g. for lack of weights.
     """
     face = features["face"]
     if not len(face.get("all_track", ())):
@@ -185,12 +185,12 @@ def follow(recording: Recording, features: Features) -> Followed:
     extractor, same_person = _network(recording.domain)
     people = _people(face, features[extractor], same_person)
     if recording.reference_path is None:
-        return _by_voice_or_size(people, _heard(features))
+        return _by_voice_or_size(people, _loudness(features))
     anchor = features[f"reference_{extractor}"]["embedding"].astype(float)
     if not len(anchor):
-        chosen = _by_voice_or_size(people, _heard(features))
+        chosen = _by_voice_or_size(people, _loudness(features))
         return replace(chosen, doubt="no usable face in the reference picture")
-    return _by_reference(people, anchor[0], same_person, _heard(features))
+    return _by_reference(people, anchor[0], same_person, _loudness(features))
 
 
 def _without_company(face: Mapping[str, np.ndarray]) -> tuple[int, ...] | None:
@@ -199,12 +199,12 @@ def _without_company(face: Mapping[str, np.ndarray]) -> tuple[int, ...] | None:
     frames = {n: face["all_frame"][face["all_track"] == n] for n in numbers.tolist()}
     needed = min(LASTING_FRAMES, len(face["has_mesh"]) // 2)
     lasting = numbers[counts >= needed].tolist()
-    seen, times = np.unique(
+    shown, times = np.unique(
         np.concatenate([np.zeros(0, int), *(frames[n] for n in lasting)]), return_counts=True
     )
     if (times > 1).sum() > MAX_SHARED_FRAMES * max(1, len(lasting) - 1):
         return None
-    return tuple(n for n in frames if n in lasting or not np.isin(frames[n], seen).any())
+    return tuple(n for n in frames if n in lasting or not np.isin(frames[n], shown).any())
 
 
 def _network(domain: str) -> tuple[str, float]:
@@ -214,7 +214,7 @@ def _network(domain: str) -> tuple[str, float]:
     return "identity_world", float(figures["threshold"]) if figures else SAME_PERSON
 
 
-def _heard(features: Features) -> Mapping[str, np.ndarray] | None:
+def _loudness(features: Features) -> Mapping[str, np.ndarray] | None:
     """Returns the loudness of the sound; nothing if there is none to be heard."""
     try:
         return features["audio_envelope"]
@@ -229,10 +229,13 @@ def _people(
 ) -> list[_Person]:
     """Joins tracks to people: the nearest embeddings first, never two faces of one frame."""
     people = [_person(face, embedded, int(number)) for number in np.unique(face["all_track"])]
-    known = [n for n, person in enumerate(people) if len(person.embeddings)]
-    means = {n: people[n].embeddings.mean(axis=0) for n in known}
+    with_face = [n for n, person in enumerate(people) if len(person.embeddings)]
+    means = {n: people[n].embeddings.mean(axis=0) for n in with_face}
     pairs = sorted(
-        (float(np.linalg.norm(means[a] - means[b])), a, b) for a in known for b in known if a < b
+        (float(np.linalg.norm(means[a] - means[b])), a, b)
+        for a in with_face
+        for b in with_face
+        if a < b
     )
     for distance, a, b in pairs:
         one, other = people[a], people[b]
@@ -275,30 +278,30 @@ def _by_reference(
     people: Sequence[_Person],
     anchor: np.ndarray,
     same_person: float,
-    heard: Mapping[str, np.ndarray] | None,
+    speech: Mapping[str, np.ndarray] | None,
 ) -> Followed:
-    known = [person for person in people if len(person.embeddings)]
-    if not known:
-        guess = _by_voice_or_size(people, heard)
+    embedded = [person for person in people if len(person.embeddings)]
+    if not embedded:
+        guess = _by_voice_or_size(people, speech)
         return replace(guess, doubt="no face is large enough to compare with the reference picture")
-    gaps = [float(np.linalg.norm(p.embeddings - anchor, axis=1).mean()) for p in known]
+    gaps = [float(np.linalg.norm(p.embeddings - anchor, axis=1).mean()) for p in embedded]
     nearest = min(gaps)
     close = [n for n, gap in enumerate(gaps) if gap - nearest < MARGIN_SHARE * same_person]
     if len(close) > 1:
-        guess = _by_voice_or_size([known[n] for n in close], heard)
+        guess = _by_voice_or_size([embedded[n] for n in close], speech)
         among = ", ".join(f"{gaps[n]:.2f}" for n in close)
         doubt = f"{len(close)} faces match the reference picture equally well ({among})"
-        return replace(_followed(known[0], "reference", people, doubt), tracks=guess.tracks)
+        return replace(_followed(embedded[0], "reference", people, doubt), tracks=guess.tracks)
     is_other = nearest > same_person
     doubt = f"no face matches the reference picture (nearest: {nearest:.2f})" if is_other else ""
-    return _followed(known[close[0]], "reference", people, doubt)
+    return _followed(embedded[close[0]], "reference", people, doubt)
 
 
 def _by_voice_or_size(
-    people: Sequence[_Person], heard: Mapping[str, np.ndarray] | None
+    people: Sequence[_Person], speech: Mapping[str, np.ndarray] | None
 ) -> Followed:
     """Chooses who speaks; where that cannot be told, the largest."""
-    speaker = None if heard is None else _speaker(people, heard)
+    speaker = None if speech is None else _speaker(people, speech)
     if speaker is not None:
         chosen, doubt = speaker
         return _followed(chosen, "speech", people, doubt)
@@ -309,11 +312,11 @@ def _by_voice_or_size(
 
 
 def _speaker(
-    people: Sequence[_Person], heard: Mapping[str, np.ndarray]
+    people: Sequence[_Person], speech: Mapping[str, np.ndarray]
 ) -> tuple[_Person, str] | None:
     """Returns who moves the lips with the sound, and the doubt; nothing if that is open."""
     num_frames = len(people[0].aperture)
-    loudness, is_speech = loudness_track(heard, num_frames=num_frames, lead_s=0.0)
+    loudness, is_speech = loudness_track(speech, num_frames=num_frames, lead_s=0.0)
     motions = [_motion(person) for person in people]
     needed = max(MIN_MOTION, MOTION_SHARE * max(motions))
     moving = [person for person, motion in zip(people, motions, strict=True) if motion >= needed]
@@ -338,26 +341,28 @@ def _motion(person: _Person) -> float:
     """Returns how much a mouth opens and closes at the rates of speech."""
     if len(person.frames) < MIN_FRAMES:
         return 0.0
-    filled, known = fill_short_gaps(person.aperture, max_gap=5)
-    return float(bandpass(filled, SPEECH_BAND_HZ)[known].std())
+    filled, is_measured = fill_short_gaps(person.aperture, max_gap=5)
+    return float(bandpass(filled, SPEECH_BAND_HZ)[is_measured].std())
 
 
 def _fit(person: _Person, sound: np.ndarray, is_speech: np.ndarray) -> tuple[float, int]:
     """Returns the correlation of mouth and loudness at the best shift, and over how many frames."""
-    filled, known = fill_short_gaps(person.aperture, max_gap=5)
+    filled, is_measured = fill_short_gaps(person.aperture, max_gap=5)
     mouth = bandpass(filled, SPEECH_BAND_HZ)
     low, high = SPEECH_SHIFTS
-    found = (_correlation(mouth, sound, known, is_speech, shift) for shift in range(low, high + 1))
-    return max(found), max(1, int((known & is_speech).sum()))
+    correlations = (
+        _correlation(mouth, sound, is_measured, is_speech, shift) for shift in range(low, high + 1)
+    )
+    return max(correlations), max(1, int((is_measured & is_speech).sum()))
 
 
 def _correlation(
-    mouth: np.ndarray, sound: np.ndarray, known: np.ndarray, is_speech: np.ndarray, shift: int
+    mouth: np.ndarray, sound: np.ndarray, is_measured: np.ndarray, is_speech: np.ndarray, shift: int
 ) -> float:
     """Compares the mouth with the sound ``shift`` frames earlier, where both are known."""
     num = len(mouth) - abs(shift)
     here, there = slice(max(0, shift), None), slice(max(0, -shift), None)
-    used = known[here][:num] & is_speech[there][:num]
+    used = is_measured[here][:num] & is_speech[there][:num]
     one, other = mouth[here][:num][used], sound[there][:num][used]
     if used.sum() < MIN_FRAMES or not (one.std() > 0 and other.std() > 0):
         return 0.0

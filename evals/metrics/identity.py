@@ -42,7 +42,7 @@ from evals.protocols.base import (
     Score,
     Unscored,
 )
-from evals.protocols.info import NON_NEGATIVE, SHARE
+from evals.protocols.info import NON_NEGATIVE, SHARE, Axis, Level
 from evals.recording.recording import Recording
 
 MAX_EER = 0.05
@@ -72,7 +72,11 @@ class _Identity(Metric):
         extractor: Whose embeddings are compared.
         domain: Of the network, see `BaseMetric`.
         figures: Domain to the file with the network's error there, see `judge_figures`.
+        label: Name in tables.
+        replaces: See `BaseMetric`.
     """
+
+    axis = Axis.IDENTITY
 
     def __init__(
         self,
@@ -82,15 +86,21 @@ class _Identity(Metric):
         extractor: str = "identity",
         domain: str = "any",
         figures: Mapping[str, str] | None = None,
+        label: str = "",
+        replaces: str = "",
     ) -> None:
         self.name = protocol.partition("/")[0]
+        self.label = label
+        self.replaces = replaces
         self.settings = params
         self.protocol = protocol
         self.extractor = extractor
         self.domain = domain
         self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, extractor)))
-        known = {place: judge_figures(name) for place, name in (figures or {}).items()}
-        self.verification = {place: found for place, found in known.items() if found}
+        by_domain = {place: judge_figures(name) for place, name in (figures or {}).items()}
+        self.verification = {
+            place: error_rates for place, error_rates in by_domain.items() if error_rates
+        }
         self.params = {
             **asdict(params),
             "end_share": END_SHARE,
@@ -103,8 +113,8 @@ class _Identity(Metric):
         followed = follow(recording, features)
         score = self.measure_person(recording, followed.view(features, self.extractor), context)
         doubts = [doubt for doubt in (followed.doubt, self._reference_doubt(features)) if doubt]
-        told = followed.components | ({"doubt": "; ".join(doubts)} if doubts else {})
-        return replace(score, components={**score.components, **told})
+        components = followed.components | ({"doubt": "; ".join(doubts)} if doubts else {})
+        return replace(score, components={**score.components, **components})
 
     @abstractmethod
     def measure_person(
@@ -123,10 +133,10 @@ class _Identity(Metric):
     def embeddings(self, recording: Recording, features: Features) -> Float[np.ndarray, "N D"]:
         """Returns the embeddings of a video; not measured if no sampled frame has a usable face."""
         require_face(recording, features)
-        found = features[self.extractor]["embedding"].astype(float)
-        if not len(found):
+        embeddings = features[self.extractor]["embedding"].astype(float)
+        if not len(embeddings):
             raise Unscored("no usable face in any sampled frame")
-        return found
+        return embeddings
 
     def reference_embedding(
         self, recording: Recording, features: Features
@@ -138,10 +148,10 @@ class _Identity(Metric):
         name = f"reference_{self.extractor}"
         if recording.reference_path is None or name not in features:
             raise Unscored("no reference picture")
-        found = features[name]["embedding"].astype(float)
-        if not len(found):
+        embeddings = features[name]["embedding"].astype(float)
+        if not len(embeddings):
             raise Unscored("no usable face in the reference picture")
-        return found[0]
+        return embeddings[0]
 
     def distances(self, recording: Recording, features: Features) -> tuple[Series, str]:
         """Returns distances to the reference picture or, without one, to the start of the video.
@@ -158,27 +168,27 @@ class _Identity(Metric):
             The distances, and ``reference`` or ``start``.
 
         Raises:
-            NotMeasured: If there is no face to measure, or none to measure from; also if the
+            Unscored: If there is no face to measure, or none to measure from; also if the
                 picture could not be read.
         """
-        found = self.embeddings(recording, features)
+        embeddings = self.embeddings(recording, features)
         try:
             anchor = self.reference_embedding(recording, features)
-            return self.series(features, np.linalg.norm(found - anchor, axis=1)), "reference"
+            return self.series(features, np.linalg.norm(embeddings - anchor, axis=1)), "reference"
         except Unscored as why:
             if why.status != "not_applicable":  # there is a picture, which could not be read
                 raise
             first, _ = ends(len(features["face"]["has_mesh"]))
             is_early = features[self.extractor]["frame"] < first.stop
-            return self.series(features, distances_to_start(found, is_early)), "start"
+            return self.series(features, distances_to_start(embeddings, is_early)), "start"
 
     def _reference_doubt(self, features: Features) -> str:
         """Says that the reference picture shows several faces; empty if it does not."""
         try:
-            found = features[f"reference_{self.extractor}"]
+            reference = features[f"reference_{self.extractor}"]
         except (KeyError, Unscored):  # told by the metrics that cannot do without
             return ""
-        num = int(found["num_faces"].max(initial=0)) if "num_faces" in found else 1
+        num = int(reference["num_faces"].max(initial=0)) if "num_faces" in reference else 1
         return f"the reference picture shows {num} faces, the largest is taken" if num > 1 else ""
 
     def time_to_failure(self, windows: tuple[MetricWindow, ...], domain: str) -> dict[str, Any]:
@@ -192,16 +202,17 @@ class _Identity(Metric):
             ``failed_after_s``: start of the first window beyond the threshold at which both kinds
             of error are equal, ``None`` if there is none; nothing if the network errs too often.
         """
-        known = self.verification.get(domain)
-        if known is None or known["eer"] > MAX_EER:
+        error_rates = self.verification.get(domain)
+        if error_rates is None or error_rates["eer"] > MAX_EER:
             return {}
-        late = (window.t0_s for window in windows if window.value > known["threshold"])
+        late = (window.t0_s for window in windows if window.value > error_rates["threshold"])
         return {"failed_after_s": next(late, None)}
 
 
 class IdDistance(_Identity):
     """Mean distance of the face to that of the reference picture."""
 
+    level = Level.HEADLINE
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -232,6 +243,8 @@ class IdRank1(_Identity):
     unit = "1"
     higher_is_better = True
     bounds = SHARE
+    is_percent = True
+    remark = "Rank-1 is among the people of the run: compare it over the same people."
 
     def measure_person(
         self, recording: Recording, features: Features, context: MetricContext
@@ -275,6 +288,7 @@ class IdDrift(_Identity):
     Windows hold the same contrast of each window with the first 15 %.
     """
 
+    level = Level.HEADLINE
     unit = "1"
     higher_is_better = False
 
@@ -323,16 +337,18 @@ class IdSlope(_Identity):
             np.maximum(features[self.extractor]["sharpness"].astype(float), 1e-6)
         )
         sharpness = self.series(features, log_sharpness).windows(self.settings.window_s)
-        kept = [row for row, window in enumerate(raw) if not math.isnan(window.value)]
-        if len(kept) < self.settings.min_windows:
-            raise Unscored(f"{len(kept)} windows with a face, {self.settings.min_windows} needed")
-        minutes = np.array([(raw[row].t0_s + raw[row].t1_s) / 120 for row in kept])
-        values = np.array([raw[row].value for row in kept])
-        corrected = regress_out(values, np.array([sharpness[row].value for row in kept]))
+        measured = [row for row, window in enumerate(raw) if not math.isnan(window.value)]
+        if len(measured) < self.settings.min_windows:
+            raise Unscored(
+                f"{len(measured)} windows with a face, {self.settings.min_windows} needed"
+            )
+        minutes = np.array([(raw[row].t0_s + raw[row].t1_s) / 120 for row in measured])
+        values = np.array([raw[row].value for row in measured])
+        corrected = regress_out(values, np.array([sharpness[row].value for row in measured]))
         return Score(
             value=theil_sen(minutes, corrected),
             components={**self._interval(minutes, values, corrected), "anchor": anchor},
-            windows=with_values(raw, dict(zip(kept, corrected.tolist(), strict=True))),
+            windows=with_values(raw, dict(zip(measured, corrected.tolist(), strict=True))),
         )
 
     def _interval(
@@ -352,6 +368,7 @@ class IdCoverage(_Identity):
     unit = "1"
     higher_is_better = True
     bounds = SHARE
+    is_percent = True
 
     def measure_person(
         self, recording: Recording, features: Features, context: MetricContext
@@ -360,13 +377,13 @@ class IdCoverage(_Identity):
 
         Not measured if the video has no frames.
         """
-        found = features[self.extractor]
-        if not len(found["sampled"]):
+        faces = features[self.extractor]
+        if not len(faces["sampled"]):
             raise Unscored("no frames")
-        alone = found["frame"][found["num_faces"] == 1]
-        is_covered = np.isin(found["sampled"], alone)
+        alone = faces["frame"][faces["num_faces"] == 1]
+        is_covered = np.isin(faces["sampled"], alone)
         covered = Series(
-            frames=found["sampled"],
+            frames=faces["sampled"],
             values=is_covered.astype(float),
             num_frames=len(features["face"]["has_mesh"]),
         )
@@ -374,8 +391,8 @@ class IdCoverage(_Identity):
             value=float(is_covered.mean()),
             components={
                 "num_sampled": len(is_covered),
-                "num_embedded": len(found["frame"]),
-                "person_share": float(np.isin(found["sampled"], found["frame"]).mean()),
+                "num_embedded": len(faces["frame"]),
+                "person_share": float(np.isin(faces["sampled"], faces["frame"]).mean()),
             },
             windows=covered.windows(self.settings.window_s),
         )
@@ -385,18 +402,22 @@ _PARAMS = IdentityParams()
 _DLIB = {"world": "dlib_world"}
 IDENTITY: tuple[Metric, ...] = (
     IdDistance(params=_PARAMS, protocol="id_distance/dlib@1", figures=_DLIB),
-    IdRank1(params=_PARAMS, protocol="id_rank1/dlib@1", figures=_DLIB),
+    IdRank1(params=_PARAMS, protocol="id_rank1/dlib@1", figures=_DLIB, label="id rank-1"),
     IdDrift(params=_PARAMS, protocol="id_drift/dlib@2", figures=_DLIB),
-    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB),
+    IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB, label="id slope"),
     IdCoverage(params=_PARAMS, protocol="id_coverage/dlib@1"),
 )
 
 
-def _of_the_world(metric: type[_Identity], name: str, version: int = 1) -> Metric:
-    """The same metric on the embeddings of the judge of the drawn world."""
+def _of_the_world(
+    metric: type[_Identity], name: str, label: str, replaces: str = "", version: int = 1
+) -> Metric:
+    """Applies a metric to the embeddings of the judge of the drawn world."""
     return metric(
         params=_PARAMS,
         protocol=f"{name}/identity_world@{version}",
+        label=label,
+        replaces=replaces,
         extractor="identity_world",
         domain="world",
         figures={"world": "identity_world"},
@@ -404,8 +425,8 @@ def _of_the_world(metric: type[_Identity], name: str, version: int = 1) -> Metri
 
 
 IDENTITY_WORLD: tuple[Metric, ...] = (
-    _of_the_world(IdDistance, "id_world_distance"),
-    _of_the_world(IdRank1, "id_world_rank1"),
-    _of_the_world(IdDrift, "id_world_drift", 2),
-    _of_the_world(IdSlope, "id_world_slope_per_min", 2),
+    _of_the_world(IdDistance, "id_world_distance", "id-world distance", "id_distance"),
+    _of_the_world(IdRank1, "id_world_rank1", "id-world rank-1"),
+    _of_the_world(IdDrift, "id_world_drift", "id-world drift", "id_drift", 2),
+    _of_the_world(IdSlope, "id_world_slope_per_min", "id-world slope", version=2),
 )

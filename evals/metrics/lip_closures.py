@@ -38,17 +38,17 @@ CLOSURE_PARAMS = {
 _STEPS_PER_FRAME = 8
 
 
-def closure_times(heard: Mapping[str, np.ndarray]) -> Float[np.ndarray, " E"]:
+def closure_times(phonemes: Mapping[str, np.ndarray]) -> Float[np.ndarray, " E"]:
     """Returns when p, b or m is heard, in seconds.
 
     Args:
-        heard: Features of the extractor ``phonemes_hama``.
+        phonemes: Features of the extractor ``phonemes_hama``.
 
     Returns:
         The middle of each run of rows, weighted by their posterior.
     """
-    is_closed = np.array([symbol[:1] in CLOSED for symbol in heard["likely"].tolist()], bool)
-    times, weights = heard["likely_s"][is_closed], heard["posterior"][is_closed].astype(float)
+    is_closed = np.array([symbol[:1] in CLOSED for symbol in phonemes["likely"].tolist()], bool)
+    times, weights = phonemes["likely_s"][is_closed], phonemes["posterior"][is_closed].astype(float)
     frames, row = np.unique(times, return_inverse=True)
     mass = np.bincount(row, weights, len(frames)) if len(frames) else np.zeros(0)
     frames, mass = frames[mass >= MIN_POSTERIOR], mass[mass >= MIN_POSTERIOR]

@@ -15,7 +15,7 @@ from evals.protocols.base import (
     Unscored,
     require_transcript,
 )
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording
 from evals.text.align import align
 from evals.text.spoken import spoken_form
@@ -32,6 +32,9 @@ class PhonemeErrorRateInWorld(Metric):
     """
 
     name = "per_world"
+    label = "PER-world"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -52,18 +55,18 @@ class PhonemeErrorRateInWorld(Metric):
         """Returns errors per reference phoneme, with their counts and their rate over time."""
         require_transcript(recording)
         require_english(recording)
-        found = features[self.needs[0]]
-        heard = [str(phoneme) for phoneme in found["phonemes"]]
-        said = _likely_phones(recording.transcript)
-        reference = min(said, key=lambda phones: Levenshtein.distance(phones, heard))
-        alignment = align(reference, heard)
+        recognised = features[self.needs[0]]
+        hypothesis = [str(phoneme) for phoneme in recognised["phonemes"]]
+        readings = _likely_phones(recording.transcript)
+        reference = min(readings, key=lambda phones: Levenshtein.distance(phones, hypothesis))
+        alignment = align(reference, hypothesis)
         # A phoneme is emitted at a moment: a span of no length.
-        span_s = np.stack([found["start_s"], found["start_s"]], axis=1).astype(np.float64)
+        span_s = np.stack([recognised["start_s"], recognised["start_s"]], axis=1).astype(np.float64)
         return Score(
             value=alignment.num_errors / len(reference),
             weight=float(len(reference)),
             components={**error_counts(alignment), "reference_phonemes": len(reference)},
-            windows=error_windows(alignment, span_s, float(found["duration_s"][0])),
+            windows=error_windows(alignment, span_s, float(recognised["duration_s"][0])),
         )
 
 
@@ -87,7 +90,7 @@ def reference_phones(transcript: str) -> tuple[str, ...]:
         Names without stress, silences left out.
 
     Raises:
-        NotMeasured: If there is nothing that can be said, or the dictionary is missing.
+        Unscored: If there is nothing that can be said, or the dictionary is missing.
     """
     try:
         sentences = read_text(transcript)

@@ -14,7 +14,7 @@ from evals.protocols.base import (
     Unscored,
     require_transcript,
 )  # fmt: skip
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording, Trace
 from evals.text import progress
 
@@ -33,6 +33,7 @@ class PointerError(Metric):
     """
 
     name = "pointer_error"
+    axis = Axis.TEXT
     unit = "phonemes"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -60,11 +61,11 @@ class PointerError(Metric):
         trace = _trace(recording)
         spoken = _account(trace)
         require_speech(recording, features)
-        found = features[self.needs[0]]
+        alignment = features[self.needs[0]]
         ends_s = trace.sound_ends_s
-        _check_length(float(ends_s[-1]), float(found["duration_s"][0]))
+        _check_length(float(ends_s[-1]), float(alignment["duration_s"][0]))
         phones = reference_phones(recording.transcript)
-        judged = progress.at_times(_judged(found["log_probs"], phones), ends_s)
+        judged = progress.at_times(_judged(alignment["log_probs"], phones), ends_s)
         signed = spoken - judged
         size = np.abs(signed)
         starts_s = [0.0, *ends_s[:-1].tolist()]
@@ -96,13 +97,15 @@ def _trace(recording: Recording) -> Trace:
 
 
 def _account(trace: Trace) -> Float[np.ndarray, " K"]:
-    told = [arrival.spoken for arrival in trace.arrivals if arrival.spoken is not None]
-    if not told:
+    counts = [arrival.spoken for arrival in trace.arrivals if arrival.spoken is not None]
+    if not counts:
         raise Unscored("the system does not say what it has spoken")
-    if len(told) < len(trace.arrivals):
-        reason = f"it says for {len(told)} of {len(trace.arrivals)} chunks only what it has spoken"
+    if len(counts) < len(trace.arrivals):
+        reason = (
+            f"it says for {len(counts)} of {len(trace.arrivals)} chunks only what it has spoken"
+        )
         raise Unscored(reason, "generation_failure")
-    return np.array(told, np.float64)
+    return np.array(counts, np.float64)
 
 
 def _check_length(chunks_s: float, sound_s: float) -> None:

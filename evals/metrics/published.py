@@ -25,6 +25,7 @@ from evals.numerics.syncnet import (
 )
 from evals.numerics.windows import FPS, theil_sen
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
+from evals.protocols.info import Axis, Level
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -39,6 +40,7 @@ class SyncNetMetric(Metric):
         window_s: Length of the windows of the curve over playing time.
     """
 
+    axis = Axis.LIP_SYNC
     domain = "real"
     is_of_speech = True
     extractors: ClassVar[Mapping[str, str]] = {
@@ -68,9 +70,9 @@ class SyncNetMetric(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures all tracks of the person whom the recording is about."""
-        found = features[self._extractor]
+        distances = features[self._extractor]
         followed = follow(recording, features) if self._is_cropped else Followed()
-        tracks = _tracks(found, followed)
+        tracks = _tracks(distances, followed)
         if not tracks and self._is_cropped:
             require_face(recording, features)
         if not tracks:
@@ -106,15 +108,15 @@ class SyncNetMetric(Metric):
         } | self._offsets_over_time(distance)
 
     def _offsets_over_time(self, distance: np.ndarray) -> dict[str, Any]:
-        found = list(windowed_scores(distance, window_frames=self._window_frames))
-        if not found:
+        spans = list(windowed_scores(distance, window_frames=self._window_frames))
+        if not spans:
             return {
                 "offset_histogram": {},
                 "offset_within_1_share": None,
                 "offset_slope_ms_per_min": None,
             }
-        offsets = np.array([score.offset_frames for _, _, score in found])
-        minutes = np.array([(start + stop) / 2 / FPS / 60 for start, stop, _ in found])
+        offsets = np.array([score.offset_frames for _, _, score in spans])
+        minutes = np.array([(start + stop) / 2 / FPS / 60 for start, stop, _ in spans])
         slope = theil_sen(minutes, offsets * FRAME_MS)
         return {
             "offset_histogram": {str(k): n for k, n in sorted(Counter(offsets.tolist()).items())},
@@ -136,6 +138,9 @@ class SyncConfidence(SyncNetMetric):
     """LSE-C: how much better the best shift fits than the median one."""
 
     name = "sync_c"
+    label = "Sync-C"
+    level = Level.HEADLINE
+    replaces = "mesh_sync"
     unit = "1"
     higher_is_better = True
 
@@ -148,6 +153,7 @@ class SyncDistance(SyncNetMetric):
     """LSE-D: distance between mouth and sound at the best shift."""
 
     name = "sync_d"
+    label = "Sync-D"
     unit = "1"
     higher_is_better = False
 
@@ -163,6 +169,9 @@ class AvOffset(SyncNetMetric):
     """
 
     name = "av_offset_frames"
+    label = "AV offset"
+    level = Level.HEADLINE
+    replaces = "mesh_offset_ms"
     unit = "frames"
     higher_is_better = None
     zero_is_best = True
@@ -203,32 +212,34 @@ class SyncNetPythonMetric(Metric):
         github.com/nawta/SyncNet_py309_313, version 0.2.3: what its pipeline returns.
     """
 
+    axis = Axis.LIP_SYNC
     domain = "real"
     is_default = False
     needs = ("syncnet_python",)
 
     def __init__(self, name: str) -> None:
-        template = {"sync_c": SyncConfidence, "sync_d": SyncDistance, "av_offset_frames": AvOffset}
-        self.name = name
-        self.unit = template[name].unit
-        self.higher_is_better = template[name].higher_is_better
-        self.zero_is_best = template[name].zero_is_best
+        official = {"sync_c": SyncConfidence, "sync_d": SyncDistance, "av_offset_frames": AvOffset}
+        template = official[name]
+        self.name, self.label, self.unit = name, template.label, template.unit
+        self.higher_is_better = template.higher_is_better
+        self.zero_is_best = template.zero_is_best
+        self.level, self.replaces = template.level, template.replaces
         self.protocol = f"{name}/syncnet-python@1"
         self.params = {"tracks": "largest confidence, smallest distance"}
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Reads one number off the tracks."""
-        found = features["syncnet_python"]
-        if not len(found["confidence"]):
+        tracks = features["syncnet_python"]
+        if not len(tracks["confidence"]):
             raise Unscored("no face track that is long and large enough")
-        best = int(np.argmax(found["confidence"]))
+        best = int(np.argmax(tracks["confidence"]))
         values = {
-            "sync_c": found["confidence"][best],
-            "sync_d": found["distance"].min(),
-            "av_offset_frames": found["offset_frames"][best],
+            "sync_c": tracks["confidence"][best],
+            "sync_d": tracks["distance"].min(),
+            "av_offset_frames": tracks["offset_frames"][best],
         }
         return Score(
-            value=float(values[self.name]), components={"num_tracks": len(found["confidence"])}
+            value=float(values[self.name]), components={"num_tracks": len(tracks["confidence"])}
         )
 
 

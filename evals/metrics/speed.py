@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis, Level
 from evals.recording.playback import lateness_s, playback, zero_stall_startup_s
 from evals.recording.recording import Recording, Trace
 
@@ -25,8 +25,12 @@ class SpeedMetric(Metric):
         unit: Of its value.
         measure: From a warm trace with at least one chunk to a score.
         settings: What the protocol fixes beside the definition; nothing by default.
+        label: Name in tables.
+        level: Where it is shown.
+        is_percent: Whether its values are printed in per cent.
     """
 
+    axis = Axis.SPEED
     higher_is_better = False
     bounds = NON_NEGATIVE
 
@@ -36,8 +40,13 @@ class SpeedMetric(Metric):
         unit: str,
         measure: Measure,
         settings: Mapping[str, Any] | None = None,
+        *,
+        label: str = "",
+        level: Level = Level.DETAIL,
+        is_percent: bool = False,
     ) -> None:
         self.name = name
+        self.label, self.level, self.is_percent = label, level, is_percent
         self.unit = unit
         self.protocol = f"{name}/arrivals@2"
         self.params = {"definition": (measure.__doc__ or "").split("\n")[0], **(settings or {})}
@@ -143,14 +152,22 @@ def zero_stall_startup(trace: Trace) -> Score:
     return Score(value=zero_stall_startup_s(trace.t_playable_s, trace.media_s))
 
 
+_HEADLINE = Level.HEADLINE
 SPEED_METRICS: tuple[Metric, ...] = (
-    SpeedMetric("rtf", "s/s", rtf, {"window_s": WINDOW_S}),
-    SpeedMetric("rtf_steady", "s/s", rtf_steady),
-    SpeedMetric("first_chunk_s", "s", first_chunk_s),
-    SpeedMetric("chunk_p50_s", "s", _gap_percentile(50)),
-    SpeedMetric("chunk_p95_s", "s", _gap_percentile(95)),
-    SpeedMetric("chunk_p99_s", "s", _gap_percentile(99)),
-    SpeedMetric("deadline_miss_rate", "1", deadline_miss_rate),
-    SpeedMetric("stall_s", "s", stall_s, {"prebuffer_s": 0.0}),
-    SpeedMetric("zero_stall_startup_s", "s", zero_stall_startup),
+    SpeedMetric("rtf", "s/s", rtf, {"window_s": WINDOW_S}, label="RTF", level=_HEADLINE),
+    SpeedMetric("rtf_steady", "s/s", rtf_steady, label="RTF, steady"),
+    SpeedMetric("first_chunk_s", "s", first_chunk_s, label="first chunk", level=_HEADLINE),
+    SpeedMetric("chunk_p50_s", "s", _gap_percentile(50), label="chunk p50"),
+    SpeedMetric("chunk_p95_s", "s", _gap_percentile(95), label="chunk p95"),
+    SpeedMetric("chunk_p99_s", "s", _gap_percentile(99), label="chunk p99"),
+    SpeedMetric(
+        "deadline_miss_rate",
+        "1",
+        deadline_miss_rate,
+        label="deadlines missed",
+        level=_HEADLINE,
+        is_percent=True,
+    ),
+    SpeedMetric("stall_s", "s", stall_s, {"prebuffer_s": 0.0}, label="stall"),
+    SpeedMetric("zero_stall_startup_s", "s", zero_stall_startup, label="zero-stall start-up"),
 )

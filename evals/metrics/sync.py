@@ -49,6 +49,7 @@ from evals.metrics.sync_signals import (
 )
 from evals.numerics.windows import FPS, fill_short_gaps, windows_of
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
+from evals.protocols.info import Axis, Level
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -145,7 +146,7 @@ def mouth_signal(
         for name in params.channels
     ]
     mouth = np.stack([bandpass(values, params.band_hz) for values, _ in filled])
-    return mouth, np.all([known for _, known in filled], axis=0)
+    return mouth, np.all([is_measured for _, is_measured in filled], axis=0)
 
 
 def require_face_size(face: Mapping[str, np.ndarray], domain: str) -> None:
@@ -156,7 +157,7 @@ def require_face_size(face: Mapping[str, np.ndarray], domain: str) -> None:
         domain: Of the recording, decides the limit in `MIN_FACE_PX`.
 
     Raises:
-        NotMeasured: If the median size is below the limit.
+        Unscored: If the median size is below the limit.
     """
     sizes = face["face_px"][np.isfinite(face["face_px"])]
     if len(sizes) and float(np.median(sizes)) < MIN_FACE_PX[domain]:
@@ -169,6 +170,7 @@ def require_face_size(face: Mapping[str, np.ndarray], domain: str) -> None:
 class _Sync(Metric):
     """What the lip-sync metrics share: signals, curve, windows."""
 
+    axis = Axis.LIP_SYNC
     source: ClassVar[str]
     is_of_speech = True
 
@@ -191,12 +193,12 @@ class _Sync(Metric):
         """Returns mouth and sound of one recording."""
         mouth, has_mouth = mouth_signal(features["face"], self.settings)
         num_frames, lead_s = mouth.shape[1], lead_ms / 1000
-        heard = features[self.source]
+        sound = features[self.source]
         if self.source == "audio_envelope":
-            level, has_sound = loudness_track(heard, num_frames=num_frames, lead_s=lead_s)
+            level, has_sound = loudness_track(sound, num_frames=num_frames, lead_s=lead_s)
             tracks = level[None]
         else:
-            tracks, has_sound = _phoneme_tracks(heard, num_frames=num_frames, lead_s=lead_s)
+            tracks, has_sound = _phoneme_tracks(sound, num_frames=num_frames, lead_s=lead_s)
         return SyncSignals(
             mouth=mouth,
             has_mouth=has_mouth,
@@ -259,17 +261,17 @@ class _Sync(Metric):
 
 
 def _phoneme_tracks(
-    heard: Mapping[str, np.ndarray], *, num_frames: int, lead_s: float
+    phonemes: Mapping[str, np.ndarray], *, num_frames: int, lead_s: float
 ) -> tuple[Float[np.ndarray, "2 T"], Bool[np.ndarray, " T"]]:
     """Returns shapes and speech frames; the start of a recogniser's span is a phone's centre."""
-    starts, ends = heard["start_s"].astype(float), heard["end_s"].astype(float)
+    starts, ends = phonemes["start_s"].astype(float), phonemes["end_s"].astype(float)
     if not len(starts):
         raise Unscored("no phonemes in the sound")
     ends = np.minimum(ends, starts + PAUSE_S)  # the last sound before a pause is not the pause
     tracks = shape_tracks(
-        heard["likely"].tolist(),
-        heard["likely_s"],
-        heard["posterior"].astype(float),
+        phonemes["likely"].tolist(),
+        phonemes["likely_s"],
+        phonemes["posterior"].astype(float),
         num_frames=num_frames,
         lead_s=lead_s,
     )
@@ -302,6 +304,7 @@ class MeshSync(_Sync):
     """Correlation of mouth and heard phonemes at the best shift, minus the median over shifts."""
 
     name = "mesh_sync"
+    level = Level.HEADLINE
     unit = "1"
     higher_is_better = True
     source = "phonemes_hama"
@@ -328,6 +331,8 @@ class MeshOffset(_Sync):
     """Time by which the audio is early; negative when it is late."""
 
     name = "mesh_offset_ms"
+    label = "mesh offset"
+    level = Level.HEADLINE
     unit = "ms"
     higher_is_better = None
     zero_is_best = True

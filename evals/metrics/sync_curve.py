@@ -141,10 +141,10 @@ def _support(correlations: np.ndarray, chance: float) -> np.ndarray:
     return np.asarray(fit - SHIFTS**2 / (2 * USUAL_SHIFT**2))
 
 
-def _p_value(found: float, unrelated: Float[np.ndarray, " N"]) -> float:
+def _p_value(score: float, unrelated: Float[np.ndarray, " N"]) -> float:
     if not len(unrelated):
         return math.nan
-    return (1 + int((unrelated >= found).sum())) / (1 + len(unrelated))
+    return (1 + int((unrelated >= score).sum())) / (1 + len(unrelated))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class SyncSignals:
             The correlations.
 
         Raises:
-            NotMeasured: If there are too few frames with face and speech.
+            Unscored: If there are too few frames with face and speech.
         """
         num_frames = self.mouth.shape[1]
         usable = self._usable(0, num_frames)
@@ -206,7 +206,7 @@ class SyncSignals:
             The correlations.
 
         Raises:
-            NotMeasured: If there are too few frames with face and speech.
+            Unscored: If there are too few frames with face and speech.
         """
         usable = self._usable(start, stop)
         _require(usable, min_frames)
@@ -222,8 +222,8 @@ class SyncSignals:
         """Returns which frames have a face, and speech at each shift."""
         at = np.arange(start, stop)[:, None] - SHIFTS
         inside = (at >= 0) & (at < len(self.has_sound))
-        heard = self.has_sound[np.clip(at, 0, len(self.has_sound) - 1)]
-        return np.asarray(inside & heard & self.has_mouth[start:stop, None])
+        has_sound = self.has_sound[np.clip(at, 0, len(self.has_sound) - 1)]
+        return np.asarray(inside & has_sound & self.has_mouth[start:stop, None])
 
     def _correlate(
         self, mouths: Float[np.ndarray, "N C T"], usable: Bool[np.ndarray, "T K"], start: int

@@ -85,8 +85,8 @@ def shape_of(phoneme: str) -> tuple[float, float] | None:
         for sign in unicodedata.normalize("NFD", phoneme)
         if sign not in "ːˑˈˌ‿" and not unicodedata.combining(sign)
     )
-    known = bare if bare in OPENNESS else bare[:1]
-    return (OPENNESS[known], SPREADING[known]) if known in OPENNESS else None
+    vowel = bare if bare in OPENNESS else bare[:1]
+    return (OPENNESS[vowel], SPREADING[vowel]) if vowel in OPENNESS else None
 
 
 def shape_tracks(
@@ -113,12 +113,16 @@ def shape_tracks(
         In each frame, openness (0 closed to 1 wide), and spreading (-1 rounded to 1 spread).
     """
     shapes = {symbol: shape_of(symbol) for symbol in set(symbols)}
-    found = np.array([shapes[symbol] or (np.nan, np.nan) for symbol in symbols]).reshape(-1, 2)
-    known = np.isfinite(found[:, 0])
-    times, weights = times_s[known] - lead_s, posteriors[known]
+    shape_pairs = np.array([shapes[symbol] or (np.nan, np.nan) for symbol in symbols]).reshape(
+        -1, 2
+    )
+    has_shape = np.isfinite(shape_pairs[:, 0])
+    times, weights = times_s[has_shape] - lead_s, posteriors[has_shape]
     return np.stack(
         [
-            _weighted_mean(times, found[known, index], weights, name=name, num_frames=num_frames)
+            _weighted_mean(
+                times, shape_pairs[has_shape, index], weights, name=name, num_frames=num_frames
+            )
             for index, name in enumerate(_TABLES)
         ]
     )
@@ -178,10 +182,10 @@ def loudness_track(
     if not len(levels):
         return np.zeros(num_frames), np.zeros(num_frames, bool)
     floor = max(float(np.percentile(levels, 95)) - LOUDNESS_RANGE_DB, -60.0)
-    known = (np.arange(len(levels)) + 0.5) / FPS
+    level_s = (np.arange(len(levels)) + 0.5) / FPS
     times = (np.arange(num_frames) + 0.5) / FPS + lead_s
-    track = np.interp(times, known, np.maximum(levels, floor), right=floor)
-    loud = np.interp(times, known, (levels > floor).astype(float), right=0.0) > 0
+    track = np.interp(times, level_s, np.maximum(levels, floor), right=floor)
+    loud = np.interp(times, level_s, (levels > floor).astype(float), right=0.0) > 0
     reach = round(SPEECH_MARGIN_S * FPS)
     return track, np.convolve(loud, np.ones(2 * reach + 1), mode="same")[:num_frames] > 0
 

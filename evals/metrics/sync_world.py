@@ -19,6 +19,8 @@ class SyncConfidenceInWorld(SyncConfidence):
     """How much better the best shift fits than the median one, in nats a window."""
 
     name = "sync_c_world"
+    label = "Sync-C-world"
+    is_project_specific = True
     unit = "nat"
     domain = "world"
     extractors = _CROPS
@@ -28,6 +30,8 @@ class SyncDistanceInWorld(SyncDistance):
     """Distance between mouth and sound at the best shift."""
 
     name = "sync_d_world"
+    label = "Sync-D-world"
+    is_project_specific = True
     domain = "world"
     extractors = _CROPS
 
@@ -40,6 +44,7 @@ class AvOffsetInWorld(AvOffset):
     """
 
     name = "av_offset_world"
+    label = "AV offset-world"
     domain = "world"
     extractors = _CROPS
 

@@ -20,7 +20,7 @@ from evals.protocols.base import (
     Unscored,
     require_transcript,
 )  # fmt: skip
-from evals.protocols.info import NON_NEGATIVE, SHARE
+from evals.protocols.info import NON_NEGATIVE, SHARE, Axis, Level
 from evals.recording.recording import Recording
 from evals.text.align import Alignment, align, error_curve, operations_s, place_words
 from evals.text.comparison import compare_texts
@@ -46,56 +46,56 @@ RECOGNISERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Speech:
-    """Reference words beside what a recogniser heard, both normalised.
+    """Reference words beside recognised words, both normalised.
 
-    Shape letters: M heard words.
+    Shape letters: M recognised words.
 
     Attributes:
         reference: Words of the transcript.
-        heard: Words heard.
-        span_s: Start and end of each heard word, shape [M, 2].
+        hypothesis: Recognised words.
+        span_s: Start and end of each recognised word, shape [M, 2].
         duration_s: Length of the recording.
         alignment: Of the two.
     """
 
     reference: Sequence[str]
-    heard: Sequence[str]
+    hypothesis: Sequence[str]
     span_s: Float[np.ndarray, "M 2"]
     duration_s: float
     alignment: Alignment
 
     def failures(self) -> Failures:
         """Errors by kind."""
-        return find_failures(self.reference, self.heard, self.alignment)
+        return find_failures(self.reference, self.hypothesis, self.alignment)
 
 
 def compare_speech(
-    recording: Recording, heard: Mapping[str, np.ndarray], normaliser: str
+    recording: Recording, speech: Mapping[str, np.ndarray], normaliser: str
 ) -> Speech:
     """Normalises and aligns a transcript and what a recogniser heard.
 
     Args:
         recording: For its transcript and language.
-        heard: Features of a recogniser, see `evals.extractors.asr`.
+        speech: Features of a recogniser, see `evals.extractors.asr`.
         normaliser: A key of `evals.text.normalise.NORMALISERS`.
 
     Returns:
         Both sides, with times.
 
     Raises:
-        NotMeasured: If the transcript has no words or is not English.
+        Unscored: If the transcript has no words or is not English.
     """
     require_english(recording)
-    reference, words = compare_texts(recording.transcript, str(heard["text"][0]), normaliser)
+    reference, words = compare_texts(recording.transcript, str(speech["text"][0]), normaliser)
     # A normaliser can leave a lone full stop of text that is nothing but punctuation.
     if not any(sign.isalnum() for word in reference for sign in word):
         raise Unscored("the transcript has no words")
-    raw_s = np.stack([heard["word_start_s"], heard["word_end_s"]], axis=1).astype(np.float64)
+    raw_s = np.stack([speech["word_start_s"], speech["word_end_s"]], axis=1).astype(np.float64)
     return Speech(
         reference=reference,
-        heard=words,
-        span_s=place_words(words, [str(word) for word in heard["words"]], raw_s, normaliser),
-        duration_s=float(heard["duration_s"][0]),
+        hypothesis=words,
+        span_s=place_words(words, [str(word) for word in speech["words"]], raw_s, normaliser),
+        duration_s=float(speech["duration_s"][0]),
         alignment=align(reference, words),
     )
 
@@ -165,7 +165,7 @@ class _OfSpokenWords(TranscriptMetric):
     def compare(self, recording: Recording, features: Features) -> Speech:
         """As for all metrics of transcripts; not measured if no words were heard."""
         speech = super().compare(recording, features)
-        if not speech.heard:
+        if not speech.hypothesis:
             raise missing_speech(recording, "no words were heard")
         return speech
 
@@ -178,6 +178,10 @@ class WordErrorRate(TranscriptMetric):
     """
 
     name = "wer"
+    label = "WER"
+    axis = Axis.TEXT
+    level = Level.HEADLINE
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -209,6 +213,9 @@ class CharacterErrorRate(TranscriptMetric):
     """Character error rate of the normalised texts, single spaces counted as in jiwer."""
 
     name = "cer"
+    label = "CER"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -221,7 +228,7 @@ class CharacterErrorRate(TranscriptMetric):
         """Returns errors per reference character, with their counts."""
         speech = self.compare(recording, features)
         reference = " ".join(speech.reference)
-        alignment = align(reference, " ".join(speech.heard))
+        alignment = align(reference, " ".join(speech.hypothesis))
         return Score(
             value=alignment.num_errors / len(reference),
             weight=float(len(reference)),
@@ -236,6 +243,8 @@ class Completion(TranscriptMetric):
     """
 
     name = "completion"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = True
     bounds = SHARE
@@ -260,6 +269,7 @@ class Loops(_OfSpokenWords):
     """Loops per minute: runs of three or more inserted words that repeat what came just before."""
 
     name = "loops"
+    axis = Axis.TEXT
     unit = "1/min"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -280,7 +290,7 @@ class Loops(_OfSpokenWords):
                     {
                         "t0_s": round(float(speech.span_s[run.start, 0]), 3),
                         "t1_s": round(float(speech.span_s[run.stop - 1, 1]), 3),
-                        "heard": " ".join(speech.heard[run.start : run.stop]),
+                        "heard": " ".join(speech.hypothesis[run.start : run.stop]),
                     }
                     for run in failures.loops
                 ],
@@ -292,6 +302,8 @@ class LongestSkip(_OfSpokenWords):
     """Words in the longest run of reference words left out before the speech ended."""
 
     name = "longest_skip_words"
+    label = "longest skip"
+    axis = Axis.TEXT
     unit = "words"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -325,6 +337,9 @@ class PhonemeErrorRate(Metric):
     """
 
     name = "phoneme_error_rate"
+    label = "PER"
+    axis = Axis.TEXT
+    is_percent = True
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -344,13 +359,13 @@ class PhonemeErrorRate(Metric):
         """Returns errors per reference phoneme, with their counts and their rate over time."""
         require_transcript(recording)
         require_english(recording)
-        found = features[self.needs[0]]
-        heard = tuple(str(phoneme) for phoneme in found["phonemes"])
-        reference = _reference_phonemes(recording.transcript, heard)
-        alignment = align(reference, heard)
+        recognised = features[self.needs[0]]
+        hypothesis = tuple(str(phoneme) for phoneme in recognised["phonemes"])
+        reference = _reference_phonemes(recording.transcript, hypothesis)
+        alignment = align(reference, hypothesis)
         # CTC emits a phoneme at its centre, which `start_s` is: a span of no length.
-        span_s = np.stack([found["start_s"], found["start_s"]], axis=1).astype(np.float64)
-        duration_s = float(found["duration_s"][0])
+        span_s = np.stack([recognised["start_s"], recognised["start_s"]], axis=1).astype(np.float64)
+        duration_s = float(recognised["duration_s"][0])
         return Score(
             value=alignment.num_errors / len(reference),
             weight=float(len(reference)),
@@ -359,9 +374,9 @@ class PhonemeErrorRate(Metric):
         )
 
 
-def _reference_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
+def _reference_phonemes(transcript: str, hypothesis: Sequence[str]) -> Sequence[str]:
     try:
-        reference = nearest_phonemes(transcript, heard)
+        reference = nearest_phonemes(transcript, hypothesis)
     except ImportError as error:
         raise Unscored(f"the package {error.name} is not installed", "unavailable") from error
     if not reference:
@@ -369,7 +384,7 @@ def _reference_phonemes(transcript: str, heard: Sequence[str]) -> Sequence[str]:
     return reference
 
 
-TEXT_METRICS: tuple[Metric, ...] = (
+ERROR_RATES: tuple[Metric, ...] = (
     WordErrorRate("moonshine-tiny"),
     WordErrorRate("whisper-base"),
     WordErrorRate("whisper-base", "whisper-en", is_default=False),
@@ -379,11 +394,13 @@ TEXT_METRICS: tuple[Metric, ...] = (
     WordErrorRate("openai-whisper", is_default=False),
     CharacterErrorRate("whisper-base"),
     CharacterErrorRate("moonshine-tiny", is_default=False),
+    PhonemeErrorRate(),
+)
+COMPLETENESS: tuple[Metric, ...] = (
     Completion("whisper-base"),
     Completion("moonshine-tiny", is_default=False),
     Loops("whisper-base"),
     Loops("moonshine-tiny", is_default=False),
     LongestSkip("whisper-base"),
     LongestSkip("moonshine-tiny", is_default=False),
-    PhonemeErrorRate(),
 )

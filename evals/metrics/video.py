@@ -21,7 +21,7 @@ from evals.numerics.frechet import (
     kernel_distance,
 )
 from evals.protocols.base import Features, Score, Unscored
-from evals.protocols.info import NON_NEGATIVE
+from evals.protocols.info import NON_NEGATIVE, Axis, Level
 from evals.protocols.set_metric import SetMetric
 
 MIN_FEATURES = 32
@@ -69,11 +69,16 @@ class FrechetMetric(SetMetric):
         extractor: Whose array ``features`` [N, D] is compared.
         counted: What one feature is of, for the row: ``frame`` or ``clip``.
         ddof: 1 for the sample covariance, 0 for 1/N.
-        domain: Of the network behind the features, see `BaseMetric`.
+        label: Name in tables.
+        level: Where it is shown.
+        replaces: See `BaseMetric`.
+        is_project_specific: See `BaseMetric`.
+        domain: Of the network behind the features.
         is_default: Whether it is computed unless told otherwise.
         seed: Of the draw that cuts the larger set to the size of the smaller.
     """
 
+    axis = Axis.VIDEO
     unit = "1"
     higher_is_better = False
     bounds = NON_NEGATIVE
@@ -86,11 +91,17 @@ class FrechetMetric(SetMetric):
         extractor: str,
         counted: str,
         ddof: int,
+        label: str = "",
+        level: Level = Level.DETAIL,
+        replaces: str = "",
+        is_project_specific: bool = False,
         domain: str = "any",
         is_default: bool = True,
         seed: int = 0,
     ) -> None:
         self.name = name
+        self.label, self.level, self.replaces = label, level, replaces
+        self.is_project_specific = is_project_specific
         self.domain = domain
         self.protocol = protocol
         self.needs = (extractor,)
@@ -136,19 +147,19 @@ class FrechetMetric(SetMetric):
 
     def _collect(self, recordings: Sequence[Features]) -> FeatureSet:
         """Joins the features of all recordings that have any; raises if none has, or we failed."""
-        found: list[np.ndarray] = []
+        per_video: list[np.ndarray] = []
         why = Unscored("there are no recordings")
         for recording in recordings:
             try:
-                found.append(recording[self.needs[0]]["features"])
+                per_video.append(recording[self.needs[0]]["features"])
             except Unscored as missing:
                 if missing.status == "evaluator_failure":  # a smaller set has another distance
                     raise
                 why = missing
-        if not found:
+        if not per_video:
             raise why
-        video = np.repeat(np.arange(len(found)), [len(vectors) for vectors in found])
-        return FeatureSet(vectors=np.concatenate(found), video=video)
+        video = np.repeat(np.arange(len(per_video)), [len(vectors) for vectors in per_video])
+        return FeatureSet(vectors=np.concatenate(per_video), video=video)
 
     def _interval(self, real: FeatureSet, fake: FeatureSet) -> JackknifeInterval | None:
         """Jackknife over videos, whose features hang together; none if one video is nearly all."""
@@ -174,24 +185,44 @@ def _groups(features: FeatureSet) -> np.ndarray:
 
 
 VIDEO_SETS = (
-    FrechetMetric(name="fvd", protocol="fvd/stylegan-v@1", extractor="i3d", counted="clip", ddof=0),
     FrechetMetric(
-        name="fvd",
-        protocol="fvd/common-metrics@1",
-        extractor="i3d-common-metrics",
-        counted="clip",
+        name="fid_lite0",
+        label="FID-Lite0",
+        is_project_specific=True,
+        protocol="fid_lite0/2fps@1",
+        extractor="lite0",
+        counted="frame",
         ddof=1,
-        is_default=False,
-    ),
-    FrechetMetric(
-        name="fid_lite0", protocol="fid_lite0/2fps@1", extractor="lite0", counted="frame", ddof=1
     ),
     FrechetMetric(
         name="fvd_world",
+        label="FVD-world",
+        level=Level.HEADLINE,
+        replaces="fvd",
+        is_project_specific=True,
         protocol="fvd_world/16-frames@1",
         extractor="fvd_world",
         counted="clip",
         ddof=1,
         domain="world",
+    ),
+    FrechetMetric(
+        name="fvd",
+        label="FVD",
+        level=Level.HEADLINE,
+        protocol="fvd/stylegan-v@1",
+        extractor="i3d",
+        counted="clip",
+        ddof=0,
+    ),
+    FrechetMetric(
+        name="fvd",
+        label="FVD",
+        level=Level.HEADLINE,
+        protocol="fvd/common-metrics@1",
+        extractor="i3d-common-metrics",
+        counted="clip",
+        ddof=1,
+        is_default=False,
     ),
 )

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from evals.metrics.absence import SPEECH, missing_speech, seconds_of_speech
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
+from evals.protocols.info import Axis, Level
 from evals.recording.recording import Recording
 
 WINDOW_S = 1.6
@@ -44,7 +45,7 @@ def similarity_to_start(
         Cosine of each window, and how many windows the first 5 s hold.
 
     Raises:
-        NotMeasured: If the first 5 s hold fewer than three windows.
+        Unscored: If the first 5 s hold fewer than three windows.
     """
     if not len(start_s):
         raise Unscored(f"no speech as long as a window of {WINDOW_S:g} s")
@@ -62,6 +63,7 @@ def similarity_to_start(
 class VoiceMetric(Metric):
     """A number from the similarity of Resemblyzer's embeddings to those of the start."""
 
+    axis = Axis.VOICE
     unit = "1"
     needs = ("voice", SPEECH)
     is_of_speech = True
@@ -144,6 +146,9 @@ class VoiceDrift(VoiceMetric):
         )
 
 
+_RATINGS = {"ovrl": "overall", "sig": "speech", "bak": "background", "p808": "P.808"}
+
+
 class Dnsmos(Metric):
     """Estimated mean opinion of the sound, 1 (bad) to 5 (excellent).
 
@@ -153,6 +158,7 @@ class Dnsmos(Metric):
         windows: ``covering`` or ``published``; see `DnsmosExtractor`.
     """
 
+    axis = Axis.VOICE
     unit = "MOS"
     higher_is_better = True
     bounds = (1.0, 5.0)
@@ -162,6 +168,8 @@ class Dnsmos(Metric):
         self._rating = rating
         self._extractor = "dnsmos" if windows == "covering" else "dnsmos-published"
         self.name = f"dnsmos_{rating}"
+        self.label = f"DNSMOS {_RATINGS[rating]}"
+        self.level = Level.HEADLINE if rating == "ovrl" else Level.DETAIL
         self.is_default = windows == "covering"
         self.needs = (self._extractor, SPEECH)
         self.protocol = f"{self.name}/{windows}@1"
@@ -172,15 +180,15 @@ class Dnsmos(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Averages over the windows that hold speech."""
-        found = features[self._extractor]
-        is_loud = found["level_dbfs"] >= MIN_LEVEL_DBFS
-        stop_s = np.minimum(found["start_s"] + DNSMOS_WINDOW_S, found["duration_s"])
+        opinions = features[self._extractor]
+        is_loud = opinions["level_dbfs"] >= MIN_LEVEL_DBFS
+        stop_s = np.minimum(opinions["start_s"] + DNSMOS_WINDOW_S, opinions["duration_s"])
         is_rated = is_loud & (
-            seconds_of_speech(features[SPEECH], found["start_s"], stop_s) >= MIN_SPEECH_S
+            seconds_of_speech(features[SPEECH], opinions["start_s"], stop_s) >= MIN_SPEECH_S
         )
         if not is_rated.any():
             raise missing_speech(recording, f"no window with {MIN_SPEECH_S:g} s of speech")
-        ratings = np.where(is_rated, found[self._rating], np.nan)
+        ratings = np.where(is_rated, opinions[self._rating], np.nan)
         return Score(
             value=float(np.nanmean(ratings)),
             components={
@@ -188,7 +196,7 @@ class Dnsmos(Metric):
                 "num_silent": int((~is_loud).sum()),
                 "num_without_speech": int((is_loud & ~is_rated).sum()),
             },
-            windows=_windows(found["start_s"], stop_s, ratings),
+            windows=_windows(opinions["start_s"], stop_s, ratings),
         )
 
 
@@ -207,5 +215,5 @@ VOICE = (VoiceSimilarity(), VoiceDrift())
 DNSMOS = tuple(
     Dnsmos(rating=rating, windows=windows)
     for windows in ("covering", "published")
-    for rating in ("ovrl", "sig", "bak", "p808")
+    for rating in _RATINGS
 )

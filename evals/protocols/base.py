@@ -10,7 +10,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from evals.protocols.info import UNBOUNDED, Bounds, Direction, MetricInfo
+from evals.protocols.info import (
+    MAX_DECIMALS,
+    UNBOUNDED,
+    Axis,
+    Bounds,
+    Direction,
+    Level,
+    MetricInfo,
+    spaced,
+)
 from evals.recording.recording import Recording
 
 Status = Literal[
@@ -99,6 +108,8 @@ class MetricContext:
 class BaseMetric(ABC):
     """What every metric says of itself.
 
+    Only ``params`` and ``needs`` enter the protocol hash; how values are shown does not.
+
     Attributes:
         name: The field's standard term, lower case.
         unit: ``1`` for ratios.
@@ -106,6 +117,14 @@ class BaseMetric(ABC):
         zero_is_best: Whether values are signed and best at zero, e.g. an offset; with
             ``higher_is_better`` of ``None``.
         bounds: Smallest and largest value there can be; intervals and bands stay inside.
+        label: Name in tables and on axes; ``name`` with blanks by default.
+        axis: What it measures; tables list metrics axis by axis.
+        level: ``headline`` if the default table shows it, else ``detail``.
+        decimals: Largest number of decimals in print; the interval may support fewer.
+        is_percent: Whether it is a ratio that readers know in per cent.
+        is_project_specific: Whether a published metric of like name has other values.
+        replaces: Metric whose place it takes in the headline where it has a value.
+        remark: Sentence below tables that show it, for what its readers must not conclude.
         curve: What its windows hold, if not values of the metric itself.
         domain: ``world`` or ``real`` if a network behind it was trained for one, else ``any``.
         is_default: Whether ``score`` computes it unless told otherwise.
@@ -121,6 +140,14 @@ class BaseMetric(ABC):
     higher_is_better: bool | None
     zero_is_best: bool = False
     bounds: Bounds = UNBOUNDED
+    label: str = ""
+    axis: Axis = Axis.OTHER
+    level: Level = Level.DETAIL
+    decimals: int = MAX_DECIMALS
+    is_percent: bool = False
+    is_project_specific: bool = False
+    replaces: str = ""
+    remark: str = ""
     curve: Curve | None = None
     domain: str = "any"
     is_default: bool = True
@@ -132,8 +159,21 @@ class BaseMetric(ABC):
 
     @property
     def info(self) -> MetricInfo:
-        """Unit, direction and bounds, for those who print its values."""
-        return MetricInfo(self.unit, self.higher_is_better, self.zero_is_best, self.bounds)
+        """What readers of its values must know."""
+        return MetricInfo(
+            unit=self.unit,
+            higher_is_better=self.higher_is_better,
+            zero_is_best=self.zero_is_best,
+            bounds=self.bounds,
+            label=self.label or spaced(self.name),
+            axis=self.axis,
+            level=self.level,
+            decimals=self.decimals,
+            is_percent=self.is_percent,
+            is_project_specific=self.is_project_specific,
+            replaces=self.replaces,
+            remark=self.remark,
+        )
 
     @property
     def direction(self) -> Direction:
@@ -147,7 +187,7 @@ class BaseMetric(ABC):
             domain: Of the recording, ``real`` or ``world``.
 
         Raises:
-            NotMeasured: If the domains differ.
+            Unscored: If the domains differ.
         """
         if self.domain not in {"any", domain}:
             raise Unscored(f"its network is for domain {self.domain!r}, this is {domain!r}")
@@ -173,7 +213,7 @@ class Metric(BaseMetric):
             The value, what it was made of, and its curve if it has one.
 
         Raises:
-            NotMeasured: If the number cannot be had; the reason goes into the row.
+            Unscored: If the number cannot be had; the reason goes into the row.
         """
 
     def score(self, recording: Recording, features: Features, context: MetricContext) -> Score:
@@ -192,7 +232,7 @@ def require_transcript(recording: Recording) -> None:
         recording: For its transcript.
 
     Raises:
-        NotMeasured: If there is none.
+        Unscored: If there is none.
     """
     if not recording.transcript.strip():
         raise Unscored("there is no transcript")

@@ -1,4 +1,4 @@
-"""What a reader must know of a metric: its unit, which values are better, which are possible."""
+"""What a reader of a metric's values must know: unit, direction, bounds, and how they are shown."""
 
 import math
 from enum import StrEnum
@@ -48,26 +48,67 @@ _ARROWS = {
     Direction.ZERO: "\N{RIGHTWARDS ARROW}0",
     Direction.NONE: "",
 }
+
+
+class Axis(StrEnum):
+    """What a metric measures; tables list metrics axis by axis, in this order."""
+
+    TEXT = "text"
+    LIP_SYNC = "lip-sync"
+    IDENTITY = "identity"
+    APPEARANCE = "appearance"
+    VOICE = "voice"
+    VIDEO = "video"
+    SPEED = "speed"
+    OTHER = "other"
+
+
+class Level(StrEnum):
+    """Where a metric is shown."""
+
+    HEADLINE = "headline"
+    """In the table and the bars that are shown by default."""
+    DETAIL = "detail"
+    """In the complete tables."""
+
+
 Bounds = tuple[float, float]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 NON_NEGATIVE: Bounds = (0.0, math.inf)
 SHARE: Bounds = (0.0, 1.0)
+MAX_DECIMALS = 4
 
 
 class MetricInfo(NamedTuple):
-    """What a reader must know of a metric.
+    """What a reader of a metric's values must know; see `evals.protocols.base.BaseMetric`.
 
     Attributes:
         unit: ``1`` for ratios.
         higher_is_better: ``None`` where neither is.
         zero_is_best: Of signed values; with ``higher_is_better`` of ``None``.
         bounds: Smallest and largest value there can be.
+        label: Name in tables and on axes.
+        axis: What it measures.
+        level: Where it is shown.
+        decimals: Largest number of decimals in print.
+        is_percent: Whether its values are printed in per cent.
+        is_project_specific: Whether a published metric of like name has other values.
+        replaces: Metric whose place it takes in the headline where it has a value.
+        remark: Sentence below tables that show it.
     """
 
     unit: str
     higher_is_better: bool | None
     zero_is_best: bool = False
     bounds: Bounds = UNBOUNDED
+    label: str = ""
+    axis: Axis = Axis.OTHER
+    level: Level = Level.DETAIL
+    decimals: int = MAX_DECIMALS
+    is_percent: bool = False
+    is_project_specific: bool = False
+    replaces: str = ""
+    remark: str = ""
 
     @property
     def direction(self) -> Direction:
@@ -82,3 +123,8 @@ def direction_of(higher_is_better: bool | None, zero_is_best: bool) -> Direction
     if higher_is_better is None:
         return Direction.NONE
     return Direction.HIGHER if higher_is_better else Direction.LOWER
+
+
+def spaced(name: str) -> str:
+    """Returns the label of a metric that has none of its own: its name with blanks."""
+    return name.replace("_", " ")

@@ -22,7 +22,7 @@ class SetMetric(BaseMetric):
             The value, with the sizes of both sets in the components.
 
         Raises:
-            NotMeasured: If the number cannot be had; the reason goes into the row.
+            Unscored: If the number cannot be had; the reason goes into the row.
         """
 
     def score_set(

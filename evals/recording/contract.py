@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evals.recording.jsonl import check_folder_name
+from evals.recording.role import ROLES
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 
@@ -43,6 +44,7 @@ def _problems_with_attributes(system: object) -> list[str]:
         _problem_with_name(system),
         _problem_with_rate(system, "fps", Real, "25, its video frames per second"),
         _problem_with_rate(system, "sample_rate", Integral, "16000, its sound's samples"),
+        _problem_with_role(system),
         _problem_with_stream(system),
     )
     return [sentence for sentence in problems if sentence]
@@ -71,6 +73,13 @@ def _problem_with_rate(system: object, name: str, kind: type, example: str) -> s
     if not (0 < float(value) < math.inf):  # type: ignore[arg-type]
         return f"{name} is {value} and must be above 0: {advice}"
     return ""
+
+
+def _problem_with_role(system: object) -> str:
+    role = getattr(system, "role", "model")
+    if isinstance(role, str) and role in ROLES:
+        return ""
+    return f"role is {role!r}: set it to one of {', '.join(ROLES)}, or leave it out for a model"
 
 
 def _problem_with_stream(system: object) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from evals.recording.damage import REMEDY, Digest
+from evals.recording.role import RoleName
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.shape import Above, Count, Positive, read_shaped
 from streamchar_ref.core.swap import settled_name
@@ -29,6 +30,7 @@ class Meta(TypedDict):
     sample_rate: Annotated[int, Above(0)] | None
     num_frames: Count
     num_samples: Count
+    role: NotRequired[RoleName]
     is_silent: NotRequired[bool]
     is_still: NotRequired[bool]
     is_warm: bool

@@ -30,6 +30,7 @@ from evals.recording.damage import digests_of
 from evals.recording.jsonl import check_folder_length, check_folder_name
 from evals.recording.meta import read_meta, with_digest
 from evals.recording.provenance import device
+from evals.recording.role import declared_role
 from evals.recording.run_folder import error_of, recording_folder
 from evals.recording.system import Prompt, System, first_chunks, stream_budget
 from evals.recording.transaction import finish_results
@@ -307,6 +308,7 @@ def _meta(system: System, prompt: Prompt, plan: RecordPlan, spool: _Spool) -> di
         "sample_rate": _rate(system.sample_rate),
         "num_frames": sum(line["num_frames"] for line in spool.lines),
         "num_samples": sum(line["num_samples"] for line in spool.lines),
+        "role": str(declared_role(system)),
         "is_silent": bool(getattr(system, "is_silent", False)),
         "is_still": bool(getattr(system, "is_still", False)),
         "is_warm": plan.warm_up,

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from evals.recording.role import Role
+
 # An unclosed tag is matched once, to the end, and kept: time grows linearly with the length.
 _TAGS = (re.compile(r"(\[[^\]]*\])|\[[^\]]*\Z"), re.compile(r"(<[^>]*>)|<[^>]*\Z"))
 
@@ -109,6 +111,7 @@ class Recording:
         trace_error: Why a named trace cannot be used.
         trace_status: Status of rows that need a missing trace.
         groups: Grouping keys: identity, voice, domain (``real`` or ``world``) and so on.
+        role: Of the system; ``None`` if the recording does not say.
         is_silent: Whether the system declares that it makes no sound.
         is_still: Whether the system declares that its mouth does not move.
         error: Why there is nothing to score; empty otherwise.
@@ -133,6 +136,7 @@ class Recording:
         "not_applicable"
     )
     groups: dict[str, str] = field(default_factory=dict)
+    role: Role | None = None
     is_silent: bool = False
     is_still: bool = False
     error: str = ""

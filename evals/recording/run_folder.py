@@ -12,6 +12,7 @@ from evals.recording.manifest import load_manifest, read_arrivals
 from evals.recording.media_files import recordings_of_files
 from evals.recording.meta import Meta, read_meta
 from evals.recording.recording import Recording, Trace
+from evals.recording.role import Role, RoleName
 from evals.recording.transaction import RECORDINGS, consistently, place_of
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, is_being_written, real, write_atomically
@@ -162,6 +163,7 @@ def read_recording(folder: Path) -> Recording:
         checkpoint=meta["checkpoint"],
         trace=trace,
         groups=meta["groups"],
+        role=Role(meta["role"]) if "role" in meta else None,
         is_silent=meta.get("is_silent", False),
         is_still=meta.get("is_still", False),
         error=error,
@@ -215,6 +217,7 @@ class RunEntries(TypedDict, total=False):
     protocols: dict[str, dict[str, Any]]
     notes: dict[str, list[str]]
     identities: dict[str, str]
+    roles: dict[str, RoleName]
     versions: dict[str, str]
     git: str
     device: str

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
@@ -17,6 +18,7 @@ from evals.recording.contract import (
     problem_with_lengths,
     problems_with_system,
 )  # fmt: skip
+from evals.recording.role import Role, declared_role
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.limits import StreamBudget, stream_limit_s
@@ -65,8 +67,9 @@ class System(Protocol):
     """A streaming generator.
 
     A system may also have ``checkpoint``, a text that names its weights in the recording,
-    ``is_silent``, true if it never makes a sound, and ``is_still``, true if its mouth never moves:
-    then what needs speech, or lips, does not apply to it.
+    ``role``, one of `evals.recording.role.Role`, by which tables group and rank it (``model`` by
+    default), ``is_silent``, true if it never makes a sound, and ``is_still``, true if its mouth
+    never moves: then what needs speech, or lips, does not apply to it.
 
     Attributes:
         name: Row label in tables; lower case with underscores.
@@ -86,6 +89,21 @@ class System(Protocol):
 def installed_systems() -> dict[str, EntryPoint]:
     """Returns the entry points of the group ``evals.systems``; ``load()`` returns a factory."""
     return {entry.name: entry for entry in entry_points(group="evals.systems")}
+
+
+@cache
+def installed_role(name: str) -> Role:
+    """Returns the role of the installed system of a name; ``model`` if there is none.
+
+    A system that cannot be imported here, e.g. as torch is missing, counts as a model.
+    """
+    entry = installed_systems().get(name)
+    if entry is None:
+        return Role.MODEL
+    try:
+        return declared_role(entry.load())
+    except (ImportError, ValueError):
+        return Role.MODEL
 
 
 def stream_budget(prompt: Prompt, system: System) -> StreamBudget:

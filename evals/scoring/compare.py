@@ -115,11 +115,11 @@ def compare(
     ]
     # Enough sign patterns that the smallest p there can be survives Holm.
     resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
-    found = [
+    comparisons = [
         _compare(place, pair, groups[place], infos, identities or {}, resampling)
         for place, pair in tasks
     ]
-    return _judged(found, infos)
+    return _judged(comparisons, infos)
 
 
 def _by_metric(
@@ -243,12 +243,12 @@ def _values(rows: Mapping[_Sample, ScoreRow], samples: Sequence[_Sample]) -> np.
     return np.array([rows[sample].value for sample in samples], dtype=np.float64)
 
 
-def _judged(found: list[Comparison], infos: Mapping[str, MetricInfo]) -> list[Comparison]:
-    judgeable = [index for index, one in enumerate(found) if not one.reason]
-    p_values = np.array([found[index].p for index in judgeable], dtype=np.float64)
-    judged = list(found)
+def _judged(comparisons: list[Comparison], infos: Mapping[str, MetricInfo]) -> list[Comparison]:
+    judgeable = [index for index, one in enumerate(comparisons) if not one.reason]
+    p_values = np.array([comparisons[index].p for index in judgeable], dtype=np.float64)
+    judged = list(comparisons)
     for index, p_holm in zip(judgeable, holm(p_values), strict=True):
-        one = replace(found[index], p_holm=float(p_holm))
+        one = replace(comparisons[index], p_holm=float(p_holm))
         verdict = _verdict(one, infos[one.metric].direction)
         reason = _why_nothing_shows(one, len(judgeable)) if verdict == "inconclusive" else ""
         judged[index] = replace(one, verdict=verdict, reason=reason)

@@ -40,7 +40,7 @@ from streamchar_ref.core.files import has_file, real, remove
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.swap import newest
 
-_JOINED = ("protocols", "notes", "identities")
+_JOINED = ("protocols", "notes", "identities", "roles")
 """Entries of ``run.json`` that each run has its own part of."""
 
 

@@ -126,6 +126,7 @@ def _commit(
         | {
             "protocols": {digest: params for digest, params in protocols.items() if digest in used},
             "identities": identities,
+            "roles": _roles_beside_earlier(earlier.told, recordings, rows),
             "notes": _notes_beside_earlier(earlier.told, recordings, notes, rows),
         }
     )
@@ -207,6 +208,17 @@ def _identities_beside_earlier(
     others = {f"{row.suite}/{row.sample_id}" for row in rows} - ours
     earlier = told.get("identities", {})
     return {name: earlier[name] for name in others if name in earlier} | identities_of(recordings)
+
+
+def _roles_beside_earlier(
+    told: Mapping[str, Any], recordings: Sequence[Recording], rows: Sequence[ScoreRow]
+) -> dict[str, str]:
+    """Returns the roles of the systems with rows, as far as their recordings say."""
+    declared = {r.system: str(r.role) for r in recordings if r.role is not None}
+    systems = {row.system for row in rows}
+    return {
+        name: role for name, role in (told.get("roles", {}) | declared).items() if name in systems
+    }
 
 
 def _notes_beside_earlier(

@@ -262,8 +262,8 @@ def read_windows(path: Path) -> list[WindowRow]:
 
 
 def _columns(names: list[str]) -> list[str]:
-    known = {column.name for column in fields(WindowRow)}
-    lacking = sorted(known - {"quantity", "unit"} - set(names))
+    columns = {column.name for column in fields(WindowRow)}
+    lacking = sorted(columns - {"quantity", "unit"} - set(names))
     if lacking or len(set(names)) < len(names):
         raise ValueError(f"the column {lacking[0]!r} is missing" if lacking else "twin columns")
     return names

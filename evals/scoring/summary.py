@@ -199,13 +199,12 @@ def _with_direction(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def infos_of(summaries: Iterable[SummaryRow]) -> dict[str, MetricInfo]:
-    """Returns unit, direction and bounds of each metric that a summary knows."""
+    """Returns what readers must know of each metric; unit and direction as the summary has them."""
     return {
-        row.metric: MetricInfo(
+        row.metric: INFOS.get(row.metric, UNKNOWN)._replace(
             unit=row.unit,
             higher_is_better=row.higher_is_better,
             zero_is_best=row.zero_is_best,
-            bounds=INFOS.get(row.metric, UNKNOWN).bounds,
         )
         for row in summaries
     }
@@ -232,10 +231,10 @@ def _summary(
     absolute: dict[str, float | None] = {}
     if info.zero_is_best:
         sizes = [replace(row, value=abs(row.value or 0.0)) for row in computed]
-        found = _estimate(
+        absolute_mean = _estimate(
             sizes, info._replace(bounds=NON_NEGATIVE), identities, draws=draws, seed=seed
         )
-        ends = (_known(found.value), _known(found.low), _known(found.high))
+        ends = (_known(absolute_mean.value), _known(absolute_mean.low), _known(absolute_mean.high))
         absolute = dict(zip(("abs_value", "abs_ci_low", "abs_ci_high"), ends, strict=True))
     return SummaryRow(
         system=first.system,
@@ -273,7 +272,7 @@ def _estimate(
         ends = [computed[0].components.get(name) for name in ("ci_low", "ci_high")]
         low, high = (np.nan if end is None else float(np.clip(end, *info.bounds)) for end in ends)
         return ConfidenceInterval(value=float(computed[0].value or 0.0), low=low, high=high)
-    found = bootstrap_mean(
+    interval = bootstrap_mean(
         np.array([row.value for row in computed], dtype=np.float64),
         weights=np.array([row.weight for row in computed]),
         clusters=bootstrap_clusters(computed, identities),
@@ -281,9 +280,9 @@ def _estimate(
         draws=draws,
         seed=seed,
     )
-    if found.low == found.high:  # samples that are all alike tell nothing of the spread
-        return replace(found, low=np.nan, high=np.nan)
-    return found
+    if interval.low == interval.high:  # samples that are all alike tell nothing of the spread
+        return replace(interval, low=np.nan, high=np.nan)
+    return interval
 
 
 def _known(value: float) -> float | None:

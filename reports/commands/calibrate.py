@@ -77,12 +77,12 @@ def _clips(suite: str, manifest: Path | None) -> tuple[dict[str, Prompt | Record
         raise InputError("give either --suite NAME or --manifest FILE")
     if manifest is None:
         return {prompt.prompt_id: prompt for prompt in load_suite(suite)}, Path(suite).stem
-    found = load_manifest(manifest)
-    for recording in found:
+    recordings = load_manifest(manifest)
+    for recording in recordings:
         if recording.error:
             raise InputError(f"{manifest}: {recording.sample_id}: {recording.error}")
-    systems = {recording.system for recording in found}
-    alone = len(systems) == 1 and len({r.sample_id for r in found}) == len(found)
+    systems = {recording.system for recording in recordings}
+    alone = len(systems) == 1 and len({r.sample_id for r in recordings}) == len(recordings)
     return {
-        r.sample_id if alone else f"{r.system}-{r.sample_id}-{r.seed}": r for r in found
+        r.sample_id if alone else f"{r.system}-{r.sample_id}-{r.seed}": r for r in recordings
     }, manifest.stem

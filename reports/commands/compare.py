@@ -35,23 +35,23 @@ def compare(
     """
     loaded = load_runs(runs)
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
-    found = loaded.compared(against=against or None, metrics=chosen)
+    comparisons = loaded.compared(against=against or None, metrics=chosen)
     content = {
-        "compare.json": dump_json([asdict(one) for one in found], indent=1) + "\n",
-        "compare.csv": pairs_csv(found),
-        "compare.md": pairs_markdown(found),
+        "compare.json": dump_json([asdict(one) for one in comparisons], indent=1) + "\n",
+        "compare.csv": pairs_csv(comparisons),
+        "compare.md": pairs_markdown(comparisons),
     }
     remove_abandoned(out, deep=False)
     for name, text in content.items():
         write_atomically(out / name, text.encode(errors="replace"))
     typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
-    typer.echo(_in_short(found) if found else why_nothing(loaded.rows), err=True)
-    raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in found) else 1)
+    typer.echo(_in_short(comparisons) if comparisons else why_nothing(loaded.rows), err=True)
+    raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in comparisons) else 1)
 
 
-def _in_short(found: list[Comparison]) -> str:
-    verdicts = Counter(one.verdict for one in found)
-    marked = sum(one.mark == DAGGER for one in found)
+def _in_short(comparisons: list[Comparison]) -> str:
+    verdicts = Counter(one.verdict for one in comparisons)
+    marked = sum(one.mark == DAGGER for one in comparisons)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     refused = f"; {DAGGER} {marked} refused: other protocol or domain" if marked else ""
-    return f"{len(found)} comparisons: {counts or 'none'}{refused}"
+    return f"{len(comparisons)} comparisons: {counts or 'none'}{refused}"

@@ -39,23 +39,23 @@ def plot(
     Exit code 1 if the runs hold nothing to draw. Example:
     streamchar plot runs/demo --kind drift --metrics id_distance --width cvpr_column
     """
-    for name, known in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
-        if name not in known:
-            raise InputError(f"{name!r} is none of: {', '.join(known)}")
+    for name, choices in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
+        if name not in choices:
+            raise InputError(f"{name!r} is none of: {', '.join(choices)}")
     if metrics and kind in _FIXED:
         raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
     loaded = load_runs(runs)
-    found = find_recordings(loaded)
+    sources = find_recordings(loaded)
     asked = names_in(metrics, known={row.metric for row in loaded.rows})
     drawn = draw(
         loaded,
         kinds=None if kind == "all" else [kind],
-        recordings=found.recordings,
+        recordings=sources.recordings,
         width=width,
         metrics=asked,
     )
     paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
-    typer.echo("".join(f"{note}\n" for note in found.missing), err=True, nl=False)
+    typer.echo("".join(f"{note}\n" for note in sources.missing), err=True, nl=False)
     for name in _left_out(metrics, loaded, drawn) if paths else []:
         typer.echo(f"{name} is not drawn: the scores hold no data of it for {kind}", err=True)
     typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))

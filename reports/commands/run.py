@@ -18,7 +18,7 @@ from evals.scoring.persist import score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
 from evals.suites import check_suite_folder, load_suite
-from reports.build import build_report, headline
+from reports.build import build_report, printed
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.lock import only_writer
@@ -39,6 +39,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+    every_metric: Annotated[
+        bool, typer.Option("--all", help="Print all metrics, not only the headline.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Record systems on a suite, score them, and write the report.
@@ -59,15 +62,16 @@ def run(
     with only_writer(out, verb="run"):
         for one in made:
             record(one, prompts, plan, progress=progress)
-        told = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
+        failed = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
         rows = _scored(out, options, progress)
         left_out = [*why_cut_off(cut_off(out)), *why_passed_over(unknown_folders(out))]
         unscored = [*left_out, *why_unscored(rows, out)]
         page = build_report([out], out / "report.html")
-    typer.echo((out / "summary.json").read_text() if as_json else headline([out]), nl=not as_json)
-    typer.echo("\n".join([*told, *unscored, in_words(count_statuses(rows))]), err=True)
+    summary = (out / "summary.json").read_text() if as_json else ""
+    typer.echo(summary or printed([out], every_metric=every_metric), nl=not as_json)
+    typer.echo("\n".join([*failed, *unscored, in_words(count_statuses(rows))]), err=True)
     typer.echo(f"report: {page}", err=True)
-    raise typer.Exit(code=1 if told or share_failed(rows) else 0)
+    raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
 
 
 def _scored(out: Path, options: Options, progress: ProgressBar) -> list[ScoreRow]:

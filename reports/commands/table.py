@@ -8,9 +8,10 @@ import typer
 
 from evals.scoring.results import dump_json
 from reports.axes import names_in
+from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
 from reports.render import RowsOf, latex, markdown, tables_csv
-from reports.tables import wide
+from reports.tables import Table, wide
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 
@@ -47,9 +48,12 @@ def table(
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics or axes, in order.")] = "",
     systems: Annotated[str, typer.Option(help="Comma-separated, in order.")] = "",
     down: Annotated[Down, typer.Option(help="What a row is.")] = Down.AUTO,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON.")] = False,
+    every_metric: Annotated[
+        bool, typer.Option("--all", help="All metrics, not only the headline.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all summaries as JSON.")] = False,
 ) -> None:
-    """Print a table: what is shown to be best is bold; intervals, coverage, protocols.
+    """Print the headline, the metrics of --metrics, or --all: values, intervals, protocols.
 
     Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
     """
@@ -59,20 +63,33 @@ def table(
         metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
         systems=_known(systems, {row.system for row in loaded.rows}),
         comparisons=loaded.comparisons,
+        roles=loaded.roles,
     )
+    is_headline = not (every_metric or metrics or as_json)
+    if is_headline:
+        tables = [headline_of(one) for one in tables]
     if as_json:
         rows = [vars(cell) for one in tables for cell in one.cells]
         typer.echo(dump_json(rows, indent=1))
     elif form is Format.CSV:
         typer.echo(tables_csv(tables), nl=False)
     else:
-        render = latex if form is Format.LATEX else markdown
-        typer.echo("\n".join(render(one, _DOWN[down]) for one in tables), nl=False)
+        in_blocks = is_headline and down is Down.AUTO
+        typer.echo("\n".join(_rendered(one, form, down, in_blocks) for one in tables), nl=False)
 
 
-def _known(systems: str, known: set[str]) -> list[str] | None:
+def _rendered(table: Table, form: Format, down: Down, in_blocks: bool) -> str:
+    if in_blocks:
+        return headline_latex(table) if form is Format.LATEX else headline_markdown(table)
+    render = latex if form is Format.LATEX else markdown
+    return render(table, _DOWN[down])
+
+
+def _known(systems: str, scored: set[str]) -> list[str] | None:
     names = [name for name in systems.split(",") if name]
     for name in names:
-        if name not in known:
-            raise InputError(f"no scores of system {name!r}; there are: {', '.join(sorted(known))}")
+        if name not in scored:
+            raise InputError(
+                f"no scores of system {name!r}; there are: {', '.join(sorted(scored))}"
+            )
     return names or None

@@ -1,6 +1,6 @@
 """Systems side by side: values with intervals, and trade-offs of two metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -13,7 +13,6 @@ from evals.scoring.summary import SummaryRow
 from reports.axes import axis_label, scale_of
 from reports.figures.style import GREY, colours_of, drawn, markers_of
 from reports.numbers import decimals_for, value_text
-from reports.tables import UNRANKED
 
 
 def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
@@ -62,7 +61,12 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | None = None) -> Axes:
+def plot_pareto(
+    points: Sequence[tuple[SummaryRow, SummaryRow]],
+    *,
+    ceilings: Collection[str] = (),
+    ax: Axes | None = None,
+) -> Axes:
     """Draws systems in the plane of two metrics; those that another one beats in both are grey.
 
     A ceiling such as ground truth beats nobody and keeps its colour. Where zero is best, systems
@@ -70,6 +74,7 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
 
     Args:
         points: For each system its summaries on x and y; pairs that lack a value are left out.
+        ceilings: Systems that are not ranked.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -77,11 +82,11 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
     """
     ax = ax if ax is not None else plt.subplots()[1]
     pairs = [(x.ranked, y.ranked) for x, y in points]
-    known = [(x, y) for x, y in pairs if x.value is not None and y.value is not None]
-    markers = markers_of(x.system for x, _ in known)
-    colours = colours_of(x.system for x, _ in known)
-    best = front([pair for pair in known if pair[0].system not in UNRANKED]) | UNRANKED
-    for x, y in known:
+    measured = [(x, y) for x, y in pairs if x.value is not None and y.value is not None]
+    markers = markers_of(x.system for x, _ in measured)
+    colours = colours_of(x.system for x, _ in measured)
+    best = front([pair for pair in measured if pair[0].system not in ceilings]) | set(ceilings)
+    for x, y in measured:
         colour = colours[x.system] if x.system in best else GREY
         at = ((x.value or 0.0) * scale_of(x.metric), (y.value or 0.0) * scale_of(y.metric))
         _cross(ax, x, y, at, colour)
@@ -94,9 +99,9 @@ def plot_pareto(points: Sequence[tuple[SummaryRow, SummaryRow]], *, ax: Axes | N
             label=drawn(x.system),
         )
     ax.margins(0.15)
-    if known:
-        _scale_axis(ax, "x", [x for x, _ in known])
-        _scale_axis(ax, "y", [y for _, y in known])
+    if measured:
+        _scale_axis(ax, "x", [x for x, _ in measured])
+        _scale_axis(ax, "y", [y for _, y in measured])
         ax.legend()
         ax.set(xlabel=_label(points[0][0]), ylabel=_label(points[0][1]))
     return ax
@@ -119,13 +124,13 @@ def front(points: Sequence[tuple[SummaryRow, SummaryRow]]) -> set[str]:
         x, y = (row.ranked.direction.cost(row.ranked.value or 0.0) for row in pair)
         return x, y
 
-    found = {pair[0].system: costs(pair) for pair in points}
+    costs_of = {pair[0].system: costs(pair) for pair in points}
     return {
         system
-        for system, (x, y) in found.items()
+        for system, (x, y) in costs_of.items()
         if not any(
             other != system and a <= x and b <= y and (a, b) != (x, y)
-            for other, (a, b) in found.items()
+            for other, (a, b) in costs_of.items()
         )
     }
 

@@ -177,11 +177,11 @@ def mean_and_band(
     Returns:
         Mean, NaN where a column has no number; half width, NaN with fewer than two numbers.
     """
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    filled = np.where(known, values, 0.0)
+    is_number = np.isfinite(values)
+    count = is_number.sum(axis=0)
+    filled = np.where(is_number, values, 0.0)
     mean = np.divide(filled.sum(axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
-    squares = np.where(known, (filled - np.where(count > 0, mean, 0.0)) ** 2, 0.0).sum(axis=0)
+    squares = np.where(is_number, (filled - np.where(count > 0, mean, 0.0)) ** 2, 0.0).sum(axis=0)
     free = np.maximum(count - 1, 1)
     half = student_t.ppf(0.975, free) * np.sqrt(squares / free / np.maximum(count, 1))
     return mean, np.where(count > 1, half, np.nan)

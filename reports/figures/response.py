@@ -16,7 +16,7 @@ from matplotlib.transforms import offset_copy
 from evals.calibration.faults import FAULTS
 from evals.calibration.response import SET_RATIO, DoseResponse, Response
 from evals.calibration.results import Calibration
-from reports.axes import axis_of, in_order, label_of, scale_of, unit_of
+from reports.axes import in_order, info_of, label_of, scale_of, unit_of
 from reports.figures.style import BAD, COLOURS, GREY
 
 _DELTA = "\N{GREEK CAPITAL LETTER DELTA}"
@@ -46,15 +46,15 @@ def plot_response(
     scale = scale_of(response.metric)
     colour = {"moves": _MOVED, "leaves": _LEFT}.get(response.expectation, _FREE)
     _draw_floor(ax, response, scale)
-    known = [cell for cell in response.cells if math.isfinite(cell.change)]
-    xs = [cell.realised for cell in known]
-    ys = [(cell.value if response.is_set else cell.change) * scale for cell in known]
+    measured = [cell for cell in response.cells if math.isfinite(cell.change)]
+    xs = [cell.realised for cell in measured]
+    ys = [(cell.value if response.is_set else cell.change) * scale for cell in measured]
     if _starts_at_clean(response):
         start = response.floor if response.is_set else 0.0
         ax.plot([0.0, *xs], [start, *ys], color=colour, lw=1.2)
     else:
         ax.plot(xs, ys, color=colour, lw=1.2)
-    for cell, x, y in zip(known, xs, ys, strict=True):
+    for cell, x, y in zip(measured, xs, ys, strict=True):
         _mark(ax, cell, (x, y), scale, colour)
     _dose_axis(ax, response)
     unit = unit_of(response.metric, metric_unit)
@@ -186,7 +186,7 @@ def _matrix_axes(
     ax.grid(True, which="minor", color="white", lw=1.2)
     ax.tick_params(which="minor", length=0)
     ax.spines[:].set_visible(False)
-    axes = [axis_of(metric) for metric, _ in metrics]
+    axes = [info_of(metric).axis for metric, _ in metrics]
     for name in dict.fromkeys(axes):
         first, last = axes.index(name), len(axes) - 1 - axes[::-1].index(name)
         below: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 6.5, "color": GREY}

@@ -84,10 +84,10 @@ def drawn(name: str, most: int = 40) -> str:
         Without signs that the font lacks, which are written as escapes; in front of an underscore,
         with which matplotlib would leave it out of a legend, an invisible blank.
     """
-    seen = short("".join(_in_font(sign) for sign in visible(name)), most)
+    shown = short("".join(_in_font(sign) for sign in visible(name)), most)
     if matplotlib.rcParams["text.parse_math"]:  # drawn outside `styled`
-        seen = seen.replace("$", "\\$")
-    return ("\u200b" * seen.startswith("_")) + seen
+        shown = shown.replace("$", "\\$")
+    return ("\u200b" * shown.startswith("_")) + shown
 
 
 def _in_font(sign: str) -> str:

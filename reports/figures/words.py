@@ -54,9 +54,9 @@ def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip
             words = [
                 (float(t_s), str(operation)) for t_s, operation in alignment if t_s is not None
             ]
-            known = tuple(sorted(word for word in words if word[1] in OPERATIONS))
+            aligned = tuple(sorted(word for word in words if word[1] in OPERATIONS))
             label = f"{row.system} / {row.sample_id}"
-            strips.append(WordStrip(system=row.system, label=label, words=known))
+            strips.append(WordStrip(system=row.system, label=label, words=aligned))
     return strips
 
 

@@ -3,11 +3,13 @@
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
+from streamchar_ref.commands import GROUP
 from streamchar_ref.commands.output import visible_output
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.names import short
@@ -60,6 +62,19 @@ class _Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # typer has a click of its own, or that of the package
         with visible_output(), one_line_errors():
             return super().invoke(ctx)
+
+
+def run_verb(name: str, *arguments: str) -> None:
+    """Does what ``streamchar NAME ARGUMENTS`` does; nothing if no installed package has the verb.
+
+    Args:
+        name: Of a verb.
+        *arguments: Of its command line.
+    """
+    for entry in entry_points(group=GROUP, name=name):
+        typer.main.get_command(entry.load()).main(
+            args=list(arguments), prog_name=f"streamchar {name}", standalone_mode=False
+        )
 
 
 @contextmanager

@@ -171,7 +171,8 @@ def test_only_undominated_systems_are_on_the_front() -> None:
     twin = point("twin", 1.0, 0.9)
     assert front([*points, twin]) == {"fast", "good", "twin"}
     ceiling = point("ground_truth", 0.0, 1.0)
-    ax = plot_pareto([*points, twin, ceiling], ax=Figure().subplots())
+    every = [*points, twin, ceiling]
+    ax = plot_pareto(every, ceilings={"ground_truth"}, ax=Figure().subplots())
     colours = {str(line.get_label()): line.get_color() for line in ax.get_lines()}
     assert [name for name in ("fast", "good", "bad") if colours[name] == GREY] == ["bad"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("RTF ↓", "mesh sync ↑")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evals.scoring.results import ScoreRow
-from reports.build import build_report, headline
+from reports.build import build_report, printed
 from reports.gallery import draw
 from reports.html import Html, el, join
 from reports.load import Runs, load_runs
@@ -159,9 +159,21 @@ def test_two_runs_share_a_page_elsewhere_without_touching_them(tmp_path: Path) -
     assert not (folders[0] / "tables").exists()
 
 
-def test_the_headline_is_a_markdown_table(tmp_path: Path) -> None:
-    text = headline([make_run(tmp_path / "run")])
-    assert "| WER ↓ [%] |" in text
+def test_a_run_is_printed_as_its_headline_or_whole(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    assert "| WER ↓ [%] (1)" in printed([run])
+    assert "CER" not in printed([run])
+    assert "| CER ↓ [%] |" in printed([run], every_metric=True)
+
+
+def test_the_headline_stands_first_and_the_rest_is_folded(whole: str) -> None:
+    section = whole[whole.index('id="results"') : whole.index('id="unavailable"')]
+    headline, fold, complete = section.partition("<details><summary>All metrics</summary>")
+    assert fold
+    assert "CER" not in headline
+    assert "CER" in complete
+    assert headline.index("streamchar_base") < headline.index("ground_truth")
+    assert complete.index("ground_truth") < complete.index("streamchar_base")
 
 
 def test_elements_escape_text_and_attributes() -> None:

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.metrics.speed import SPEED_METRICS
+from evals.recording.role import Role, place_of
 from evals.scoring.compare import DAGGER, Comparison
 from evals.scoring.summary import SummaryRow
-from reports.axes import AXES, axis_of, in_order, names_in
+from reports.axes import in_order, info_of, names_in
 from reports.numbers import decimals_for, interval_text, number, value_text
 from reports.render import escape_latex, grid_of, latex, markdown, tables_csv
-from reports.tables import Table, place_of, wide
+from reports.tables import Table, wide
 
 COUNTS = dict.fromkeys(
     ("computed", "not_applicable", "generation_failure", "evaluator_failure", "unavailable"), 0
@@ -206,7 +208,7 @@ def test_world_and_real_never_share_a_table() -> None:
 
 def test_metrics_go_down_when_there_are_too_many_to_go_across() -> None:
     few = table(summary("a", 0.1))
-    many = table(*(summary("a", 0.1, metric=m, protocol=m) for m in AXES["speed"]))
+    many = table(*(summary("a", 0.1, metric=m.name, protocol=m.name) for m in SPEED_METRICS))
     assert grid_of(few).head[0].text == "system"
     assert grid_of(many).head[0].text == "metric"
     assert grid_of(few, "metrics").head[0].text == "metric"
@@ -292,7 +294,7 @@ def test_metrics_are_ordered_by_axis_and_unknown_ones_come_last() -> None:
     assert in_order(["zzz", "rtf", "cer", "wer", "id_drift"]) == [
         "wer", "cer", "id_drift", "rtf", "zzz",
     ]  # fmt: skip
-    assert axis_of("zzz") == "other"
+    assert info_of("zzz").axis == "other"
 
 
 def test_an_axis_names_its_metrics_and_a_slip_is_explained() -> None:
@@ -303,12 +305,22 @@ def test_an_axis_names_its_metrics_and_a_slip_is_explained() -> None:
         names_in("werr", known=known)
 
 
-def test_systems_stand_between_the_ceiling_and_what_is_spoiled_on_purpose() -> None:
-    names = ["cascade_oracle", "mine", "static_portrait", "another", "ground_truth"]
-    assert sorted(names, key=place_of) == [
-        "ground_truth",
-        "another",
-        "mine",
-        "cascade_oracle",
-        "static_portrait",
-    ]
+def test_models_stand_between_ceilings_and_what_is_wrong_on_purpose() -> None:
+    roles = {
+        "wrong": Role.NEGATIVE_CONTROL,
+        "mine": Role.MODEL,
+        "still": Role.FLOOR,
+        "another": Role.MODEL,
+        "truth": Role.CEILING,
+    }
+    ordered = ["truth", "another", "mine", "still", "wrong"]
+    assert sorted(roles, key=lambda name: place_of(roles[name], name)) == ordered
+    assert table(*(summary(name, 0.1) for name in roles), roles=roles).systems == tuple(ordered)
+
+
+def test_a_system_without_a_declared_role_has_that_of_the_installed_system_of_its_name() -> None:
+    found = table(summary("ground_truth", 0.1), summary("mine", 0.2))
+    assert found.roles == {"ground_truth": Role.CEILING, "mine": Role.MODEL}
+    declared = table(summary("ground_truth", 0.1), roles={"ground_truth": Role.FLOOR})
+    assert declared.controls == ("ground_truth",)
+    assert declared.roles == {"ground_truth": Role.FLOOR}

@@ -10,7 +10,7 @@ from evals.protocols.base import MetricContext, Score, Unscored
 from streamchar_ref.media import decode, encode
 from tests.evals.real_clips import TALKING_HEAD, clip_frames, recording
 
-COLOUR, SHARPNESS, EXPOSURE, DYNAMIC = APPEARANCE
+COLOUR, EXPOSURE, SHARPNESS, DYNAMIC = APPEARANCE
 
 
 def appearance(frames: np.ndarray, *, batch: int = 32) -> dict[str, np.ndarray]:

@@ -12,7 +12,8 @@ import torchmetrics.text
 from evals.extractors.asr import TranscriptLine, features_of
 from evals.extractors.pronunciation import nearest_phonemes
 from evals.metrics.text import (
-    TEXT_METRICS,
+    COMPLETENESS,
+    ERROR_RATES,
     CharacterErrorRate,
     Completion,
     LongestSkip,
@@ -25,6 +26,7 @@ from evals.text.normalise import normalise
 from evals.torchmetrics import WordErrors
 from tests.evals.real_clips import recording
 
+TEXT_METRICS = (*ERROR_RATES, *COMPLETENESS)
 PAIRS = [
     ("The cat sat on the mat.", "the cat sat on the mat"),
     ("One apple, two pears and three plums", "1 apple, two bears and plums"),

@@ -69,6 +69,8 @@ def test_scoring_names_causes_and_next_steps(
     result = run_command(score_app, *arguments, "--metrics", "sync_c,sync_d,dynamic_degree")
     (told,) = [line for line in result.stderr.splitlines() if "unavailable" in line]
     assert told.startswith("2 unavailable (sync_c, sync_d): ")
+    assert "| dynamic degree [%/s]" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("1 computed, 2 unavailable -> ")
     assert "streamchar weights pull" in told
     assert weights_folder() == tmp_path / "none"
 
