@@ -180,7 +180,7 @@ def test_a_state_with_one_altered_moment_is_refused(tmp_path: Path, cut: Path) -
     shutil.copytree(cut, tmp_path / "run")
     path = tmp_path / "run" / "prompt" / STATE
     content = torch.load(path, weights_only=True)
-    content["optimizers"][0]["state"][0]["exp_avg"] += 1e-3
+    content["optimizers"][""][0]["state"][0]["exp_avg"] += 1e-3
     torch.save(content, path)
     with pytest.raises(InputError, match=r"state\.pt was altered.*delete it and train"):
         train(tmp_path / "run")
@@ -214,13 +214,13 @@ def _resealed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         lambda c: c.update(optimizers={}),
         lambda c: c.update(optimizers=[]),
         lambda c: c.update(optimizers=[1]),
-        lambda c: c["optimizers"][0]["state"].update({7: {}}),
-        lambda c: c["optimizers"][0]["state"].update({0: 5}),
-        lambda c: c["optimizers"][0]["state"][0].update(exp_avg=torch.zeros(3)),
-        lambda c: c["optimizers"][0]["state"][0].update(exp_avg=1.0),
-        lambda c: c["optimizers"][0]["state"][0]["exp_avg"].fill_(float("inf")),
-        lambda c: c["optimizers"][0].pop("param_groups"),
-        lambda c: c["optimizers"][0].update(param_groups=[{}]),
+        lambda c: c["optimizers"][""][0]["state"].update({7: {}}),
+        lambda c: c["optimizers"][""][0]["state"].update({0: 5}),
+        lambda c: c["optimizers"][""][0]["state"][0].update(exp_avg=torch.zeros(3)),
+        lambda c: c["optimizers"][""][0]["state"][0].update(exp_avg=1.0),
+        lambda c: c["optimizers"][""][0]["state"][0]["exp_avg"].fill_(float("inf")),
+        lambda c: c["optimizers"][""][0].pop("param_groups"),
+        lambda c: c["optimizers"][""][0].update(param_groups=[{}]),
     ],
 )
 def test_a_state_with_other_content_is_refused_in_one_line(
@@ -257,7 +257,7 @@ def test_a_finished_stage_of_another_config_or_seed_is_not_taken(tmp_path: Path,
     ):
         with pytest.raises(InputError, match=f"trained with another {name}: give the same"):
             other.train("prompt", minutes=1, resume=True, changes=CHANGES)
-    sampled = replace(run, config=override(run.config, ["stream.num_steps=9"]))
+    sampled = replace(run, config=override(run.config, ["sampler.num_steps=9"]))
     assert sampled.train("prompt", minutes=1, resume=True, changes=CHANGES).is_done
 
 
