@@ -22,14 +22,24 @@ from streamchar_ref.commands.train import app
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.sealed import index_bytes, seal
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.loop.state import STATE
-from streamchar_ref.model.checkpoint import INDEX, CheckpointError, load_checkpoint, save_checkpoint
+from streamchar_ref.model.checkpoint import (
+    INDEX,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from streamchar_ref.model.config import override, preset
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train import run as module
-from streamchar_ref.train.recipe import recipe
+from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.run import TrainRun
+from streamchar_ref.train.stages.spec import StageSpec, budgets
 from tests.forks import fork
+from tests.streamchar_ref.tiny import tiny_model
 
 STEPS = 4
 CHANGES = {"num_steps": STEPS, "batch": 2, "log_every": 1}
@@ -58,14 +68,36 @@ class Toy(Stage):
         (folder / "samples.png").write_bytes(b"a picture")
 
 
+TOY = StageSpec(
+    name=Toy.name,
+    make=lambda model, data: Toy(),
+    hands_over=("",),
+    budgets=budgets(
+        OptimConfig(learning_rate=2e-3, ema_decay=0.99),
+        micro_minutes=1,
+        base_minutes=1,
+        base_batch=8,
+    ),
+)
+
+
+MODEL = tiny_model()  # building one takes longer than the rest of a toy's training
+
+
+def nothing_before(run: TrainRun, stage: str) -> tuple[StreamChar, Checkpoint]:
+    return MODEL, Checkpoint(config=run.config, tensors={}, origin={}, digest="")
+
+
 @pytest.fixture(autouse=True)
 def _toy_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "make_stage", lambda name, model, data: Toy())
-    monkeypatch.setattr(TrainRun, "model_before", lambda self, stage: (None, {}))
+    monkeypatch.setattr("streamchar_ref.train.stages.STAGES", (TOY,))
+    monkeypatch.setattr(TrainRun, "model_before", nothing_before)
 
 
 def run_in(folder: Path) -> TrainRun:
-    return TrainRun(folder=folder, config=preset("tiny"), recipe=recipe("tiny"))
+    return TrainRun(
+        folder=folder, config=preset("tiny"), data_size=data_size("tiny"), stages=(TOY,)
+    )
 
 
 def train(folder: Path, *, stopped_at: int = -1) -> module.TrainState:
@@ -111,8 +143,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped after two steps, whose checkpoint is of these."""
     folder = tmp_path_factory.mktemp("cut")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "make_stage", lambda name, model, data: Toy())
-        patch.setattr(TrainRun, "model_before", lambda self, stage: (None, {}))
+        patch.setattr(TrainRun, "model_before", nothing_before)
         assert train(folder, stopped_at=1).step == 2
     return folder
 

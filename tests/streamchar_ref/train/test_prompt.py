@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from streamchar_ref.loop.fit import Draw, OptimConfig, fit
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.fit import fit
+from streamchar_ref.loop.stage import Draw
 from streamchar_ref.networks.prompt import PromptConfig, PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.phrases import ATTRIBUTES
-from streamchar_ref.train.prompt import PromptStage, held_out_accuracy
+from streamchar_ref.train.stages.prompt import PromptStage, held_out_accuracy
 from tests.streamchar_ref.tiny import tiny_config, tiny_model
 
 SIZE = PromptConfig(width=48, num_layers=1, num_heads=4, feed_forward=96, num_tokens=4)

@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.networks.prompt import PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.phrases import ATTRIBUTES, Phrase, read_prompt, rewrite, said
+from streamchar_ref.train.stages.spec import StageSpec, budgets
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.palette import BACKGROUNDS, CLOTHES, EYES, HAIRS, SKINS, rgb
 from streamchar_ref.world.voices import VOICES, prompt_of, voices_of
@@ -71,10 +73,6 @@ class PromptStage(Stage):
             {name: ATTRIBUTES[name][numbers[row]] for name, numbers in best.items()}
             for row in range(len(texts))
         ]
-
-    def checkpoint_state(self) -> dict[str, Tensor]:
-        """Returns the encoder's weights; the heads are not kept."""
-        return {n: t for n, t in self.state_dict().items() if n.startswith("prompt.")}
 
     def log_samples(self, folder: Path) -> None:
         """Writes the held-out accuracy of every attribute to ``prompt.csv``."""
@@ -189,3 +187,15 @@ _VALUES = {
     ),
 }
 """Colours in RGB; voices by pitch, formant and tilt."""
+
+SPEC = StageSpec(
+    name=PromptStage.name,
+    make=lambda model, data: PromptStage(model.prompt),
+    hands_over=("prompt.",),
+    budgets=budgets(
+        OptimConfig(learning_rate=2e-3, batch=64, warmup_steps=30, ema_decay=0.99),
+        micro_minutes=1.5,
+        base_minutes=0.5,
+        base_batch=256,
+    ),
+)
