@@ -2,7 +2,6 @@
 
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +66,6 @@ class Stage(nn.Module):
 
     def finish(self) -> None:
         """Runs on the averaged weights when a run ends, e.g. to measure statistics."""
-
-    def checkpoint_state(self) -> Mapping[str, Tensor]:
-        """Returns what of the state goes into a checkpoint, by name in `StreamChar`."""
-        return self.state_dict()
 
     def log_samples(self, folder: Path) -> None:
         """Writes samples that a person can look at."""

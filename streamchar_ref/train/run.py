@@ -33,12 +33,12 @@ from streamchar_ref.model.checkpoint import (
 )
 from streamchar_ref.model.config import Config, to_json
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
-from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.data_size import DataSize
 from streamchar_ref.train.stages import STAGES, StageSpec
 
 WEIGHTS = "checkpoint"
+_SAMPLED = ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
 
 
 class StageMissing(InputError):
@@ -274,9 +274,15 @@ class TrainRun:
             )
 
     def _config_digest(self) -> str:
-        """Stands for everything in the config that training looks at."""
-        sampler = SamplerConfig(shift=self.config.sampler.shift)
-        values = to_json(replace(self.config, sampler=sampler))
+        """Identifies everything in the config that training depends on.
+
+        It is written as the first runs wrote it, so that their states can still be resumed.
+        """
+        values = to_json(self.config)
+        shift = values.pop("sampler")["shift"]
+        values["stream"] |= dict.fromkeys(_SAMPLED, 1) | {"sigma_shift": shift}
+        if values["orchestrator"]["timing"] == "predicted":
+            values["orchestrator"]["timing"] = "foretold"
         return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _check_config(self, folder: Path, config: Config) -> None:

@@ -1,4 +1,7 @@
-"""The stages of training: one file for each, and this list."""
+"""The stages of training: one file for each, and this list.
+
+A new stage is a file with a `StageSpec` and an entry in `STAGES`.
+"""
 
 from streamchar_ref.train.stages import audio_vae, prompt, speech, teacher, video_vae
 from streamchar_ref.train.stages.spec import StageSpec

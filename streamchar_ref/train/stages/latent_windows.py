@@ -38,9 +38,7 @@ def chunk_clips(
 
 
 def window_source(
-    model: StreamChar,
-    clips: Sequence[LatentClip],
-    augmentation: ContextAugmentation = ContextAugmentation(),  # noqa: B008
+    model: StreamChar, clips: Sequence[LatentClip], augmentation: ContextAugmentation
 ) -> Callable[[Draw], TrainingWindow]:
     """Returns a function that draws batches of training windows.
 

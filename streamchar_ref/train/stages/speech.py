@@ -33,7 +33,7 @@ from streamchar_ref.train.stages.latent_windows import (
     window_source,
 )
 from streamchar_ref.train.stages.spec import StageSpec, budgets
-from streamchar_ref.train.windows import TrainingWindow
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
 
 DURATION_TEACHER_FORCING_PROB = 0.75
 """Share of windows in which the orchestrator gets the true times of the phones, where durations are
@@ -210,7 +210,7 @@ def _make(model: StreamChar, data: TrainingData) -> Stage:
         if window is not None:
             speech_samples(folder, model, window)
 
-    windows = window_source(model, chunk_clips(model, data, *SOUND))
+    windows = window_source(model, chunk_clips(model, data, *SOUND), ContextAugmentation())
     shift = model.config.sampler.required("shift")
     return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
 

@@ -38,7 +38,7 @@ from streamchar_ref.train.stages.speech import (
     run_orchestrator,
     weighted,
 )
-from streamchar_ref.train.windows import TrainingWindow
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
@@ -194,7 +194,7 @@ def _make(model: StreamChar, data: TrainingData) -> Stage:
         model.orchestrator,
         model.dit,
         model.config,
-        window_source(model, clips),
+        window_source(model, clips, ContextAugmentation()),
         sensitivity=pixel_sensitivity(model.video_vae, latents, floor=UNSEEN),
         show=show,
     )

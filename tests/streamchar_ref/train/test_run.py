@@ -17,6 +17,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.config import OptimConfig, OptimGroup
 from streamchar_ref.loop.fit import fit
 from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.loop.state import load_state
 from streamchar_ref.model.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.model.config import override, preset
 from streamchar_ref.model.streamchar import StreamChar
@@ -224,11 +225,28 @@ def test_a_finished_stage_is_not_made_again(
     assert (state.step, state.is_done) == (3, True)
 
 
+def test_states_name_a_config_as_the_first_runs_did(trained: TrainRun) -> None:
+    state = load_state(trained.folder / "prompt", None, (), origin={"config": TINY_DIGEST})
+    assert state is not None
+    for sampled in ("num_steps=7", "guidance=2", "temperature=0.5", "kind=ab2"):
+        config = override(trained.config, [f"sampler.{sampled}"])
+        again = replace(trained, config=config).train("prompt", minutes=1, resume=True)
+        assert again.is_done
+    shifted = replace(trained, config=override(trained.config, ["sampler.shift=2"]))
+    with pytest.raises(InputError, match="trained with another config"):
+        shifted.train("prompt", minutes=1, resume=True)
+
+
+TINY_DIGEST = "be44444a500cca3e5a44abd19dd0bdd4a6f2faaa4c90cbb98a135756b4d7a113"
+"""Of the config of a run of 2026-11, when the sampler was a part of the stream."""
+
+
 def test_stages_trained_on_side_by_side_each_tell_their_own_steps(
     trained: TrainRun, tmp_path: Path
 ) -> None:
     export(trained, tmp_path / "begun", storage="float32")
     run = replace(trained, folder=tmp_path, start=tmp_path / "begun")
+    (tmp_path / "corpus").symlink_to(trained.folder / "corpus")
     for stage in ("video_decoder", "audio_decoder"):
         train(run, stage, steps=1)
     origin = run.weights_so_far().origin

@@ -198,7 +198,6 @@ def test_a_stage_has_a_finite_loss_that_moves_its_weights(number: int) -> None:
     assert all(torch.isfinite(part) for name, part in parts.items() if name[-1] not in "0123")
     moved = [p for p in stage.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(moved) > 5
-    assert set(stage.checkpoint_state()) <= set(stage.state_dict())
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["audio_vae", "video_vae"])
