@@ -216,7 +216,7 @@ def _configured(
     from streamchar_ref.model.shipped import shipped_checkpoint
     from streamchar_ref.streaming.context import FULL
 
-    found = load_checkpoint(folder or shipped_checkpoint(), preset=preset)
+    found = load_checkpoint(folder or shipped_checkpoint(), preset=preset).select()
     own = [each.removeprefix(_CONTEXT) for each in settings if each.startswith(_CONTEXT)]
     others = [each for each in settings if not each.startswith(_CONTEXT)]
     if steps:

@@ -37,13 +37,13 @@ def train(
         "micro"
     ),
     max_minutes: Annotated[
-        float, typer.Option(min=0, help="Time limit of training; 0 takes the recipe's.")
+        float, typer.Option(min=0, help="Time limit of training; 0 takes the default.")
     ] = 0,
     steps: Annotated[
-        int, typer.Option(min=0, max=10**9, help="0 reckons them from time and speed.")
+        int, typer.Option(min=0, max=10**9, help="0 estimates them from time and speed.")
     ] = 0,
     batch: Annotated[
-        int, typer.Option(min=0, max=10**6, help="Of a process; 0 takes the recipe's.")
+        int, typer.Option(min=0, max=10**6, help="Per process; 0 takes the default.")
     ] = 0,
     resume: Annotated[bool, typer.Option(help="Go on where the run stopped.")] = False,
     start: Annotated[
@@ -69,38 +69,39 @@ def train(
     """Train the reference model, stage by stage or all of it in one go.
 
     The same command with --resume goes on where a run stopped. With torchrun, several processes
-    share the work. Stages: prompt, video_vae, audio_vae, speech, teacher, and the decoders
-    once more on latents that stay: video_decoder, audio_decoder; export writes one checkpoint.
+    share the work. The stages prompt, video_vae, audio_vae, speech and teacher make a model;
+    others refine it, such as video_decoder; export writes one checkpoint.
     Example: streamchar train all --preset micro --out runs/micro
     """
-    from streamchar_ref.train.recipe import STAGES
     from streamchar_ref.train.run import export
+    from streamchar_ref.train.stages import STAGES
 
-    if stage not in (*STAGES, "all", "export"):
-        raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(STAGES)}, all, export")
+    known = [spec.name for spec in STAGES]
+    if stage not in (*known, "all", "export"):
+        raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(known)}, all, export")
     if math.isnan(max_minutes):
         raise InputError("--max-minutes is not a number")
     run = _run(out, preset, setting or [], seed, jobs, device, start)
-    names = STAGES if stage == "all" else (stage,) if stage in STAGES else ()
+    names = known if stage == "all" else [stage] if stage in known else []
     changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
     with run.held() if names or os.access(out, os.W_OK) else nullcontext():
-        told = _train(run, names, max_minutes, changes, resume)
-        if stage in ("all", "export") and all(each["done"] for each in told.values()):
+        states = _train(run, names, max_minutes, changes, resume)
+        if stage in ("all", "export") and all(each["done"] for each in states.values()):
             export(run, to or out / "checkpoint", storage=storage.value)
             typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
-    unfinished = _unfinished(names, told)
+    unfinished = _unfinished(names, states)
     if unfinished:
         typer.echo(unfinished, err=True)
-    lines = [f"{name}: step {each['step']} of {each['of']}" for name, each in told.items()]
-    typer.echo(json.dumps(told) if as_json else "\n".join(lines))
+    lines = [f"{name}: step {each['step']} of {each['of']}" for name, each in states.items()]
+    typer.echo(json.dumps(states) if as_json else "\n".join(lines))
 
 
-def _unfinished(names: Sequence[str], told: Mapping[str, Mapping[str, Any]]) -> str:
+def _unfinished(names: Sequence[str], states: Mapping[str, Mapping[str, Any]]) -> str:
     """Says which stages are missing and how to go on; empty if all are done."""
-    cut = [name for name, each in told.items() if not each["done"]]
+    cut = [name for name, each in states.items() if not each["done"]]
     if not cut:
         return ""
-    state, later = told[cut[0]], [name for name in names if name not in told]
+    state, later = states[cut[0]], [name for name in names if name not in states]
     begun = f"; not begun: {', '.join(later)}" if later else ""
     whole = "; no whole checkpoint was written" if len(names) > 1 else ""
     place = f"{cut[0]} is at step {state['step']} of {state['of'] or '?'}"
@@ -117,16 +118,16 @@ def _train(
     changes: Mapping[str, int],
     resume: bool,
 ) -> dict[str, dict[str, Any]]:
-    """Trains stages in order until one is cut; shares the time out as the recipe does."""
-    whole = sum(run.recipe.minutes[name] for name in names)
-    told: dict[str, dict[str, Any]] = {}
+    """Trains stages in order until one is cut; the time limit is shared as in their budgets."""
+    budgets = {name: run.spec(name).budget(run.config.preset).minutes for name in names}
+    states: dict[str, dict[str, Any]] = {}
     for name in names:
-        minutes = run.recipe.minutes[name] * (max_minutes / whole if max_minutes else 1)
+        minutes = budgets[name] * (max_minutes / sum(budgets.values()) if max_minutes else 1)
         state = run.train(name, minutes=minutes, resume=resume, changes=changes)
-        told[name] = {"step": state.step, "of": state.num_steps, "done": state.is_done}
+        states[name] = {"step": state.step, "of": state.num_steps, "done": state.is_done}
         if not state.is_done:
             break
-    return told
+    return states
 
 
 def _run(
@@ -139,17 +140,19 @@ def _run(
     start: Path | None,
 ) -> "TrainRun":
     from streamchar_ref.model import config
-    from streamchar_ref.train.recipe import recipe
+    from streamchar_ref.train.data_size import data_size
     from streamchar_ref.train.run import TrainRun
+    from streamchar_ref.train.stages import STAGES
 
     return TrainRun(
         folder=out,
         config=config.override(config.preset(preset), settings),
-        recipe=recipe(preset),
+        data_size=data_size(preset),
         seed=seed,
         jobs=jobs or num_cores(),
         device=_device(device),
         start=start,
+        stages=STAGES,
         progress=lambda line: typer.echo(line, err=True),
     )
 

@@ -12,14 +12,26 @@ LOG = "log.csv"
 
 
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
-    """Adds a row at the end; the first one writes the names of the columns."""
+    """Appends a row to the log.
+
+    Args:
+        folder: Of the stage.
+        row: Numbers by column. The first row names the columns; where a later one lacks some of
+            them, it has NaN there.
+    """
     path = folder / LOG
     is_new = not path.is_file()
+    columns = [*row] if is_new else _columns(path)
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row)
+        writer = csv.DictWriter(file, columns, restval=math.nan)
         if is_new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def _columns(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file))
 
 
 def keep_rows(folder: Path, step: int) -> None:
@@ -46,20 +58,22 @@ def _is_kept(row: Sequence[str], step: int) -> bool:
     return row[0].isdecimal() and int(row[0]) <= step
 
 
-def means_of(rows: Sequence[Mapping[str, float]], team: DistContext) -> dict[str, float]:
+def means_of(rows: Sequence[Mapping[str, float]], processes: DistContext) -> dict[str, float]:
     """Averages over steps and processes.
 
     Args:
-        rows: Of this process, at least one; all have the columns of the last.
-        team: All must call it.
+        rows: Of this process, at least one; a row may lack columns that others have.
+        processes: All must call it, with the same columns.
 
     Returns:
         Means by column, whatever is NaN left out; NaN where nothing is left.
     """
-    names = list(rows[-1])
-    told = [[row[name] for row in rows if not math.isnan(row[name])] for name in names]
-    sums = team.total([sum(values) for values in told])
-    counts = team.total([len(values) for values in told])
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    values = [
+        [row[name] for row in rows if not math.isnan(row.get(name, math.nan))] for name in names
+    ]
+    sums = processes.total([sum(numbers) for numbers in values])
+    counts = processes.total([len(numbers) for numbers in values])
     return {
         name: total / count if count else math.nan
         for name, total, count in zip(names, sums, counts, strict=True)

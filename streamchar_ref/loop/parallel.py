@@ -16,6 +16,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from streamchar_ref.core.errors import InputError
+
 SHARDED_ABOVE = 1_000_000_000
 """Parameters beyond which weights and moments are spread over the processes (FSDP)."""
 _PATIENCE = timedelta(hours=6)  # while the first process makes speech and latents
@@ -41,7 +43,7 @@ class DistContext:
             device: ``cpu`` or ``cuda``, where training will be; the first call decides.
 
         Returns:
-            The team.
+            This process and the number of all.
         """
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
@@ -58,11 +60,11 @@ class DistContext:
         """Whether this process writes files."""
         return self.rank == 0
 
-    def all_true(self, wish: bool) -> bool:
-        """Returns whether all processes wish it, so that none goes on alone; waits for all."""
+    def all_true(self, condition: bool) -> bool:
+        """Returns whether a condition holds in all processes; waits for all of them."""
         if self.size == 1:
-            return wish
-        votes = torch.tensor([int(wish)], device=_device())
+            return condition
+        votes = torch.tensor([int(condition)], device=_device())
         dist.all_reduce(votes, dist.ReduceOp.MIN)
         return bool(votes)
 
@@ -70,9 +72,9 @@ class DistContext:
         """Returns the number that the first process has."""
         if self.size == 1:
             return number
-        told = torch.tensor([number], device=_device())
-        dist.broadcast(told, 0)
-        return int(told)
+        tensor = torch.tensor([number], device=_device())
+        dist.broadcast(tensor, 0)
+        return int(tensor)
 
     def total(self, numbers: Sequence[float]) -> list[float]:
         """Returns each number's sum over the processes."""
@@ -82,20 +84,32 @@ class DistContext:
         dist.all_reduce(sums)
         return sums.tolist()
 
-    def wrap(self, stage: nn.Module) -> nn.Module:
-        """Makes gradients be shared; comes before the optimiser, for it may replace the weights.
+    def wrap(self, stage: nn.Module, *, is_spreadable: bool = True) -> nn.Module:
+        """Averages gradients over the processes.
+
+        It comes before the optimisers are made, for it may replace the weights.
 
         Args:
             stage: Returns its loss and parts of it. A large one is spread in place, each entry of
                 its module lists on its own; all processes must use the same of its weights.
+            is_spreadable: Whether that may be done. It may not be where weights require gradients
+                in some steps only, as in a stage with several groups of weights.
 
         Returns:
             What is to be called in the place of the stage.
+
+        Raises:
+            InputError: If the stage is large but must not be spread.
         """
         if self.size == 1:
             return stage
         if sum(p.numel() for p in stage.parameters()) <= SHARDED_ABOVE:
             return DistributedDataParallel(_LossOnly(stage), find_unused_parameters=True)
+        if not is_spreadable:
+            raise InputError(
+                f"a stage with several groups of weights cannot be spread over {self.size} "
+                f"processes, as one of more than {SHARDED_ABOVE} weights must be; use one process"
+            )
         lists = [module for module in stage.modules() if isinstance(module, nn.ModuleList)]
         for entry in (entry for modules in reversed(lists) for entry in modules):
             fully_shard(entry)
@@ -104,14 +118,14 @@ class DistContext:
 
     def unwrap(self, stage: nn.Module) -> None:
         """Gives every process all weights of a stage that was spread; all must call it."""
-        found: dict[Tensor, nn.Parameter] = {}  # a weight may be in several modules
+        gathered: dict[Tensor, nn.Parameter] = {}  # a weight may be in several modules
         for module in stage.modules():
             for name, weight in list(module.named_parameters(recurse=False)):
                 if isinstance(weight, DTensor):
-                    if weight not in found:
+                    if weight not in gathered:
                         full = weight.full_tensor().detach()
-                        found[weight] = nn.Parameter(full, weight.requires_grad)
-                    setattr(module, name, found[weight])
+                        gathered[weight] = nn.Parameter(full, weight.requires_grad)
+                    setattr(module, name, gathered[weight])
         for module in stage.modules():
             if isinstance(module, FSDPModule):
                 _forget(module)
@@ -140,8 +154,8 @@ def gather_full(content: Any, *, keep: bool = True) -> Any:
         The same with whole tensors.
     """
     if isinstance(content, DTensor):
-        found = content.full_tensor()
-        return found if keep else None
+        full = content.full_tensor()
+        return full if keep else None
     if isinstance(content, dict):
         return {name: gather_full(each, keep=keep) for name, each in content.items()}
     if isinstance(content, list):

@@ -1,4 +1,4 @@
-"""What must be kept to go on with training as if it had not stopped.
+"""The state from which training resumes as if it had not stopped.
 
 The file holds its own digest, see `sealed`, and says of which stage, config and seed it is.
 """
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import replacing
 from streamchar_ref.core.sealed import seal, verify_seal
+from streamchar_ref.loop.optim import GroupOptimizer, averaged_weights
 from streamchar_ref.loop.parallel import DistContext, distribute_like, gather_full
 
 STATE = "state.pt"
 Origin = Mapping[str, str | int]
 """Of a state: ``stage``, ``config`` and ``seed``."""
-_WARM_STEPS = 10
 
 
 @dataclass(kw_only=True)
@@ -34,7 +34,8 @@ class TrainState:
         num_steps: All steps; 0 until it is known.
         seconds: Spent in steps.
         flops_per_sample: Of a forward and a backward pass; ``None`` until it is measured.
-        mean: Running mean of the trained weights, by name.
+        mean: Exponential moving average of the trained weights, by name; without those of groups
+            that keep none.
     """
 
     step: int = 0
@@ -43,38 +44,17 @@ class TrainState:
     flops_per_sample: float | None = None
     mean: dict[str, Tensor] = field(default_factory=dict)
 
-    @classmethod
-    def fresh(cls, stage: nn.Module, *, num_steps: int) -> "TrainState":
-        """Starts at the stage's weights."""
-        weights = {n: p.detach().clone() for n, p in stage.named_parameters() if p.requires_grad}
-        return cls(num_steps=num_steps, mean=weights)
-
     @property
     def is_done(self) -> bool:
         """Whether all steps are done."""
         return 0 < self.num_steps <= self.step
-
-    @torch.no_grad()
-    def average(self, stage: nn.Module, decay: float) -> None:
-        """Moves the mean towards the weights, faster in the first steps."""
-        share = 1 - min(decay, self.step / (self.step + _WARM_STEPS))
-        for name, weight in stage.named_parameters():
-            if name in self.mean:
-                self.mean[name].lerp_(weight, share)
-
-    @torch.no_grad()
-    def use_average(self, stage: nn.Module) -> None:
-        """Puts the mean in the place of the weights."""
-        for name, weight in stage.named_parameters():
-            if name in self.mean:
-                weight.copy_(self.mean[name])
 
 
 def save_state(
     folder: Path,
     state: TrainState,
     stage: nn.Module,
-    optimizers: Sequence[torch.optim.Optimizer],
+    groups: Sequence[GroupOptimizer],
     *,
     origin: Origin,
 ) -> None:
@@ -86,7 +66,7 @@ def save_state(
         folder: Where to.
         state: Progress and mean.
         stage: Weights and buffers.
-        optimizers: Their moments.
+        groups: Their moments, kept by the name of the group.
         origin: What `load_state` must be given again.
 
     Raises:
@@ -96,7 +76,9 @@ def save_state(
         "origin": dict(origin),
         "state": copy.copy(state.__dict__),
         "stage": stage.state_dict(),
-        "optimizers": [each.state_dict() for each in optimizers],
+        "optimizers": {
+            group.config.name: [each.state_dict() for each in group.optimizers] for group in groups
+        },
     }
     is_first = DistContext.of_this_process().is_first
     content = gather_full(content, keep=is_first)
@@ -121,7 +103,7 @@ def _save(content: Any, file: BinaryIO) -> None:
 def load_state(
     folder: Path,
     stage: nn.Module | None,
-    optimizers: Sequence[torch.optim.Optimizer],
+    groups: Sequence[GroupOptimizer],
     *,
     origin: Origin | None = None,
 ) -> TrainState | None:
@@ -130,7 +112,7 @@ def load_state(
     Args:
         folder: Where from.
         stage: Gets weights and buffers.
-        optimizers: Get their moments.
+        groups: Get the moments of their optimisers.
         origin: Whatever it says must be so in the file.
 
     Returns:
@@ -146,16 +128,17 @@ def load_state(
     content = _content(path)
     _check_origin(path, content["origin"], origin or {})
     state = TrainState(**content["state"])
+    moments = content["optimizers"]
+    if groups and moments.keys() != {group.config.name for group in groups}:
+        raise _of_other_optimizers(path)
     if stage is not None:
-        _check_fit(path, content, stage)
+        _check_fit(path, content, stage, groups)
         stage.load_state_dict(_placed(content["stage"], stage.state_dict()))
         state.mean = _placed(state.mean, dict(stage.named_parameters()))
-    moments = content["optimizers"]
-    if optimizers and len(moments) != len(optimizers):
-        raise _of_other_optimizers(path)
-    for optimizer, kept in zip(optimizers, moments, strict=False):
+    for group in groups:
         try:
-            _load_moments(optimizer, kept)
+            for optimizer, saved in zip(group.optimizers, moments[group.config.name], strict=True):
+                _load_moments(optimizer, saved)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise _of_other_optimizers(path) from error
     return state
@@ -173,15 +156,17 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         verify_seal(path)
         content = torch.load(path, weights_only=True, map_location="cpu")
-        wrong = _wrong(content)
+        wrong = _wrong_fields(content)
     except InputError as error:
         raise _damaged(path, str(error).removeprefix(f"{path} ")) from error
     except (RuntimeError, pickle.UnpicklingError, ValueError, LookupError, EOFError) as error:
         raise _damaged(path, "is no state of a stage") from error
     if wrong:
         raise _damaged(path, wrong)
-    found: dict[str, Any] = content
-    return found
+    if isinstance(content["optimizers"], list):  # from before there were groups
+        content["optimizers"] = {"": content["optimizers"]}
+    state: dict[str, Any] = content
+    return state
 
 
 def _damaged(path: Path, why: str) -> InputError:
@@ -193,19 +178,20 @@ def _damaged(path: Path, why: str) -> InputError:
 
 def _of_other_optimizers(path: Path) -> InputError:
     return InputError(
-        f"{path} was written with other optimisers; go on from the weights beside it, with "
+        f"{path} was written with other optimisers; start from the weights beside it, with "
         "--from, in another folder"
     )
 
 
-def _wrong(content: Any) -> str:
+def _wrong_fields(content: Any) -> str:
     """Says what a state lacks or has of another kind; empty if nothing."""
-    kinds = {"origin": dict, "state": dict, "stage": dict, "optimizers": list}
+    kinds: dict[str, Any] = {"origin": dict, "state": dict, "stage": dict}
+    kinds["optimizers"] = (dict, list)
     if not isinstance(content, dict) or content.keys() != kinds.keys():
         return "has other fields than a state"
     for name, kind in kinds.items():
         if not isinstance(content[name], kind):
-            return f"has no {kind.__name__} as {name}"
+            return f"has {content[name]!r:.40} as {name}"
     state = content["state"]
     if state.keys() != {each.name for each in fields(TrainState)}:
         return "says other things of its progress than a state"
@@ -221,30 +207,33 @@ def _wrong(content: Any) -> str:
     return ""
 
 
-def _check_origin(path: Path, found: Origin, wanted: Origin) -> None:
+def _check_origin(path: Path, origin: Origin, wanted: Origin) -> None:
     remedies = {
         "stage": "delete it and train the stage again",
         "config": "give the same --preset and --set values, or another --out folder",
         "seed": "give the same --seed and --from, or another --out folder",
     }
     for name, value in wanted.items():
-        if found.get(name) != value:
+        if origin.get(name) != value:
             raise InputError(f"{path} was trained with another {name}: {remedies[name]}")
 
 
-def _check_fit(path: Path, content: Mapping[str, Any], stage: nn.Module) -> None:
+def _check_fit(
+    path: Path, content: Mapping[str, Any], stage: nn.Module, groups: Sequence[GroupOptimizer]
+) -> None:
     """Refuses a state whose weights are not those of the stage, or are no numbers."""
     trained = {name: each for name, each in stage.named_parameters() if each.requires_grad}
-    both = ((content["stage"], stage.state_dict()), (content["state"]["mean"], trained))
-    for kept, wanted in both:
-        if {name: _kind(each) for name, each in kept.items()} != {
+    averaged = averaged_weights(groups) if groups else trained
+    both = ((content["stage"], stage.state_dict()), (content["state"]["mean"], averaged))
+    for saved, wanted in both:
+        if {name: _kind(each) for name, each in saved.items()} != {
             name: _kind(each) for name, each in wanted.items()
         }:
             raise InputError(
                 f"{path} was trained with other networks: give the same --preset and --set values, "
                 "or another --out folder"
             )
-        if not all(bool(torch.isfinite(each).all()) for each in kept.values()):
+        if not all(bool(torch.isfinite(each).all()) for each in saved.values()):
             raise _damaged(path, "has weights that are no numbers")
 
 
@@ -261,19 +250,19 @@ def _placed(tensors: dict[str, Tensor], models: dict[str, Tensor]) -> dict[str, 
     }
 
 
-def _load_moments(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
+def _load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Gives an optimiser its moments back; a `ValueError` says that one does not fit its weight."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    moments = kept["state"]
+    moments = saved["state"]
     for number, each in moments.items():
         moments[number] = _moments_placed(each, weights[number])
-    optimizer.load_state_dict(kept)
+    optimizer.load_state_dict(saved)
 
 
-def _moments_placed(kept: dict[str, Any], weight: Tensor) -> dict[str, Any]:
+def _moments_placed(saved: dict[str, Any], weight: Tensor) -> dict[str, Any]:
     """Spreads the moments as their weight is; the count of steps has no shape to spread."""
     placed = {}
-    for name, value in kept.items():
+    for name, value in saved.items():
         if (value.ndim and value.shape != weight.shape) or not torch.isfinite(value).all():
             raise ValueError(f"{name} is not one of its weight")
         placed[name] = distribute_like(value, weight) if value.shape == weight.shape else value

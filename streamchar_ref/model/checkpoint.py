@@ -1,81 +1,149 @@
 """Weights with their config and origin: a folder of safetensors shards and one index.
 
-The index is written last, names every shard with its SHA-256 and holds a digest of itself, so a
-folder is whole or it is not a checkpoint; a new one takes the place of an old one once it is whole.
+The index names every shard with its SHA-256 and holds a digest of itself; a new checkpoint replaces
+an old one once it is whole. A checkpoint may hold several networks of the same shape, such as a
+student and a critic: the weights of each have its name before theirs (``student.dit.``), and each
+has a `SamplerConfig` of its own in the index. What they share has no such prefix.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
+from streamchar_ref.core.config_values import filled
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.files import (
-    partial_path,
-    real,
-    remove,
-    remove_abandoned,
-    sync,
-    sync_folder,
-)
+from streamchar_ref.core.files import real, remove_abandoned
 from streamchar_ref.core.sealed import DIGEST, index_bytes, read_index
+from streamchar_ref.core.shape import fault_in
+from streamchar_ref.core.swap import newest, replacing_folder, settle
 from streamchar_ref.model.config import Config, from_json, to_json
+from streamchar_ref.model.shards import (
+    REMEDY,
+    SHARDS,
+    CheckpointError,
+    Storage,
+    packed,
+    read_shard,
+    unpacked,
+    write_shards,
+)
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
+from streamchar_ref.sampling.config import SamplerConfig
 
 INDEX = "checkpoint.json"
 VERSION = 1
-MAX_SHARD_BYTES = 15_000_000
-Storage = Literal["float32", "bfloat16", "int8"]
-_SHARDS = "weights-*.safetensors"
+PLAIN = "plain"
+"""Stands for the network whose weights have no prefix."""
+STUDENT = "student"
+"""The network that is taken where none is named, if there is one of this name."""
 _SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_SCALE = ".scale"
-_REMEDY = "copy or train it again"
-_MIN_QUANTISED = 1024  # smaller tensors cost little and matter much
+_NETWORK_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MODULES = frozenset({"dit", "orchestrator", "prompt", "video_vae", "audio_vae"})
 
 
-class CheckpointError(InputError):
-    """A folder that is no checkpoint, a damaged one, or one of another preset."""
+@dataclass(frozen=True, kw_only=True)
+class _Shard:
+    """What the index says of a shard."""
+
+    sha256: str
+    tensors: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Index:
+    """The fields of an index."""
+
+    version: int
+    config: dict[str, Any]
+    origin: dict[str, Any]
+    storage: Storage
+    shards: dict[str, _Shard]
+    digest: str
+    samplers: dict[str, SamplerConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a folder holds.
+    """Weights with their config.
 
     Attributes:
-        config: Of the model.
-        tensors: Its weights, as floating point numbers.
+        config: Of the model; its sampler is that of the network without a prefix.
+        tensors: Weights by name, as floating point numbers.
         origin: Where they come from: stages, steps, minutes, data, versions.
         digest: SHA-256 of what the index says, which names those of the shards.
+        samplers: How each network with a prefix is sampled, by its name.
     """
 
     config: Config
     tensors: dict[str, Tensor]
     origin: dict[str, Any]
     digest: str
+    samplers: Mapping[str, SamplerConfig] = field(default_factory=dict)
 
-    def model(self) -> StreamChar:
+    def model(self, network: str = "") -> StreamChar:
         """Builds the model, ready to stream.
+
+        Args:
+            network: See `select`.
 
         Returns:
             The model in evaluation mode.
 
         Raises:
-            CheckpointError: If the weights do not fit the config.
+            CheckpointError: If there is no such network, or the weights do not fit the config.
             InputError: If there is no model of this config.
         """
-        misfit = self._misfit(shapes_of(self.config))
+        chosen = self.select(network)
+        misfit = chosen._misfit(shapes_of(chosen.config))
         if misfit:
             raise CheckpointError(misfit)
-        model = StreamChar(self.config)
-        model.load_state_dict(self.tensors)
+        model = StreamChar(chosen.config)
+        model.load_state_dict(chosen.tensors)
         return model.eval()
+
+    def select(self, network: str = "") -> "Checkpoint":
+        """Returns one of the networks, with the weights that it shares with the others.
+
+        Args:
+            network: Its name, or `PLAIN`; by default the student if there is one, else `PLAIN`.
+
+        Returns:
+            A checkpoint without prefixes, whose config has the sampler of this network.
+
+        Raises:
+            CheckpointError: If there is no such network; names those that are there.
+        """
+        name = network or (STUDENT if STUDENT in self.samplers else PLAIN)
+        if name == PLAIN:
+            return replace(self, tensors=self.plain(), samplers={})
+        if name not in self.samplers:
+            known = ", ".join((PLAIN, *self.samplers))
+            raise CheckpointError(f"the checkpoint has no network {name!r:.60}; it has {known}")
+        return replace(
+            self,
+            config=replace(self.config, sampler=self.samplers[name]),
+            tensors=self.plain() | part_of(self.tensors, f"{name}.", strip=True),
+            samplers={},
+        )
+
+    def plain(self) -> dict[str, Tensor]:
+        """Returns the weights that have no network's name before theirs."""
+        prefixes = tuple(f"{name}." for name in self.samplers)
+        return {name: each for name, each in self.tensors.items() if not name.startswith(prefixes)}
+
+    def joined(self, other: "Checkpoint") -> "Checkpoint":
+        """Returns this checkpoint with the weights of another one added or in their place."""
+        return replace(
+            self,
+            tensors={**self.tensors, **other.tensors},
+            origin={**self.origin, **other.origin},
+            samplers={**self.samplers, **other.samplers},
+        )
 
     def _misfit(self, wanted: Mapping[str, torch.Size]) -> str:
         """Says in one line how the weights differ from those of a whole model; empty if not."""
@@ -107,6 +175,7 @@ def save_checkpoint(
     config: Config,
     *,
     origin: Mapping[str, Any],
+    samplers: Mapping[str, SamplerConfig] | None = None,
     storage: Storage = "bfloat16",
 ) -> None:
     """Writes a checkpoint; what was in the folder before is replaced at the very end.
@@ -116,31 +185,34 @@ def save_checkpoint(
         tensors: Weights by name.
         config: Of the model.
         origin: JSON values that say where the weights come from.
+        samplers: How each network with a prefix is sampled, by its name; ``None`` in one is the
+            value of the config.
         storage: ``int8`` keeps large matrices as bytes with a scale for each row.
 
     Raises:
+        CheckpointError: If the folder holds something else, or the name of a network cannot be
+            one.
         OSError: If the disk is full; the earlier checkpoint is then still whole.
     """
     folder = real(folder)  # a link stays one
     _check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if wrong := _wrong_network(samplers or {}):
+        raise CheckpointError(wrong)
     tidy_checkpoint(folder)
-    partial = partial_path(folder)
-    partial.mkdir()
-    try:
-        shards = _write_shards(partial, _packed(tensors, storage))
-        index = {
+    with replacing_folder(folder) as partial:
+        shards = write_shards(partial, packed(tensors, storage))
+        index: dict[str, Any] = {
             "version": VERSION,
             "config": to_json(config),
             "origin": dict(origin),
             "storage": storage,
             "shards": shards,
         }
+        if samplers:
+            index["samplers"] = {
+                name: asdict(sampler.over(config.sampler)) for name, sampler in samplers.items()
+            }
         (partial / INDEX).write_bytes(index_bytes(index))
-        sync(partial)
-        _replace(partial, folder)
-    finally:
-        remove(partial)
 
 
 def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
@@ -157,34 +229,38 @@ def load_checkpoint(folder: Path, *, preset: str = "") -> Checkpoint:
         CheckpointError: If the index or a shard is missing or altered, the version is another
             one, or the preset is not the one asked for; says which and what to do.
     """
-    if not (folder / INDEX).is_file() and has_checkpoint(folder):
-        folder = _set_aside(real(folder))
+    place = newest(real(folder))
+    folder = folder if place == real(folder) else place
     index = _index(folder)
     config = _config(folder, index)
     if preset and config.preset != preset:
         raise CheckpointError(f"{folder} holds preset {config.preset!r}, not {preset!r}")
     tensors: dict[str, Tensor] = {}
-    for name, known in index["shards"].items():
-        tensors |= _loaded(folder, name, known)
+    for name, entry in index["shards"].items():
+        tensors |= read_shard(folder, name, entry)
     return Checkpoint(
         config=config,
-        tensors=dict(_unpacked(folder, tensors)),
+        tensors=unpacked(folder, tensors),
         origin=index["origin"],
         digest=index[DIGEST],
+        samplers=_samplers(folder, index),
     )
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Says whether there is one, if only where a killed writer has set it aside."""
-    return (folder / INDEX).is_file() or (_set_aside(real(folder)) / INDEX).is_file()
+    """Says whether there is one, if only beside the folder, where a killed writer has left it."""
+    return (newest(real(folder)) / INDEX).is_file()
 
 
 def part_of(
     tensors: Mapping[str, Tensor], *prefixes: str, strip: bool = False
 ) -> dict[str, Tensor]:
     """Returns the tensors whose names begin so, if wanted without that beginning."""
-    found = {name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)}
-    return {name.partition(".")[2]: found[name] for name in found} if strip else found
+    return {
+        name.partition(".")[2] if strip else name: tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefixes)
+    }
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -193,32 +269,29 @@ def _index(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} is no checkpoint: it has no {INDEX}")
     try:
-        index = read_index(path, version=VERSION, remedy=_REMEDY, is_digest_needed=False)
+        index = read_index(path, version=VERSION, remedy=REMEDY, is_digest_needed=False)
     except InputError as error:
         raise CheckpointError(str(error)) from error
-    wrong = _wrong_fields(index)
+    wrong = fault_in(index, _Index) or _wrong_shard(index["shards"])
+    wrong = wrong or _wrong_network(index.get("samplers", {}))
     if wrong:
-        raise CheckpointError(f"{path} is no index of a checkpoint: {wrong}; {_REMEDY}")
+        raise CheckpointError(f"{path} is no index of a checkpoint: {wrong}; {REMEDY}")
     return index
 
 
-def _wrong_fields(index: Mapping[str, Any]) -> str:
-    """Says what an index lacks or has of another kind; empty if nothing."""
-    kinds = {"config": dict, "origin": dict, "storage": str, "shards": dict}
-    if index.keys() - {"version", DIGEST} != kinds.keys():
-        return f"it has the fields {', '.join(index):.200}"
-    for name, kind in kinds.items():
-        if not isinstance(index[name], kind):
-            return f"{name} is {index[name]!r:.60}"
-    if index["storage"] not in get_args(Storage):
-        return f"storage is {index['storage']!r:.60}"
-    for name, known in index["shards"].items():
+def _wrong_shard(shards: Mapping[str, Any]) -> str:
+    """Says which shard has a name that could lead out of the folder; empty if none."""
+    for name in shards:
         if not _SHARD_NAME.fullmatch(name):
             return f"a shard is called {name!r:.60}, which is no name of a file beside it"
-        if not isinstance(known, dict) or known.keys() != {"sha256", "tensors"}:
-            return f"shard {name!r:.60} is described as {known!r:.60}"
-        if not isinstance(known["sha256"], str) or not isinstance(known["tensors"], list):
-            return f"shard {name!r:.60} is described as {known!r:.60}"
+    return ""
+
+
+def _wrong_network(names: Iterable[str]) -> str:
+    """Says which network has a name that cannot be told from a part of the model; empty if none."""
+    for name in names:
+        if not _NETWORK_NAME.fullmatch(name) or name in {*_MODULES, PLAIN}:
+            return f"a network is called {name!r:.60}, which cannot be its name"
     return ""
 
 
@@ -229,81 +302,12 @@ def _config(folder: Path, index: Mapping[str, Any]) -> Config:
         raise CheckpointError(f"{folder / INDEX}: {error}") from error
 
 
-def _loaded(folder: Path, name: str, known: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Reads a shard whose bytes and tensors are those that the index names."""
-    path = folder / name
-    if path.is_symlink() and real(path).parent != real(folder):
-        raise CheckpointError(f"shard {path} is a link out of its folder; copy the file itself")
-    if not path.is_file():
-        raise CheckpointError(f"shard {name} is missing in {folder}; copy it again")
-    content = path.read_bytes()
-    if sha256(content).hexdigest() != known["sha256"]:
-        raise CheckpointError(
-            f"shard {path} is damaged: its SHA-256 is not that of the index; {_REMEDY}"
-        )
+def _samplers(folder: Path, index: Mapping[str, Any]) -> dict[str, SamplerConfig]:
     try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"shard {path} is no safetensors file ({error}); {_REMEDY}"
-        ) from error
-    if sorted(tensors) != known["tensors"]:
-        raise CheckpointError(f"shard {path} holds other weights than the index says; {_REMEDY}")
-    return tensors
-
-
-def _packed(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]:
-    packed: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        tensor = tensor.detach().cpu().contiguous()
-        if storage == "int8" and tensor.ndim >= 2 and tensor.numel() >= _MIN_QUANTISED:
-            rows = tensor.float().flatten(1)
-            scale = rows.abs().amax(dim=1).clamp_min(1e-12) / 127
-            packed[name] = (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape)
-            packed[name + _SCALE] = scale.half()
-        elif tensor.is_floating_point() and storage != "float32" and tensor.ndim >= 2:
-            packed[name] = tensor.bfloat16()
-        else:
-            packed[name] = tensor.clone()
-    return packed
-
-
-def _unpacked(folder: Path, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in tensors.items():
-        if name.endswith(_SCALE) and name.removesuffix(_SCALE) in tensors:
-            continue
-        if tensor.dtype == torch.int8:
-            scale = tensors.get(name + _SCALE)
-            if scale is None or tensor.ndim < 2 or scale.shape != tensor.shape[:1]:
-                raise CheckpointError(f"{folder}: {name} has no scale for each row; {_REMEDY}")
-            yield name, (tensor.flatten(1).float() * scale[:, None]).view(tensor.shape)
-        else:
-            yield name, tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _write_shards(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Writes shards; returns what the index tells of each."""
-    told = {}
-    for number, shard in enumerate(_shards(tensors)):
-        name = f"weights-{number:02d}.safetensors"
-        content = save(shard)
-        (folder / name).write_bytes(content)
-        told[name] = {"sha256": sha256(content).hexdigest(), "tensors": sorted(shard)}
-    return told
-
-
-def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """Fills shards in the order of names; one that is larger than a shard stands alone."""
-    shard: dict[str, Tensor] = {}
-    size = 0
-    for name in sorted(tensors):
-        added = tensors[name].numel() * tensors[name].element_size() + 256  # its line in the header
-        if shard and size + added > MAX_SHARD_BYTES:
-            yield shard
-            shard, size = {}, 0
-        shard[name] = tensors[name]
-        size += added
-    yield shard
+        samplers = index.get("samplers", {})
+        return {name: filled(SamplerConfig, values) for name, values in samplers.items()}
+    except ValueError as error:
+        raise CheckpointError(f"{folder / INDEX}: {error}") from error
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -312,7 +316,7 @@ def _check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is a file; choose another folder")
-    own = {INDEX, *(path.name for path in folder.glob(_SHARDS))}
+    own = {INDEX, *(path.name for path in folder.glob(SHARDS))}
     others = sorted(path.name for path in folder.iterdir() if path.name not in own)
     if others:
         raise CheckpointError(
@@ -320,28 +324,8 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def _set_aside(folder: Path) -> Path:
-    """Where the old checkpoint is between the two renames of `_replace`."""
-    return folder.parent / f".{folder.name}.old"
-
-
 def tidy_checkpoint(folder: Path) -> None:
-    """Puts right what a writer of this checkpoint that was killed has left."""
-    old = _set_aside(folder)
-    if (folder / INDEX).is_file():
-        remove(old)
-    elif (old / INDEX).is_file() and not folder.exists():
-        old.rename(folder)
+    """Completes or removes what a killed writer of this checkpoint has left."""
     if folder.parent.is_dir():
+        settle(real(folder))
         remove_abandoned(folder.parent, deep=False)
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    old = _set_aside(folder)
-    if (old / INDEX).is_file():
-        remove(folder)  # not whole, see `tidy_checkpoint`, while the old one is
-    elif folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    sync_folder(folder.parent)
-    remove(old)

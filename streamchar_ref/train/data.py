@@ -24,6 +24,7 @@ from streamchar_ref.train.clips import (
     draw_clip,
     encode_clip,
 )
+from streamchar_ref.train.data_size import DataSize
 from streamchar_ref.train.latent_cache import (
     STACKED,
     LatentClip,
@@ -32,7 +33,6 @@ from streamchar_ref.train.latent_cache import (
     save_latents,
 )
 from streamchar_ref.train.pool import HELD_OUT, SoundPool, VideoPool, each_of, video_pool
-from streamchar_ref.train.recipe import Recipe
 from streamchar_ref.world.corpus import INDEX, Corpus, open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
@@ -49,7 +49,7 @@ class TrainingData:
     Attributes:
         folder: Where corpus and latents are kept.
         config: Of the model.
-        recipe: How much of everything.
+        data_size: How much of everything.
         seed: Of everything.
         jobs: Processes.
         progress: Told what is being made.
@@ -57,7 +57,7 @@ class TrainingData:
 
     folder: Path
     config: Config
-    recipe: Recipe
+    data_size: DataSize
     seed: int = 0
     jobs: int = 1
     progress: Callable[[str], None] = lambda line: None
@@ -72,17 +72,17 @@ class TrainingData:
         return build_corpus(
             folder,
             plan,
-            hours=self.recipe.hours,
-            max_mb=self.recipe.max_mb,
+            hours=self.data_size.hours,
+            max_mb=self.data_size.max_mb,
             jobs=self.jobs,
             progress=lambda what, done, total: self.progress(f"{what} {done}/{total}"),
         )
 
     @property
     def speech_hours(self) -> float:
-        """Length of the corpus; until it is made, what the recipe asks for."""
+        """Length of the corpus; until it is made, what is asked for."""
         if not (self.folder / "corpus" / INDEX).is_file():
-            return self.recipe.hours
+            return self.data_size.hours
         return round(self.corpus.duration_s / 3600, 3)
 
     @property
@@ -97,7 +97,7 @@ class TrainingData:
 
     def video_pool(self) -> VideoPool:
         """Draws frames of many characters."""
-        numbers = range(self.recipe.pool_clips)
+        numbers = range(self.data_size.pool_clips)
         self.progress(f"drawing {len(numbers)} characters")
         corpus = self.corpus
         return video_pool(
@@ -151,7 +151,7 @@ class TrainingData:
 
     @property
     def _all(self) -> list[int]:
-        return [self._clip_number(n) for n in range(self.recipe.passes * len(self.training))]
+        return [self._clip_number(n) for n in range(self.data_size.passes * len(self.training))]
 
     def _clip_number(self, number: int) -> int:
         """Number for `draw_clip`: one utterance after the other, never one that is held out."""

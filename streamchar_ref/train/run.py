@@ -16,8 +16,10 @@ from streamchar_ref import __version__
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import real, remove_abandoned
 from streamchar_ref.core.lock import only_writer
-from streamchar_ref.loop.fit import OptimConfig, fit
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.fit import fit
 from streamchar_ref.loop.parallel import DistContext
+from streamchar_ref.loop.stage import Stage
 from streamchar_ref.loop.state import STATE, TrainState, load_state, state_digest
 from streamchar_ref.model.checkpoint import (
     Checkpoint,
@@ -25,24 +27,18 @@ from streamchar_ref.model.checkpoint import (
     Storage,
     has_checkpoint,
     load_checkpoint,
+    part_of,
     save_checkpoint,
     tidy_checkpoint,
 )
 from streamchar_ref.model.config import Config, to_json
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
-from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.train.data import TrainingData
-from streamchar_ref.train.recipe import STAGES, Recipe
-from streamchar_ref.train.stages import make_stage
+from streamchar_ref.train.data_size import DataSize
+from streamchar_ref.train.stages import STAGES, StageSpec
 
 WEIGHTS = "checkpoint"
-NEEDS = {
-    "speech": ("prompt", "audio_vae"),
-    "teacher": ("prompt", "video_vae", "audio_vae", "speech"),
-    "video_decoder": ("video_vae",),
-    "audio_decoder": ("audio_vae",),
-}
-"""Stages that a stage builds on."""
+_SAMPLED = ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
 
 
 class StageMissing(InputError):
@@ -56,21 +52,23 @@ class TrainRun:
     Attributes:
         folder: One subfolder a stage: state, log, samples, checkpoint of what it trained.
         config: Of the model.
-        recipe: Data and settings.
+        data_size: How much it is trained on.
         seed: Of weights, data and noise.
         jobs: Processes that make data.
         device: Where networks are trained.
         start: Checkpoint whose weights are there before any stage; ``None`` begins at random.
-        progress: Told lines of the log.
+        stages: In the order of training.
+        progress: Called with lines of the log.
     """
 
     folder: Path
     config: Config
-    recipe: Recipe
+    data_size: DataSize
     seed: int = 0
     jobs: int = 1
     device: str = "cpu"
     start: Path | None = None
+    stages: tuple[StageSpec, ...] = STAGES
     progress: Callable[[str], None] = lambda line: None
 
     @contextmanager
@@ -85,21 +83,25 @@ class TrainRun:
         Raises:
             InputError: If another trainer is in it; names its process.
         """
-        team = DistContext.of_this_process(self.device)
+        processes = DistContext.of_this_process(self.device)
         refusal: Exception | None = None
         with ExitStack() as stack:
             try:
-                if team.is_first:
+                if processes.is_first:
                     stack.enter_context(only_writer(self.folder, verb="train"))
             except (InputError, OSError) as error:
                 refusal = error
-            if not team.all_true(refusal is None):
+            if not processes.all_true(refusal is None):
                 raise refusal or InputError(f"{self.folder}: the first process could not begin")
-            if team.is_first:
+            if processes.is_first:
                 remove_abandoned(self.folder)
-                for stage in STAGES:
-                    tidy_checkpoint(self.folder / stage / WEIGHTS)
+                for spec in self.stages:
+                    tidy_checkpoint(self.folder / spec.name / WEIGHTS)
             yield
+
+    def spec(self, stage: str) -> StageSpec:
+        """Returns the spec of a stage by its name."""
+        return next(spec for spec in self.stages if spec.name == stage)
 
     def train(
         self, stage: str, *, minutes: float, resume: bool, changes: Mapping[str, Any] | None = None
@@ -107,10 +109,10 @@ class TrainRun:
         """Trains a stage and writes its weights.
 
         Args:
-            stage: One of `recipe.STAGES`.
+            stage: Name of one of the stages.
             minutes: Time limit, drawing of data not counted.
-            resume: Go on where it stopped; without it the stage must not have begun.
-            changes: Settings in the place of the recipe's.
+            resume: Continue where it stopped; without it the stage must not have begun.
+            changes: Settings instead of those of the stage's budget.
 
         Returns:
             Its state, which says whether all steps are done.
@@ -124,31 +126,26 @@ class TrainRun:
         folder = self.folder / stage
         if not resume and (folder / STATE).exists():
             raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
-        team = DistContext.of_this_process(self.device)
+        processes = DistContext.of_this_process(self.device)
         state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
         before = load_state(folder, None, (), origin=state_of)
         steps = (changes or {}).get("num_steps")
         is_done = before and before.is_done and steps in (None, before.num_steps)
         if before and is_done and self._is_written(stage):
             return before
-        model, known = self.model_before(stage)
-        data = TrainingData(
-            folder=self.folder,
-            config=self.config,
-            recipe=self.recipe,
-            seed=self.seed,
-            jobs=self.jobs,
-            progress=self.progress,
-        )
-        if not team.is_first:
-            team.all_true(True)  # waits until the first process has made the data
-        made = make_stage(stage, model, data).to(self.device)
-        if team.is_first:
-            team.all_true(True)
-        earlier = _earlier(known.get(stage, {}))
+        model, begun = self.model_before(stage)
+        data = self._data()
+        if not processes.is_first:
+            processes.all_true(True)  # waits until the first process has made the data
+        made = self._made(self.spec(stage), model, data, begun)
+        if processes.is_first:
+            processes.all_true(True)
+        earlier = _earlier(begun.origin.get(stage, {}))
         settings = replace(
-            self.recipe.settings[stage], seed=self.seed + earlier["steps"], **changes or {}
-        )  # what was seen before, with the weights it begins with, is not drawn again
+            self.spec(stage).budget(self.config.preset).optim,
+            seed=self.seed + earlier["steps"],  # so that data and noise of before are not repeated
+            **changes or {},
+        )
         state = fit(
             made,
             settings,
@@ -158,47 +155,83 @@ class TrainRun:
             origin={**state_of, "seed": settings.seed},
             progress=self.progress,
         )
-        if team.is_first:
+        if processes.is_first:
             own = {"earlier": earlier, "speech_hours": data.speech_hours}
-            origin = known | {stage: self._origin(folder, state, settings) | own}
-            save_checkpoint(
-                folder / WEIGHTS,
-                made.checkpoint_state(),
-                self.config,
-                origin=origin,
-                storage="float32",
-            )
-        team.all_true(True)  # the next stage reads what the first process has written
+            own = self._origin(folder, state, settings) | own
+            self._write(self.spec(stage), made, begun.origin | {stage: own})
+        processes.all_true(True)  # the next stage reads what the first process has written
         return state
 
-    def model_before(self, stage: str) -> tuple[StreamChar, dict[str, Any]]:
-        """Returns a model with the weights of all stages before one, and where they come from."""
+    def _data(self) -> TrainingData:
+        return TrainingData(
+            folder=self.folder,
+            config=self.config,
+            data_size=self.data_size,
+            seed=self.seed,
+            jobs=self.jobs,
+            progress=self.progress,
+        )
+
+    def _made(
+        self, spec: StageSpec, model: StreamChar, data: TrainingData, begun: Checkpoint
+    ) -> Stage:
+        """Makes a stage; networks with a name begin with the weights that they have already."""
+        stage = spec.make(model, data)
+        state = stage.state_dict()
+        networks = tuple(f"{name}." for name in begun.samplers)
+        weights = part_of(part_of(begun.tensors, *networks), *spec.hands_over)
+        _check_shapes(weights, {name: each.shape for name, each in state.items()})
+        stage.load_state_dict(state | weights)
+        return stage.to(self.device)
+
+    def _write(self, spec: StageSpec, stage: Stage, origin: Mapping[str, Any]) -> None:
+        """Writes the checkpoint of what a stage has trained."""
+        save_checkpoint(
+            self.folder / spec.name / WEIGHTS,
+            part_of(stage.state_dict(), *spec.hands_over),
+            self.config,
+            origin=origin,
+            samplers=spec.samplers,
+            storage="float32",
+        )
+
+    def model_before(self, stage: str) -> tuple[StreamChar, Checkpoint]:
+        """Builds the model that a stage begins with.
+
+        Args:
+            stage: Name of the stage.
+
+        Returns:
+            A model with the plain weights of all stages before it, and these stages' checkpoints
+            joined, see `weights_so_far`.
+
+        Raises:
+            StageMissing: If a stage that it needs has not been trained.
+            CheckpointError: If weights do not fit the config.
+        """
         wanted = shapes_of(self.config)
         torch.manual_seed(self.seed)
         model = StreamChar(self.config)
-        found = self.weights_so_far(STAGES[: STAGES.index(stage)])
-        others = [name for name, each in found.tensors.items() if wanted.get(name) != each.shape]
-        if others:
-            raise CheckpointError(
-                f"the weights to begin with do not fit this config, e.g. {others[0]!r:.80}: give "
-                "the same --preset and --set values, or another --from"
-            )
-        missing = [name for name in NEEDS.get(stage, ()) if name not in found.origin]
+        names = [spec.name for spec in self.stages]
+        begun = self.weights_so_far(names[: names.index(stage)])
+        plain = begun.plain()
+        _check_shapes(plain, wanted)
+        missing = [name for name in self.spec(stage).needs if name not in begun.origin]
         if missing:
             raise StageMissing(
                 f"{stage} needs {', '.join(missing)}, which {self.folder} does not have: train "
                 "that first, or give a checkpoint to start from"
             )
-        model.load_state_dict(model.state_dict() | found.tensors)
+        model.load_state_dict(model.state_dict() | plain)
         if self.device == "cpu":  # where the fused kernel is slow backwards, see `layers.attention`
             model.orchestrator.backbone.set_attn_implementation("eager")
-        return model.to(self.device), found.origin
+        return model.to(self.device), begun
 
-    def weights_so_far(self, stages: Sequence[str] = STAGES) -> Checkpoint:
+    def weights_so_far(self, stages: Sequence[str] | None = None) -> Checkpoint:
         """Joins the weights of stages; a later one replaces those of an earlier one.
 
         Args:
-            stages: Which.
+            stages: Their names; by default all.
 
         Returns:
             The weights under this run's config.
@@ -207,45 +240,49 @@ class TrainRun:
             CheckpointError: If a stage was trained with another config (how a stream is sampled
                 may differ), or its weights are not those of the state beside them.
         """
-        tensors: dict[str, Tensor] = {}
-        origin: dict[str, Any] = {}
+        joined = Checkpoint(config=self.config, tensors={}, origin={}, digest="")
         if self.start:
-            begun = load_checkpoint(self.start, preset=self.config.preset)
-            tensors, origin = dict(begun.tensors), dict(begun.origin)
-        for stage in stages:
+            joined = joined.joined(load_checkpoint(self.start, preset=self.config.preset))
+        for stage in [spec.name for spec in self.stages] if stages is None else stages:
             folder = self.folder / stage / WEIGHTS
             if has_checkpoint(folder):
-                found = load_checkpoint(folder, preset=self.config.preset)
-                self._check_config(folder, found.config)
-                self._check_written(stage, found)
-                tensors |= found.tensors
-                origin[stage] = found.origin[stage]  # not what it had known of the others
-        return Checkpoint(config=self.config, tensors=tensors, origin=origin, digest="")
+                trained = load_checkpoint(folder, preset=self.config.preset)
+                self._check_config(folder, trained.config)
+                self._check_written(stage, trained)
+                own = {stage: trained.origin[stage]}  # not what it had known of the others
+                joined = joined.joined(replace(trained, origin=own))
+        return joined
 
     def _is_written(self, stage: str) -> bool:
         """Whether the weights of a stage are whole and are those of its state."""
         try:
-            found = load_checkpoint(self.folder / stage / WEIGHTS, preset=self.config.preset)
-            self._check_written(stage, found)
+            written = load_checkpoint(self.folder / stage / WEIGHTS, preset=self.config.preset)
+            self._check_written(stage, written)
         except CheckpointError:
             return False  # they are written anew
         return True
 
-    def _check_written(self, stage: str, found: Checkpoint) -> None:
-        folder, told = self.folder / stage, found.origin.get(stage)
+    def _check_written(self, stage: str, checkpoint: Checkpoint) -> None:
+        folder, origin = self.folder / stage, checkpoint.origin.get(stage)
         remedy = f"give: streamchar train {stage} --resume, which writes them anew"
-        if not isinstance(told, dict):
+        if not isinstance(origin, dict):
             raise CheckpointError(f"{folder / WEIGHTS} holds no weights of this stage; {remedy}")
-        if (folder / STATE).exists() and told.get("state") != state_digest(folder):
+        if (folder / STATE).exists() and origin.get("state") != state_digest(folder):
             raise CheckpointError(
                 f"{folder / WEIGHTS} is not of the state beside it, since a run was stopped in "
                 f"between; {remedy}"
             )
 
     def _config_digest(self) -> str:
-        """Stands for everything in the config that training looks at."""
-        sampler = SamplerConfig(shift=self.config.sampler.shift)
-        values = to_json(replace(self.config, sampler=sampler))
+        """Identifies everything in the config that training depends on.
+
+        It is written as the first runs wrote it, so that their states can still be resumed.
+        """
+        values = to_json(self.config)
+        shift = values.pop("sampler")["shift"]
+        values["stream"] |= dict.fromkeys(_SAMPLED, 1) | {"sigma_shift": shift}
+        if values["orchestrator"]["timing"] == "predicted":
+            values["orchestrator"]["timing"] = "foretold"
         return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def _check_config(self, folder: Path, config: Config) -> None:
@@ -270,6 +307,15 @@ class TrainRun:
             "python": platform.python_version(),
             "streamchar": __version__,
         }
+
+
+def _check_shapes(weights: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> None:
+    misfits = [name for name, each in weights.items() if wanted.get(name) != each.shape]
+    if misfits:
+        raise CheckpointError(
+            f"the weights to begin with do not fit this config, e.g. {misfits[0]!r:.80}: give "
+            "the same --preset and --set values, or another --from"
+        )
 
 
 def _earlier(origin: Any) -> dict[str, Any]:
@@ -299,12 +345,20 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
         StageMissing: If a stage has not been trained; says which.
         CheckpointError: If a stage was trained with another config.
     """
-    team = DistContext.of_this_process(run.device)
-    found = run.weights_so_far()
-    missing = [name for name in (*NEEDS["teacher"], "teacher") if name not in found.origin]
+    processes = DistContext.of_this_process(run.device)
+    joined = run.weights_so_far()
+    required = [spec.name for spec in run.stages if spec.is_required]
+    missing = [name for name in required if name not in joined.origin]
     if missing:
         raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
-    if team.is_first:
+    if processes.is_first:
         with only_writer(real(folder).parent, verb="export"):
-            save_checkpoint(folder, found.tensors, run.config, origin=found.origin, storage=storage)
-    team.all_true(True)
+            save_checkpoint(
+                folder,
+                joined.tensors,
+                run.config,
+                origin=joined.origin,
+                samplers=joined.samplers,
+                storage=storage,
+            )
+    processes.all_true(True)

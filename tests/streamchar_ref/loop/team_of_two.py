@@ -16,10 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop import parallel
-from streamchar_ref.loop.fit import Draw, OptimConfig, Stage, TrainingDiverged, fit
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.fit import TrainingDiverged, fit
 from streamchar_ref.loop.parallel import DistContext
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.model.config import preset
+from tests.streamchar_ref.loop import test_groups
 from tests.streamchar_ref.train.test_windows import stages
 
 SETTINGS = OptimConfig(
@@ -133,9 +137,10 @@ def main(out: Path) -> None:
         fitted(Net(in_step=break_one), out / "broken")
     except TrainingDiverged as error:
         found["broken"] = {"message": str(error)}
-    run_orchestrator = replace(SETTINGS, num_steps=0)
+    unplanned = replace(SETTINGS, num_steps=0)
     clock = ticks(1.0 if rank == 0 else 0.1)
-    found["planned"] = fitted(Net(), out / "planned", run_orchestrator, max_minutes=10, clock=clock)
+    found["planned"] = fitted(Net(), out / "planned", unplanned, max_minutes=10, clock=clock)
+    found["pair"] = fitted(test_groups.Pair(), out / "pair", test_groups.SETTINGS)
     found["teacher_copied"] = fitted(teacher(), out / "teacher_copied", SHORT)
 
     parallel.SHARDED_ABOVE = 10
@@ -148,6 +153,10 @@ def main(out: Path) -> None:
         shutil.copytree(out / "cut", out / "cut_copy")
     found["resumed"] = fitted(Net(), out / "cut", resume=True)
     found["teacher_spread"] = fitted(teacher(), out / "teacher_spread", SHORT)
+    try:
+        fitted(test_groups.Pair(), out / "pair_spread", test_groups.SETTINGS)
+    except InputError as error:
+        found["pair_spread"] = {"message": str(error)}
     torch.save(found, out / f"found-{rank}.pt")
 
 

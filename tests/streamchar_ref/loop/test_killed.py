@@ -22,14 +22,24 @@ from streamchar_ref.commands.train import app
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.sealed import index_bytes, seal
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.loop.state import STATE
-from streamchar_ref.model.checkpoint import INDEX, CheckpointError, load_checkpoint, save_checkpoint
+from streamchar_ref.model.checkpoint import (
+    INDEX,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from streamchar_ref.model.config import override, preset
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train import run as module
-from streamchar_ref.train.recipe import recipe
+from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.run import TrainRun
+from streamchar_ref.train.stages.spec import StageSpec, budgets
 from tests.forks import fork
+from tests.streamchar_ref.tiny import tiny_model
 
 STEPS = 4
 CHANGES = {"num_steps": STEPS, "batch": 2, "log_every": 1}
@@ -58,14 +68,36 @@ class Toy(Stage):
         (folder / "samples.png").write_bytes(b"a picture")
 
 
+TOY = StageSpec(
+    name=Toy.name,
+    make=lambda model, data: Toy(),
+    hands_over=("",),
+    budgets=budgets(
+        OptimConfig(learning_rate=2e-3, ema_decay=0.99),
+        micro_minutes=1,
+        base_minutes=1,
+        base_batch=8,
+    ),
+)
+
+
+MODEL = tiny_model()  # building one takes longer than the rest of a toy's training
+
+
+def nothing_before(run: TrainRun, stage: str) -> tuple[StreamChar, Checkpoint]:
+    return MODEL, Checkpoint(config=run.config, tensors={}, origin={}, digest="")
+
+
 @pytest.fixture(autouse=True)
 def _toy_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "make_stage", lambda name, model, data: Toy())
-    monkeypatch.setattr(TrainRun, "model_before", lambda self, stage: (None, {}))
+    monkeypatch.setattr("streamchar_ref.train.stages.STAGES", (TOY,))
+    monkeypatch.setattr(TrainRun, "model_before", nothing_before)
 
 
 def run_in(folder: Path) -> TrainRun:
-    return TrainRun(folder=folder, config=preset("tiny"), recipe=recipe("tiny"))
+    return TrainRun(
+        folder=folder, config=preset("tiny"), data_size=data_size("tiny"), stages=(TOY,)
+    )
 
 
 def train(folder: Path, *, stopped_at: int = -1) -> module.TrainState:
@@ -111,8 +143,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped after two steps, whose checkpoint is of these."""
     folder = tmp_path_factory.mktemp("cut")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "make_stage", lambda name, model, data: Toy())
-        patch.setattr(TrainRun, "model_before", lambda self, stage: (None, {}))
+        patch.setattr(TrainRun, "model_before", nothing_before)
         assert train(folder, stopped_at=1).step == 2
     return folder
 
@@ -180,7 +211,7 @@ def test_a_state_with_one_altered_moment_is_refused(tmp_path: Path, cut: Path) -
     shutil.copytree(cut, tmp_path / "run")
     path = tmp_path / "run" / "prompt" / STATE
     content = torch.load(path, weights_only=True)
-    content["optimizers"][0]["state"][0]["exp_avg"] += 1e-3
+    content["optimizers"][""][0]["state"][0]["exp_avg"] += 1e-3
     torch.save(content, path)
     with pytest.raises(InputError, match=r"state\.pt was altered.*delete it and train"):
         train(tmp_path / "run")
@@ -214,13 +245,13 @@ def _resealed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         lambda c: c.update(optimizers={}),
         lambda c: c.update(optimizers=[]),
         lambda c: c.update(optimizers=[1]),
-        lambda c: c["optimizers"][0]["state"].update({7: {}}),
-        lambda c: c["optimizers"][0]["state"].update({0: 5}),
-        lambda c: c["optimizers"][0]["state"][0].update(exp_avg=torch.zeros(3)),
-        lambda c: c["optimizers"][0]["state"][0].update(exp_avg=1.0),
-        lambda c: c["optimizers"][0]["state"][0]["exp_avg"].fill_(float("inf")),
-        lambda c: c["optimizers"][0].pop("param_groups"),
-        lambda c: c["optimizers"][0].update(param_groups=[{}]),
+        lambda c: c["optimizers"][""][0]["state"].update({7: {}}),
+        lambda c: c["optimizers"][""][0]["state"].update({0: 5}),
+        lambda c: c["optimizers"][""][0]["state"][0].update(exp_avg=torch.zeros(3)),
+        lambda c: c["optimizers"][""][0]["state"][0].update(exp_avg=1.0),
+        lambda c: c["optimizers"][""][0]["state"][0]["exp_avg"].fill_(float("inf")),
+        lambda c: c["optimizers"][""][0].pop("param_groups"),
+        lambda c: c["optimizers"][""][0].update(param_groups=[{}]),
     ],
 )
 def test_a_state_with_other_content_is_refused_in_one_line(
@@ -257,7 +288,7 @@ def test_a_finished_stage_of_another_config_or_seed_is_not_taken(tmp_path: Path,
     ):
         with pytest.raises(InputError, match=f"trained with another {name}: give the same"):
             other.train("prompt", minutes=1, resume=True, changes=CHANGES)
-    sampled = replace(run, config=override(run.config, ["stream.num_steps=9"]))
+    sampled = replace(run, config=override(run.config, ["sampler.num_steps=9"]))
     assert sampled.train("prompt", minutes=1, resume=True, changes=CHANGES).is_done
 
 

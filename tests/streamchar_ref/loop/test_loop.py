@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from streamchar_ref.core.sealed import seal
-from streamchar_ref.loop.fit import Draw, OptimConfig, Stage, TrainingDiverged, fit
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.fit import TrainingDiverged, fit
 from streamchar_ref.loop.flops import FlopCounter
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.loop.state import STATE, TrainState, load_state
 from streamchar_ref.model.config import preset
 from tests.streamchar_ref.train.test_windows import stages
@@ -115,7 +117,7 @@ def test_muon_moves_the_matrices_in_blocks_as_far_as_adamw_would(tmp_path: Path)
 
 def test_a_state_of_other_optimisers_is_not_taken(tmp_path: Path) -> None:
     fit(Deep(), replace(MUON, muon=False), folder=tmp_path, max_minutes=1)
-    with pytest.raises(ValueError, match="with other optimisers; go on from the weights"):
+    with pytest.raises(ValueError, match="with other optimisers; start from the weights"):
         fit(Deep(), MUON, folder=tmp_path, max_minutes=1, resume=True)
 
 

@@ -12,7 +12,7 @@ from streamchar_ref.model.config import preset
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.clips import draw_clip
-from streamchar_ref.train.recipe import recipe
+from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.run import TrainRun, export
 from streamchar_ref.world.corpus import open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
     plan = CorpusPlan(style="flat", rooms=0, shard_s=1, texts=(TEXT,))
     build_corpus(folder / "corpus", plan, hours=1 / 3600, max_mb=5)
     run = TrainRun(
-        folder=folder, config=preset("tiny"), recipe=replace(recipe("tiny"), pool_clips=1)
+        folder=folder, config=preset("tiny"), data_size=replace(data_size("tiny"), pool_clips=1)
     )
     for stage, steps in STEPS.items():
         changes = {"num_steps": steps, "learning_rate": 3e-3, "warmup_steps": 20, "batch": 8}

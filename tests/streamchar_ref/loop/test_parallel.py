@@ -13,6 +13,8 @@ from torch import Tensor
 from streamchar_ref.loop.parallel import DistContext, gather_full
 from streamchar_ref.loop.state import STATE, load_state
 from tests.streamchar_ref.loop.team_of_two import SETTINGS, Net, fitted
+from tests.streamchar_ref.loop.test_groups import SETTINGS as GROUPED
+from tests.streamchar_ref.loop.test_groups import Pair
 
 ROOT = Path(__file__).parents[3]
 BOTH = (0, 1)
@@ -60,7 +62,7 @@ def assert_equal(ones: dict[str, Tensor], others: dict[str, Tensor]) -> None:
     assert [name for name, one in ones.items() if not torch.equal(one, others[name])] == []
 
 
-@pytest.mark.parametrize("case", ["copied", "spread", "teacher_copied", "teacher_spread"])
+@pytest.mark.parametrize("case", ["copied", "spread", "teacher_copied", "teacher_spread", "pair"])
 def test_both_processes_end_with_the_same_weights(found: tuple[Found, Found], case: str) -> None:
     assert_equal(found[0][case]["weights"], found[1][case]["weights"])
     assert_equal(found[0][case]["mean"], found[1][case]["mean"])
@@ -82,6 +84,19 @@ def test_a_spread_stage_learns_what_one_process_learns_from_the_batches_of_both(
 def test_the_teacher_learns_the_same_copied_and_spread(found: tuple[Found, Found]) -> None:
     copied, spread = found[0]["teacher_copied"], found[0]["teacher_spread"]
     assert_near(copied["weights"], spread["weights"])
+
+
+def test_groups_of_weights_learn_what_one_process_learns_from_the_batches_of_both(
+    found: tuple[Found, Found], tmp_path: Path
+) -> None:
+    single = fitted(Pair(ranks=BOTH), tmp_path, GROUPED)
+    assert_near(found[0]["pair"]["weights"], single["weights"])
+    assert_near(found[0]["pair"]["mean"], single["mean"])
+
+
+def test_a_stage_with_several_groups_is_not_spread(found: tuple[Found, Found]) -> None:
+    for each in found:
+        assert "several groups of weights cannot be spread" in each["pair_spread"]["message"]
 
 
 def test_a_spread_stage_is_an_ordinary_one_afterwards(found: tuple[Found, Found]) -> None:

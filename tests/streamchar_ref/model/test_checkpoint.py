@@ -2,14 +2,17 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from streamchar_ref.core.sealed import index_bytes, read_index
 from streamchar_ref.model import checkpoint as module
+from streamchar_ref.model import shards
 from streamchar_ref.model.checkpoint import (
     CheckpointError,
     Storage,
@@ -17,6 +20,8 @@ from streamchar_ref.model.checkpoint import (
     part_of,
     save_checkpoint,
 )
+from streamchar_ref.model.config import preset
+from streamchar_ref.sampling.config import SamplerConfig
 from tests.streamchar_ref.tiny import tiny_model
 
 ORIGIN = {"stages": ["teacher"], "minutes": 3}
@@ -53,10 +58,10 @@ def test_the_same_weights_have_the_same_digest(tmp_path: Path) -> None:
 
 
 def test_shards_stay_below_their_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_SHARD_BYTES", 300_000)
-    shards = list(saved(tmp_path / "c").glob("*.safetensors"))
-    assert len(shards) > 3
-    assert max(shard.stat().st_size for shard in shards) <= 300_000
+    monkeypatch.setattr(shards, "MAX_SHARD_BYTES", 300_000)
+    written = list(saved(tmp_path / "c").glob("*.safetensors"))
+    assert len(written) > 3
+    assert max(shard.stat().st_size for shard in written) <= 300_000
     load_checkpoint(tmp_path / "c").model()
 
 
@@ -172,6 +177,12 @@ def test_an_altered_byte_anywhere_in_a_checkpoint_is_refused(tmp_path: Path) -> 
         lambda index: index["shards"]["weights-00.safetensors"].update(tensors=["a"]),
         lambda index: index.update(version=True),
         lambda index: index.update(more=1),
+        lambda index: index.update(samplers=[]),
+        lambda index: index.update(samplers={"student": {"num_steps": "4"}}),
+        lambda index: index.update(samplers={"student": {"num_steps": 0}}),
+        lambda index: index.update(samplers={"student": {"steps": 4}}),
+        lambda index: index.update(samplers={"dit": {}}),
+        lambda index: index.update(samplers={"a.b": {}}),
         lambda index: index.pop("origin"),
     ],
 )
@@ -182,6 +193,78 @@ def test_an_index_of_another_shape_is_refused(
     with pytest.raises(CheckpointError, match=str(tmp_path)) as refused:
         load_checkpoint(tmp_path / "c")
     assert len(str(refused.value).splitlines()) == 1
+
+
+FEW_STEPS = SamplerConfig(num_steps=4, kind="renoise", guidance=1.0)
+
+
+def with_networks(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """Saves a model with two more networks, whose weights are shifted by 1 and by 2."""
+    model = tiny_model()
+    tensors = model.state_dict()
+    tensors |= {f"student.{n}": t + 1 for n, t in part_of(tensors, "dit.", "orchestrator.").items()}
+    tensors |= {f"critic.{n}": t + 2 for n, t in part_of(tensors, "dit.").items()}
+    samplers = {"student": FEW_STEPS, "critic": SamplerConfig(num_steps=2)}
+    save_checkpoint(
+        folder, tensors, model.config, origin=ORIGIN, samplers=samplers, storage="float32"
+    )
+    return folder, model.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("network", "added", "num_steps"),
+    [
+        ("plain", (0, 0), tiny_model().config.sampler.num_steps),
+        ("student", (1, 1), 4),
+        ("", (1, 1), 4),
+        ("critic", (2, 0), 2),
+    ],
+)
+def test_each_network_has_its_own_weights_and_sampler_and_shares_the_rest(
+    tmp_path: Path, network: str, added: tuple[int, int], num_steps: int
+) -> None:
+    folder, plain = with_networks(tmp_path / "c")
+    model = load_checkpoint(folder).model(network)
+    for name, tensor in model.state_dict().items():
+        part = name.split(".")[0]
+        expected = plain[name] + {"dit": added[0], "orchestrator": added[1]}.get(part, 0)
+        assert torch.equal(tensor, expected), name
+    assert model.config.sampler.num_steps == num_steps
+    assert model.config.sampler.shift == tiny_model().config.sampler.shift
+    assert None not in asdict(model.config.sampler).values()
+
+
+def test_a_network_that_is_not_there_is_refused_and_the_others_are_named(tmp_path: Path) -> None:
+    folder, _ = with_networks(tmp_path / "c")
+    with pytest.raises(
+        CheckpointError, match="no network 'teacher'; it has plain, critic, student"
+    ):
+        load_checkpoint(folder).model("teacher")
+    with pytest.raises(CheckpointError, match=r"no network 'student'; it has plain$"):
+        load_checkpoint(saved(tmp_path / "d")).model("student")
+
+
+def test_the_digest_covers_the_sampler_of_a_network(tmp_path: Path) -> None:
+    folder, _ = with_networks(tmp_path / "c")
+    before = load_checkpoint(folder).digest
+    _reindexed(folder, lambda index: index["samplers"]["student"].update(num_steps=3))
+    assert load_checkpoint(folder).digest != before
+    path = folder / module.INDEX
+    path.write_text(path.read_text().replace('"renoise"', '"euler"'))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", ["dit", "plain", "Student", "a.b", ""])
+def test_a_network_cannot_have_the_name_of_something_else(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match="cannot be its name"):
+        save_checkpoint(tmp_path / "c", {}, preset("tiny"), origin={}, samplers={name: FEW_STEPS})
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_checkpoint_without_networks_is_written_as_before_there_were_any(tmp_path: Path) -> None:
+    index = json.loads((saved(tmp_path / "c") / module.INDEX).read_text())
+    assert index.keys() == {"version", "config", "origin", "storage", "shards", "digest"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x08" + b"\0" * 7 + b'{"a": 3}'])
@@ -215,9 +298,9 @@ def test_a_folder_of_other_files_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "thesis.tex").read_text() == "mine"
 
 
-def test_the_old_checkpoint_is_found_where_a_killed_writer_left_it(tmp_path: Path) -> None:
+def test_a_checkpoint_is_found_where_a_killed_writer_left_it(tmp_path: Path) -> None:
     before = load_checkpoint(saved(tmp_path / "c"))
-    (tmp_path / "c").rename(tmp_path / ".c.old")
+    (tmp_path / "c").rename(tmp_path / ".c.ready")
     assert load_checkpoint(tmp_path / "c").digest == before.digest
     saved(tmp_path / "c")
     assert [path.name for path in tmp_path.iterdir()] == ["c"]

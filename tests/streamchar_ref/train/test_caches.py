@@ -15,8 +15,8 @@ from streamchar_ref.core.sealed import index_bytes, read_index, seal
 from streamchar_ref.model.config import preset
 from streamchar_ref.train import data as module
 from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.latent_cache import is_latent_file, load_latents
-from streamchar_ref.train.recipe import recipe
 from streamchar_ref.world import corpus, piper
 from streamchar_ref.world.corpus import FORMAT, INDEX, PLAN, Corpus, open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
@@ -123,7 +123,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingData:
     """Data of a run with clips in files of one."""
     monkeypatch.setattr(module, "CLIPS_A_FILE", 1)
     built(tmp_path / "corpus")
-    return TrainingData(folder=tmp_path, config=preset("tiny"), recipe=recipe("tiny"))
+    return TrainingData(folder=tmp_path, config=preset("tiny"), data_size=data_size("tiny"))
 
 
 def test_altered_latents_are_made_again(data: TrainingData, tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from streamchar_ref.loop.fit import Draw, OptimConfig, fit
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.fit import fit
+from streamchar_ref.loop.stage import Draw
+from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.networks.prompt import PromptConfig, PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.phrases import ATTRIBUTES
-from streamchar_ref.train.prompt import PromptStage, held_out_accuracy
+from streamchar_ref.train.stages.prompt import SPEC, PromptStage, held_out_accuracy
 from tests.streamchar_ref.tiny import tiny_config, tiny_model
 
 SIZE = PromptConfig(width=48, num_layers=1, num_heads=4, feed_forward=96, num_tokens=4)
@@ -92,7 +94,7 @@ def test_what_is_not_said_is_not_read(trained: PromptStage) -> None:
 
 def test_only_the_encoder_is_kept_and_it_fits_the_model() -> None:
     stage = PromptStage(PromptEncoder(tiny_config().prompt))
-    kept: dict[str, Tensor] = stage.checkpoint_state()
+    kept = part_of(stage.state_dict(), *SPEC.hands_over)
     model = tiny_model()
     assert set(kept) == {name for name in model.state_dict() if name.startswith("prompt.")}
     assert not model.load_state_dict(kept, strict=False).unexpected_keys

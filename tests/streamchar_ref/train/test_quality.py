@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from streamchar_ref.loop.fit import Draw
+from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.text import read_phonemes
 from streamchar_ref.networks.vae.mel import LogMel
-from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.quality import audio_quality, pitch_of, psnr_db, regions, video_quality
@@ -25,7 +24,8 @@ from streamchar_ref.train.samples import (
     video_samples,
     write_png,
 )
-from streamchar_ref.train.video_vae import VideoVaeStage
+from streamchar_ref.train.stages.audio_vae import AudioVaeStage
+from streamchar_ref.train.stages.video_vae import VideoVaeStage
 from streamchar_ref.world.clips import make_clip
 from tests.streamchar_ref.tiny import random, tiny_model
 from tests.streamchar_ref.train.test_windows import window

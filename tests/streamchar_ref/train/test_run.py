@@ -1,5 +1,7 @@
+import copy
 import csv
 import json
+import shutil
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -7,23 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from streamchar_ref.commands.train import app
-from streamchar_ref.loop.fit import Draw, fit
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.config import OptimConfig, OptimGroup
+from streamchar_ref.loop.fit import fit
+from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.loop.state import load_state
 from streamchar_ref.model.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.model.config import override, preset
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data import TrainingData
-from streamchar_ref.train.recipe import STAGES, Recipe, recipe
+from streamchar_ref.train.data_size import DataSize, data_size
 from streamchar_ref.train.run import StageMissing, TrainRun, export
-from streamchar_ref.train.stages import make_stage
+from streamchar_ref.train.stages import STAGES
+from streamchar_ref.train.stages.spec import Budget, StageSpec
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 TEXTS = ("My umbrella waits in the hall.", "Seven geese cross the road.", "Put the lamp here.")
-SMALL = replace(recipe("tiny"), pool_clips=2)
+SMALL = replace(data_size("tiny"), pool_clips=2)
+NAMES = [spec.name for spec in STAGES]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +44,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_in(folder: Path, corpus: Path, *, recipe: Recipe = SMALL) -> TrainRun:
+def run_in(folder: Path, corpus: Path, *, size: DataSize = SMALL) -> TrainRun:
     folder.mkdir(exist_ok=True)
     (folder / "corpus").symlink_to(corpus)
-    return TrainRun(folder=folder, config=preset("tiny"), recipe=recipe)
+    return TrainRun(folder=folder, config=preset("tiny"), data_size=size)
 
 
 def train(run: TrainRun, stage: str, *, steps: int, resume: bool = False) -> None:
@@ -47,7 +57,7 @@ def train(run: TrainRun, stage: str, *, steps: int, resume: bool = False) -> Non
 @pytest.fixture(scope="module")
 def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
     run = run_in(tmp_path_factory.mktemp("run"), corpus)
-    for stage in STAGES:
+    for stage in NAMES:
         train(run, stage, steps=3)
     return run
 
@@ -55,7 +65,7 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
 def test_all_stages_make_a_checkpoint_that_streams(trained: TrainRun, tmp_path: Path) -> None:
     export(trained, tmp_path / "whole", storage="int8")
     found = load_checkpoint(tmp_path / "whole", preset="tiny")
-    assert set(found.origin) == set(STAGES)
+    assert set(found.origin) == set(NAMES)
     assert found.origin["teacher"]["steps"] == 3
     picture = np.full((40, 60, 3), 128, np.uint8)
     chunks = stream(found.model(), Transcript("Hello."), prompt="a man", reference=picture)
@@ -64,10 +74,93 @@ def test_all_stages_make_a_checkpoint_that_streams(trained: TrainRun, tmp_path: 
     assert chunk.frames.shape == (16, 32, 32, 3)
 
 
+class Distilling(Stage):
+    """Two copies of the DiT with a loss each, as in distillation."""
+
+    name = "student"
+
+    def __init__(self, model: StreamChar) -> None:
+        super().__init__()
+        self.student, self.critic = (
+            nn.ModuleDict({"dit": copy.deepcopy(model.dit)}) for _ in range(2)
+        )
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        network = self.student if draw.group == "student" else self.critic
+        return torch.stack([p.square().mean() for p in network.parameters()]).mean(), {}
+
+
+DISTILLING = StageSpec(
+    name=Distilling.name,
+    make=lambda model, data: Distilling(model),
+    hands_over=("student.", "critic."),
+    needs=("teacher",),
+    samplers={
+        "student": SamplerConfig(num_steps=1, kind="renoise"),
+        "critic": SamplerConfig(num_steps=2),
+    },
+    budgets={
+        "tiny": Budget(
+            minutes=1,
+            optim=OptimConfig(
+                batch=1,
+                groups=(
+                    OptimGroup(name="student", parts=("student.",), every=2),
+                    OptimGroup(name="critic", parts=("critic.",), ema_decay=0.0),
+                ),
+            ),
+        )
+    },
+)
+
+
+def test_a_stage_of_several_networks_is_one_spec_and_ends_in_a_checkpoint_of_all(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    whole = trained.weights_so_far()
+    run = replace(trained, stages=(*STAGES, DISTILLING))
+    try:
+        train(run, "student", steps=3)
+        export(run, tmp_path / "whole", storage="float32")
+        model, begun = run.model_before("student")
+        again = replace(run, folder=tmp_path / "again", start=tmp_path / "whole")
+        train(again, "student", steps=1)
+    finally:
+        shutil.rmtree(run.folder / "student")
+    found = load_checkpoint(tmp_path / "whole")
+    plain, student, critic = (found.model(name) for name in ("plain", "student", "critic"))
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, whole.tensors[name])
+        is_own = name.startswith("dit.") and tensor.is_floating_point() and tensor.any()
+        if not is_own:
+            assert torch.equal(tensor, student.state_dict()[name])
+    moved = [
+        not torch.equal(plain.dit.state_dict()[name], other.dit.state_dict()[name])
+        for other in (student, critic)
+        for name in ("video_in.weight",)
+    ]
+    assert moved == [True, True]
+    assert student.config.sampler == DISTILLING.samplers["student"].over(run.config.sampler)
+    assert found.model().config == student.config
+    assert begun.samplers == {}
+    assert torch.equal(model.dit.video_in.weight, plain.dit.video_in.weight)
+    one, other = (
+        load_checkpoint(folder).tensors["student.dit.video_in.weight"]
+        for folder in (tmp_path / "whole", tmp_path / "again" / "student" / "checkpoint")
+    )
+    start = plain.dit.video_in.weight
+    assert (one - other).norm() < (one - start).norm(), "it goes on from the student, not the model"
+
+
+def test_a_stage_without_a_budget_for_the_preset_says_for_which_it_has_one() -> None:
+    with pytest.raises(InputError, match="stage student has a budget for tiny, not for 'micro'"):
+        DISTILLING.budget("micro")
+
+
 def test_a_stage_changes_only_what_it_trains(trained: TrainRun) -> None:
-    number = STAGES.index("teacher")
-    before = trained.weights_so_far(STAGES[:number]).tensors
-    taught = trained.weights_so_far(STAGES[: number + 1]).tensors
+    number = NAMES.index("teacher")
+    before = trained.weights_so_far(NAMES[:number]).tensors
+    taught = trained.weights_so_far(NAMES[: number + 1]).tensors
     after = trained.weights_so_far().tensors
     assert _changed(before, taught) == {"orchestrator", "dit"}
     assert _changed(taught, after) == {"video_vae", "audio_vae"}
@@ -108,7 +201,7 @@ def test_weights_of_another_preset_are_refused(trained: TrainRun, tmp_path: Path
     other = TrainRun(
         folder=tmp_path,
         config=preset("micro"),
-        recipe=SMALL,
+        data_size=SMALL,
         start=trained.folder / "prompt" / "checkpoint",
     )
     with pytest.raises(CheckpointError, match="tiny"):
@@ -132,15 +225,32 @@ def test_a_finished_stage_is_not_made_again(
     assert (state.step, state.is_done) == (3, True)
 
 
+def test_states_name_a_config_as_the_first_runs_did(trained: TrainRun) -> None:
+    state = load_state(trained.folder / "prompt", None, (), origin={"config": TINY_DIGEST})
+    assert state is not None
+    for sampled in ("num_steps=7", "guidance=2", "temperature=0.5", "kind=ab2"):
+        config = override(trained.config, [f"sampler.{sampled}"])
+        again = replace(trained, config=config).train("prompt", minutes=1, resume=True)
+        assert again.is_done
+    shifted = replace(trained, config=override(trained.config, ["sampler.shift=2"]))
+    with pytest.raises(InputError, match="trained with another config"):
+        shifted.train("prompt", minutes=1, resume=True)
+
+
+TINY_DIGEST = "be44444a500cca3e5a44abd19dd0bdd4a6f2faaa4c90cbb98a135756b4d7a113"
+"""Of the config of a run of 2026-11, when the sampler was a part of the stream."""
+
+
 def test_stages_trained_on_side_by_side_each_tell_their_own_steps(
     trained: TrainRun, tmp_path: Path
 ) -> None:
     export(trained, tmp_path / "begun", storage="float32")
     run = replace(trained, folder=tmp_path, start=tmp_path / "begun")
+    (tmp_path / "corpus").symlink_to(trained.folder / "corpus")
     for stage in ("video_decoder", "audio_decoder"):
         train(run, stage, steps=1)
     origin = run.weights_so_far().origin
-    assert {name: told["steps"] for name, told in origin.items()} == dict.fromkeys(STAGES, 3) | {
+    assert {name: told["steps"] for name, told in origin.items()} == dict.fromkeys(NAMES, 3) | {
         "video_decoder": 1, "audio_decoder": 1,
     }  # fmt: skip
 
@@ -158,15 +268,16 @@ def test_a_stage_that_goes_on_from_weights_sees_other_data_and_adds_up_its_steps
 
 
 def test_a_cut_teacher_goes_on_bit_for_bit(trained: TrainRun, tmp_path: Path) -> None:
-    settings = replace(SMALL.settings["teacher"], num_steps=4)
-    data = TrainingData(folder=trained.folder, config=trained.config, recipe=SMALL)
+    spec = trained.spec("teacher")
+    settings = replace(spec.budget("tiny").optim, num_steps=4)
+    data = TrainingData(folder=trained.folder, config=trained.config, data_size=SMALL)
     found = []
     for is_cut in (False, True):
         torch.manual_seed(0)
         clock = map(float, count())  # every look at it takes a second
         folder = tmp_path / str(is_cut)
         for resume in (False, True) if is_cut else (False,):
-            stage = make_stage("teacher", trained.model_before("teacher")[0], data)
+            stage = spec.make(trained.model_before("teacher")[0], data)
             state = fit(
                 stage,
                 settings,
@@ -178,12 +289,12 @@ def test_a_cut_teacher_goes_on_bit_for_bit(trained: TrainRun, tmp_path: Path) ->
             if is_cut and not resume:
                 assert 0 < state.step < 4
         assert state.is_done
-        found.append(stage.checkpoint_state())
+        found.append(part_of(stage.state_dict(), *spec.hands_over))
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_pools_draw_the_same_for_the_same_step(trained: TrainRun) -> None:
-    data = TrainingData(folder=trained.folder, config=preset("tiny"), recipe=SMALL)
+    data = TrainingData(folder=trained.folder, config=preset("tiny"), data_size=SMALL)
     sound, video = data.sound_pool(), data.video_pool()
     draw = Draw(step=3, batch=4, seed=1)
     other = replace(draw, step=4)
@@ -202,7 +313,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     wrong = [
         (["dance", "--out", str(tmp_path)], "unknown stage"),
         (["prompt", "--out", str(tmp_path), "--preset", "huge"], "no preset 'huge'"),
-        (["prompt", "--out", str(tmp_path), "--preset", "paper"], "no recipe"),
+        (["prompt", "--out", str(tmp_path), "--preset", "paper"], "not one to be trained"),
         (["prompt", "--out", str(tmp_path), "--set", "dit.depth=3"], "no field 'depth'"),
         (["teacher", "--out", str(tmp_path), "--preset", "tiny"], "needs prompt"),
     ]
@@ -230,7 +341,7 @@ def test_a_run_that_is_cut_says_what_is_missing_and_how_to_go_on(
     assert result.exit_code == 0, result.output
     (line,) = [line for line in result.stderr.splitlines() if "--resume" in line]
     assert "prompt is at step" in line
-    assert f"not begun: {', '.join(STAGES[1:])}" in line
+    assert f"not begun: {', '.join(NAMES[1:])}" in line
     assert "no whole checkpoint was written" in line
     done = CliRunner().invoke(app, ["video_vae", *arguments[1:5], "--steps", "1"])
     assert "--resume" not in done.stderr

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.model.config import Config, override, preset
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.networks.durations import length_regulate
@@ -13,12 +13,12 @@ from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.vae.audio import AudioVae
 from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.networks.vae.whitening import LatentNormalizer
-from streamchar_ref.train.audio_vae import AudioVaeStage
 from streamchar_ref.train.latent_cache import LatentClip, load_latents, save_latents, timing_of
 from streamchar_ref.train.pool import VideoBatch
-from streamchar_ref.train.speech import SpeechStage, draw_sigma
-from streamchar_ref.train.teacher import TeacherStage
-from streamchar_ref.train.video_vae import VideoVaeStage
+from streamchar_ref.train.stages.audio_vae import AudioVaeStage
+from streamchar_ref.train.stages.speech import SpeechStage, draw_sigma
+from streamchar_ref.train.stages.teacher import TeacherStage
+from streamchar_ref.train.stages.video_vae import VideoVaeStage
 from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow, draw_window
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
@@ -198,7 +198,6 @@ def test_a_stage_has_a_finite_loss_that_moves_its_weights(number: int) -> None:
     assert all(torch.isfinite(part) for name, part in parts.items() if name[-1] not in "0123")
     moved = [p for p in stage.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(moved) > 5
-    assert set(stage.checkpoint_state()) <= set(stage.state_dict())
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["audio_vae", "video_vae"])

@@ -6,18 +6,31 @@ Shape letters: B batch, F and A video and audio latents of a chunk, N tokens of 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.model.config import Config
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import JointDiT, Velocities
 from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
-from streamchar_ref.train.speech import (
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.samples import chunk_samples
+from streamchar_ref.train.sensitivity import pixel_sensitivity
+from streamchar_ref.train.stages.latent_windows import (
+    BOTH,
+    chunk_clips,
+    preview_window,
+    window_source,
+)
+from streamchar_ref.train.stages.spec import StageSpec, budgets
+from streamchar_ref.train.stages.speech import (
     AUX_WEIGHT,
     alignment_losses,
     draw_sigma,
@@ -25,21 +38,23 @@ from streamchar_ref.train.speech import (
     run_orchestrator,
     weighted,
 )
-from streamchar_ref.train.windows import TrainingWindow
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
+UNSEEN = 0.1
+"""Weight of the directions of video latents that hardly change the pixels."""
 
 
 class AuxiliaryHeads(nn.Module):
-    """Reads exact labels off the DiT's middle layers, which learn sooner what matters by it.
+    """Predict exact labels from the DiT's middle layers, which speeds up their training.
 
     Args:
         width: D.
 
     Source:
-        As Yu et al., Representation Alignment for Generation, arXiv:2410.06940, with labels that
-        the world knows in the place of another network's features.
+        As Yu et al., Representation Alignment for Generation, arXiv:2410.06940, with labels of the
+        synthetic world instead of another network's features.
     """
 
     def __init__(self, width: int) -> None:
@@ -47,9 +62,9 @@ class AuxiliaryHeads(nn.Module):
         self.phones = nn.Linear(width, 1 + len(PHONES))
         self.gap = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 4))
 
-    def forward(self, found: Velocities, window: TrainingWindow) -> Tensor:
-        """Returns how far the labels are from what the tokens say."""
-        video, audio = found.hidden_states
+    def forward(self, velocities: Velocities, window: TrainingWindow) -> Tensor:
+        """Returns the loss of the labels, phones and lip gap."""
+        video, audio = velocities.hidden_states
         phones = F.cross_entropy(self.phones(audio).flatten(0, 1).float(), window.phones.flatten())
         gap = self.gap(video.mean(dim=2)).float()
         steps = F.interpolate(window.gap[:, None], gap.shape[1] * 4, mode="linear")[:, 0]
@@ -98,34 +113,35 @@ class TeacherStage(Stage):
         plan, is_teacher_forced = run_orchestrator(
             self.orchestrator, window, noisy[1], sigmas[1], generator
         )
-        found = self.dit(
+        velocities = self.dit(
             *noisy,
             *sigmas,
             drop_condition(plan.condition, self.dit.no_condition, generator),
             self.dit.encode_context(window.context),
         )
-        seen, heard = (
-            each.float() - (n - x)
-            for each, n, x in zip((found.video, found.audio), noise, clean, strict=True)
+        video_error, audio_error = (
+            velocity.float() - (n - x)
+            for velocity, n, x in zip(
+                (velocities.video, velocities.audio), noise, clean, strict=True
+            )
         )
-        errors = apply_pixel_metric(seen, self.sensitivity).square(), heard.square()
+        errors = (
+            apply_pixel_metric(video_error, self.sensitivity).square(),
+            audio_error.square(),
+        )
         parts = {
             "video": (errors[0] * video_weight(clean[0], window.mouth)).mean(),
             "audio": errors[1].mean(),
         }
         parts |= alignment_losses(plan, window, self.orchestrator.config, is_teacher_forced)
-        aid = self.aids(found, window)
+        aid = self.aids(velocities, window)
         loss = weighted(parts) + AUX_WEIGHT * aid
         by_level = by_noise_level("video", errors[0], sigmas[0])
         by_level |= by_noise_level("audio", errors[1], sigmas[1])
         return loss, parts | {"aid": aid} | by_level
 
-    def checkpoint_state(self) -> dict[str, Tensor]:
-        """Returns the weights of both networks; the aids are not kept."""
-        return {n: t for n, t in self.state_dict().items() if not n.startswith("aids.")}
-
     def log_samples(self, folder: Path) -> None:
-        """Writes samples, if it was told how."""
+        """Writes samples, if there is a function for it."""
         if self._show:
             self._show(folder)
 
@@ -137,9 +153,7 @@ class TeacherStage(Stage):
 
 
 STILL = 0.3
-"""Weight of a cell in which nothing changes; it grows with the change, to 1 on the average."""
-
-
+"""Weight of a latent cell that does not change; it grows with the change, to 1 on the average."""
 MOUTH = 12.0
 """Further weight of a cell that the mouth fills: it takes a fiftieth of the picture."""
 
@@ -147,7 +161,7 @@ MOUTH = 12.0
 def video_weight(
     video: Float[Tensor, "B F C h w"], mouth: Float[Tensor, "B F h w"]
 ) -> Float[Tensor, "B F 1 h w"]:
-    """Says how much each cell counts: what changes counts more, and the mouth most."""
+    """Weights each latent cell by its change, and the mouth most."""
     change = video.std(dim=1).mean(dim=1)
     mean = change.mean(dim=(1, 2), keepdim=True).clamp(min=1e-6)
     return (STILL + (1 - STILL) * change / mean)[:, None, None] + MOUTH * mouth[:, :, None]
@@ -156,7 +170,7 @@ def video_weight(
 def apply_pixel_metric(
     miss: Float[Tensor, "B F C h w"], sensitivity: Float[Tensor, "C C"]
 ) -> Float[Tensor, "B F C h w"]:
-    """Weighs each direction of the latents by what pixels answer to it, in full precision."""
+    """Weights each direction of the latents by its effect on pixels, in full precision."""
     with torch.autocast(miss.device.type, enabled=False):
         return torch.einsum("bfchw,cd->bfdhw", miss, sensitivity)
 
@@ -165,3 +179,36 @@ def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tenso
     """Averages errors in each quarter of the noise levels; NaN where none was drawn."""
     quarter = (4 * sigmas).long().clamp(max=3)
     return {f"{name}_{q}": errors.detach()[quarter == q].mean() for q in range(4)}
+
+
+def _make(model: StreamChar, data: TrainingData) -> Stage:
+    def show(folder: Path) -> None:
+        window = preview_window(model, data, *BOTH)
+        if window is not None:
+            chunk_samples(folder, model, window)
+
+    clips = chunk_clips(model, data, *BOTH)
+    some = np.stack([clip.video[: model.config.geometry.chunk_latents] for clip in clips[:8]])
+    latents = torch.from_numpy(some.astype(np.float32)).to(model.device)
+    return TeacherStage(
+        model.orchestrator,
+        model.dit,
+        model.config,
+        window_source(model, clips, ContextAugmentation()),
+        sensitivity=pixel_sensitivity(model.video_vae, latents, floor=UNSEEN),
+        show=show,
+    )
+
+
+SPEC = StageSpec(
+    name=TeacherStage.name,
+    make=_make,
+    hands_over=("orchestrator.", "dit."),
+    needs=("prompt", "video_vae", "audio_vae", "speech"),
+    budgets=budgets(
+        OptimConfig(learning_rate=8e-4, muon=True, batch=32, ema_decay=0.998),
+        micro_minutes=40,
+        base_minutes=15,
+        base_batch=256,
+    ),
+)

@@ -1,4 +1,4 @@
-"""Stage of speech: orchestrator and DiT learn to read and to speak, before they see anything.
+"""Stage of speech: orchestrator and DiT learn to read and to speak, without any video.
 
 Shape letters: B batch, A audio latents of a chunk, W width of the audio condition.
 """
@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from streamchar_ref.loop.fit import Draw, Stage
-from streamchar_ref.model.checkpoint import part_of
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.networks.durations import duration_loss, length_regulate
 from streamchar_ref.networks.orchestrator import (
@@ -23,25 +24,35 @@ from streamchar_ref.networks.orchestrator import (
 from streamchar_ref.networks.pointer import alignment_loss, pointer_loss
 from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
-from streamchar_ref.train.windows import TrainingWindow
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.samples import speech_samples
+from streamchar_ref.train.stages.latent_windows import (
+    SOUND,
+    chunk_clips,
+    preview_window,
+    window_source,
+)
+from streamchar_ref.train.stages.spec import StageSpec, budgets
+from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
 
 DURATION_TEACHER_FORCING_PROB = 0.75
-"""Share of windows in which the orchestrator is told when everything is said, where that is to be
-predicted; in the others it learns to hear it."""
+"""Share of windows in which the orchestrator gets the true times of the phones, where durations are
+predicted; in the others it infers the alignment from the audio."""
 AUDIO_DROPOUT_PROB = 0.2
-"""Share of windows in which it plans without the noisy sound; of those where it is told, half."""
+"""Share of windows in which the orchestrator does not get the noisy audio; with teacher forcing it
+is half of them."""
 CONDITION_DROP = 0.1
-"""Share of windows in which the DiT is not told what to say."""
+"""Share of windows in which the DiT gets no audio condition."""
 AUX_WEIGHT = 0.2
-"""Weight of what is read off the middle of the DiT."""
+"""Weight of the loss of auxiliary heads on the middle of the DiT."""
 
 
 class SpeechStage(Stage):
-    """Trains orchestrator and DiT to read and to say the transcript, as if there were no picture.
+    """Trains orchestrator and DiT to read and to speak the transcript, without video tokens.
 
     Args:
         orchestrator: Network.
-        dit: Network; what it needs for pictures stays as it is.
+        dit: Network; its weights for video stay as they are.
         windows: Draws a batch.
         shift: Of the noise levels, see `draw_sigma`.
         show: Writes samples into a folder.
@@ -82,12 +93,8 @@ class SpeechStage(Stage):
         )
         return weighted(parts) + AUX_WEIGHT * aid, parts | {"aid": aid}
 
-    def checkpoint_state(self) -> dict[str, Tensor]:
-        """Returns the weights of both networks."""
-        return part_of(self.state_dict(), "orchestrator.", "dit.")
-
     def log_samples(self, folder: Path) -> None:
-        """Writes samples, if it was told how."""
+        """Writes samples, if there is a function for it."""
         if self._show:
             self._show(folder)
 
@@ -95,7 +102,7 @@ class SpeechStage(Stage):
 def drop_condition(
     condition: Float[Tensor, "B A W"], nothing: Float[Tensor, " W"], generator: torch.Generator
 ) -> Float[Tensor, "B A W"]:
-    """Takes the audio condition away from some windows, for guidance."""
+    """Replaces the audio condition of some windows by none, for classifier-free guidance."""
     keep = torch.rand(len(condition), generator=generator) >= CONDITION_DROP
     return torch.where(keep.to(condition.device)[:, None, None], condition, nothing)
 
@@ -107,17 +114,17 @@ def run_orchestrator(
     sigma: Float[Tensor, " B"],
     generator: torch.Generator,
 ) -> tuple[OrchestratorOutput, Bool[Tensor, " B"]]:
-    """Lets the orchestrator plan, with or without sound and the true times.
+    """Runs the orchestrator, in some windows without audio or with teacher forcing.
 
     Args:
         orchestrator: Network.
-        window: What it reads.
+        window: Its inputs.
         noisy: Noisy audio latents of the chunk.
         sigma: Their noise level.
         generator: Of the draw.
 
     Returns:
-        Its plan, and in which windows it was told the times.
+        Its output, and which windows were teacher-forced.
     """
     config = orchestrator.config
     chance, other = torch.rand(2, len(noisy), generator=generator).to(noisy.device)
@@ -147,23 +154,23 @@ def alignment_losses(
     config: OrchestratorConfig,
     is_teacher_forced: Bool[Tensor, " B"],
 ) -> dict[str, Tensor]:
-    """Computes how well the orchestrator knows its place.
+    """Computes how well the orchestrator knows its place in the transcript.
 
     Args:
-        plan: What it said.
+        plan: Its output.
         window: The truth.
         config: Kind of pointer and timing.
-        is_teacher_forced: Windows in which it was given the true times; they do not count for the
+        is_teacher_forced: Windows in which it got the true times; they do not count for the
             alignment.
 
     Returns:
         Losses by name: alignment, pointer, phones, over; durations where they are predicted.
     """
-    heard = ~is_teacher_forced
-    alignment = torch.where(heard[:, None], window.alignment, -1)
+    is_inferred = ~is_teacher_forced
+    alignment = torch.where(is_inferred[:, None], window.alignment, -1)
     parts = {
         "alignment": alignment_loss(plan.progress, alignment),
-        "pointer": pointer_loss(plan.progress, window.position, heard, kind=config.pointer),
+        "pointer": pointer_loss(plan.progress, window.position, is_inferred, kind=config.pointer),
         "phones": F.cross_entropy(plan.phones.flatten(0, 1).float(), window.phones.flatten()),
         "over": F.binary_cross_entropy_with_logits(plan.is_over.float(), window.is_over),
     }
@@ -195,3 +202,28 @@ def draw_sigma(
         Esser et al., arXiv:2403.03206: logit-normal levels.
     """
     return flow.shifted(torch.randn(count, generator=generator).sigmoid(), shift)
+
+
+def _make(model: StreamChar, data: TrainingData) -> Stage:
+    def show(folder: Path) -> None:
+        window = preview_window(model, data, *SOUND)
+        if window is not None:
+            speech_samples(folder, model, window)
+
+    windows = window_source(model, chunk_clips(model, data, *SOUND), ContextAugmentation())
+    shift = model.config.sampler.required("shift")
+    return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
+
+
+SPEC = StageSpec(
+    name=SpeechStage.name,
+    make=_make,
+    hands_over=("orchestrator.", "dit."),
+    needs=("prompt", "audio_vae"),
+    budgets=budgets(
+        OptimConfig(learning_rate=1e-3, muon=True, batch=64, cooldown=0.5, ema_decay=0.998),
+        micro_minutes=38,
+        base_minutes=7,
+        base_batch=512,
+    ),
+)

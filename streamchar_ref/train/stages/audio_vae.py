@@ -4,16 +4,21 @@ Shape letters: B batch, S samples, F latents, C latent channels.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from streamchar_ref.loop.fit import Draw, Stage
-from streamchar_ref.model.checkpoint import part_of
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.vae.audio import AudioVae
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.samples import audio_samples
 from streamchar_ref.train.spectral import mel_loss, spectral_loss
+from streamchar_ref.train.stages.spec import StageSpec, budgets
 
 WARM_LATENTS = 8
 """Latents at the start of a window whose past the decoder does not know; they are not scored."""
@@ -57,11 +62,11 @@ class AudioVaeStage(Stage):
         config = self.audio_vae.config
         true = self._drawn(draw, self._num_latents * config.latent_samples)
         latents = noisy(self.audio_vae.encoder(true), config.latent_noise, draw)
-        said, _ = self.audio_vae.decoder(latents, None)
+        decoded, _ = self.audio_vae.decoder(latents, None)
         warm = WARM_LATENTS * config.latent_samples
-        said, true = said[:, warm:].float(), true[:, warm:]
-        spectral = spectral_loss(said, true)
-        mel = mel_loss(self.audio_vae.encoder.mel, said, true)
+        decoded, true = decoded[:, warm:].float(), true[:, warm:]
+        spectral = spectral_loss(decoded, true)
+        mel = mel_loss(self.audio_vae.encoder.mel, decoded, true)
         size = latents.float().square().mean()
         loss = spectral + self._mel_weight * mel + 1e-3 * size
         return loss, {"spectral": spectral, "mel": mel, "latent_power": size}
@@ -71,19 +76,15 @@ class AudioVaeStage(Stage):
         """Measures mean and deviation of the latents, unless they are to stay as they are."""
         if self._frozen:
             return
-        found = []
+        measured = []
         for step in range(16):
             draw = Draw(step=step, batch=32, seed=7)
             samples = self._drawn(draw, 64 * self.audio_vae.config.latent_samples)
-            found.append(self.audio_vae.encoder(samples).flatten(0, 1).float())
-        self.audio_vae.whitening.measure(torch.cat(found))
-
-    def checkpoint_state(self) -> dict[str, Tensor]:
-        """Returns all weights, or the decoder's."""
-        return part_of(self.state_dict(), "audio_vae.decoder." if self._frozen else "")
+            measured.append(self.audio_vae.encoder(samples).flatten(0, 1).float())
+        self.audio_vae.whitening.measure(torch.cat(measured))
 
     def log_samples(self, folder: Path) -> None:
-        """Writes samples, if it was told how."""
+        """Writes samples, if there is a function for it."""
         if self._show:
             self._show(folder)
 
@@ -98,3 +99,38 @@ def noisy(
     generator = draw.generator()
     drawn = torch.randn(latents.shape, generator=generator).to(latents)
     return latents + noise * latents.detach().std() * drawn
+
+
+def _make(model: StreamChar, data: TrainingData, *, frozen: bool = False) -> Stage:
+    def show(folder: Path) -> None:
+        audio_samples(folder, model.audio_vae, [data.corpus[n].samples for n in data.held_out])
+
+    return AudioVaeStage(model.audio_vae, data.sound_pool(), frozen=frozen, show=show)
+
+
+SPEC = StageSpec(
+    name=AudioVaeStage.name,
+    make=_make,
+    hands_over=("audio_vae.",),
+    budgets=budgets(
+        OptimConfig(learning_rate=1e-3, batch=16, warmup_steps=50, ema_decay=0.995),
+        micro_minutes=12,
+        base_minutes=3.8,
+        base_batch=64,
+    ),
+)
+
+DECODER_SPEC = StageSpec(
+    name="audio_decoder",
+    make=partial(_make, frozen=True),
+    hands_over=("audio_vae.decoder.",),
+    needs=("audio_vae",),
+    is_required=False,
+    budgets=budgets(
+        OptimConfig(learning_rate=5e-4, batch=16, warmup_steps=50, ema_decay=0.998),
+        micro_minutes=8,
+        base_minutes=2,
+        base_batch=64,
+    ),
+)
+"""The decoder once more, on latents that stay as they are."""

@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.networks.prompt import PromptEncoder
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, TRAINING_IDENTITIES
 from streamchar_ref.train.phrases import ATTRIBUTES, Phrase, read_prompt, rewrite, said
+from streamchar_ref.train.stages.spec import StageSpec, budgets
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.palette import BACKGROUNDS, CLOTHES, EYES, HAIRS, SKINS, rgb
 from streamchar_ref.world.voices import VOICES, prompt_of, voices_of
@@ -65,16 +67,12 @@ class PromptStage(Stage):
     @torch.no_grad()
     def read(self, texts: Sequence[str]) -> list[dict[str, str]]:
         """Returns what the vectors of texts say: to every attribute one of its `ATTRIBUTES`."""
-        found = _by_attribute(self.names_head(self.prompt(texts).flatten(1)))
-        best = {name: logits.argmax(dim=1).tolist() for name, logits in found.items()}
+        logits = _by_attribute(self.names_head(self.prompt(texts).flatten(1)))
+        best = {name: each.argmax(dim=1).tolist() for name, each in logits.items()}
         return [
             {name: ATTRIBUTES[name][numbers[row]] for name, numbers in best.items()}
             for row in range(len(texts))
         ]
-
-    def checkpoint_state(self) -> dict[str, Tensor]:
-        """Returns the encoder's weights; the heads are not kept."""
-        return {n: t for n, t in self.state_dict().items() if n.startswith("prompt.")}
 
     def log_samples(self, folder: Path) -> None:
         """Writes the held-out accuracy of every attribute to ``prompt.csv``."""
@@ -121,10 +119,10 @@ def held_out_accuracy(stage: PromptStage) -> dict[str, float]:
         prompt_of(draw_character(seed).caption, _VOICE_NAMES[seed % len(_VOICE_NAMES)])
         for seed in HELD_OUT_IDENTITIES
     ]
-    found = _accuracy(stage, written, [said(read_prompt(text)) for text in written])
+    accuracy = _accuracy(stage, written, [said(read_prompt(text)) for text in written])
     rewritten = [draw_prompt(rng, HELD_OUT_IDENTITIES, as_is=0) for _ in HELD_OUT_IDENTITIES]
     other = _accuracy(stage, [text for text, _ in rewritten], [says for _, says in rewritten])
-    return found | {"all": _mean(found), "rewritten": _mean(other)}
+    return accuracy | {"all": _mean(accuracy), "rewritten": _mean(other)}
 
 
 def _accuracy(
@@ -145,15 +143,15 @@ def _by_attribute(logits: Float[Tensor, "B C"]) -> dict[str, Float[Tensor, "B _"
 
 
 def _names_loss(logits: Float[Tensor, "B C"], says: list[dict[str, str]]) -> Float[Tensor, ""]:
-    found = _by_attribute(logits)
+    by_name = _by_attribute(logits)
     losses = [
-        F.cross_entropy(found[name], _numbers(name, says).to(logits.device)) for name in found
+        F.cross_entropy(by_name[name], _numbers(name, says).to(logits.device)) for name in by_name
     ]
     return torch.stack(losses).mean()
 
 
 def _values_loss(values: Float[Tensor, "B V"], says: list[dict[str, str]]) -> Float[Tensor, ""]:
-    """Averages the squared error where there is something said."""
+    """Averages the squared error over the attributes that the prompt names."""
     numbers = {name: _numbers(name, says) for name in _VALUES}
     true = torch.cat([_VALUES[name][numbers[name]] for name in _VALUES], dim=1).to(values)
     is_said = true.isfinite()
@@ -164,9 +162,9 @@ def _numbers(attribute: str, says: list[dict[str, str]]) -> Int64[Tensor, " B"]:
     return torch.tensor([ATTRIBUTES[attribute].index(say[attribute]) for say in says])
 
 
-def _rows(attribute: str, known: Mapping[str, Sequence[float]]) -> Float[Tensor, "_ _"]:
-    """Returns standard scores of all names' values; NaN for nothing said."""
-    table = torch.tensor([list(known[name]) for name in ATTRIBUTES[attribute] if name])
+def _rows(attribute: str, values: Mapping[str, Sequence[float]]) -> Float[Tensor, "_ _"]:
+    """Returns standard scores of all names' values; NaN where the prompt names none."""
+    table = torch.tensor([list(values[name]) for name in ATTRIBUTES[attribute] if name])
     scores = (table - table.mean(dim=0)) / table.std(dim=0)
     return torch.cat([torch.full_like(scores[:1], torch.nan), scores])
 
@@ -189,3 +187,15 @@ _VALUES = {
     ),
 }
 """Colours in RGB; voices by pitch, formant and tilt."""
+
+SPEC = StageSpec(
+    name=PromptStage.name,
+    make=lambda model, data: PromptStage(model.prompt),
+    hands_over=("prompt.",),
+    budgets=budgets(
+        OptimConfig(learning_rate=2e-3, batch=64, warmup_steps=30, ema_decay=0.99),
+        micro_minutes=1.5,
+        base_minutes=0.5,
+        base_batch=256,
+    ),
+)
