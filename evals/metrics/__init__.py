@@ -4,6 +4,7 @@ from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.per_world import PER_WORLD
+from evals.metrics.phoneme_error_rate import PHONEMES
 from evals.metrics.pointer import POINTER
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
@@ -18,6 +19,7 @@ from evals.protocols.set_metric import SetMetric
 
 METRICS: tuple[Metric, ...] = (
     *ERROR_RATES,
+    *PHONEMES,
     *PER_WORLD,
     *COMPLETENESS,
     *POINTER,

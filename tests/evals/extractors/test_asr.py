@@ -18,7 +18,8 @@ from evals.extractors.asr import (
     language_features,
     spread_words,
 )
-from evals.metrics.text import PhonemeErrorRate, WordErrorRate
+from evals.metrics.phoneme_error_rate import PhonemeErrorRate
+from evals.metrics.text import WordErrorRate
 from evals.protocols.base import MetricContext
 from streamchar_ref.weights import WeightsMissing
 from tests.evals.real_clips import TALKING_HEAD, clip_samples, recording

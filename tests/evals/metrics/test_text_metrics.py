@@ -11,6 +11,7 @@ import torchmetrics.text
 
 from evals.extractors.asr import TranscriptLine, features_of
 from evals.extractors.pronunciation import nearest_phonemes
+from evals.metrics.phoneme_error_rate import PHONEMES, PhonemeErrorRate
 from evals.metrics.text import (
     COMPLETENESS,
     ERROR_RATES,
@@ -18,7 +19,6 @@ from evals.metrics.text import (
     Completion,
     LongestSkip,
     Loops,
-    PhonemeErrorRate,
     WordErrorRate,
 )
 from evals.protocols.base import Metric, MetricContext, Score
@@ -26,7 +26,7 @@ from evals.text.normalise import normalise
 from evals.torchmetrics import WordErrors
 from tests.evals.real_clips import recording
 
-TEXT_METRICS = (*ERROR_RATES, *COMPLETENESS)
+TEXT_METRICS = (*ERROR_RATES, *PHONEMES, *COMPLETENESS)
 PAIRS = [
     ("The cat sat on the mat.", "the cat sat on the mat"),
     ("One apple, two pears and three plums", "1 apple, two bears and plums"),
