@@ -6,6 +6,7 @@ Run from the repository: .venv/bin/python reports/published/2026-11-27/overview.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,8 +51,13 @@ def main(run: Path) -> None:
     """
     rows = json.loads((HERE / "demo" / "summary.json").read_text())["rows"]
     values = {(row["system"], row["protocol"]): row["value"] for row in rows}
-    style = {"figure.constrained_layout.use": False, "axes.grid": False, "font.size": 9}
-    with plt.rc_context({**STYLE, **style}):
+    style: dict[str, Any] = {
+        **STYLE,
+        "figure.constrained_layout.use": False,
+        "axes.grid": False,
+        "font.size": 9,
+    }
+    with plt.rc_context(style):  # type: ignore[arg-type]  # its keys are a literal type
         figure, axis = plt.subplots(figsize=(9.6, 5.0))
         axis.set_position((0, 0, 1, 1))
         axis.set(xlim=(0, 9.6), ylim=(5.0, 0))
@@ -67,7 +73,9 @@ def main(run: Path) -> None:
                 value = values[system, protocol]
                 text = "–" if value is None else f"{value * factor:.{decimals}f}"
                 target = column in TARGETS.get(system, ())
-                look = {"color": BAD, "weight": "bold"} if target else {"color": "#222222"}
+                look: dict[str, Any] = (
+                    {"color": BAD, "weight": "bold"} if target else {"color": "#222222"}
+                )
                 axis.text(lefts[column], top + 0.29, text, ha="center", va="center", **look)
         axis.set(xlim=(0, 9.6), ylim=(5.0, 0))
         picture = HERE / "overview.png"
