@@ -1,12 +1,17 @@
 """What the documents say is what the code has."""
 
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from evals.commands.check import app as check_app
@@ -17,6 +22,18 @@ from evals.recording.system import Prompt, installed_systems
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = (
+    "README.md",
+    "baselines/README.md",
+    "evals/README.md",
+    "evals/suites/README.md",
+    "reports/README.md",
+    "reports/published/README.md",
+    "streamchar_ref/README.md",
+    "streamchar_ref/checkpoints/README.md",
+)
+MADE_BY_READERS = ("runs/", "corpora/", "checkpoints/", "path/to/", "tables/", "figures/")
+"""Folders that commands write, and stand-ins for a reader's own files."""
 PROTOCOL = (ROOT / "evals" / "README.md").read_text()
 TOP_LEVEL = {
     "pyproject.toml", "streamchar_ref", "evals", "baselines", "reports", "tests", "README.md",
@@ -39,7 +56,67 @@ def test_every_metric_and_default_protocol_is_documented() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     for entry in entry_points(group="streamchar.commands"):
-        assert f"`{entry.name}" in README or f"{entry.name} " in README, entry.name
+        assert f"`{entry.name}`" in README, entry.name
+
+
+def test_the_readme_is_skimmed_in_a_minute() -> None:
+    assert 900 <= len(README.split()) <= 1300
+
+
+def command_lines(document: str) -> list[list[str]]:
+    """The ``streamchar`` commands in code blocks of a document, without the program."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / document).read_text(), re.M | re.S)
+    program = ".venv/bin/streamchar "
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith(program)]
+    return [shlex.split(line.removeprefix(program)) for line in lines]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_of_the_documents_can_be_given(document: str) -> None:
+    verbs = {entry.name: entry for entry in entry_points(group="streamchar.commands")}
+    for verb, *rest in command_lines(document):
+        command = typer.main.get_command(verbs[verb].load())
+        while True:  # wrong options, missing ones and unknown subcommands raise
+            context = command.make_context(verb, list(rest))
+            if not hasattr(command, "resolve_command"):
+                break
+            verb, command, rest = command.resolve_command(context, rest)
+
+
+def test_there_are_commands_to_try() -> None:
+    assert {verb for document in DOCUMENTS for verb, *_ in command_lines(document)} >= {
+        "calibrate", "check", "compare", "generate", "plot", "record", "report", "run", "score",
+        "table", "train", "weights", "world",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_paths_in_the_documents_exist(document: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", (ROOT / document).read_text(), flags=re.M | re.S)
+    named = re.findall(r"`([\w.-]+/[\w./-]*)`", text) + re.findall(r"\]\((?!http)([^)]+)\)", text)
+    protocols = {metric.protocol.partition("@")[0] for metric in (*METRICS, *SET_METRICS)}
+    for path in named:
+        if path.partition("@")[0] in protocols or path.startswith(MADE_BY_READERS):
+            continue
+        places = [folder / f"{path}{end}" for folder in folders_of(document) for end in ("", ".py")]
+        assert any(place.exists() for place in places), path
+
+
+def folders_of(document: str) -> tuple[Path, Path]:
+    """Where the paths in a document may start: at the root or beside the document."""
+    return ROOT, (ROOT / document).parent
+
+
+def test_folders_of_the_tree_exist() -> None:
+    (tree,) = re.findall(r"^```\n(streamchar_ref/ .*?)^```$", README, re.M | re.S)
+    parent = ROOT
+    for line in tree.splitlines():
+        names = re.match(r"\s*((?:\w+/ ?)+)", line)
+        assert names, line
+        if not line.startswith(" "):
+            parent = ROOT / names[1].strip()
+        for name in names[1].split():
+            assert (ROOT / name).is_dir() or (parent / name).is_dir(), line
 
 
 def test_every_system_is_described() -> None:
@@ -82,10 +159,47 @@ def test_the_system_of_the_readme_is_whole(tmp_path: Path, monkeypatch: pytest.M
     arguments = [name, "--suite", "smoke", "--limit", "1", "--out", str(run)]
     recorded = CliRunner().invoke(record_app, arguments)
     assert recorded.exit_code == 0, recorded.output
-    (found,) = recordings_of(run)
-    assert (found.system, found.error) == ("my_system", "")
+    (recording,) = recordings_of(run)
+    assert (recording.system, recording.error) == ("my_system", "")
 
 
-def test_the_readme_says_what_a_prompt_holds() -> None:
-    (text,) = re.findall(r"^A `prompt` holds .*?\n\n", README, re.M | re.S)
+def test_the_picture_of_the_readme_is_small() -> None:
+    (picture,) = re.findall(r"^!\[.*\]\((.+)\)$", README, re.M)
+    assert (ROOT / picture).stat().st_size < 150_000
+    with Image.open(ROOT / picture) as image:
+        assert image.width >= 900
+
+
+class Heard(Exception):
+    """Raised by the player of an example: one chunk is enough for a test."""
+
+
+def test_the_example_of_the_reference_model_plays() -> None:
+    text = (ROOT / "streamchar_ref" / "README.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+
+    def play(frames: np.ndarray, samples: np.ndarray) -> None:
+        assert frames.shape == (32, 64, 64, 3)
+        assert samples.shape == (20_480,)
+        raise Heard
+
+    with pytest.raises(Heard):
+        exec(block, {"picture": np.zeros((64, 64, 3), np.uint8), "play": play})
+
+
+def test_the_example_of_the_library_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = re.findall(r'^\{"sample_id".*\}$', README, re.M)
+    (block,) = re.findall(r"^```python\n(import evals.*?)^```$", README, re.M | re.S)
+    (tmp_path / "videos.jsonl").write_text(line + "\n")  # its video is missing, which is quick
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    results = names["results"]
+    assert set(results.long["metric"]) == {"wer", "mesh_sync", "mesh_offset_ms"}
+    assert callable(results.compare)
+    assert callable(results.to_latex)
+
+
+def test_the_protocol_says_what_a_prompt_holds() -> None:
+    (text,) = re.findall(r"^A `prompt` holds .*?\n\n", PROTOCOL, re.M | re.S)
     assert set(re.findall(r"`(\w+)`", text)) >= set(Prompt.__dataclass_fields__)
