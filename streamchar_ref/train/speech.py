@@ -124,11 +124,11 @@ def run_orchestrator(
     if config.timing == "emergent":
         is_teacher_forced = torch.zeros_like(chance, dtype=torch.bool)
         return orchestrator(
-            window.script, noisy, sigma, is_audio_dropped=other < AUDIO_DROPOUT_PROB
+            window.inputs, noisy, sigma, is_audio_dropped=other < AUDIO_DROPOUT_PROB
         ), is_teacher_forced
     is_teacher_forced = chance < DURATION_TEACHER_FORCING_PROB
     plan = orchestrator(
-        window.script,
+        window.inputs,
         noisy,
         sigma,
         is_audio_dropped=is_teacher_forced & (other < 0.5),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from streamchar_ref.loop.fit import Draw, Stage
 from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.audio_vae import AudioVaeStage
+from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.clips import HELD_OUT_IDENTITIES, draw_clip
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.latent_cache import LatentClip
@@ -27,12 +27,11 @@ from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.speech import SpeechStage
 from streamchar_ref.train.teacher import TeacherStage
 from streamchar_ref.train.video_vae import VideoVaeStage
-from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow, draw_window
+from streamchar_ref.train.windows import TrainingWindow, window_source
 
 SOUND, BOTH = ("audio_vae.",), ("video_vae.", "audio_vae.")
 UNSEEN = 0.1
 """Weight of latents' directions that do not show, in the teacher's loss."""
-_PROMPTS_AT_ONCE = 64
 _SHOWN_CLIPS, _SHOWN_FRAMES, _SHOWN_CHUNKS = 8, 32, 4
 
 
@@ -85,7 +84,7 @@ def _speech(model: StreamChar, data: TrainingData) -> Stage:
         if clips := _clips(model, data, *SOUND, held_out=True):
             speech_samples(folder, model, _shown(model, clips))
 
-    windows = _windows(model, _clips(model, data, *SOUND), ContextAugmentation())
+    windows = window_source(model, _clips(model, data, *SOUND), ContextAugmentation())
     shift = model.config.sampler.required("shift")
     return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
 
@@ -102,7 +101,7 @@ def _teacher(model: StreamChar, data: TrainingData) -> Stage:
         model.orchestrator,
         model.dit,
         model.config,
-        _windows(model, clips, ContextAugmentation()),
+        window_source(model, clips, ContextAugmentation()),
         sensitivity=pixel_sensitivity(model.video_vae, latents, floor=UNSEEN),
         show=show,
     )
@@ -116,43 +115,9 @@ def _clips(
     return [clip for clip in clips if len(clip.video) >= model.config.geometry.chunk_latents]
 
 
-def _windows(
-    model: StreamChar, clips: Sequence[LatentClip], spoiling: ContextAugmentation
-) -> Callable[[Draw], TrainingWindow]:
-    """Draws windows from clips."""
-    prompts = prompt_vectors(model, [clip.prompt for clip in clips])
-    with torch.no_grad():
-        silence = model.silence(model.config.geometry.motion_audio_latents)[0].cpu().numpy()
-
-    def windows(draw: Draw) -> TrainingWindow:
-        return draw_window(
-            clips,
-            prompts,
-            model.config,
-            spoiling,
-            silence=silence,
-            batch=draw.batch,
-            rng=np.random.default_rng([draw.seed, draw.step, draw.rank, 0x77]),
-            device=model.device,
-        )
-
-    return windows
-
-
 def _shown(model: StreamChar, clips: Sequence[LatentClip]) -> TrainingWindow:
     """Draws a few windows to look at, with a perfect past; always the same ones."""
-    return _windows(model, clips, CLEAN)(Draw(step=0, batch=_SHOWN_CHUNKS, seed=0))
-
-
-@torch.no_grad()
-def prompt_vectors(model: StreamChar, texts: list[str]) -> dict[str, Tensor]:
-    """Encodes every text once; the prompt encoder is frozen."""
-    known = sorted(set(texts))
-    vectors: dict[str, Tensor] = {}
-    for at in range(0, len(known), _PROMPTS_AT_ONCE):
-        some = known[at : at + _PROMPTS_AT_ONCE]
-        vectors |= zip(some, model.prompt(some).cpu(), strict=True)
-    return vectors
+    return window_source(model, clips, CLEAN)(Draw(step=0, batch=_SHOWN_CHUNKS, seed=0))
 
 
 _STAGES: dict[str, Callable[[StreamChar, TrainingData], Stage]] = {

@@ -1,9 +1,10 @@
 """Training windows: one chunk of a clip with all that a stream would know there, and the truth.
 
-What a stream will not have perfectly is spoiled on purpose: motion and history carry noise or are
-absent, the sink comes from another moment, the pointer is a little off, the text is cut.
+A window is the state of a stream in the middle of a true clip: the context is assembled by the
+functions that streams use, and degraded by `augment`.
 
-Shape letters: B batch, F and A video and audio latents of a chunk, C and Ca channels, h and w.
+Shape letters: B batch, F and A video and audio latents of a chunk, C and Ca channels, h and w, W
+transcript window.
 """
 
 from collections.abc import Sequence
@@ -14,46 +15,22 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.config import Config
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.durations import Times
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
-from streamchar_ref.networks.text import PhonemeText
-from streamchar_ref.sampling import flow
+from streamchar_ref.train.augmentation import (
+    AugmentationDraws,
+    AugmentedContext,
+    ContextAugmentation,
+    augment,
+)
 from streamchar_ref.train.latent_cache import LatentClip
+from streamchar_ref.train.latent_store import ClipLengths, LatentStore, WindowPlaces
 
-
-@dataclass(frozen=True, kw_only=True)
-class ContextAugmentation:
-    """How often and how much a stream's memory is spoiled in training.
-
-    Attributes:
-        first_chunk: Share of windows at the start of a stream.
-        motion_noise: Share of windows whose motion latents carry noise.
-        motion_sigma: Its highest level.
-        motion_drop: Share without motion.
-        sink_drop: Share without sink.
-        reference_drop: Share without reference.
-        prompt_drop: Share without prompt.
-        history_sigma: Highest noise level of the heard sound.
-        history_drop: Share in which nothing was heard.
-        pointer_off: Share whose pointer is wrong.
-        pointer_phonemes: By how much at most.
-        text_cut: Share whose text ends soon after what is said, as if still arriving.
-    """
-
-    first_chunk: float = 0.12
-    motion_noise: float = 0.7
-    motion_sigma: float = 0.4
-    motion_drop: float = 0.1
-    sink_drop: float = 0.35
-    reference_drop: float = 0.05
-    prompt_drop: float = 0.1
-    history_sigma: float = 0.5
-    history_drop: float = 0.1
-    pointer_off: float = 0.3
-    pointer_phonemes: int = 3
-    text_cut: float = 0.1
+_PROMPTS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +38,7 @@ class TrainingWindow:
     """A batch of training windows.
 
     Attributes:
-        script: What the orchestrator reads.
+        inputs: What the orchestrator reads.
         context: What the DiT sees.
         video: Clean latents of the chunk.
         audio: Clean latents of the chunk.
@@ -75,7 +52,7 @@ class TrainingWindow:
         identity: Numbers of the characters.
     """
 
-    script: OrchestratorInputs
+    inputs: OrchestratorInputs
     context: DitContext
     video: Float[Tensor, "B F C h w"]
     audio: Float[Tensor, "B A Ca"]
@@ -89,198 +66,204 @@ class TrainingWindow:
     identity: Int64[Tensor, " B"]
 
 
-def draw_window(
-    clips: Sequence[LatentClip],
-    prompts: dict[str, Tensor],
-    config: Config,
-    spoiling: ContextAugmentation,
-    *,
-    silence: Float[np.ndarray, "Am Ca"],
-    batch: int,
-    rng: np.random.Generator,
-    device: str | torch.device = "cpu",
-) -> TrainingWindow:
-    """Draws a batch; the same generator state gives the same batch.
+class WindowPool:
+    """Training windows of many clips, gathered on the device that the clips are on.
 
     Args:
+        store: Clips, each at least a chunk long.
+        config: Of the model.
+        augmentation: How the context is degraded.
+
+    Raises:
+        ValueError: If the sound of a clip ends before its picture.
+    """
+
+    def __init__(
+        self, store: LatentStore, config: Config, augmentation: ContextAugmentation
+    ) -> None:
+        geometry, lengths = config.geometry, store.lengths
+        last = np.round((lengths.video - geometry.chunk_latents) * geometry.audio_per_video)
+        if (lengths.video < geometry.chunk_latents).any():
+            raise ValueError("a clip is shorter than a chunk")
+        if (last + geometry.chunk_audio_latents > lengths.audio).any():
+            raise ValueError("the sound of a clip ends before its picture")
+        self.store, self._config, self._augmentation = store, config, augmentation
+
+    def __call__(self, draw: Draw) -> TrainingWindow:
+        """Draws a batch; the same draw gives the same."""
+        return self.draw(np.random.default_rng([draw.seed, draw.step, draw.rank, 0x77]), draw.batch)
+
+    def draw(self, rng: np.random.Generator, batch: int) -> TrainingWindow:
+        """Draws a batch; the same generator state gives the same.
+
+        Args:
+            rng: Of the draw.
+            batch: B.
+
+        Returns:
+            The batch.
+        """
+        store, config, device = self.store, self._config, self.store.device
+        places, draws = _draw(store.lengths, config, self._augmentation, rng, batch, device)
+
+        def normal(shape: torch.Size) -> Tensor:
+            return torch.from_numpy(rng.standard_normal(shape, np.float32)).to(device)
+
+        count = config.geometry.chunk_audio_latents
+        position = store.cut_audio(store.position, places, count)
+        state, text = store.states(config, places), store.transcripts(places.clip)
+        needed = position[:, -1].ceil().long()
+        augmented = augment(config, state, text, draws, needed=needed, normal=normal)
+        return _window(store, config, places, augmented, position)
+
+
+def window_source(
+    model: StreamChar, clips: Sequence[LatentClip], augmentation: ContextAugmentation
+) -> WindowPool:
+    """Puts clips on the device of a model.
+
+    Args:
+        model: Whose prompt encoder and audio VAE are trained already.
         clips: Each at least a chunk long.
-        prompts: Vectors of every clip's prompt, [P, E].
-        config: Geometry.
-        spoiling: How a stream's memory is spoiled.
-        silence: Latents of what is heard before a stream, Am of them as the DiT sees.
-        batch: B.
-        rng: Of the draw.
-        device: Where the batch is wanted.
+        augmentation: How the context is degraded.
 
     Returns:
-        The batch.
+        Windows of them.
     """
-    rows = [
-        _draw_row(clips[int(rng.integers(len(clips)))], config, spoiling, silence, rng)
-        for _ in range(batch)
-    ]
+    config = model.config
+    with torch.no_grad():
+        silence = model.silence(
+            max(config.orchestrator.history_latents, config.geometry.motion_audio_latents)
+        )[0]
+    prompts = prompt_vectors(model, [clip.prompt for clip in clips])
+    store = LatentStore.of(clips, prompts=prompts, silence=silence, device=model.device)
+    return WindowPool(store, config, augmentation)
 
-    def stacked(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([row[name] for row in rows])).to(device)
 
-    vectors = torch.stack([prompts[str(row["prompt"])] for row in rows]).to(device)
-    noise = torch.from_numpy(rng.standard_normal(stacked("motion_video").shape, np.float32))
-    sound = torch.from_numpy(rng.standard_normal(stacked("motion_audio").shape, np.float32))
-    heard = torch.from_numpy(rng.standard_normal(stacked("history").shape, np.float32))
-    sigma = stacked("motion_sigma")
+@torch.no_grad()
+def prompt_vectors(model: StreamChar, texts: Sequence[str]) -> dict[str, Tensor]:
+    """Encodes every text once; the prompt encoder is frozen."""
+    distinct = sorted(set(texts))
+    vectors: dict[str, Tensor] = {}
+    for at in range(0, len(distinct), _PROMPTS_AT_ONCE):
+        some = distinct[at : at + _PROMPTS_AT_ONCE]
+        vectors |= zip(some, model.prompt(some).cpu(), strict=True)
+    return vectors
+
+
+def _window(
+    store: LatentStore,
+    config: Config,
+    places: WindowPlaces,
+    augmented: AugmentedContext,
+    position: Float[Tensor, "B A"],
+) -> TrainingWindow:
+    """Adds the truth about the chunk, as it looks from the window's pointer."""
+    inputs, context, place, num_known = augmented
+    geometry, sizes = config.geometry, config.orchestrator
+    num_video, num_audio = geometry.chunk_latents, geometry.chunk_audio_latents
+    first = (place - sizes.text_behind)[:, None]
+    spoken = store.cut_audio(store.row, places, num_audio).long()
+    row = spoken - first
+    alignment = torch.where((row >= 0) & (row < sizes.window), row + 1, -1)
+    num_tokens = store.num_tokens[places.clip][:, None]
     return TrainingWindow(
-        script=OrchestratorInputs(
-            prompt=vectors,
-            has_prompt=stacked("has_prompt"),
-            window=stacked("window"),
-            fraction=stacked("fraction"),
-            history=flow.add_noise(stacked("history"), heard.to(device), stacked("history_sigma")),
-            num_history=stacked("num_history"),
-        ),
-        context=DitContext(
-            prompt=vectors,
-            has_prompt=stacked("has_prompt"),
-            reference=stacked("reference"),
-            has_reference=stacked("has_reference"),
-            sink=stacked("sink"),
-            has_sink=stacked("has_sink"),
-            motion_video=flow.add_noise(stacked("motion_video"), noise.to(device), sigma),
-            motion_audio=flow.add_noise(stacked("motion_audio"), sound.to(device), sigma),
-            has_motion=stacked("has_motion"),
-            motion_sigma=sigma,
-        ),
-        times=Times(start=stacked("start"), end=stacked("end")),
-        **{
-            name: stacked(name)
-            for name in ("video", "audio", "position", "alignment", "phones", "is_over", "gap",
-                         "mouth", "identity")
-        },
-    )  # fmt: skip
+        inputs=inputs,
+        context=context,
+        video=store.cut_video(store.video, places, num_video),
+        audio=store.cut_audio(store.audio, places, num_audio),
+        times=_times(store, places, first, num_known, sizes.window),
+        position=(position - (place + inputs.fraction)[:, None]).clamp(min=0),
+        alignment=torch.where(spoken < 0, 0, alignment),
+        phones=store.cut_audio(store.phone, places, num_audio).long(),
+        is_over=(position >= num_tokens).float(),
+        gap=store.cut_audio(store.gap, places, num_audio),
+        mouth=store.cut_video(store.mouth, places, num_video),
+        identity=store.identity[places.clip],
+    )
+
+
+def _times(
+    store: LatentStore,
+    places: WindowPlaces,
+    first: Int64[Tensor, "B 1"],
+    num_known: Int64[Tensor, " B"],
+    count: int,
+) -> Times:
+    """Cuts out when the rows of the transcript window are said; never, where there is no text."""
+    rows = first + torch.arange(count, device=first.device)
+    inside = (rows >= 0) & (rows < num_known[:, None])
+    held = rows.clamp(0, store.tokens.shape[1] - 1)
+    begin = places.begin[:, None]
+    start, end = (
+        torch.where(inside, times[places.clip].gather(1, held) - begin, torch.inf)
+        for times in (store.start, store.end)
+    )
+    return Times(start=start, end=end)
+
+
+def _draw(
+    lengths: ClipLengths,
+    config: Config,
+    augmentation: ContextAugmentation,
+    rng: np.random.Generator,
+    batch: int,
+    device: torch.device,
+) -> tuple[WindowPlaces, AugmentationDraws]:
+    rows = [_draw_row(lengths, config, augmentation, rng) for _ in range(batch)]
+    tensors = {
+        name: torch.from_numpy(np.array([row[name] for row in rows], kind)).to(device)
+        for name, kind in _KINDS.items()
+    }
+    places = {name: tensors.pop(name) for name in ("clip", "start", "begin", "sink", "reference")}
+    return WindowPlaces(**places), AugmentationDraws(**tensors)
+
+
+_KINDS = {
+    **dict.fromkeys(("clip", "start", "begin", "sink", "reference"), np.int64),
+    **{f"has_{name}": np.bool_ for name in ("prompt", "reference", "sink", "motion", "history")},
+    **{"pointer_offset": np.int64, "is_cut": np.bool_, "text_ahead": np.int64},
+    **dict.fromkeys(("motion_sigma", "history_sigma"), np.float32),
+}
 
 
 def _draw_row(
-    clip: LatentClip,
+    lengths: ClipLengths,
     config: Config,
-    spoiling: ContextAugmentation,
-    silence: np.ndarray,
+    augmentation: ContextAugmentation,
     rng: np.random.Generator,
-) -> dict[str, np.ndarray | str]:
+) -> dict[str, float]:
     geometry = config.geometry
-    last = len(clip.video) - geometry.chunk_latents
-    is_first = rng.random() < spoiling.first_chunk or last <= geometry.motion_latents
+    clip = int(rng.integers(len(lengths)))
+    last = int(lengths.video[clip]) - geometry.chunk_latents
+    is_first = rng.random() < augmentation.first_chunk or last <= geometry.motion_latents
     start = 0 if is_first else int(rng.integers(geometry.motion_latents, last + 1))
-    ratio = geometry.chunk_audio_latents / geometry.chunk_latents
-    begin = round(start * ratio)
-    chunk = slice(begin, begin + geometry.chunk_audio_latents)
-    return {
-        "prompt": clip.prompt,
-        "has_prompt": np.array(rng.random() >= spoiling.prompt_drop),
-        "identity": np.array(clip.identity),
-        "video": clip.video[start : start + geometry.chunk_latents].astype(np.float32),
-        "audio": clip.audio[chunk].astype(np.float32),
-        "phones": clip.phone[chunk].astype(np.int64),
-        "is_over": (clip.position[chunk] >= len(clip.tokens)).astype(np.float32),
-        "gap": clip.gap[chunk],
-        "mouth": clip.mouth[start : start + geometry.chunk_latents].astype(np.float32),
-        **_seen(clip, config, spoiling, silence, rng, start, begin),
-        **_read(clip, config, spoiling, rng, begin, chunk),
-    }
-
-
-def _seen(
-    clip: LatentClip,
-    config: Config,
-    spoiling: ContextAugmentation,
-    silence: np.ndarray,
-    rng: np.random.Generator,
-    start: int,
-    begin: int,
-) -> dict[str, np.ndarray]:
-    """Reference, sink and motion; a stream opens with its picture held still, in silence.
-
-    There the first latent of the clip is that picture: what comes next goes on from it.
-    """
-    geometry = config.geometry
+    has_prompt = rng.random() >= augmentation.prompt_drop
     latest = start - geometry.chunk_latents
-    moment = int(rng.integers(latest + 1)) if latest >= 0 else 0
-    has_sink = (latest >= 0 or not start) and rng.random() >= spoiling.sink_drop
-    has_motion = rng.random() >= spoiling.motion_drop
-    is_noisy = rng.random() < spoiling.motion_noise
-    sigma = rng.uniform(0, spoiling.motion_sigma) if is_noisy else 0.0
-    held, heard = geometry.motion_latents, geometry.motion_audio_latents
-    past = clip.video if start else clip.video[:1].repeat(geometry.chunk_latents, axis=0)
-    reference = clip.reference[int(rng.integers(len(clip.reference)))] if start else past[0]
+    sink = int(rng.integers(latest + 1)) if latest >= 0 else 0
+    has_sink = (latest >= 0 or not start) and rng.random() >= augmentation.sink_drop
+    has_motion = rng.random() >= augmentation.motion_drop
+    is_noisy = rng.random() < augmentation.motion_noise
+    motion_sigma = rng.uniform(0, augmentation.motion_sigma) if is_noisy else 0.0
+    reference = int(rng.integers(lengths.reference[clip])) if start else 0
+    has_reference = rng.random() >= augmentation.reference_drop
+    is_off, most = rng.random() < augmentation.pointer_off, augmentation.pointer_phonemes
+    offset = int(rng.integers(-most, most + 1)) if is_off else 0
+    is_cut = rng.random() < augmentation.text_cut
     return {
-        "reference": reference[None].astype(np.float32),
-        "has_reference": np.array(rng.random() >= spoiling.reference_drop),
-        "sink": past[moment : moment + geometry.sink_latents].astype(np.float32),
-        "has_sink": np.array(has_sink),
-        "motion_video": _before(past, start or held, held),
-        "motion_audio": _before(clip.audio, begin, heard) if start else silence,
-        "has_motion": np.array(has_motion),
-        "motion_sigma": np.array(sigma if has_motion else 0.0, np.float32),
+        "clip": clip,
+        "start": start,
+        "begin": round(start * geometry.audio_per_video),
+        "sink": sink,
+        "reference": reference,
+        "has_prompt": has_prompt,
+        "has_reference": has_reference,
+        "has_sink": has_sink,
+        "has_motion": has_motion,
+        "pointer_offset": offset,
+        "is_cut": is_cut,
+        "text_ahead": int(rng.integers(1, config.orchestrator.text_ahead)) if is_cut else 0,
+        "motion_sigma": motion_sigma,
+        "has_history": rng.random() >= augmentation.history_drop,
+        "history_sigma": rng.uniform(0, augmentation.history_sigma),
     }
-
-
-def _read(
-    clip: LatentClip,
-    config: Config,
-    spoiling: ContextAugmentation,
-    rng: np.random.Generator,
-    begin: int,
-    chunk: slice,
-) -> dict[str, np.ndarray]:
-    """Transcript window, pointer and heard sound, with the truth about them."""
-    sizes = config.orchestrator
-    said = float(clip.position[begin - 1]) if begin else 0.0
-    off = 0
-    if rng.random() < spoiling.pointer_off:
-        off = int(rng.integers(-spoiling.pointer_phonemes, spoiling.pointer_phonemes + 1))
-    place = max(0, min(int(said) + off, len(clip.tokens)))
-    fraction = said - int(said)
-    is_cut = rng.random() < spoiling.text_cut
-    known = len(clip.tokens)
-    if is_cut:
-        needed = int(np.ceil(clip.position[chunk][-1]))
-        known = min(known, needed + int(rng.integers(1, sizes.text_ahead)))
-    text = PhonemeText(
-        tokens=clip.tokens[:known].astype(np.int64), words=(), word_starts=np.zeros(0, np.int64)
-    )
-    window = text.window(
-        place,
-        behind=sizes.text_behind,
-        ahead=sizes.text_ahead,
-        is_final=known == len(clip.tokens),
-    )
-    first = place - sizes.text_behind
-    row = clip.row[chunk].astype(np.int64) - first
-    inside = (row >= 0) & (row < sizes.window)
-    alignment = np.where(inside, row + 1, -1)
-    has_history = rng.random() >= spoiling.history_drop
-    return {
-        "window": window,
-        "fraction": np.array(fraction, np.float32),
-        "start": _rows(clip.start[:known] - begin, first, sizes.window),
-        "end": _rows(clip.end[:known] - begin, first, sizes.window),
-        "position": np.maximum(clip.position[chunk] - (place + fraction), 0).astype(np.float32),
-        "alignment": np.where(clip.row[chunk] < 0, 0, alignment),
-        "history": _before(clip.audio, begin, sizes.history_latents),
-        "num_history": np.array(min(begin, sizes.history_latents) * has_history),
-        "history_sigma": np.array(rng.uniform(0, spoiling.history_sigma), np.float32),
-    }
-
-
-def _rows(times: np.ndarray, first: int, count: int) -> np.ndarray:
-    """Cuts the rows of a window out, infinite where there is no text."""
-    found = np.full(count, np.inf, np.float32)
-    inside = slice(max(first, 0), first + count)
-    some = times[inside]
-    found[inside.start - first : inside.start - first + len(some)] = some
-    return found
-
-
-def _before(track: np.ndarray, end: int, count: int) -> np.ndarray:
-    """Returns the ``count`` rows before ``end``, zeros where there are none."""
-    found = track[max(0, end - count) : end].astype(np.float32)
-    missing = np.zeros((count - len(found), *track.shape[1:]), np.float32)
-    return np.concatenate([missing, found])
