@@ -72,7 +72,7 @@ class AugmentationDraws:
         pointer_offset: Phonemes by which the pointer is wrong, [B].
         is_cut: Whether the text is cut, [B].
         text_ahead: Phonemes known beyond what the chunk says, where it is cut, [B].
-        motion_sigma: Noise level of the motion, [B].
+        motion_sigma: Noise level of the motion; 0 where it is absent, [B].
         history_sigma: Noise level of the audio history, [B].
     """
 
@@ -135,10 +135,7 @@ def augment(
     inputs = orchestrator_inputs(
         config, state, arrived, place=place, fraction=state.position - whole
     )
-    context, sigma = (
-        dit_context(config, state),
-        torch.where(draws.has_motion, draws.motion_sigma, 0),
-    )
+    context, sigma = dit_context(config, state), draws.motion_sigma
     context = replace(
         context,
         has_prompt=draws.has_prompt,

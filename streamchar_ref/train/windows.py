@@ -9,6 +9,8 @@ transcript window.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +27,12 @@ from streamchar_ref.train.augmentation import (
     AugmentationDraws,
     AugmentedContext,
     ContextAugmentation,
+    NormalFn,
     augment,
 )
 from streamchar_ref.train.latent_cache import LatentClip
-from streamchar_ref.train.latent_store import ClipLengths, LatentStore, WindowPlaces
+from streamchar_ref.train.latent_store import LatentStore, WindowChoice, WindowPlaces
+from streamchar_ref.train.window_draws import draw_augmentation, draw_windows
 
 _PROMPTS_AT_ONCE = 64
 
@@ -81,40 +85,60 @@ class WindowPool:
     def __init__(
         self, store: LatentStore, config: Config, augmentation: ContextAugmentation
     ) -> None:
-        geometry, lengths = config.geometry, store.lengths
-        last = np.round((lengths.video - geometry.chunk_latents) * geometry.audio_per_video)
-        if (lengths.video < geometry.chunk_latents).any():
+        geometry, table = config.geometry, store.table
+        last = np.round((table.num_video - geometry.chunk_latents) * geometry.audio_per_video)
+        if (table.num_video < geometry.chunk_latents).any():
             raise ValueError("a clip is shorter than a chunk")
-        if (last + geometry.chunk_audio_latents > lengths.audio).any():
+        if (last + geometry.chunk_audio_latents > table.num_audio).any():
             raise ValueError("the sound of a clip ends before its picture")
         self.store, self._config, self._augmentation = store, config, augmentation
 
     def __call__(self, draw: Draw) -> TrainingWindow:
-        """Draws a batch; the same draw gives the same."""
-        return self.draw(np.random.default_rng([draw.seed, draw.step, draw.rank, 0x77]), draw.batch)
+        """Draws a batch; the same draw gives the same on the same kind of device.
 
-    def draw(self, rng: np.random.Generator, batch: int) -> TrainingWindow:
-        """Draws a batch; the same generator state gives the same.
+        The noise is drawn on the device, all else on the CPU.
 
         Args:
-            rng: Of the draw.
-            batch: B.
+            draw: Randomness of the step.
 
         Returns:
             The batch.
         """
-        store, config, device = self.store, self._config, self.store.device
-        places, draws = _draw(store.lengths, config, self._augmentation, rng, batch, device)
+        config, store, augmentation = self._config, self.store, self._augmentation
+        rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x77])
+        choice = draw_windows(
+            store.table, config, augmentation.first_chunk, batch=draw.batch, rng=rng
+        )
+        draws = draw_augmentation(choice, config, augmentation, rng=rng, device=store.device)
+        generator = torch.Generator(store.device).manual_seed(int(rng.integers(2**63)))
+        normal = partial(torch.randn, generator=generator, device=store.device)
+        return self.assemble(choice, draws, normal=normal)
 
-        def normal(shape: torch.Size) -> Tensor:
-            return torch.from_numpy(rng.standard_normal(shape, np.float32)).to(device)
+    def assemble(
+        self, choice: WindowChoice, draws: AugmentationDraws, *, normal: NormalFn
+    ) -> TrainingWindow:
+        """Gathers windows: contexts as streams assemble them, degraded, and the truth.
 
-        count = config.geometry.chunk_audio_latents
-        position = store.cut_audio(store.position, places, count)
-        state, text = store.states(config, places), store.transcripts(places.clip)
-        needed = position[:, -1].ceil().long()
-        augmented = augment(config, state, text, draws, needed=needed, normal=normal)
-        return _window(store, config, places, augmented, position)
+        Args:
+            choice: The windows.
+            draws: How their context is degraded.
+            normal: Draws noise, see `augment`.
+
+        Returns:
+            The batch.
+        """
+        store, config = self.store, self._config
+        places = store.locate(config, choice)
+        chunk = store.chunks(config, places)
+        augmented = augment(
+            config,
+            store.states(config, places),
+            store.transcripts(places),
+            draws,
+            needed=chunk["position"][:, -1].ceil().long(),
+            normal=normal,
+        )
+        return _window(store, config, places, augmented, chunk)
 
 
 def window_source(
@@ -156,30 +180,28 @@ def _window(
     config: Config,
     places: WindowPlaces,
     augmented: AugmentedContext,
-    position: Float[Tensor, "B A"],
+    chunk: dict[str, Any],
 ) -> TrainingWindow:
     """Adds the truth about the chunk, as it looks from the window's pointer."""
     inputs, context, place, num_known = augmented
-    geometry, sizes = config.geometry, config.orchestrator
-    num_video, num_audio = geometry.chunk_latents, geometry.chunk_audio_latents
-    first = (place - sizes.text_behind)[:, None]
-    spoken = store.cut_audio(store.row, places, num_audio).long()
+    size = config.orchestrator.window
+    first = (place - config.orchestrator.text_behind)[:, None]
+    spoken, position = chunk["row"].long(), chunk["position"]
     row = spoken - first
-    alignment = torch.where((row >= 0) & (row < sizes.window), row + 1, -1)
-    num_tokens = store.num_tokens[places.clip][:, None]
+    alignment = torch.where((row >= 0) & (row < size), row + 1, -1)
     return TrainingWindow(
         inputs=inputs,
         context=context,
-        video=store.cut_video(store.video, places, num_video),
-        audio=store.cut_audio(store.audio, places, num_audio),
-        times=_times(store, places, first, num_known, sizes.window),
+        video=chunk["video"],
+        audio=chunk["audio"],
+        times=_times(store, places, first, num_known, size),
         position=(position - (place + inputs.fraction)[:, None]).clamp(min=0),
         alignment=torch.where(spoken < 0, 0, alignment),
-        phones=store.cut_audio(store.phone, places, num_audio).long(),
-        is_over=(position >= num_tokens).float(),
-        gap=store.cut_audio(store.gap, places, num_audio),
-        mouth=store.cut_video(store.mouth, places, num_video),
-        identity=store.identity[places.clip],
+        phones=chunk["phone"].long(),
+        is_over=(position >= places.num_tokens[:, None]).float(),
+        gap=chunk["gap"],
+        mouth=chunk["mouth"],
+        identity=places.identity,
     )
 
 
@@ -193,77 +215,7 @@ def _times(
     """Cuts out when the rows of the transcript window are said; never, where there is no text."""
     rows = first + torch.arange(count, device=first.device)
     inside = (rows >= 0) & (rows < num_known[:, None])
-    held = rows.clamp(0, store.tokens.shape[1] - 1)
-    begin = places.begin[:, None]
-    start, end = (
-        torch.where(inside, times[places.clip].gather(1, held) - begin, torch.inf)
-        for times in (store.start, store.end)
-    )
+    held = rows.clamp(0, store.times.shape[1] - 1)
+    times = store.times[places.clip[:, None], held] - places.begin[:, None, None]
+    start, end = torch.where(inside[..., None], times, torch.inf).movedim(-1, 0).contiguous()
     return Times(start=start, end=end)
-
-
-def _draw(
-    lengths: ClipLengths,
-    config: Config,
-    augmentation: ContextAugmentation,
-    rng: np.random.Generator,
-    batch: int,
-    device: torch.device,
-) -> tuple[WindowPlaces, AugmentationDraws]:
-    rows = [_draw_row(lengths, config, augmentation, rng) for _ in range(batch)]
-    tensors = {
-        name: torch.from_numpy(np.array([row[name] for row in rows], kind)).to(device)
-        for name, kind in _KINDS.items()
-    }
-    places = {name: tensors.pop(name) for name in ("clip", "start", "begin", "sink", "reference")}
-    return WindowPlaces(**places), AugmentationDraws(**tensors)
-
-
-_KINDS = {
-    **dict.fromkeys(("clip", "start", "begin", "sink", "reference"), np.int64),
-    **{f"has_{name}": np.bool_ for name in ("prompt", "reference", "sink", "motion", "history")},
-    **{"pointer_offset": np.int64, "is_cut": np.bool_, "text_ahead": np.int64},
-    **dict.fromkeys(("motion_sigma", "history_sigma"), np.float32),
-}
-
-
-def _draw_row(
-    lengths: ClipLengths,
-    config: Config,
-    augmentation: ContextAugmentation,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    geometry = config.geometry
-    clip = int(rng.integers(len(lengths)))
-    last = int(lengths.video[clip]) - geometry.chunk_latents
-    is_first = rng.random() < augmentation.first_chunk or last <= geometry.motion_latents
-    start = 0 if is_first else int(rng.integers(geometry.motion_latents, last + 1))
-    has_prompt = rng.random() >= augmentation.prompt_drop
-    latest = start - geometry.chunk_latents
-    sink = int(rng.integers(latest + 1)) if latest >= 0 else 0
-    has_sink = (latest >= 0 or not start) and rng.random() >= augmentation.sink_drop
-    has_motion = rng.random() >= augmentation.motion_drop
-    is_noisy = rng.random() < augmentation.motion_noise
-    motion_sigma = rng.uniform(0, augmentation.motion_sigma) if is_noisy else 0.0
-    reference = int(rng.integers(lengths.reference[clip])) if start else 0
-    has_reference = rng.random() >= augmentation.reference_drop
-    is_off, most = rng.random() < augmentation.pointer_off, augmentation.pointer_phonemes
-    offset = int(rng.integers(-most, most + 1)) if is_off else 0
-    is_cut = rng.random() < augmentation.text_cut
-    return {
-        "clip": clip,
-        "start": start,
-        "begin": round(start * geometry.audio_per_video),
-        "sink": sink,
-        "reference": reference,
-        "has_prompt": has_prompt,
-        "has_reference": has_reference,
-        "has_sink": has_sink,
-        "has_motion": has_motion,
-        "pointer_offset": offset,
-        "is_cut": is_cut,
-        "text_ahead": int(rng.integers(1, config.orchestrator.text_ahead)) if is_cut else 0,
-        "motion_sigma": motion_sigma,
-        "has_history": rng.random() >= augmentation.history_drop,
-        "history_sigma": rng.uniform(0, augmentation.history_sigma),
-    }
