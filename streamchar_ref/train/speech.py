@@ -65,9 +65,10 @@ class SpeechStage(Stage):
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
-        window, generator = self._windows(draw), draw.generator()
-        noise = torch.randn(window.audio.shape, generator=generator).to(window.audio)
-        sigma = draw_sigma(len(noise), generator, self._shift).to(window.audio)
+        window = self._windows(draw)
+        generator = draw.generator(window.audio.device)
+        noise = torch.randn(window.audio.shape, generator=generator, device=generator.device)
+        sigma = draw_sigma(len(noise), generator, self._shift)
         noisy = flow.add_noise(window.audio, noise, sigma)
         plan, is_teacher_forced = run_orchestrator(
             self.orchestrator, window, noisy, sigma, generator
@@ -96,8 +97,8 @@ def drop_condition(
     condition: Float[Tensor, "B A W"], nothing: Float[Tensor, " W"], generator: torch.Generator
 ) -> Float[Tensor, "B A W"]:
     """Takes the audio condition away from some windows, for guidance."""
-    keep = torch.rand(len(condition), generator=generator) >= CONDITION_DROP
-    return torch.where(keep.to(condition.device)[:, None, None], condition, nothing)
+    chance = torch.rand(len(condition), generator=generator, device=generator.device)
+    return torch.where((chance >= CONDITION_DROP)[:, None, None], condition, nothing)
 
 
 def run_orchestrator(
@@ -120,7 +121,7 @@ def run_orchestrator(
         Its plan, and in which windows it was told the times.
     """
     config = orchestrator.config
-    chance, other = torch.rand(2, len(noisy), generator=generator).to(noisy.device)
+    chance, other = torch.rand(2, len(noisy), generator=generator, device=generator.device)
     if config.timing == "emergent":
         is_teacher_forced = torch.zeros_like(chance, dtype=torch.bool)
         return orchestrator(
@@ -185,7 +186,7 @@ def draw_sigma(
 
     Args:
         count: How many.
-        generator: Of the draw.
+        generator: Of the draw, on the device where they are wanted.
         shift: Moves them up, see `flow.shifted_sigmas`.
 
     Returns:
@@ -194,4 +195,5 @@ def draw_sigma(
     Source:
         Esser et al., arXiv:2403.03206: logit-normal levels.
     """
-    return flow.shifted(torch.randn(count, generator=generator).sigmoid(), shift)
+    normal = torch.randn(count, generator=generator, device=generator.device)
+    return flow.shifted(normal.sigmoid(), shift)
