@@ -252,7 +252,9 @@ class LatentStore:
         )
         position = self.position.index_select(0, (places.audio - 1).clamp(min=0))
         return StreamState(
-            conditioning=Conditioning(prompt=self.prompt[places.clip], reference=reference),
+            conditioning=Conditioning(
+                prompt=self.prompt.index_select(0, places.clip), reference=reference
+            ),
             num_chunks=(places.start + geometry.chunk_latents - 1) // geometry.chunk_latents,
             sink=sink,
             motion_video=motion,
@@ -266,7 +268,7 @@ class LatentStore:
     def transcripts(self, places: WindowPlaces) -> TranscriptBatch:
         """Returns the whole transcripts of clips."""
         return TranscriptBatch(
-            tokens=self.tokens[places.clip].long(),
+            tokens=self.tokens.index_select(0, places.clip).long(),
             lengths=places.num_tokens,
             is_final=torch.ones_like(places.clip, dtype=torch.bool),
         )
