@@ -1,9 +1,10 @@
-"""Measure costs and the world: bench metrics, bench numerics, bench voices, bench world."""
+"""Measure costs and the world: bench metrics, numerics, voices, world; bench training."""
 
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -15,7 +16,12 @@ from evals.recording.provenance import device
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import weights_folder
 
+GROUP = "streamchar.benchmarks"
+"""Entry points of benchmarks in other packages: functions with options, quick to import."""
+
 app = Verb(__doc__, no_args_is_help=True)
+for _entry in entry_points(group=GROUP):
+    app.command(_entry.name)(_entry.load())
 
 
 @app.command()

@@ -150,14 +150,15 @@ def _run(
         data_size=data_size(preset),
         seed=seed,
         jobs=jobs or num_cores(),
-        device=_device(device),
+        device=find_device(device),
         start=start,
         stages=STAGES,
         progress=lambda line: typer.echo(line, err=True),
     )
 
 
-def _device(name: str) -> str:
+def find_device(name: str) -> str:
+    """Returns a device that this machine has; by default a GPU, if there is one."""
     import torch
 
     has_cuda = torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""Clips of the world for training: drawn once, kept as bytes, then turned into latents.
+"""Clips of the world for training: rendered once, kept as bytes, then encoded.
 
 Shape letters: T frames, S samples, H and W pixels, R reference pictures, F latents, h and w cells.
 """
@@ -27,20 +27,20 @@ from streamchar_ref.world.voices import prompt_of
 
 TRAINING_IDENTITIES = range(8_500)
 HELD_OUT_IDENTITIES = range(8_500, 9_000)
-"""For looking at a stage while it is trained; judges are held out above, suites from 10,000."""
+"""For previews in training; judges are held out above, suites from 10,000."""
 NUM_REFERENCES = 3
 REFERENCE_SIZE = 256
 _MOUTH_PIXELS = 64
 TAIL_S = 2.6
-"""Silence after the last word, so that the model learns to stop: two chunks."""
+"""Longest silence after the last word, two chunks, from which the model learns to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnClip:
-    """One utterance of a character, as a stream shows it.
+    """One utterance of a character as frames and audio.
 
     Attributes:
-        clip: Everything known.
+        clip: Speech, motion and labels.
         text: Phonemes of the transcript.
         prompt: What the character looks and sounds like.
         frames: RGB.
@@ -68,28 +68,28 @@ def draw_clip(
 
     Args:
         corpus: Speech.
-        index: Any number; the corpus is gone through again and again with other characters.
+        index: Any number; beyond the corpus its utterances come again with other characters.
         size: Width and height in pixels.
         fps: Frames per second.
         seed: Of characters, scenes and movement.
-        identities: Whom to draw from.
+        identities: Characters to draw from.
         max_frames: Draw no more than these; with 0 there are no reference pictures either.
 
     Returns:
         The clip, a whole number of video latents long.
     """
-    said = corpus[index % len(corpus)]
+    utterance = corpus[index % len(corpus)]
     rng = np.random.default_rng([seed, index, 0x7C])
     identity, take = identities[int(rng.integers(len(identities)))], int(rng.integers(2**31))
-    speech = Speech(samples=said.samples, phonemes=said.phonemes, words=said.words)
+    speech = Speech(samples=utterance.samples, phonemes=utterance.phonemes, words=utterance.words)
     own = -(-len(speech.samples) * fps // SAMPLE_RATE)
     frames = own + int(TAIL_S * fps * rng.random())
     tail = -(-frames // TEMPORAL_STRIDE) * TEMPORAL_STRIDE - own
     clip = clip_of(
         speech,
-        transcript=said.transcript,
+        transcript=utterance.transcript,
         identity=identity,
-        voice=said.voice,
+        voice=utterance.voice,
         seed=take,
         fps=fps,
         tail_frames=tail,
@@ -101,8 +101,8 @@ def draw_clip(
     pictures = [portrait(clip.character, size=REFERENCE_SIZE, seed=int(s)) for s in seeds]
     return DrawnClip(
         clip=clip,
-        text=read_phonemes(said.transcript),
-        prompt=prompt_of(clip.caption, said.voice),
+        text=read_phonemes(utterance.transcript),
+        prompt=prompt_of(clip.caption, utterance.voice),
         frames=drawn,
         references=np.array(
             [_as_model_sees(picture, size) for picture in pictures], np.uint8
@@ -112,7 +112,7 @@ def draw_clip(
 
 @torch.inference_mode()
 def encode_clip(drawn: DrawnClip, video_vae: VideoVae | None, audio_vae: AudioVae) -> LatentClip:
-    """Turns a clip into latents with all labels; without a video VAE, into those of its sound."""
+    """Encodes a clip and its labels; without a video VAE, its audio alone."""
     clip, latent_s = drawn.clip, audio_vae.config.latent_samples / audio_vae.config.sample_rate
     audio = audio_vae.encode(torch.from_numpy(clip.samples)[None])[0]
     video, reference = (
@@ -142,7 +142,7 @@ def encode_clip(drawn: DrawnClip, video_vae: VideoVae | None, audio_vae: AudioVa
 
 
 def mouth_cover(clip: Clip, cells: Sequence[int]) -> Float32[np.ndarray, "F h w"]:
-    """Says how much of each cell of a latent the mouth takes, as seen in its middle.
+    """Computes the share of each latent cell that the mouth covers, in the middle of the latent.
 
     Args:
         clip: Of the painted style.
@@ -153,8 +153,8 @@ def mouth_cover(clip: Clip, cells: Sequence[int]) -> Float32[np.ndarray, "F h w"
     """
     motion = clip.motion[TEMPORAL_STRIDE // 2 : clip.num_frames : TEMPORAL_STRIDE]
     canvas = Canvas.blank(len(motion), _MOUTH_PIXELS, torch.device("cpu"), clip.scene)
-    seen = mouth_area(Pose.of(motion, canvas.rgb.device), canvas)
-    return F.adaptive_avg_pool2d(seen[:, None], (cells[0], cells[1]))[:, 0].numpy()
+    area = mouth_area(Pose.of(motion, canvas.rgb.device), canvas)
+    return F.adaptive_avg_pool2d(area[:, None], (cells[0], cells[1]))[:, 0].numpy()
 
 
 def _first_frames(clip: Clip, size: int, count: int) -> UInt8[np.ndarray, "T H W 3"]:

@@ -1,4 +1,4 @@
-"""Training data of a run: corpus, pools and latents, each made when it is first asked for."""
+"""Training data of a run: corpus, pools and latents, each made on first use."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -39,12 +39,12 @@ from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 CLIPS_A_FILE = 48
 VAES = "vaes"
 LatentFile = tuple[Path, list[int], str]
-"""Of latents: where, of which clips, and what they are made of."""
+"""Path, numbers of the clips, and digest of all inputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What the stages of a run learn from.
+    """Data that the stages of a run are trained on.
 
     Attributes:
         folder: Where corpus and latents are kept.
@@ -109,15 +109,15 @@ class TrainingData:
         )
 
     def sound_pool(self) -> SoundPool:
-        """Reads the sound of the corpus."""
+        """Reads the audio of the corpus."""
         return SoundPool(self.corpus, self.training)
 
     def latents(self, vaes: Mapping[str, Tensor], *, held_out: bool = False) -> list[LatentClip]:
-        """Reads the latents of all clips, made with these VAEs; makes what is missing.
+        """Reads the latents of all clips under these VAEs; encodes what is missing.
 
         Args:
             vaes: Weights by name in `StreamChar`; without a video VAE nothing is drawn.
-            held_out: The utterances and characters that nothing is trained on.
+            held_out: Utterances and characters that are not trained on.
 
         Returns:
             The clips.
@@ -137,15 +137,15 @@ class TrainingData:
         return load_latents(path for path, _, _ in files)
 
     def _has_vaes(self, folder: Path, vaes: Mapping[str, Tensor]) -> bool:
-        """Whether the weights that clips are encoded with are there and whole."""
+        """Whether the weights that clips are encoded with are stored and intact."""
         try:
-            found = load_checkpoint(folder)
+            stored = load_checkpoint(folder)
         except CheckpointError:
             return False  # they are written anew
-        return found.config == self.config and self._digest(found.tensors) == self._digest(vaes)
+        return stored.config == self.config and self._digest(stored.tensors) == self._digest(vaes)
 
     def _made_of(self, vaes: Mapping[str, Tensor], kind: str, numbers: list[int]) -> str:
-        """Stands for everything that a file of clips depends on."""
+        """Returns a digest of everything that a file of clips depends on."""
         parts = [self._digest(vaes), self.corpus.digest, self.seed, kind, numbers]
         return sha256(json.dumps(parts).encode()).hexdigest()
 

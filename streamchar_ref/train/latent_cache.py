@@ -1,4 +1,4 @@
-"""Clips as latents, with everything that is known of them, on disk and in memory.
+"""Encoded clips with their labels, on disk and in memory.
 
 Shape letters: N phonemes, F video latents, A audio latents, C and Ca channels, h and w cells,
 R reference pictures.
@@ -64,7 +64,7 @@ class LatentClip:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Where the speech is at each audio latent, see `LatentClip`."""
+    """Labels of speech at each audio latent, see `LatentClip`."""
 
     start: Float32[np.ndarray, " N"]
     end: Float32[np.ndarray, " N"]
@@ -74,7 +74,7 @@ class Timing:
 
 
 def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: float) -> Timing:
-    """Reads off where the speech is.
+    """Derives the labels of speech from its phonemes.
 
     Args:
         phonemes: They tile the sound.
@@ -84,14 +84,14 @@ def timing_of(phonemes: Sequence[TimedPhoneme], *, num_latents: int, latent_s: f
     Returns:
         Times of each phoneme; position, row and class for each latent.
     """
-    said = [p for p in phonemes if p.phone != SILENCE]
-    starts, ends = (np.array([getattr(p, name) for p in said]) for name in ("t0_s", "t1_s"))
-    classes = np.array([1 + PHONES.index(p.phone) for p in said])
+    spoken = [p for p in phonemes if p.phone != SILENCE]
+    starts, ends = (np.array([getattr(p, name) for p in spoken]) for name in ("t0_s", "t1_s"))
+    classes = np.array([1 + PHONES.index(p.phone) for p in spoken])
     time_s = (np.arange(num_latents) + 1) * latent_s
     done = np.searchsorted(ends, time_s, side="right")
-    at = np.minimum(done, len(said) - 1)
+    at = np.minimum(done, len(spoken) - 1)
     share = (time_s - starts[at]) / np.maximum(ends[at] - starts[at], 1e-6)
-    position = done + np.where(done < len(said), share.clip(0, 1), 0)
+    position = done + np.where(done < len(spoken), share.clip(0, 1), 0)
     middle_s = time_s - latent_s / 2
     row = np.searchsorted(starts, middle_s, side="right") - 1
     is_said = (row >= 0) & (middle_s < ends[row.clip(min=0)])
@@ -111,15 +111,15 @@ def save_latents(path: Path, clips: Sequence[LatentClip], *, made_of: str = "") 
     Args:
         path: Where to.
         clips: In order.
-        made_of: Stands for all that they were made of, see `is_latent_file`.
+        made_of: Digest of all inputs, see `is_latent_file`.
     """
     arrays = {}
     for name in STACKED:
         parts = [getattr(clip, name) for clip in clips]
         arrays[name] = np.concatenate(parts)
         arrays[f"{name}_length"] = np.array([len(part) for part in parts])
-    told = [{"prompt": clip.prompt, "identity": clip.identity} for clip in clips]
-    text = json.dumps({"made_of": made_of, "clips": told})
+    about = [{"prompt": clip.prompt, "identity": clip.identity} for clip in clips]
+    text = json.dumps({"made_of": made_of, "clips": about})
     arrays["told"] = np.frombuffer(text.encode(), np.uint8)
     with replacing(path) as partial:
         with partial.open("wb") as file:
@@ -128,7 +128,7 @@ def save_latents(path: Path, clips: Sequence[LatentClip], *, made_of: str = "") 
 
 
 def is_latent_file(path: Path, *, made_of: str) -> bool:
-    """Whether a file is there as `save_latents` wrote it, and made of the same."""
+    """Whether a file is intact and was made of the same inputs."""
     if not path.is_file():
         return False
     try:
@@ -158,15 +158,15 @@ def _read(path: Path) -> list[LatentClip]:
     verify_seal(path)
     try:
         with np.load(path) as file:
-            told = parse_json(file["told"].tobytes())["clips"]
+            headers = parse_json(file["told"].tobytes())["clips"]
             parts = {
                 name: np.split(file[name], np.cumsum(file[f"{name}_length"])[:-1])
                 for name in STACKED
             }
         clips = []
-        for index, about in enumerate(told):
+        for index, header in enumerate(headers):
             arrays: dict[str, Any] = {name: parts[name][index] for name in STACKED}
-            clips.append(LatentClip(**about, **arrays))
+            clips.append(LatentClip(**header, **arrays))
         return clips
     except UNREADABLE as error:
         raise InputError(f"{path} holds no clips; delete it, and it is made again") from error

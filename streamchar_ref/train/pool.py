@@ -1,4 +1,4 @@
-"""What the VAEs learn from: frames of drawn clips and the sound of a corpus, in memory.
+"""Training data of the VAEs: frames of drawn clips and the audio of a corpus, in memory.
 
 Shape letters: B batch, T frames, S samples, H and W pixels.
 """
@@ -27,11 +27,11 @@ ResultT = TypeVar("ResultT")
 HELD_OUT = 24
 """Utterances at the end of a corpus that nothing is trained on."""
 STILL = 0.1
-"""Share of stretches that are a reference picture, which does not move."""
+"""Share of stretches that repeat one reference picture."""
 _LIPS = np.uint8(4)
-"""How much lips count, which are a twentieth of the picture, where a face counts 1."""
+"""Weight of the lips, a twentieth of the picture, where the face has weight 1."""
 CLIP_FRAMES = 128
-"""Frames of a clip that a pool keeps: more faces are worth more than longer looks at them."""
+"""Frames of a clip that a pool keeps: more faces are worth more than longer clips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +63,11 @@ class VideoPool:
         self.clips, self.stills = list(clips), list(stills)
 
     def __call__(self, draw: Draw, num_frames: int) -> VideoBatch:
-        """Draws stretches; the same draw gives the same."""
+        """Draws stretches; the same draw gives the same stretches."""
         rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x76])
         pixels = np.stack([self._stretch(rng, num_frames) for _ in range(draw.batch)])
-        found = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).float()
-        return VideoBatch(frames=found[:, :, :3] / 127.5 - 1, interest=found[:, :, 3:])
+        channels = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).float()
+        return VideoBatch(frames=channels[:, :, :3] / 127.5 - 1, interest=channels[:, :, 3:])
 
     def _stretch(self, rng: np.random.Generator, num_frames: int) -> UInt8[np.ndarray, "T H W 4"]:
         index = int(rng.integers(len(self.clips)))
@@ -80,7 +80,7 @@ class VideoPool:
 
 
 class SoundPool:
-    """The sound of utterances.
+    """The audio of utterances.
 
     Args:
         corpus: Speech.
@@ -93,15 +93,15 @@ class SoundPool:
         self._shares = lengths / lengths.sum()
 
     def __call__(self, draw: Draw, num_samples: int) -> Float[Tensor, "B S"]:
-        """Draws stretches; silence follows what is too short."""
+        """Draws stretches; short utterances are padded with silence."""
         rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x5D])
         chosen = rng.choice(len(self._sounds), draw.batch, p=self._shares)
         stretches = np.zeros((draw.batch, num_samples), np.float32)
         for row, index in zip(stretches, chosen, strict=True):
             sound = self._sounds[index]
             start = int(rng.integers(max(1, len(sound) - num_samples + 1)))
-            found = sound[start : start + num_samples]
-            row[: len(found)] = found / 32_768
+            stretch = sound[start : start + num_samples]
+            row[: len(stretch)] = stretch / 32_768
         return torch.from_numpy(stretches)
 
 
@@ -118,7 +118,7 @@ def video_pool(
         jobs: Processes.
 
     Returns:
-        The pool; the same arguments give the same.
+        The pool; the same arguments give the same pool.
     """
     work = partial(_piece, folder, config, seed)
     pieces = list(each_of(work, numbers, jobs=jobs))
@@ -150,10 +150,10 @@ def _piece(
 
 
 def _interest(drawn: DrawnClip) -> UInt8[np.ndarray, "T H W 1"]:
-    """Looks for face and lips at half the size, which is enough and takes a quarter of the time."""
+    """Finds face and lips at half the resolution, in a quarter of the time."""
     count, height = drawn.frames.shape[:2]
-    found = regions(drawn.clip, num_frames=count, size=height // 2)
-    small = np.where(found["lips"], _LIPS, found["face"].astype(np.uint8))
+    masks = regions(drawn.clip, num_frames=count, size=height // 2)
+    small = np.where(masks["lips"], _LIPS, masks["face"].astype(np.uint8))
     return small.repeat(2, axis=1).repeat(2, axis=2)[..., None]
 
 

@@ -30,12 +30,13 @@ from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.sampler import prefill, sample_chunk
+from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.quality import (
     audio_quality,
     video_quality,
 )
-from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
+from streamchar_ref.train.windows import TrainingWindow
 
 CLEAN = ContextAugmentation(
     first_chunk=0,
@@ -107,7 +108,7 @@ def chunk_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> No
         model: Networks.
         window: Of clips that the model has not learned from.
     """
-    condition = prefill(model, window.script, window.context)
+    condition = prefill(model, window.inputs, window.context)
     true = (window.video, window.audio)
     sample = sample_chunk(condition, _sampler(model), partial(_noise, true))
     reference, _ = model.video_vae.decode(window.context.reference)
@@ -128,7 +129,7 @@ def speech_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> N
         model: Networks, trained on speech.
         window: Of clips that the model has not learned from.
     """
-    condition = prefill(model, window.script, window.context, sound_only=True)
+    condition = prefill(model, window.inputs, window.context, sound_only=True)
     (said,) = sample_chunk(condition, _sampler(model), partial(_noise, (window.audio,)))
     sounds = (_sound(model, window, latents) for latents in (window.audio, said))
     _write_sounds(folder, model.audio_vae, *sounds)

@@ -24,6 +24,7 @@ from streamchar_ref.networks.orchestrator import (
 from streamchar_ref.networks.pointer import alignment_loss, pointer_loss
 from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
+from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.samples import speech_samples
 from streamchar_ref.train.stages.latent_windows import (
@@ -33,7 +34,7 @@ from streamchar_ref.train.stages.latent_windows import (
     window_source,
 )
 from streamchar_ref.train.stages.spec import StageSpec, budgets
-from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
+from streamchar_ref.train.windows import TrainingWindow
 
 DURATION_TEACHER_FORCING_PROB = 0.75
 """Share of windows in which the orchestrator gets the true times of the phones, where durations are
@@ -76,9 +77,10 @@ class SpeechStage(Stage):
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
-        window, generator = self._windows(draw), draw.generator()
-        noise = torch.randn(window.audio.shape, generator=generator).to(window.audio)
-        sigma = draw_sigma(len(noise), generator, self._shift).to(window.audio)
+        window = self._windows(draw)
+        generator = draw.generator(window.audio.device)
+        noise = torch.randn(window.audio.shape, generator=generator, device=generator.device)
+        sigma = draw_sigma(len(noise), generator, self._shift)
         noisy = flow.add_noise(window.audio, noise, sigma)
         plan, is_teacher_forced = run_orchestrator(
             self.orchestrator, window, noisy, sigma, generator
@@ -103,8 +105,8 @@ def drop_condition(
     condition: Float[Tensor, "B A W"], nothing: Float[Tensor, " W"], generator: torch.Generator
 ) -> Float[Tensor, "B A W"]:
     """Replaces the audio condition of some windows by none, for classifier-free guidance."""
-    keep = torch.rand(len(condition), generator=generator) >= CONDITION_DROP
-    return torch.where(keep.to(condition.device)[:, None, None], condition, nothing)
+    chance = torch.rand(len(condition), generator=generator, device=generator.device)
+    return torch.where((chance >= CONDITION_DROP)[:, None, None], condition, nothing)
 
 
 def run_orchestrator(
@@ -127,15 +129,15 @@ def run_orchestrator(
         Its output, and which windows were teacher-forced.
     """
     config = orchestrator.config
-    chance, other = torch.rand(2, len(noisy), generator=generator).to(noisy.device)
+    chance, other = torch.rand(2, len(noisy), generator=generator, device=generator.device)
     if config.timing == "emergent":
         is_teacher_forced = torch.zeros_like(chance, dtype=torch.bool)
         return orchestrator(
-            window.script, noisy, sigma, is_audio_dropped=other < AUDIO_DROPOUT_PROB
+            window.inputs, noisy, sigma, is_audio_dropped=other < AUDIO_DROPOUT_PROB
         ), is_teacher_forced
     is_teacher_forced = chance < DURATION_TEACHER_FORCING_PROB
     plan = orchestrator(
-        window.script,
+        window.inputs,
         noisy,
         sigma,
         is_audio_dropped=is_teacher_forced & (other < 0.5),
@@ -192,7 +194,7 @@ def draw_sigma(
 
     Args:
         count: How many.
-        generator: Of the draw.
+        generator: Of the draw, on the device where they are wanted.
         shift: Moves them up, see `flow.shifted_sigmas`.
 
     Returns:
@@ -201,7 +203,8 @@ def draw_sigma(
     Source:
         Esser et al., arXiv:2403.03206: logit-normal levels.
     """
-    return flow.shifted(torch.randn(count, generator=generator).sigmoid(), shift)
+    normal = torch.randn(count, generator=generator, device=generator.device)
+    return flow.shifted(normal.sigmoid(), shift)
 
 
 def _make(model: StreamChar, data: TrainingData) -> Stage:

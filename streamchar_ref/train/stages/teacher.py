@@ -20,6 +20,7 @@ from streamchar_ref.networks.dit import JointDiT, Velocities
 from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
+from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.samples import chunk_samples
 from streamchar_ref.train.sensitivity import pixel_sensitivity
@@ -38,7 +39,7 @@ from streamchar_ref.train.stages.speech import (
     run_orchestrator,
     weighted,
 )
-from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow
+from streamchar_ref.train.windows import TrainingWindow
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
@@ -105,10 +106,10 @@ class TeacherStage(Stage):
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
         """Returns the loss of a batch."""
-        window, generator = self._windows(draw), draw.generator()
-        clean = (window.video, window.audio)
-        noise = [torch.randn(x.shape, generator=generator).to(x) for x in clean]
-        sigmas = self._levels(len(window.video), generator, window.video)
+        window = self._windows(draw)
+        clean, generator = (window.video, window.audio), draw.generator(window.video.device)
+        noise = [torch.randn(x.shape, generator=generator, device=x.device) for x in clean]
+        sigmas = self._levels(len(window.video), generator)
         noisy = [flow.add_noise(x, n, s) for x, n, s in zip(clean, noise, sigmas, strict=True)]
         plan, is_teacher_forced = run_orchestrator(
             self.orchestrator, window, noisy[1], sigmas[1], generator
@@ -145,11 +146,11 @@ class TeacherStage(Stage):
         if self._show:
             self._show(folder)
 
-    def _levels(self, batch: int, generator: torch.Generator, like: Tensor) -> list[Tensor]:
+    def _levels(self, batch: int, generator: torch.Generator) -> list[Tensor]:
         shift = self._config.sampler.required("shift")
         video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
-        is_apart = torch.rand(batch, generator=generator) < APART
-        return [video.to(like), torch.where(is_apart, audio, video).to(like)]
+        chance = torch.rand(batch, generator=generator, device=generator.device)
+        return [video, torch.where(chance < APART, audio, video)]
 
 
 STILL = 0.3

@@ -13,14 +13,16 @@ from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.vae.audio import AudioVae
 from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.networks.vae.whitening import LatentNormalizer
-from streamchar_ref.train.latent_cache import LatentClip, load_latents, save_latents, timing_of
+from streamchar_ref.train.augmentation import ContextAugmentation
+from streamchar_ref.train.latent_cache import load_latents, save_latents, timing_of
 from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.stages.audio_vae import AudioVaeStage
 from streamchar_ref.train.stages.speech import SpeechStage, draw_sigma
 from streamchar_ref.train.stages.teacher import TeacherStage
 from streamchar_ref.train.stages.video_vae import VideoVaeStage
-from streamchar_ref.train.windows import ContextAugmentation, TrainingWindow, draw_window
+from streamchar_ref.train.windows import TrainingWindow, WindowPool
 from streamchar_ref.world.speech import SILENCE, TimedPhoneme
+from tests.streamchar_ref.train.latent_clips import clip, store_of
 
 LATENT_S = 0.04
 CLEAN = ContextAugmentation(
@@ -44,40 +46,12 @@ def phonemes() -> tuple[TimedPhoneme, ...]:
     return tuple(found)
 
 
-def clip(config: Config, *, seed: int = 0, num_latents: int = 12) -> LatentClip:
-    """A clip whose phonemes last two audio latents each, from the first latent on."""
-    rng, geometry = np.random.default_rng(seed), config.geometry
-    num_audio = 4 * num_latents
-    said = num_audio // 2 - 4
-    video = (geometry.video_channels, *geometry.video_cells)
-    position = np.minimum((np.arange(num_audio) + 1) / 2, said).astype(np.float32)
-    row = np.where(np.arange(num_audio) // 2 < said, np.arange(num_audio) // 2, -1)
-    return LatentClip(
-        prompt=f"person {seed}",
-        identity=seed,
-        tokens=rng.integers(2, 41, (said, 4)).astype(np.int16) * np.array([1, 0, 0, 0], np.int16),
-        start=2 * np.arange(said, dtype=np.float32),
-        end=2 * np.arange(said, dtype=np.float32) + 2,
-        position=position,
-        row=row.astype(np.int16),
-        phone=(row + 1).clip(0, 39).astype(np.int16),
-        gap=rng.random(num_audio).astype(np.float32),
-        mouth=rng.random((num_latents, *geometry.video_cells)).astype(np.float16),
-        video=rng.standard_normal((num_latents, *video)).astype(np.float16),
-        audio=rng.standard_normal((num_audio, geometry.audio_channels)).astype(np.float16),
-        reference=rng.standard_normal((2, *video)).astype(np.float16),
-    )
-
-
 def window(
-    config: Config, spoiling: ContextAugmentation = CLEAN, *, seed: int = 0, batch: int = 6
+    config: Config, augmentation: ContextAugmentation = CLEAN, *, seed: int = 0, batch: int = 6
 ) -> TrainingWindow:
-    clips = [clip(config, seed=number) for number in range(3)]
-    prompts = {c.prompt: torch.randn(config.prompt.num_tokens, config.prompt.width) for c in clips}
-    rng = np.random.default_rng(seed)
-    geometry = config.geometry
-    silence = np.full((geometry.motion_audio_latents, geometry.audio_channels), 7, np.float32)
-    return draw_window(clips, prompts, config, spoiling, silence=silence, batch=batch, rng=rng)
+    clips = [clip(config, seed=number, num_latents=12 + number) for number in range(3)]
+    pool = WindowPool(store_of(config, clips), config, augmentation)
+    return pool(Draw(step=0, batch=batch, seed=seed))
 
 
 def test_timing_counts_phonemes_with_the_fraction_that_is_said() -> None:
@@ -129,7 +103,6 @@ def test_times_and_alignment_agree(pointer_off: float) -> None:
 
 def test_the_same_draw_gives_the_same_window() -> None:
     config = preset("tiny")
-    torch.manual_seed(1)
     one = window(config, ContextAugmentation(), seed=3)
     other = window(config, ContextAugmentation(), seed=3)
     for name in ("video", "audio", "position", "alignment", "is_over"):
@@ -144,15 +117,15 @@ def test_the_first_chunk_has_its_picture_held_still_in_silence_for_a_past() -> N
     assert (found.context.motion_audio == 7).all()
     assert found.context.has_motion.all()
     assert found.context.has_sink.all()
-    assert not found.script.num_history.any()
-    assert not found.script.fraction.any()
+    assert not found.inputs.num_history.any()
+    assert not found.inputs.fraction.any()
 
 
 def test_cut_text_still_holds_all_that_is_said_in_the_chunk() -> None:
     config = preset("tiny")
     found = window(config, replace(CLEAN, text_cut=1.0), batch=12)
     said = (found.alignment.amax(dim=1) - 1).clamp(min=0)
-    tokens = torch.gather(found.script.window[..., 0], 1, said[:, None])
+    tokens = torch.gather(found.inputs.window[..., 0], 1, said[:, None])
     assert (tokens > 0).all()
 
 
