@@ -8,7 +8,8 @@ from typing import Any
 
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recordings_of
-from evals.recording.transaction import WAIT_S, consistently
+from evals.recording.transaction import WAIT_S
+from evals.scoring.run_reader import read_runs
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
 from reports.headline import headline_markdown, headline_of
@@ -51,7 +52,7 @@ def build_report(
     is_home = len(runs.paths) == 1 and real(out).parent == real(runs.paths[0])
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
-        runs, provenance = consistently(folders, lambda: _loaded(folders))
+        runs, provenance = read_runs(folders, lambda readers: _loaded(folders))
         sources = find_recordings(runs)
         faults: list[str] = []
         figures = draw(runs, recordings=sources.recordings, faults=faults)

@@ -14,15 +14,14 @@ import pandas as pd
 from evals.metrics import INFOS
 from evals.protocols.info import MetricInfo
 from evals.recording.role import Role
-from evals.recording.run_folder import read_run
 from evals.recording.system import installed_role
-from evals.recording.transaction import consistently, place_of
 from evals.scoring.compare import Comparison, compare
-from evals.scoring.results import MEND, ScoreRow, WindowRow, read_scores, read_windows
-from evals.scoring.summary import SummaryRow, infos_of, read_summary, summarise
+from evals.scoring.results import MEND, ScoreRow, WindowRow
+from evals.scoring.run_reader import RunReader, read_runs
+from evals.scoring.summary import SummaryRow, infos_of, summarise
 from evals.scoring.summary_table import summary_html
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.files import has_file, real
+from streamchar_ref.core.files import real
 
 Row = TypeVar("Row", ScoreRow, WindowRow)
 
@@ -114,23 +113,23 @@ def load_runs(runs: str | Path | Iterable[str | Path]) -> Runs:
     """
     names = [runs] if isinstance(runs, str | Path) else list(runs)
     paths = list(dict.fromkeys(path for name in names for path in _folders(str(name))))
-    return consistently(paths, lambda: _loaded(paths))
+    return read_runs(paths, _loaded)
 
 
-def _loaded(paths: Sequence[Path]) -> Runs:
-    scores = [read_scores(place_of(path, "scores.jsonl")) for path in paths]
-    windows = [_windows_of(path) for path in paths]
+def _loaded(readers: Sequence[RunReader]) -> Runs:
+    paths = [reader.run for reader in readers]
+    scores = [reader.rows() for reader in readers]
+    windows = [reader.windows() for reader in readers]
     # A scoring that an earlier version was killed in has left a summary of older rows, or none.
     infos = {
         row.metric: INFOS[row.metric] for rows in scores for row in rows if row.metric in INFOS
     }
-    for path, rows in zip(paths, scores, strict=True):
-        summary = place_of(path, "summary.json")
-        if has_file(summary):
-            summaries = read_summary(summary)
-            _check_agree(path, rows, summaries)
+    for reader, rows in zip(readers, scores, strict=True):
+        summaries = reader.summary()
+        if summaries is not None:
+            _check_agree(reader.run, rows, summaries)
             infos |= infos_of(summaries)
-    entries = [read_run(path) for path in paths]
+    entries = [reader.entries() for reader in readers]
     people = [entry.get("identities", {}) for entry in entries]
     shared = _in_several(scores)
     labels = _labels(paths)
@@ -163,18 +162,13 @@ def _role(entry: Mapping[str, Any], system: str) -> Role:
 
 
 def _folders(name: str) -> list[Path]:
-    if place_of(Path(name), "scores.jsonl").exists():
+    if RunReader(Path(name)).is_scored:
         return [Path(name)]
     matches = [Path(match) for match in sorted(glob(name))]
-    matches = [path for path in matches if place_of(path, "scores.jsonl").exists()]
+    matches = [path for path in matches if RunReader(path).is_scored]
     if not matches:
         raise FileNotFoundError(f"{name}: no scores.jsonl there; run `streamchar score` first")
     return matches
-
-
-def _windows_of(path: Path) -> list[WindowRow]:
-    file = place_of(path, "windows.csv")
-    return read_windows(file) if has_file(file) else []
 
 
 def _check_agree(run: Path, rows: Sequence[ScoreRow], summaries: Sequence[SummaryRow]) -> None:

@@ -81,7 +81,7 @@ def recording_folders(run: Path) -> dict[str, Path]:
     Returns:
         ``system/suite/sample_id/seed`` -> folder, sorted.
     """
-    root = place_of(run, RECORDINGS)
+    root = recordings_root(run)
     folders: dict[str, Path] = {}
     for folder in root.glob("*/*/*/*"):
         name = settled_name(folder.name)
@@ -89,6 +89,11 @@ def recording_folders(run: Path) -> dict[str, Path]:
         if _SEED.fullmatch(name) and is_newer:
             folders[_key(root, folder, name)] = folder
     return dict(sorted(folders.items(), key=lambda item: item[0].split("/")))
+
+
+def recordings_root(run: Path) -> Path:
+    """Where the recordings of a run lie, whether or not there are any."""
+    return place_of(run, RECORDINGS)
 
 
 def _key(root: Path, folder: Path, name: str) -> str:
@@ -104,7 +109,7 @@ def cut_off(run: Path) -> list[str]:
     Returns:
         ``system/suite/sample_id`` of each, except those that may still be written.
     """
-    root = place_of(run, RECORDINGS)
+    root = recordings_root(run)
     partial = [path for path in root.glob("*/*/*/.*.part/") if not is_being_written(path.name)]
     return sorted({path.parent.relative_to(root).as_posix() for path in partial})
 
@@ -118,7 +123,7 @@ def unknown_folders(run: Path) -> list[str]:
     Returns:
         ``system/suite/sample_id/name`` of each.
     """
-    root = place_of(run, RECORDINGS)
+    root = recordings_root(run)
     folders = [path for path in root.glob("*/*/*/*/") if not path.name.startswith(".")]
     return sorted(_key(root, path, path.name) for path in folders if not _SEED.fullmatch(path.name))
 

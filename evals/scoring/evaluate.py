@@ -12,11 +12,11 @@ from evals.recording.manifest import load_manifest, recordings_of_rows
 from evals.recording.media_files import is_run, recordings_of_files
 from evals.recording.recording import Recording
 from evals.recording.run_folder import recordings_of
-from evals.recording.transaction import consistently, place_of
 from evals.scoring.choice import choose_metrics
 from evals.scoring.compare import Comparison, compare
 from evals.scoring.persist import identities_of, score_run, summaries_of
-from evals.scoring.results import ScoreRow, WindowRow, ordered_windows, read_windows
+from evals.scoring.results import ScoreRow, WindowRow, ordered_windows
+from evals.scoring.run_reader import read_runs
 from evals.scoring.score import Options, default_jobs, score
 from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import summary_html, summary_latex, summary_text
@@ -156,7 +156,7 @@ def evaluate(
         rows, windows = scored.rows, ordered_windows(scored.windows)
     else:
         rows = score_run(run, recordings, **what)
-        windows = consistently([run], lambda: read_windows(place_of(run, "windows.csv")))
+        (windows,) = read_runs([run], lambda readers: [each.windows() for each in readers])
     return Results(rows=rows, windows=windows, identities=identities_of(recordings))
 
 

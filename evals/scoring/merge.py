@@ -8,35 +8,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evals.recording.media_files import is_run
 from evals.recording.run_folder import (
     SCHEMA_VERSION,
-    read_run,
     recording_folders,
+    recordings_root,
     sources_from,
     write_run,
 )
-from evals.recording.transaction import (
-    RECORDINGS,
-    committing,
-    consistently,
-    place_of,
-    read_stable,
-    results_of,
-)
+from evals.recording.transaction import RECORDINGS, committing, read_stable, results_of
 from evals.scoring.persist import summaries_of
 from evals.scoring.results import (
     SET_ID,
     ScoreRow,
     WindowRow,
     dump_json,
-    read_scores,
-    read_windows,
     write_scores,
     write_windows,
 )  # fmt: skip
+from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.summary import write_summary
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.files import has_file, real, remove
+from streamchar_ref.core.files import real, remove
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.swap import newest
 
@@ -64,10 +57,10 @@ def merge(runs: Sequence[Path], out: Path) -> int:
     if real(out) in {real(run) for run in runs}:
         raise InputError(f"{out} holds a run already; choose another --out")
     for run in runs:
-        if not place_of(run, RECORDINGS).is_dir() and not place_of(run, "run.json").is_file():
+        if not is_run(run):
             raise InputError(f"{run} is no run folder")
     with only_writer(out, verb="merge", part="record"), results_of(out, verb="merge"):
-        joined = consistently(runs, lambda: _joined(runs, out))
+        joined = read_runs(runs, lambda readers: _joined(readers, out))
         recorded = _recorded(runs)
         if (out / "run.json").is_file() or (out / RECORDINGS).exists():
             if not _holds(out, joined, recorded):
@@ -87,68 +80,69 @@ class _Joined:
     Attributes:
         rows: In the order of ``scores.jsonl``.
         windows: Each once.
-        told: ``run.json``.
+        entries: ``run.json``.
     """
 
     rows: list[ScoreRow]
     windows: list[WindowRow]
-    told: dict[str, Any]
+    entries: dict[str, Any]
 
 
-def _joined(runs: Sequence[Path], out: Path) -> _Joined:
-    told: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+def _joined(readers: Sequence[RunReader], out: Path) -> _Joined:
+    entries: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     sources: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        entries = read_run(run)
-        joined = {name: told.get(name, {}) | entries.get(name, {}) for name in _JOINED}
-        told |= entries | joined
-        moved = sources_from(run, out)
+    for reader in readers:
+        own = reader.entries()
+        joined = {name: entries.get(name, {}) | own.get(name, {}) for name in _JOINED}
+        entries |= own | joined
+        moved = sources_from(reader.run, out)
         sources |= {dump_json(moved): moved} if moved else {}
     if len(sources) > 1:
         names = ", ".join(sorted(sources))
         raise InputError(f"the runs score different manifests or files: {names}")
     for moved in sources.values():
-        told |= moved
-    return _Joined(rows=_rows(runs), windows=_windows(runs), told=told)
+        entries |= moved
+    windows = [row for reader in readers for row in reader.windows()]
+    return _Joined(rows=_rows(readers), windows=list(dict.fromkeys(windows)), entries=entries)
 
 
 def _write(joined: _Joined, folder: Path) -> None:
-    write_run(folder / "run.json", joined.told)
+    write_run(folder / "run.json", joined.entries)
     if joined.rows:
         write_scores(folder / "scores.jsonl", joined.rows)
         write_windows(folder / "windows.csv", joined.windows)
-        people = joined.told["identities"]
-        write_summary(folder / "summary.json", summaries_of(joined.rows, people))
+        identities = joined.entries["identities"]
+        write_summary(folder / "summary.json", summaries_of(joined.rows, identities))
 
 
 def _holds(out: Path, joined: _Joined, recorded: Mapping[str, Path]) -> bool:
     """Whether the same command has been here and was ended after its last step."""
-    scores = out / "scores.jsonl"
-    rows = read_scores(scores) if scores.is_file() else []
-    told = read_run(out)
-    return (rows, told, [*recording_folders(out)]) == (joined.rows, joined.told, [*recorded])
+    there = RunReader(out)
+    rows = there.rows() if there.is_scored else []
+    results = (rows, there.entries(), [*recording_folders(out)])
+    return results == (joined.rows, joined.entries, [*recorded])
 
 
 def _recorded(runs: Sequence[Path]) -> dict[str, Path]:
     """Names each recording with its run."""
-    found: dict[str, Path] = {}
+    run_of: dict[str, Path] = {}
     for run in runs:
         for name, folder in recording_folders(run).items():
-            if name in found:
+            if name in run_of:
                 raise InputError(f"{folder} is in two of the runs")
-            found[name] = run
-    return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+            run_of[name] = run
+    return dict(sorted(run_of.items(), key=lambda item: item[0].split("/")))
 
 
 def _take_recording(run: Path, name: str, target: Path) -> None:
     """Takes a recording that may be replaced by a better one at the same time."""
 
     def folder() -> Path:
-        return newest(place_of(run, RECORDINGS) / name)
+        return newest(recordings_root(run) / name)
 
     def take() -> None:
         remove(target)
-        for path in _files_of(folder(), (real(run), real(place_of(run, RECORDINGS)))):
+        for path in _files_of(folder(), (real(run), real(recordings_root(run)))):
             place = target / path.relative_to(folder())
             place.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(real(path), place)
@@ -179,23 +173,17 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _rows(runs: Sequence[Path]) -> list[ScoreRow]:
+def _rows(readers: Sequence[RunReader]) -> list[ScoreRow]:
     rows: dict[tuple[object, ...], ScoreRow] = {}
-    for run in runs:
-        path = place_of(run, "scores.jsonl")
-        for row in read_scores(path) if has_file(path) else []:
-            if row.sample_id == SET_ID and len(runs) > 1:
+    for reader in readers:
+        for row in reader.rows():
+            if row.sample_id == SET_ID and len(readers) > 1:
                 reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
                 row = replace(
                     row, value=None, weight=0.0, status="unavailable", reason=reason, components={}
                 )
-            known = rows.setdefault(row.key, row)
-            if known != row:
-                raise InputError(f"{run}: another value for {row.where} than in an earlier run")
+            if rows.setdefault(row.key, row) != row:
+                raise InputError(
+                    f"{reader.run}: another value for {row.where} than in an earlier run"
+                )
     return sorted(rows.values(), key=lambda row: row.key)
-
-
-def _windows(runs: Sequence[Path]) -> list[WindowRow]:
-    paths = [place_of(run, "windows.csv") for run in runs]
-    rows = [row for path in paths if has_file(path) for row in read_windows(path)]
-    return list(dict.fromkeys(rows))

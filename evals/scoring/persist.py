@@ -12,18 +12,17 @@ from evals.protocols.base import Metric
 from evals.protocols.set_metric import SetMetric
 from evals.recording.provenance import provenance
 from evals.recording.recording import Recording
-from evals.recording.run_folder import read_run, recording_folder, write_run
-from evals.recording.transaction import LOG, RECORDINGS, committing, place_of, results_of
+from evals.recording.run_folder import read_run, recording_folder, recordings_root, write_run
+from evals.recording.transaction import LOG, committing, results_of
 from evals.scoring.notes import notes_on
 from evals.scoring.results import (
     SET_ID,
     ScoreRow,
     WindowRow,
-    read_scores,
-    read_windows,
     write_scores,
     write_windows,
 )  # fmt: skip
+from evals.scoring.run_reader import RunReader
 from evals.scoring.score import Options, Scored, score
 from evals.scoring.summary import SummaryRow, summarise, write_summary
 from streamchar_ref.core.errors import InputError
@@ -150,7 +149,7 @@ def check_sources(run: Path, made_from: Mapping[str, Any]) -> None:
     Raises:
         InputError: If the folder is another's.
     """
-    if "files" in made_from and place_of(run, RECORDINGS).is_dir():
+    if "files" in made_from and recordings_root(run).is_dir():
         raise InputError(f"{run} holds recordings of its own; choose another --out")
     earlier = {key: told for key, told in read_run(run).items() if key in ("manifest", "files")}
     if made_from and earlier and earlier != made_from:
@@ -175,8 +174,8 @@ def _gone(run: Path, recordings: Sequence[Recording]) -> set[Sample]:
     They are looked for before anything is measured: rows that another process adds meanwhile may
     be of recordings that this one has never heard of, and stay.
     """
-    path = place_of(run, "scores.jsonl")
-    scored = {_sample(row) for row in read_scores(path)} if path.is_file() else set()
+    reader = RunReader(run)
+    scored = {_sample(row) for row in reader.rows()} if reader.is_scored else set()
     here = {_sample(recording) for recording in recordings}
     here |= {sample for sample in scored if os.path.isdir(newest(recording_folder(run, *sample)))}
     sets = {(system, suite, SET_ID, 0) for system, suite, *_ in here}
@@ -189,14 +188,15 @@ def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
     def is_kept(row: ScoreRow | WindowRow) -> bool:
         return (*_sample(row), row.metric, row.protocol) not in now and _sample(row) not in gone
 
-    scores, curves, log = (run / name for name in ("scores.jsonl", "windows.csv", LOG))
-    rows = [row for row in read_scores(scores) if is_kept(row)] if scores.is_file() else []
-    has_curves = scores.is_file() and curves.is_file()  # an earlier version wrote one by one
+    reader, log = RunReader(run), run / LOG
+    # What is in the way of a file is found at the commit; earlier versions wrote one by one.
+    rows, curves = (reader.rows(), reader.windows()) if reader.is_scored else ([], [])
+    rows = [row for row in rows if is_kept(row)]
     failed = any(row.status == "evaluator_failure" for row in rows)
     return _Earlier(
         rows=rows,
-        windows=[row for row in read_windows(curves) if is_kept(row)] if has_curves else [],
-        told=read_run(run),
+        windows=[row for row in curves if is_kept(row)],
+        told=reader.entries(),
         log=log.read_text("utf-8", errors="replace") if failed and log.is_file() else "",
     )
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,13 @@ import pytest
 import evals
 import reports
 from evals import evaluate
+from evals.recording.manifest import load_manifest
+from evals.scoring.choice import choose_metrics
 from evals.scoring.evaluate import Results, names_of
+from evals.scoring.persist import score_run
 from evals.scoring.results import ScoreRow
+from evals.scoring.run_reader import RunReader
+from evals.scoring.score import Options
 from evals.scoring.summary_table import HEADS
 from tests.evals.recording.test_media_files import video
 from tests.evals.scoring.test_results import row
@@ -64,6 +70,27 @@ def test_every_source_gives_the_same_values(folder: Path) -> None:
     found = [{one.sample_id: one.value for one in scored(source).rows} for source in sources]
     assert all(one == found[0] for one in found)
     assert found[0].keys() == {"a", "b"}
+
+
+def test_a_manifest_gives_what_a_run_folder_holds_and_leaves_no_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score_run(
+        tmp_path / "run",
+        load_manifest(folder / "m.jsonl"),
+        metrics=choose_metrics([], "all")[0],
+        set_metrics=[],
+        options=Options(),
+        progress=lambda what, done, total: None,
+    )
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    results = evaluate(folder / "m.jsonl", protocol="all", jobs=1)
+    run = RunReader(tmp_path / "run")
+    samples = [row for row in results.rows if row.sample_id in {"a", "b"}]
+    assert sorted(samples, key=lambda row: row.key) == run.rows()
+    assert results.windows == run.windows() != []
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_data_frame_may_have_gaps_and_floats(folder: Path) -> None:
