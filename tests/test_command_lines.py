@@ -116,7 +116,7 @@ RECORD = ("record", "static_portrait", "--suite", "own.jsonl", "--out", "run")
         (("table", "[" * 300), "scores.jsonl"),
         (("plot", ".", "--kind", "$x"), "none of"),
         (("merge", "nothing", "--out", "x"), "no run folder"),
-        (("generate", "--text", "hi", "--out", "o.mp4", "--set", "stream.fps=NaN"), "not nan"),
+        (("generate", "--text", "hi", "--out", "o.mp4", "--set", "stream.fps=NaN"), "not a whole"),
         (("generate", "--text", "hi", "--out", "o.mp4", "--set", "stream.fps=0"), ""),
         (
             ("generate", "--text", "hi", "--out", "o.mp4", "--set", "stream=1", "--set",

@@ -170,7 +170,7 @@ def test_the_picture_of_the_readme_is_small() -> None:
         assert image.width >= 900
 
 
-class Heard(Exception):
+class Reached(Exception):
     """Raised by the player of an example: one chunk is enough for a test."""
 
 
@@ -181,9 +181,9 @@ def test_the_example_of_the_reference_model_plays() -> None:
     def play(frames: np.ndarray, samples: np.ndarray) -> None:
         assert frames.shape == (32, 64, 64, 3)
         assert samples.shape == (20_480,)
-        raise Heard
+        raise Reached
 
-    with pytest.raises(Heard):
+    with pytest.raises(Reached):
         exec(block, {"picture": np.zeros((64, 64, 3), np.uint8), "play": play})
 
 

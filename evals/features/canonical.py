@@ -199,7 +199,7 @@ def picture(recording: Recording, *, native: bool) -> Iterator[np.ndarray]:
         Batches of frames in order, uint8 [T, H, W, 3].
 
     Raises:
-        NotMeasured: If the recording has no picture, which is the system's failure.
+        Unscored: If the recording has no picture, which is the system's failure.
         MediaError: If it cannot be read.
         EncodeDamaged: If the canonical encode was altered while it was read.
     """

@@ -16,7 +16,7 @@ from streamchar_ref.networks.text import FIRST_PHONE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Times:
+class PhonemeTimes:
     """Start and end of each phoneme of a transcript window.
 
     Attributes:
@@ -65,9 +65,9 @@ class DurationPredictor(nn.Module):
         return durations
 
 
-def times_of(
+def phoneme_times(
     durations: Float[Tensor, "B W 2"], tokens: Int64[Tensor, "B W"], *, behind: int
-) -> Times:
+) -> PhonemeTimes:
     """Adds up durations from the pointer on.
 
     Args:
@@ -83,7 +83,7 @@ def times_of(
     end = (pause + length).cumsum(dim=1)
     never = durations.new_full(is_said.shape, torch.inf)
     start, end = (torch.where(is_said, x, never) for x in (end - length, end))
-    return Times(
+    return PhonemeTimes(
         **{
             name: F.pad(x, (behind, 0), value=torch.inf)
             for name, x in (("start", start), ("end", end))
@@ -91,7 +91,7 @@ def times_of(
     )
 
 
-def length_regulate(times: Times, *, num_latents: int) -> FrameAlignment:
+def length_regulate(times: PhonemeTimes, *, num_latents: int) -> FrameAlignment:
     """Spreads phonemes over audio latents.
 
     Args:
@@ -113,7 +113,7 @@ def length_regulate(times: Times, *, num_latents: int) -> FrameAlignment:
 
 
 def duration_loss(
-    durations: Float[Tensor, "B W 2"], times: Times, *, behind: int
+    durations: Float[Tensor, "B W 2"], times: PhonemeTimes, *, behind: int
 ) -> Float[Tensor, ""]:
     """Smooth-L1 distance of pauses and lengths, as logarithms.
 

@@ -22,7 +22,7 @@ from streamchar_ref.networks.durations import (
     DurationPredictor,
     FrameAlignment,
     length_regulate,
-    times_of,
+    phoneme_times,
 )
 from streamchar_ref.networks.layers import TimestepEmbedding
 from streamchar_ref.networks.pointer import PointerOutput, ProgressPointer
@@ -295,7 +295,7 @@ class Orchestrator(nn.Module):
         if self.config.timing == "emergent":
             return None
         tokens = script.window[..., 0]
-        times = times_of(encoding.durations, tokens, behind=self.config.text_behind)
+        times = phoneme_times(encoding.durations, tokens, behind=self.config.text_behind)
         return length_regulate(times, num_latents=len(self.query))
 
     def _prefix(

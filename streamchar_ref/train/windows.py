@@ -21,7 +21,7 @@ from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.config import Config
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext
-from streamchar_ref.networks.durations import Times
+from streamchar_ref.networks.durations import PhonemeTimes
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.train.augmentation import (
     AugmentationDraws,
@@ -60,7 +60,7 @@ class TrainingWindow:
     context: DitContext
     video: Float[Tensor, "B F C h w"]
     audio: Float[Tensor, "B A Ca"]
-    times: Times
+    times: PhonemeTimes
     position: Float[Tensor, "B A"]
     alignment: Int64[Tensor, "B A"]
     phones: Int64[Tensor, "B A"]
@@ -211,11 +211,11 @@ def _times(
     first: Int64[Tensor, "B 1"],
     num_known: Int64[Tensor, " B"],
     count: int,
-) -> Times:
+) -> PhonemeTimes:
     """Cuts out when the rows of the transcript window are said; never, where there is no text."""
     rows = first + torch.arange(count, device=first.device)
     inside = (rows >= 0) & (rows < num_known[:, None])
     held = rows.clamp(0, store.times.shape[1] - 1)
     times = store.times[places.clip[:, None], held] - places.begin[:, None, None]
     start, end = torch.where(inside[..., None], times, torch.inf).movedim(-1, 0).contiguous()
-    return Times(start=start, end=end)
+    return PhonemeTimes(start=start, end=end)

@@ -20,9 +20,10 @@ from streamchar_ref.world.drawing import Renderer
 from streamchar_ref.world.face import paint_face
 from streamchar_ref.world.hair import paint_back_hair, paint_front_hair
 from streamchar_ref.world.headwear import paint_hat, paint_side_detail
+from streamchar_ref.world.light import light_up
 from streamchar_ref.world.motion import Motion, still
 from streamchar_ref.world.pose import Pose
-from streamchar_ref.world.scene import Scene, draw_reference_scene, light_up, resting
+from streamchar_ref.world.scene import Scene, draw_reference_scene, resting
 
 
 def portrait(character: Character, *, size: int = 256, seed: int = 0) -> UInt8[np.ndarray, "H W 3"]:

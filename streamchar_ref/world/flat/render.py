@@ -17,8 +17,9 @@ from streamchar_ref.world.flat.character import FlatCharacter
 from streamchar_ref.world.flat.face import paint_face
 from streamchar_ref.world.flat.hair import paint_back_hair, paint_front_hair
 from streamchar_ref.world.flat.ink import Rig
+from streamchar_ref.world.light import light_up
 from streamchar_ref.world.motion import Motion
-from streamchar_ref.world.scene import Scene, draw_reference_scene, light_up, resting
+from streamchar_ref.world.scene import Scene, draw_reference_scene, resting
 
 
 def portrait(character: FlatCharacter, *, size: int, seed: int = 0) -> UInt8[np.ndarray, "H W 3"]:

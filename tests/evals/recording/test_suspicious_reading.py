@@ -218,7 +218,7 @@ def test_what_is_missing_is_named(folder: Path, name: str) -> None:
         "own.jsonl": {"voice", "caption", "seed", "groups"},
         "take.json": {"other", "world"},
         f"run/{RECORDING}/meta.json": {
-            "caption", "voice", "is_silent", "is_still", "files", "digest",
+            "caption", "voice", "is_silent", "is_still", "role", "files", "digest",
         },
         "run/scores.jsonl": {"components"},
         f"run/{RECORDING}/chunks.jsonl": {"spoken"},

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 
-from streamchar_ref.networks.durations import Times, length_regulate
+from streamchar_ref.networks.durations import PhonemeTimes, length_regulate
 from streamchar_ref.networks.orchestrator import (
     Orchestrator,
     OrchestratorConfig,
@@ -78,7 +78,7 @@ def test_times_that_are_told_change_the_plan_of_those_who_are_told() -> None:
     model = orchestrator()
     given = script(model.config)
     one, other = (
-        length_regulate(Times(start=x, end=x + 2), num_latents=LATENTS)
+        length_regulate(PhonemeTimes(start=x, end=x + 2), num_latents=LATENTS)
         for x in (2.0 * torch.arange(model.config.window).expand(BATCH, -1) + d for d in (0, 1))
     )
     told = torch.tensor([True, False])
@@ -222,7 +222,7 @@ def test_every_parameter_gets_a_gradient_but_the_word_table_of_the_backbone() ->
         *noisy(),
         is_audio_dropped=torch.tensor([True, False]),
         frame_alignment=length_regulate(
-            Times(start=1.0 + times, end=2.0 + times), num_latents=LATENTS
+            PhonemeTimes(start=1.0 + times, end=2.0 + times), num_latents=LATENTS
         ),
         is_teacher_forced=torch.tensor([True, False]),
     )

@@ -6,6 +6,7 @@ import torch
 
 from streamchar_ref.world.canvas import VIEW, Canvas
 from streamchar_ref.world.character import draw_character
+from streamchar_ref.world.light import light_up
 from streamchar_ref.world.motion import MAX_GAP, move, still
 from streamchar_ref.world.render import portrait, render
 from streamchar_ref.world.scene import (
@@ -15,7 +16,6 @@ from streamchar_ref.world.scene import (
     blend_scenes,
     draw_reference_scene,
     draw_scene,
-    light_up,
     resting,
 )
 from streamchar_ref.world.speech import TimedPhoneme
