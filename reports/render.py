@@ -203,10 +203,11 @@ def _coverage_cell(system: str) -> Callable[[Line], Cell]:
     return cell
 
 
-def line_name(line: Line) -> str:
-    """Returns label, arrow and unit of a line."""
+def line_name(line: Line, *, variant: str = "") -> str:
+    """Returns label, variant if there is one, arrow and unit of a line."""
+    label = f"{line.label}, {variant}" if variant else line.label
     unit = f"[{line.shown_unit}]" if line.shown_unit else ""
-    return " ".join(part for part in (line.label, line.arrow, unit) if part)
+    return " ".join(part for part in (label, line.arrow, unit) if part)
 
 
 def _caption(table: Table) -> str:

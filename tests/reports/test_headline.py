@@ -20,7 +20,7 @@ ROLES = {"mine": Role.MODEL, "truth": Role.CEILING, "still": Role.FLOOR}
 
 
 def line(system: str, metric: str, value: float | None = 0.5, **changes: Any) -> Any:
-    return summary(system, value, metric=metric, protocol=f"{metric}/x@1", **changes)
+    return summary(system, value, **{"metric": metric, "protocol": f"{metric}/x@1", **changes})
 
 
 def headline(*rows: Any) -> Table:
@@ -71,6 +71,14 @@ def test_protocols_are_numbered_footnotes() -> None:
     assert "0123456789ab" not in body
     assert "(1) wer/x@1 #0123456789ab;" in notes
     assert "(2) rtf/x@1 #0123456789ab." in notes
+
+
+def test_protocols_of_one_metric_are_told_apart_in_its_name() -> None:
+    both = [line("mine", "wer", protocol=f"wer/{name}@1") for name in ("moonshine", "whisper")]
+    text = headline_markdown(headline(*both, line("mine", "rtf")))
+    assert "| WER, moonshine ↓ [%] (1)" in text
+    assert "| WER, whisper ↓ [%] (2)" in text
+    assert "| RTF ↓ (3)" in text
 
 
 def test_only_another_number_of_samples_than_the_usual_one_is_noted() -> None:
