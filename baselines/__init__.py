@@ -1,1 +1,1 @@
-"""Systems under test: ground truth, floors, known-bad rows and wrappers, one file each."""
+"""Systems under test: ground truth, floors, negative controls and wrappers."""

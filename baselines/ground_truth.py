@@ -1,7 +1,7 @@
-"""The world's own answer to a prompt, and two ways of spoiling it.
+"""The drawn world's own rendering of a prompt, and two negative controls made from it.
 
-`GroundTruth` is the ceiling of a table on the world; `ShiftedSound` must lose on lip-sync alone,
-and `FrozenPicture` on everything that moves, or a metric is broken.
+`GroundTruth` is the ceiling on the world. `ShiftedSound` must lose on lip-sync alone, and
+`FrozenPicture` on everything that moves, or a metric is broken.
 """
 
 import re

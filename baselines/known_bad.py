@@ -1,4 +1,4 @@
-"""Two systems that are right on one side and wrong on the other, made from the world's truth.
+"""Two negative controls: one track is the ground truth, the other belongs to other words.
 
 `CascadeOracle` is what a cascade would be whose voice is perfect and whose face does not listen;
 `ShuffledAudio` has the right face and says the right words in the wrong order. Both move and

@@ -1,6 +1,6 @@
-"""Ceiling: real recordings, played back as if they were generated.
+"""Finished recordings, played back as if they were generated.
 
-Its row shows what the metrics say of the real thing; nothing generated should beat it by much.
+Real recordings show what the metrics say of the real thing: the ceiling of a real suite.
 """
 
 from collections.abc import Iterator

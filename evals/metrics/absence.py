@@ -1,4 +1,4 @@
-"""What was asked for and is not there: a result about the system, not a gap in its mean.
+"""Missing speech, faces and lip motion count as the system's failure, not as missing data.
 
 A recording with a transcript was to be a picture that speaks. Without a sound track, or with one
 that holds no speech, the text metrics count every word as left out, which is what a viewer gets;

@@ -31,7 +31,7 @@ def compare(
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
 
     Exit code 1 if nothing at all can be compared. Example:
-    streamchar compare runs/a runs/b --against streamchar --metrics wer,id_drift --out runs/a_and_b
+    streamchar compare runs/a runs/b --against ground_truth --metrics wer --out runs/a_and_b
     """
     loaded = load_runs(runs)
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})

@@ -217,6 +217,8 @@ def _configured(
     from streamchar_ref.streaming.context import FULL
 
     found = load_checkpoint(folder or shipped_checkpoint(), preset=preset).select()
+    if wrong := [each for each in settings if each.startswith("context=")]:
+        raise InputError(f"{wrong[0]!r:.60}: give context.visible= or context.motion_sigma=")
     own = [each.removeprefix(_CONTEXT) for each in settings if each.startswith(_CONTEXT)]
     others = [each for each in settings if not each.startswith(_CONTEXT)]
     if steps:

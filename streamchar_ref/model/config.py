@@ -195,7 +195,7 @@ def tiny() -> Config:
 
 
 def base() -> Config:
-    """96 px, trained on one H100."""
+    """96 px, sized for one H100; not trained yet."""
     small = micro()
     return replace(
         small,

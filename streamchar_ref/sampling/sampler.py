@@ -1,6 +1,6 @@
 """The chunk sampler: prefill once, then velocities at each noise level.
 
-Streaming, training previews, rollouts of distillation and benchmarks all sample a chunk here.
+Streams, rollouts and training previews all sample a chunk here.
 
 Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width of the condition.
 """

@@ -1,6 +1,6 @@
 """One chunk of a batch of streams: context in, latents and the next state out.
 
-Usable with and without gradients: what a stream does, online distillation does with it.
+`stream` uses it without gradients; with gradients it can be trained through.
 
 Shape letters: B batch, A audio latents of a chunk, Ca their channels.
 """

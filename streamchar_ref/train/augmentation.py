@@ -1,4 +1,4 @@
-"""What a stream will not have perfectly is imperfect in training, too.
+"""Context augmentation: training sees the imperfect context that a stream will have.
 
 Motion and history carry noise or are absent, roles are dropped, the pointer is a little off, the
 text is cut as if it were still arriving. Assembly is that of streams.

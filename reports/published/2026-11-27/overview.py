@@ -18,23 +18,23 @@ from streamchar_ref.media.decode import frames
 HERE = Path(__file__).parent
 PROMPT, FIRST_FRAME, STEP, NUM_FRAMES, SIDE = "smoke-kitchen", 12, 5, 5, 88
 SYSTEMS = {
-    "ground_truth": "ground truth (ceiling)",
-    "streamchar_ref": "reference model",
-    "cascade_oracle": "lips of other words",
-    "shuffled_audio": "speech in another order",
-    "shifted_sound": "sound 8 frames late",
-    "frozen_picture": "first frame frozen",
-    "static_portrait": "silent still (floor)",
+    "ground_truth": "ground_truth\nceiling",
+    "streamchar_ref": "streamchar_ref\nreference model",
+    "cascade_oracle": "cascade_oracle\nlips of reordered words",
+    "shuffled_audio": "shuffled_audio\nwords spoken reordered",
+    "shifted_sound": "shifted_sound\nsound 8 frames late",
+    "frozen_picture": "frozen_picture\nfirst frame held",
+    "static_portrait": "static_portrait\nsilent still, floor",
 }
 COLUMNS = {  # protocol -> heading, factor, decimals
-    "wer/whisper-base@2": ("WER ↓\n[%]", 100, 0),
+    "wer/whisper-base@2": ("WER ↓ [%]\n(Whisper)", 100, 0),
     "mesh_sync_at_zero/facemesh-hama@2": ("lip-sync ↑\n(mesh)", 1, 2),
     "av_offset_world/mesh-crop@1": ("A/V offset →0\n[frames]", 1, 1),
     "id_world_distance/identity_world@1": ("identity\ndistance ↓", 1, 2),
     "fvd_world/16-frames@1": ("FVD-world ↓", 1, 0),
     "dynamic_degree/dis-128px@1": ("motion\n[%/s]", 1, 2),
 }
-TARGETS = {  # what a negative control is there to degrade: columns, counted from 0
+TARGETS = {  # what a control is there to degrade: columns, counted from 0
     "cascade_oracle": (1, 2),
     "shuffled_audio": (0, 1, 2),
     "shifted_sound": (1, 2),

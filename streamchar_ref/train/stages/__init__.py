@@ -1,4 +1,4 @@
-"""The stages of training: one file for each, and this list.
+"""The stages of training, and their list.
 
 A new stage is a file with a `StageSpec` and an entry in `STAGES`.
 """
