@@ -78,9 +78,10 @@ def main(run: Path) -> None:
                 )
                 axis.text(lefts[column], top + 0.29, text, ha="center", va="center", **look)
         axis.set(xlim=(0, 9.6), ylim=(5.0, 0))
-        picture = HERE / "overview.png"
-        figure.savefig(picture, dpi=140)
-    Image.open(picture).convert("RGB").quantize(192).save(picture, optimize=True)
+        figure.set_dpi(140)
+        figure.canvas.draw()
+        rgb = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+    Image.fromarray(rgb).quantize(192).save(HERE / "overview.png", optimize=True)
 
 
 def strip(run: Path, system: str) -> np.ndarray:
