@@ -92,18 +92,12 @@ def _rows(table: Table, systems: Sequence[str], usual: str) -> list[tuple[Cell, 
     head = (Cell(text="metric"), *(Cell(text=name) for name in systems))
     rows = [
         (
-            Cell(text=line_name(line, variant=_variant(line, table)), footnote=number),
+            Cell(text=line_name(line, variant=table.variant_of(line)), footnote=number),
             *(_value_cell(line, system, usual) for system in systems),
         )
         for number, line in enumerate(table.lines, start=1)
     ]
     return [head, *rows]
-
-
-def _variant(line: Line, table: Table) -> str:
-    """Tells protocols of one metric apart, e.g. ``whisper-base``; empty where there is one."""
-    is_shared = sum(other.metric == line.metric for other in table.lines) > 1
-    return line.protocol.partition("/")[2].partition("@")[0] if is_shared else ""
 
 
 def _controls(table: Table) -> list[str]:

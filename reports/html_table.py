@@ -36,7 +36,10 @@ def html_headline(table: Table) -> Html:
         The table, with its protocols below.
     """
     columns = _Columns(systems=(*table.models, *table.controls), first_control=table.controls[:1])
-    body = [_row(line, columns, number=place) for place, line in enumerate(table.lines, start=1)]
+    body = [
+        _row(line, columns, number=place, variant=table.variant_of(line))
+        for place, line in enumerate(table.lines, start=1)
+    ]
     groups = [
         el("th", name, colspan=len(systems), class_="group" + rule)
         for name, systems, rule in (
@@ -87,11 +90,13 @@ def anchor(protocol: str, protocol_hash: str) -> str:
     return "".join(sign if sign.isalnum() else "-" for sign in text)
 
 
-def _row(line: Line, columns: _Columns, last: Html | None = None, *, number: int = 0) -> Html:
+def _row(
+    line: Line, columns: _Columns, last: Html | None = None, *, number: int = 0, variant: str = ""
+) -> Html:
     unit = f" {line.shown_unit}" if line.shown_unit else ""
     name = el(
         "th",
-        line.label,
+        f"{line.label}, {variant}" if variant else line.label,
         el("span", f" {line.arrow}", class_="arrow"),
         el("span", unit, class_="unit"),
         el("sup", f"({number})", class_="unit") if number else None,

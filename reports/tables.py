@@ -99,6 +99,11 @@ class Table:
         """All summaries in it."""
         return [cell for line in self.lines for cell in line.cells.values()]
 
+    def variant_of(self, line: Line) -> str:
+        """Tells protocols of one metric apart, e.g. ``whisper-base``; empty where there is one."""
+        is_shared = sum(other.metric == line.metric for other in self.lines) > 1
+        return line.protocol.partition("/")[2].partition("@")[0] if is_shared else ""
+
     @property
     def models(self) -> tuple[str, ...]:
         """Systems under test, in the order of the columns."""
