@@ -6,9 +6,11 @@ from pathlib import Path
 
 from evals.protocols.base import Status
 from evals.scoring.results import ScoreRow
+from streamchar_ref.core.names import short
 
 TOLD: tuple[Status, ...] = ("evaluator_failure", "generation_failure", "unavailable")
 MAX_LINES = 12
+MAX_NAME = 200
 MAX_NAMES = 6
 
 
@@ -91,7 +93,7 @@ def _line(status: str, reason: str, rows: Sequence[ScoreRow]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Each name once, in order; a long list is cut."""
+    """Each name once, in order; a long list and long names are cut."""
     unique = list(dict.fromkeys(names))
     more = f" and {len(unique) - MAX_NAMES} more" if len(unique) > MAX_NAMES else ""
-    return ", ".join(unique[:MAX_NAMES]) + more
+    return ", ".join(short(name, MAX_NAME) for name in unique[:MAX_NAMES]) + more

@@ -29,7 +29,12 @@ def partial_path(path: Path) -> Path:
 
     Returns:
         A hidden, short name that encodes host and process.
+
+    Raises:
+        InputError: If the path names the current folder rather than a file.
     """
+    if not path.name:
+        raise InputError(f"{path} is a folder; give the name of a file")
     return path.with_name(f".{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part{path.suffix[:16]}")
 
 

@@ -176,3 +176,9 @@ def test_a_note_on_many_recordings_is_one_line() -> None:
         "note: 64x64, scaled up (s/u/0/0, s/u/1/0, s/u/2/0, s/u/3/0, s/u/4/0, s/u/5/0 and 3 more)",
         "note: 24 fps (s/u/9/0)",
     ]
+
+
+def test_a_long_name_of_a_recording_does_not_fill_the_screen() -> None:
+    (line,) = notes_in_words({"s/" + "v9" * 3000: ["the picture is turned"]})
+    assert len(line) < 300
+    assert line.startswith("note: the picture is turned (s/v9v9")

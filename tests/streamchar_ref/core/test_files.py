@@ -124,3 +124,9 @@ def test_every_error_that_can_be_mended_is_one_line(error: Exception, words: str
     assert result.exit_code == 2
     assert result.stderr.startswith(words)
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["", "."])
+def test_the_current_folder_is_no_file_to_write(path: str) -> None:
+    with pytest.raises(InputError, match="give the name of a file"):
+        write_atomically(Path(path), b"")
