@@ -2,11 +2,11 @@
 
 from functools import lru_cache
 
-import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from evals.metrics.english import require_english
-from evals.metrics.text import READING, WINDOW_S, error_counts, error_windows
+from evals.metrics.phoneme_error_rate import phoneme_score
+from evals.metrics.text import READING, WINDOW_S
 from evals.protocols.base import (
     Features,
     Metric,
@@ -17,7 +17,6 @@ from evals.protocols.base import (
 )
 from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording
-from evals.text.align import align
 from evals.text.spoken import spoken_form
 from streamchar_ref.weights import WeightsMissing
 from streamchar_ref.world.lexicon import UnreadableText, read_text
@@ -59,15 +58,7 @@ class PhonemeErrorRateInWorld(Metric):
         hypothesis = [str(phoneme) for phoneme in recognised["phonemes"]]
         readings = _likely_phones(recording.transcript)
         reference = min(readings, key=lambda phones: Levenshtein.distance(phones, hypothesis))
-        alignment = align(reference, hypothesis)
-        # A phoneme is emitted at a moment: a span of no length.
-        span_s = np.stack([recognised["start_s"], recognised["start_s"]], axis=1).astype(np.float64)
-        return Score(
-            value=alignment.num_errors / len(reference),
-            weight=float(len(reference)),
-            components={**error_counts(alignment), "reference_phonemes": len(reference)},
-            windows=error_windows(alignment, span_s, float(recognised["duration_s"][0])),
-        )
+        return phoneme_score(reference, hypothesis, recognised)
 
 
 def _likely_phones(transcript: str) -> list[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """How well a recogniser that knows no words hears the phonemes of the transcript."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -53,16 +53,31 @@ class PhonemeErrorRate(Metric):
         recognised = features[self.needs[0]]
         hypothesis = tuple(str(phoneme) for phoneme in recognised["phonemes"])
         reference = _reference_phonemes(recording.transcript, hypothesis)
-        alignment = align(reference, hypothesis)
-        # CTC emits a phoneme at its centre, which `start_s` is: a span of no length.
-        span_s = np.stack([recognised["start_s"], recognised["start_s"]], axis=1).astype(np.float64)
-        duration_s = float(recognised["duration_s"][0])
-        return Score(
-            value=alignment.num_errors / len(reference),
-            weight=float(len(reference)),
-            components={**error_counts(alignment), "reference_phonemes": len(reference)},
-            windows=error_windows(alignment, span_s, duration_s),
-        )
+        return phoneme_score(reference, hypothesis, recognised)
+
+
+def phoneme_score(
+    reference: Sequence[str], hypothesis: Sequence[str], recognised: Mapping[str, np.ndarray]
+) -> Score:
+    """Scores recognised phonemes.
+
+    Args:
+        reference: Phonemes of the transcript, at least one.
+        hypothesis: Recognised ones.
+        recognised: Features with ``start_s`` of each recognised phoneme and ``duration_s``.
+
+    Returns:
+        Errors per reference phoneme, with their counts and their rate over time.
+    """
+    alignment = align(reference, hypothesis)
+    # CTC emits a phoneme at its centre, which `start_s` is: a span of no length.
+    span_s = np.stack([recognised["start_s"], recognised["start_s"]], axis=1).astype(np.float64)
+    return Score(
+        value=alignment.num_errors / len(reference),
+        weight=float(len(reference)),
+        components={**error_counts(alignment), "reference_phonemes": len(reference)},
+        windows=error_windows(alignment, span_s, float(recognised["duration_s"][0])),
+    )
 
 
 def _reference_phonemes(transcript: str, hypothesis: Sequence[str]) -> Sequence[str]:
