@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
 
 app = Verb(__doc__)
+DISTILL = "distill."
 
 
 class StorageKind(Enum):
@@ -55,8 +56,15 @@ def train(
     ),
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Part of the config, such as dit.width=192; may be repeated."),
+        typer.Option(
+            "--set",
+            help="Part of the config, such as dit.width=192, or of distillation, such as "
+            "distill.max_chunks=1; may be repeated.",
+        ),
     ] = None,
+    snapshots: Annotated[
+        int, typer.Option(min=0, max=10**6, help="Steps between snapshots of a student.")
+    ] = 0,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of weights, data and noise.")
     ] = 0,
@@ -70,7 +78,8 @@ def train(
 
     The same command with --resume goes on where a run stopped. With torchrun, several processes
     share the work. The stages prompt, video_vae, audio_vae, speech and teacher make a model;
-    others refine it, such as video_decoder; export writes one checkpoint.
+    others refine it, such as video_decoder; distill_regress, dmd_chunk and dmd_rollout make a
+    few-step student of it; export writes one checkpoint.
     Example: streamchar train all --preset micro --out runs/micro
     """
     from streamchar_ref.train.run import export
@@ -85,7 +94,7 @@ def train(
     names = known if stage == "all" else [stage] if stage in known else []
     changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
     with run.held() if names or os.access(out, os.W_OK) else nullcontext():
-        states = _train(run, names, max_minutes, changes, resume)
+        states = _train(run, names, max_minutes, changes, resume, snapshots)
         if stage in ("all", "export") and all(each["done"] for each in states.values()):
             export(run, to or out / "checkpoint", storage=storage.value)
             typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
@@ -117,13 +126,18 @@ def _train(
     max_minutes: float,
     changes: Mapping[str, int],
     resume: bool,
+    snapshots: int,
 ) -> dict[str, dict[str, Any]]:
     """Trains stages in order until one is cut; the time limit is shared as in their budgets."""
     budgets = {name: run.spec(name).budget(run.config.preset).minutes for name in names}
+    students = [name for name in names if "student" in run.spec(name).samplers]
+    if snapshots and not students:
+        raise InputError(f"--snapshots is for stages that train a student, not {names[0]}")
     states: dict[str, dict[str, Any]] = {}
     for name in names:
         minutes = budgets[name] * (max_minutes / sum(budgets.values()) if max_minutes else 1)
-        state = run.train(name, minutes=minutes, resume=resume, changes=changes)
+        own = {"snapshot_every": snapshots} if name in students else {}
+        state = run.train(name, minutes=minutes, resume=resume, changes={**changes, **own})
         states[name] = {"step": state.step, "of": state.num_steps, "done": state.is_done}
         if not state.is_done:
             break
@@ -141,9 +155,13 @@ def _run(
 ) -> "TrainRun":
     from streamchar_ref.model import config
     from streamchar_ref.train.data_size import data_size
+    from streamchar_ref.train.distill.config import distill_config
     from streamchar_ref.train.run import TrainRun
-    from streamchar_ref.train.stages import STAGES
+    from streamchar_ref.train.stages import TEACHER_STAGES, distillation_stages
 
+    own = [each for each in settings if each.startswith(DISTILL)]
+    distill = config.override(distill_config(preset), [e.removeprefix(DISTILL) for e in own])
+    settings = [each for each in settings if each not in own]
     return TrainRun(
         folder=out,
         config=config.override(config.preset(preset), settings),
@@ -152,7 +170,7 @@ def _run(
         jobs=jobs or num_cores(),
         device=find_device(device),
         start=start,
-        stages=STAGES,
+        stages=TEACHER_STAGES + distillation_stages(distill),
         progress=lambda line: typer.echo(line, err=True),
     )
 

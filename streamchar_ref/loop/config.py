@@ -77,6 +77,7 @@ class OptimConfig(UpdateRule):
         seed: Of data and noise.
         save_every_s: Seconds between saves.
         log_every: Steps between rows of the log.
+        snapshot_every: Steps between snapshots of the weights, for later comparison; 0 makes none.
         bfloat16: Whether products are computed in bfloat16.
         groups: Groups of weights with losses of their own; together they must hold every trained
             weight. Empty for a stage with one loss.
@@ -87,6 +88,7 @@ class OptimConfig(UpdateRule):
     seed: int = 0
     save_every_s: float = 120.0
     log_every: int = 20
+    snapshot_every: int = 0
     bfloat16: bool = True
     groups: tuple[OptimGroup, ...] = ()
 

@@ -37,7 +37,7 @@ _SPARE = 0.03  # of the time limit, for saving and for steps that take longer
 
 
 class TrainingDiverged(InputError):
-    """The loss is no number any more; the last good state is on disk."""
+    """Training has gone wrong, by its loss or by another sign; the last good state is on disk."""
 
 
 @dataclass(kw_only=True)
@@ -53,6 +53,7 @@ class _Run:
     state: TrainState
     origin: Origin
     is_wanted: bool = True
+    sign: str = ""
     rows: list[dict[str, float]] = field(default_factory=list)
     step_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBE_STEPS))
 
@@ -71,6 +72,7 @@ def fit(
     origin: Origin | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[str], None] = lambda line: None,
+    on_snapshot: Callable[[TrainState], None] = lambda state: None,
 ) -> TrainState:
     """Trains a stage until its steps are done or its time is up.
 
@@ -87,12 +89,14 @@ def fit(
         origin: Kept in the state; a state of another origin is refused.
         clock: Seconds; replaced in tests.
         progress: Called with a line of the log.
+        on_snapshot: Called every so many steps, see `OptimConfig`, by all processes.
 
     Returns:
         The state, which says whether all steps are done.
 
     Raises:
-        TrainingDiverged: If a loss is not finite; names the step.
+        TrainingDiverged: If a loss is not finite or the stage sees another sign, see
+            `Stage.divergence`; names the step.
         InputError: If there is neither a number of steps nor a time limit, the state was begun
             with another number of steps or is refused, see `load_state`, or the groups do not
             fit the stage, see `group_optimizers`.
@@ -114,6 +118,9 @@ def fit(
             if not settings.num_steps:
                 _plan_steps(run, deadline - clock(), max_minutes)
             _log(run, row, progress)
+            _stop_if_diverged(run)
+            if settings.snapshot_every and state.step % settings.snapshot_every == 0:
+                on_snapshot(state)
             if processes.broadcast(int(clock() - saved > settings.save_every_s)):
                 run.save()
                 saved = clock()
@@ -281,10 +288,21 @@ def _log(run: _Run, row: dict[str, float], progress: Callable[[str], None]) -> N
         **{name: float(f"{mean:.6g}") for name, mean in means.items()},
     }
     add_row(run.folder, logged)
+    run.sign = run.stage.divergence(logged)
     names = [f"{group.config.name}_loss".lstrip("_") for group in run.groups]
     losses = " ".join(f"{name} {means[name]:.4f}" for name in names if name in means)
     done = f"{state.step}/{state.num_steps or '?'}"
     progress(f"{run.stage.name} {done} {state.seconds:.0f} s {losses}")
+
+
+def _stop_if_diverged(run: _Run) -> None:
+    if run.processes.all_true(not run.sign):
+        return
+    raise TrainingDiverged(
+        f"{run.stage.name}: stopped at step {run.state.step}, since {run.sign or 'it diverged'}; "
+        f"the last good state is step {_last_good(run.folder)} in {run.folder}. Give a lower "
+        "learning rate, fewer steps, or another --from"
+    )
 
 
 def _last_good(folder: Path) -> int:

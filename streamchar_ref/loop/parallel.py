@@ -104,7 +104,9 @@ class DistContext:
         if self.size == 1:
             return stage
         if sum(p.numel() for p in stage.parameters()) <= SHARDED_ABOVE:
-            return DistributedDataParallel(_LossOnly(stage), find_unused_parameters=True)
+            return DistributedDataParallel(
+                _LossOnly(stage), find_unused_parameters=True, broadcast_buffers=False
+            )
         if not is_spreadable:
             raise InputError(
                 f"a stage with several groups of weights cannot be spread over {self.size} "

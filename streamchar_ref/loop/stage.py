@@ -69,3 +69,14 @@ class Stage(nn.Module):
 
     def log_samples(self, folder: Path) -> None:
         """Writes samples that a person can look at."""
+
+    def divergence(self, row: dict[str, float]) -> str:
+        """Says by which sign training has gone wrong though the loss is a number.
+
+        Args:
+            row: A row of the log, means over the last steps by column.
+
+        Returns:
+            The sign and its limit; empty if all is well. It ends the run.
+        """
+        return ""

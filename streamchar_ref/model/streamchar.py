@@ -3,9 +3,10 @@
 Shape letters: B batch, P prompt vectors, E their width, Ca channels of an audio latent.
 """
 
+import copy
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from streamchar_ref.networks.prompt import PromptEncoder
 from streamchar_ref.networks.vae.audio import AudioVae
 from streamchar_ref.networks.vae.convert import to_square
 from streamchar_ref.networks.vae.video import VideoVae
+from streamchar_ref.sampling.config import SamplerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,21 @@ class StreamChar(nn.Module):
     def device(self) -> torch.device:
         """Where its weights are."""
         return self.dit.video_in.weight.device
+
+    def with_dit(self, dit: JointDiT, sampler: SamplerConfig) -> "StreamChar":
+        """Returns a model with another DiT; all other networks are those of this one.
+
+        Args:
+            dit: Of the same shape.
+            sampler: Of the new model; what it leaves open is that of this one.
+
+        Returns:
+            The model.
+        """
+        other = copy.copy(self)
+        other._modules = {**self._modules, "dit": dit}
+        other.config = replace(self.config, sampler=sampler.over(self.config.sampler))
+        return other
 
     def conditioning(
         self, prompts: Sequence[str], references: Sequence[UInt8[np.ndarray, "_ _ 3"]]

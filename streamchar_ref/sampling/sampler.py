@@ -6,8 +6,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -57,6 +56,19 @@ class Condition:
     context: list[KeyValue]
     output: OrchestratorOutput | None
     sound_only: bool = False
+
+    def seen_by(self, model: Networks, context: DitContext) -> "Condition":
+        """Returns the condition for another DiT behind the same orchestrator.
+
+        Args:
+            model: With that DiT.
+            context: What it sees beside the chunk.
+
+        Returns:
+            The condition; what the orchestrator has read is shared.
+        """
+        encoded = model.dit.encode_context(context, sound_only=self.sound_only)
+        return replace(self, model=model, context=encoded)
 
     def orchestrate(
         self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
@@ -126,6 +138,7 @@ def sample_chunk(
     noise: Callable[[], Latents],
     *,
     gradient_step: int | None = None,
+    visit: Callable[[Latents], object] | None = None,
 ) -> Latents:
     """Samples the clean latents of a chunk.
 
@@ -134,6 +147,7 @@ def sample_chunk(
         config: With every value set.
         noise: Draws standard normal latents: once for the start, and once a step for ``renoise``.
         gradient_step: For ``renoise``: the one step that carries gradient, see `flow.renoise`.
+        visit: Gets the noisy latents before each step.
 
     Returns:
         Video and audio latents; audio alone with ``sound_only``.
@@ -145,24 +159,43 @@ def sample_chunk(
     kind = config.required("kind")
     if gradient_step is not None and kind != "renoise":
         raise ValueError(f"gradient_step is for the sampler renoise, not {kind}")
-    temperatures, guidance = (
-        (config.required(f"picture_{name}"), config.required(name))
-        for name in ("temperature", "guidance")
-    )
-    drawn = noise()
-    start = tuple(scale * x for scale, x in zip(temperatures[-len(drawn) :], drawn, strict=True))
-    velocity_fn = partial(_guided, condition, guidance)
+    guidance = (config.required("picture_guidance"), config.required("guidance"))
+    scaled = scaled_noise(config, noise)
+    start = scaled()
+
+    def velocity_fn(x: Latents, sigma: Tensor) -> Latents:
+        if visit:
+            visit(x)
+        return velocity(condition, x, sigma, guidance)
+
     sigmas = flow.shifted_sigmas(config.required("num_steps"), config.required("shift"))
     if kind == "renoise":
         return flow.renoise(
-            velocity_fn, start, sigmas, fresh_noise=noise, gradient_step=gradient_step
+            velocity_fn, start, sigmas, fresh_noise=scaled, gradient_step=gradient_step
         )
     integrate = flow.adams_bashforth if kind == "ab2" else flow.euler
     return integrate(velocity_fn, start, sigmas)
 
 
-def _guided(condition: Condition, guidance: Guidance, x: Latents, sigma: Tensor) -> Latents:
-    return velocity(condition, x, sigma, guidance)
+def scaled_noise(config: SamplerConfig, noise: Callable[[], Latents]) -> Callable[[], Latents]:
+    """Scales noise to the temperatures of a sampler.
+
+    Args:
+        config: With its temperatures set.
+        noise: Draws standard normal latents.
+
+    Returns:
+        Draws of that standard deviation; for the start of a chunk, the fresh noise of ``renoise``
+        and the noise levels that scores of such a sampler are trained at.
+    """
+    temperatures = (config.required("picture_temperature"), config.required("temperature"))
+
+    def scaled() -> Latents:
+        drawn = noise()
+        scales = temperatures[-len(drawn) :]
+        return tuple(scale * x for scale, x in zip(scales, drawn, strict=True))
+
+    return scaled
 
 
 def _velocities(
@@ -173,7 +206,7 @@ def _velocities(
 ) -> Latents:
     dit = condition.model.dit
     if condition.sound_only:
-        return (dit.forward_audio(x[0], sigma, audio_condition, condition.context)[0],)
+        return (dit.forward_audio(x[0], sigma, audio_condition, condition.context)[0].float(),)
     video, audio = x
     predicted = dit(video, audio, sigma, sigma, audio_condition, condition.context)
-    return predicted.video, predicted.audio
+    return predicted.video.float(), predicted.audio.float()

@@ -104,6 +104,36 @@ def dit_context(config: Config, state: StreamState) -> DitContext:
     )
 
 
+def hide(
+    inputs: OrchestratorInputs,
+    context: DitContext,
+    state: StreamState,
+    options: ContextOptions,
+) -> tuple[OrchestratorInputs, DitContext]:
+    """Hides from chunks after the first what they may not look back at.
+
+    Args:
+        inputs: All that the orchestrator could read.
+        context: All that the DiT could see.
+        state: Of the streams.
+        options: What is visible.
+
+    Returns:
+        What they are shown.
+    """
+    is_first = state.num_chunks == 0
+    if options.visible != "full":
+        context = replace(context, has_sink=context.has_sink & is_first)
+    if options.visible == "motion_only":
+        inputs = replace(inputs, has_prompt=inputs.has_prompt & is_first)
+        context = replace(
+            context,
+            has_prompt=context.has_prompt & is_first,
+            has_reference=context.has_reference & is_first,
+        )
+    return inputs, context
+
+
 def restrict(
     inputs: OrchestratorInputs,
     context: DitContext,
@@ -123,18 +153,10 @@ def restrict(
     Returns:
         What they are shown.
     """
-    is_first = state.num_chunks == 0
-    if options.visible != "full":
-        context = replace(context, has_sink=context.has_sink & is_first)
-    if options.visible == "motion_only":
-        inputs = replace(inputs, has_prompt=inputs.has_prompt & is_first)
-        context = replace(
-            context,
-            has_prompt=context.has_prompt & is_first,
-            has_reference=context.has_reference & is_first,
-        )
+    inputs, context = hide(inputs, context, state, options)
     if not options.motion_sigma:
         return inputs, context
+    is_first = state.num_chunks == 0
     sigma = torch.where(is_first, 0.0, torch.full_like(context.motion_sigma, options.motion_sigma))
     video, audio = (
         flow.add_noise(

@@ -1,10 +1,11 @@
 """One chunk of a batch of streams: context in, latents and the next state out.
 
-`stream` uses it without gradients; with gradients it can be trained through.
+`stream` and the rollouts of distillation use it.
 
 Shape letters: B batch, A audio latents of a chunk, Ca their channels.
 """
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.dit import DitContext
+from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling.batch_invariance import batch_invariant
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
@@ -55,6 +58,7 @@ def rollout_chunk(
     *,
     options: ContextOptions = FULL,
     gradient_step: int | None = None,
+    is_exact: bool = True,
 ) -> RolloutChunk:
     """Samples the next chunk of each stream.
 
@@ -65,20 +69,20 @@ def rollout_chunk(
         sampler: How to sample; what it leaves open is the checkpoint's.
         options: What the chunk may look back at.
         gradient_step: See `sample_chunk`.
+        is_exact: Whether each stream is computed as if it were alone, see `batch_invariant`;
+            without it, batches on a CPU are several times faster and differ in the last bits.
 
     Returns:
         Latents, advance, whether it is over, and the state after the chunk, whose pointer has
         moved by the advance.
     """
-    config, draw = model.config, state.noise.open()
-    inputs, context = restrict(
-        orchestrator_inputs(config, state, text), dit_context(config, state), state, options, draw
-    )
-    with batch_invariant(len(state.position), model.device):
+    draw, size = state.noise.open(), len(state.position)
+    inputs, context = chunk_context(model, state, text, options, draw)
+    with batch_invariant(size, model.device) if is_exact else nullcontext():
         condition = prefill(model, inputs, context)
         video, audio = sample_chunk(
             condition,
-            sampler.over(config.sampler),
+            sampler.over(model.config.sampler),
             lambda: chunk_noise(model, draw),
             gradient_step=gradient_step,
         )
@@ -88,6 +92,30 @@ def rollout_chunk(
         video, audio, advance, has_ended=is_over & text.is_final, noise=draw.close()
     )
     return RolloutChunk((video, audio), advance, is_over, after)
+
+
+def chunk_context(
+    model: StreamChar,
+    state: StreamState,
+    text: TranscriptBatch,
+    options: ContextOptions,
+    draw: NoiseDraw,
+) -> tuple[OrchestratorInputs, DitContext]:
+    """Assembles what the networks see before the next chunk of each stream.
+
+    Args:
+        model: The networks.
+        state: The streams so far.
+        text: What is known of their transcripts.
+        options: What the chunk may look back at.
+        draw: Of this chunk, for noise on the context.
+
+    Returns:
+        For the orchestrator, and for the DiT.
+    """
+    config = model.config
+    inputs = orchestrator_inputs(config, state, text)
+    return restrict(inputs, dit_context(config, state), state, options, draw)
 
 
 def read_progress(

@@ -18,7 +18,13 @@ from streamchar_ref.model.config import Config
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling import flow
-from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
+from streamchar_ref.streaming.context import (
+    FULL,
+    ContextOptions,
+    dit_context,
+    hide,
+    orchestrator_inputs,
+)
 from streamchar_ref.streaming.state import StreamState
 from streamchar_ref.streaming.transcript import TranscriptBatch
 
@@ -43,6 +49,7 @@ class ContextAugmentation:
         pointer_off: Share whose pointer is wrong.
         pointer_phonemes: By how much at most.
         text_cut: Share whose text ends soon after what the chunk says, as if still arriving.
+        visible: What chunks after the first may look back at at all, see `ContextOptions`.
     """
 
     first_chunk: float = 0.12
@@ -57,6 +64,7 @@ class ContextAugmentation:
     pointer_off: float = 0.3
     pointer_phonemes: int = 3
     text_cut: float = 0.1
+    visible: str = "full"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +120,7 @@ def augment(
     *,
     needed: Int64[Tensor, " B"],
     normal: NormalFn,
+    options: ContextOptions = FULL,
 ) -> AugmentedContext:
     """Assembles the context of a chunk as streams do, degraded.
 
@@ -122,6 +131,7 @@ def augment(
         draws: How to degrade it.
         needed: Phonemes said by the end of the chunk, which a cut text still holds.
         normal: Draws noise: for motion video, motion audio and audio history, in that order.
+        options: What the chunk may look back at at all.
 
     Returns:
         What the networks are shown.
@@ -152,6 +162,7 @@ def augment(
         history=_noisy(inputs.history, draws.history_sigma, normal),
         num_history=inputs.num_history * draws.has_history,
     )
+    inputs, context = hide(inputs, context, state, options)
     return AugmentedContext(inputs, context, place, num_known)
 
 

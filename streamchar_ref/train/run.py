@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from streamchar_ref.loop.parallel import DistContext
 from streamchar_ref.loop.stage import Stage
 from streamchar_ref.loop.state import STATE, TrainState, load_state, state_digest
 from streamchar_ref.model.checkpoint import (
+    STUDENT,
     Checkpoint,
     CheckpointError,
     Storage,
@@ -38,6 +40,8 @@ from streamchar_ref.train.data_size import DataSize
 from streamchar_ref.train.stages import STAGES, StageSpec
 
 WEIGHTS = "checkpoint"
+RAW = "raw"
+"""Network of a snapshot whose weights are not averaged."""
 _SAMPLED = ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
 
 
@@ -58,6 +62,8 @@ class TrainRun:
         device: Where networks are trained.
         start: Checkpoint whose weights are there before any stage; ``None`` begins at random.
         stages: In the order of training.
+        data_folder: Where corpus and latents are kept, for several runs on the same data; by
+            default the run's own folder.
         progress: Called with lines of the log.
     """
 
@@ -69,6 +75,7 @@ class TrainRun:
     device: str = "cpu"
     start: Path | None = None
     stages: tuple[StageSpec, ...] = STAGES
+    data_folder: Path | None = None
     progress: Callable[[str], None] = lambda line: None
 
     @contextmanager
@@ -127,7 +134,10 @@ class TrainRun:
         if not resume and (folder / STATE).exists():
             raise FileExistsError(f"{folder} has a stage in it; give --resume or another folder")
         processes = DistContext.of_this_process(self.device)
+        spec = self.spec(stage)
         state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
+        if spec.options is not None:
+            state_of["options"] = json.dumps(asdict(spec.options), sort_keys=True)
         before = load_state(folder, None, (), origin=state_of)
         steps = (changes or {}).get("num_steps")
         is_done = before and before.is_done and steps in (None, before.num_steps)
@@ -137,12 +147,12 @@ class TrainRun:
         data = self._data()
         if not processes.is_first:
             processes.all_true(True)  # waits until the first process has made the data
-        made = self._made(self.spec(stage), model, data, begun)
+        made = self._made(spec, model, data, begun)
         if processes.is_first:
             processes.all_true(True)
         earlier = _earlier(begun.origin.get(stage, {}))
         settings = replace(
-            self.spec(stage).budget(self.config.preset).optim,
+            spec.budget(self.config.preset).optim,
             seed=self.seed + earlier["steps"],  # so that data and noise of before are not repeated
             **changes or {},
         )
@@ -154,17 +164,20 @@ class TrainRun:
             resume=resume,
             origin={**state_of, "seed": settings.seed},
             progress=self.progress,
+            on_snapshot=partial(self._snapshot, spec, made, begun),
         )
         if processes.is_first:
             own = {"earlier": earlier, "speech_hours": data.speech_hours}
             own = self._origin(folder, state, settings) | own
-            self._write(self.spec(stage), made, begun.origin | {stage: own})
+            if spec.options is not None:
+                own["options"] = asdict(spec.options)
+            self._write(spec, made, begun.origin | {stage: own})
         processes.all_true(True)  # the next stage reads what the first process has written
         return state
 
     def _data(self) -> TrainingData:
         return TrainingData(
-            folder=self.folder,
+            folder=self.data_folder or self.folder,
             config=self.config,
             data_size=self.data_size,
             seed=self.seed,
@@ -176,13 +189,36 @@ class TrainRun:
         self, spec: StageSpec, model: StreamChar, data: TrainingData, begun: Checkpoint
     ) -> Stage:
         """Makes a stage; networks with a name begin with the weights that they have already."""
+        networks = part_of(begun.tensors, *(f"{name}." for name in begun.samplers))
+        for prefix, other in spec.begins_as.items():
+            if not part_of(networks, prefix):
+                taken = part_of(networks, other, strip=True)
+                networks |= {f"{prefix}{name}": weight for name, weight in taken.items()}
+        _check_networks(spec, networks, self.folder)
         stage = spec.make(model, data)
         state = stage.state_dict()
-        networks = tuple(f"{name}." for name in begun.samplers)
-        weights = part_of(part_of(begun.tensors, *networks), *spec.hands_over)
+        weights = {name: weight for name, weight in networks.items() if name in state}
         _check_shapes(weights, {name: each.shape for name, each in state.items()})
         stage.load_state_dict(state | weights)
         return stage.to(self.device)
+
+    def _snapshot(
+        self, spec: StageSpec, stage: Stage, begun: Checkpoint, state: TrainState
+    ) -> None:
+        """Writes a whole checkpoint of a student in training, averaged and not."""
+        if not DistContext.of_this_process().is_first:
+            return
+        prefix = f"{STUDENT}."
+        raw = part_of(stage.state_dict(), prefix)
+        mean = {name: state.mean.get(name, weight) for name, weight in raw.items()}
+        raw = {f"{RAW}.{name.removeprefix(prefix)}": weight for name, weight in raw.items()}
+        save_checkpoint(
+            self.folder / spec.name / f"step-{state.step:06d}",
+            begun.plain() | mean | raw,
+            self.config,
+            origin={**begun.origin, spec.name: {"steps": state.step, "seconds": state.seconds}},
+            samplers=dict.fromkeys((STUDENT, RAW), spec.samplers[STUDENT]),
+        )
 
     def _write(self, spec: StageSpec, stage: Stage, origin: Mapping[str, Any]) -> None:
         """Writes the checkpoint of what a stage has trained."""
@@ -309,6 +345,15 @@ class TrainRun:
         }
 
 
+def _check_networks(spec: StageSpec, weights: Mapping[str, Tensor], folder: Path) -> None:
+    missing = [name for name in spec.needs_networks if not part_of(weights, f"{name}.")]
+    if missing:
+        raise StageMissing(
+            f"{spec.name} needs the weights of {' and '.join(missing)}, which neither {folder} nor "
+            "--from has: train distill_regress first (an exported checkpoint holds no scores)"
+        )
+
+
 def _check_shapes(weights: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> None:
     misfits = [name for name, each in weights.items() if wanted.get(name) != each.shape]
     if misfits:
@@ -334,7 +379,9 @@ def _earlier(origin: Any) -> dict[str, Any]:
 
 
 def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
-    """Writes one whole checkpoint out of what the stages have learned.
+    """Writes one whole checkpoint out of what the stages have learned: the model, and its student.
+
+    The scores of distillation stay in the run.
 
     Args:
         run: With all stages trained.
@@ -355,10 +402,10 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
         with only_writer(real(folder).parent, verb="export"):
             save_checkpoint(
                 folder,
-                joined.tensors,
+                joined.plain() | part_of(joined.tensors, f"{STUDENT}."),
                 run.config,
                 origin=joined.origin,
-                samplers=joined.samplers,
+                samplers={n: each for n, each in joined.samplers.items() if n == STUDENT},
                 storage=storage,
             )
     processes.all_true(True)

@@ -23,6 +23,7 @@ from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.durations import PhonemeTimes
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
+from streamchar_ref.streaming.context import ContextOptions
 from streamchar_ref.train.augmentation import (
     AugmentationDraws,
     AugmentedContext,
@@ -137,6 +138,7 @@ class WindowPool:
             draws,
             needed=chunk["position"][:, -1].ceil().long(),
             normal=normal,
+            options=ContextOptions(visible=self._augmentation.visible),
         )
         return _window(store, config, places, augmented, chunk)
 

@@ -9,6 +9,7 @@ from streamchar_ref.loop.stage import Stage
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.distill.config import DistillConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,11 @@ class StageSpec:
         budgets: By preset.
         needs: Stages that must have been trained before.
         is_required: Whether a whole model needs it.
+        needs_networks: Networks whose weights earlier stages or ``--from`` must have handed over.
+        begins_as: Prefixes of a network and of the one whose weights it begins with, where it has
+            none of its own.
+        options: Settings of the stage that are no part of the model's config; written beside its
+            weights, and a run is resumed with the same ones only.
         samplers: How each of several networks that it hands over is sampled, by its name; ``None``
             in one is the value of the run's config.
     """
@@ -49,6 +55,9 @@ class StageSpec:
     budgets: Mapping[str, Budget]
     needs: tuple[str, ...] = ()
     is_required: bool = True
+    needs_networks: tuple[str, ...] = ()
+    begins_as: Mapping[str, str] = field(default_factory=dict)
+    options: DistillConfig | None = None
     samplers: Mapping[str, SamplerConfig] = field(default_factory=dict)
 
     def budget(self, preset: str) -> Budget:

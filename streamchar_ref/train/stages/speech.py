@@ -26,6 +26,7 @@ from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.latent_losses import draw_sigma
 from streamchar_ref.train.samples import speech_samples
 from streamchar_ref.train.stages.latent_windows import (
     SOUND,
@@ -185,26 +186,6 @@ def alignment_losses(
 def weighted(parts: dict[str, Tensor]) -> Tensor:
     """Adds losses with their weights; those without one count fully."""
     return torch.stack([WEIGHTS.get(name, 1.0) * part for name, part in parts.items()]).sum()
-
-
-def draw_sigma(
-    count: int, generator: torch.Generator, shift: float = 1.0
-) -> Float[Tensor, " count"]:
-    """Draws noise levels, most of them in the middle.
-
-    Args:
-        count: How many.
-        generator: Of the draw, on the device where they are wanted.
-        shift: Moves them up, see `flow.shifted_sigmas`.
-
-    Returns:
-        Levels in (0, 1).
-
-    Source:
-        Esser et al., arXiv:2403.03206: logit-normal levels.
-    """
-    normal = torch.randn(count, generator=generator, device=generator.device)
-    return flow.shifted(normal.sigmoid(), shift)
 
 
 def _make(model: StreamChar, data: TrainingData) -> Stage:

@@ -22,6 +22,12 @@ from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.latent_losses import (
+    apply_pixel_metric,
+    by_noise_level,
+    draw_sigma,
+    video_weight,
+)
 from streamchar_ref.train.samples import chunk_samples
 from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.stages.latent_windows import (
@@ -34,7 +40,6 @@ from streamchar_ref.train.stages.spec import StageSpec, budgets
 from streamchar_ref.train.stages.speech import (
     AUX_WEIGHT,
     alignment_losses,
-    draw_sigma,
     drop_condition,
     run_orchestrator,
     weighted,
@@ -151,35 +156,6 @@ class TeacherStage(Stage):
         video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
         chance = torch.rand(batch, generator=generator, device=generator.device)
         return [video, torch.where(chance < APART, audio, video)]
-
-
-STILL = 0.3
-"""Weight of a latent cell that does not change; it grows with the change, to 1 on the average."""
-MOUTH = 12.0
-"""Further weight of a cell that the mouth fills: it takes a fiftieth of the picture."""
-
-
-def video_weight(
-    video: Float[Tensor, "B F C h w"], mouth: Float[Tensor, "B F h w"]
-) -> Float[Tensor, "B F 1 h w"]:
-    """Weights each latent cell by its change, and the mouth most."""
-    change = video.std(dim=1).mean(dim=1)
-    mean = change.mean(dim=(1, 2), keepdim=True).clamp(min=1e-6)
-    return (STILL + (1 - STILL) * change / mean)[:, None, None] + MOUTH * mouth[:, :, None]
-
-
-def apply_pixel_metric(
-    miss: Float[Tensor, "B F C h w"], sensitivity: Float[Tensor, "C C"]
-) -> Float[Tensor, "B F C h w"]:
-    """Weights each direction of the latents by its effect on pixels, in full precision."""
-    with torch.autocast(miss.device.type, enabled=False):
-        return torch.einsum("bfchw,cd->bfdhw", miss, sensitivity)
-
-
-def by_noise_level(name: str, errors: Tensor, sigmas: Tensor) -> dict[str, Tensor]:
-    """Averages errors in each quarter of the noise levels; NaN where none was drawn."""
-    quarter = (4 * sigmas).long().clamp(max=3)
-    return {f"{name}_{q}": errors.detach()[quarter == q].mean() for q in range(4)}
 
 
 def _make(model: StreamChar, data: TrainingData) -> Stage:

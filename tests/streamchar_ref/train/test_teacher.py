@@ -2,7 +2,7 @@
 
 import torch
 
-from streamchar_ref.train.stages.teacher import MOUTH, STILL, apply_pixel_metric, video_weight
+from streamchar_ref.train.latent_losses import MOUTH, STILL, apply_pixel_metric, video_weight
 from tests.streamchar_ref.tiny import random
 
 

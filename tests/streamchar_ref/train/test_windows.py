@@ -15,9 +15,10 @@ from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.networks.vae.whitening import LatentNormalizer
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.latent_cache import load_latents, save_latents, timing_of
+from streamchar_ref.train.latent_losses import draw_sigma
 from streamchar_ref.train.pool import VideoBatch
 from streamchar_ref.train.stages.audio_vae import AudioVaeStage
-from streamchar_ref.train.stages.speech import SpeechStage, draw_sigma
+from streamchar_ref.train.stages.speech import SpeechStage
 from streamchar_ref.train.stages.teacher import TeacherStage
 from streamchar_ref.train.stages.video_vae import VideoVaeStage
 from streamchar_ref.train.windows import TrainingWindow, WindowPool

@@ -1,0 +1,1 @@
+"""Distillation of the many-step teacher into a few-step student."""

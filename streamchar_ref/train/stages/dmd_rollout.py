@@ -1,0 +1,88 @@
+"""Stage II of distillation: distribution matching on the student's own rollouts."""
+
+from functools import partial
+from typing import Any
+
+from streamchar_ref.loop.config import OptimConfig
+from streamchar_ref.loop.parallel import DistContext
+from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.streaming.rollout import chunk_context, chunk_noise
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.distill.config import DistillConfig
+from streamchar_ref.train.distill.dmd import ChunkTask, DmdStage
+from streamchar_ref.train.distill.stream_pool import StreamPool
+from streamchar_ref.train.stages.distillation import distill_data, show_student
+from streamchar_ref.train.stages.dmd_chunk import dmd_groups
+from streamchar_ref.train.stages.spec import StageSpec, budgets
+
+
+class DmdRolloutStage(DmdStage):
+    """Distribution matching where the past of a chunk is the student's own.
+
+    In each step every stream of a pool goes on by a chunk; the newest chunk carries gradient in
+    its exit step, its past none.
+
+    Args:
+        teacher: See `DmdStage`.
+        config: See `DmdStage`.
+        pool: The streams.
+        **more: See `DmdStage`.
+
+    Source:
+        Streams that persist between updates: Yang et al., LongLive, arXiv:2509.22622.
+    """
+
+    name = "dmd_rollout"
+
+    def __init__(
+        self, teacher: StreamChar, config: DistillConfig, *, pool: StreamPool, **more: Any
+    ) -> None:
+        super().__init__(teacher, config, **more)
+        self.pool = pool
+
+    def chunk_task(self, draw: Draw) -> ChunkTask:
+        """Returns the next chunk of every stream, by the functions that streams use."""
+        model = self.student_model
+        self.pool.advance(model, draw.step)
+        rollouts = self.pool.rollouts()
+        noise = rollouts.state.noise.open()
+        inputs, context = chunk_context(
+            model, rollouts.state, rollouts.text, self.pool.options, noise
+        )
+        return ChunkTask(inputs=inputs, context=context, noise=partial(chunk_noise, model, noise))
+
+
+def _make(config: DistillConfig, model: StreamChar, data: TrainingData) -> Stage:
+    windows, regression = distill_data(config, model, data)
+    seed = data.seed * 1_009 + DistContext.of_this_process().rank
+    return DmdRolloutStage(
+        model,
+        config,
+        pool=StreamPool(model, windows.store, config, seed=seed),
+        regression=regression,
+        show=partial(show_student, model, data),
+    )
+
+
+def spec(config: DistillConfig) -> StageSpec:
+    """Returns the stage under these settings."""
+    return StageSpec(
+        name=DmdRolloutStage.name,
+        make=partial(_make, config),
+        options=config,
+        hands_over=("student.dit.", "fake_score.dit."),
+        samplers={"student": config.sampler, "fake_score": config.score_sampler},
+        needs=("teacher", "distill_regress"),
+        needs_networks=("student", "real_score"),
+        begins_as={"fake_score.": "real_score."},
+        is_required=False,
+        budgets=budgets(
+            OptimConfig(
+                batch=16, groups=dmd_groups(config, slower=2.0), log_every=10, save_every_s=60
+            ),
+            micro_minutes=15,
+            base_minutes=4,
+            base_batch=128,
+        ),
+    )
