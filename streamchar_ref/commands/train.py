@@ -157,7 +157,7 @@ def _run(
     from streamchar_ref.train.data_size import data_size
     from streamchar_ref.train.distill.config import distill_config
     from streamchar_ref.train.run import TrainRun
-    from streamchar_ref.train.stages import TEACHER_STAGES, distillation_stages
+    from streamchar_ref.train.stages import all_stages
 
     own = [each for each in settings if each.startswith(DISTILL)]
     distill = config.override(distill_config(preset), [e.removeprefix(DISTILL) for e in own])
@@ -170,7 +170,7 @@ def _run(
         jobs=jobs or num_cores(),
         device=find_device(device),
         start=start,
-        stages=TEACHER_STAGES + distillation_stages(distill),
+        stages=all_stages(distill),
         progress=lambda line: typer.echo(line, err=True),
     )
 

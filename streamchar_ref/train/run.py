@@ -381,7 +381,7 @@ def _earlier(origin: Any) -> dict[str, Any]:
 def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
     """Writes one whole checkpoint out of what the stages have learned: the model, and its student.
 
-    The scores of distillation stay in the run.
+    The scores of distillation, which no stream needs, stay in the run.
 
     Args:
         run: With all stages trained.
@@ -396,16 +396,17 @@ def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
     joined = run.weights_so_far()
     required = [spec.name for spec in run.stages if spec.is_required]
     missing = [name for name in required if name not in joined.origin]
+    back = tuple(f"{name}." for spec in run.stages for name in spec.kept_back)
     if missing:
         raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
     if processes.is_first:
         with only_writer(real(folder).parent, verb="export"):
             save_checkpoint(
                 folder,
-                joined.plain() | part_of(joined.tensors, f"{STUDENT}."),
+                {name: each for name, each in joined.tensors.items() if not name.startswith(back)},
                 run.config,
                 origin=joined.origin,
-                samplers={n: each for n, each in joined.samplers.items() if n == STUDENT},
+                samplers={n: each for n, each in joined.samplers.items() if f"{n}." not in back},
                 storage=storage,
             )
     processes.all_true(True)

@@ -88,9 +88,14 @@ class DistillConfig:
         return min(self.max_chunks, 2 + step // self.ramp_updates)
 
 
-_TINY = DistillConfig(num_windows=16, window_batch=4, max_chunks=4, num_streams=4, ramp_updates=1)
+_PRESETS = {
+    "tiny": DistillConfig(
+        num_windows=16, window_batch=4, max_chunks=4, num_streams=4, ramp_updates=1
+    ),
+    "base": DistillConfig(num_windows=25_600, window_batch=256, num_streams=128),
+}
 
 
 def distill_config(preset: str) -> DistillConfig:
     """Returns how a preset is distilled by default."""
-    return _TINY if preset == "tiny" else DistillConfig()
+    return _PRESETS.get(preset, DistillConfig())

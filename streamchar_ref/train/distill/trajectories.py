@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import replacing
 from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.loop.stage import Draw
@@ -97,8 +98,16 @@ class TrajectoryPool:
 
         Returns:
             The windows and their trajectories, on the training device.
+
+        Raises:
+            InputError: If more samples are asked for.
         """
-        count = len(self._batches)
+        count, most = len(self._batches), len(self._batches[0].video)
+        if draw.batch > most:
+            raise InputError(
+                f"a batch of {draw.batch} is more than the {most} trajectories that are drawn "
+                "together: give a smaller --batch, or --set distill.window_batch=..."
+            )
         turn, number = divmod(draw.step, count)
         shuffle = torch.Generator().manual_seed((self._seed + turn) * 1_009 + draw.rank)
         index = int(torch.randperm(count, generator=shuffle)[number])

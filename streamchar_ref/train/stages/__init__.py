@@ -33,5 +33,10 @@ def distillation_stages(config: DistillConfig) -> tuple[StageSpec, ...]:
     return distill_regress.spec(config), dmd_chunk.spec(config), dmd_rollout.spec(config)
 
 
-STAGES = TEACHER_STAGES + distillation_stages(DistillConfig())
+def all_stages(config: DistillConfig) -> tuple[StageSpec, ...]:
+    """Returns all stages in the order of training, those of distillation under these settings."""
+    return TEACHER_STAGES + distillation_stages(config)
+
+
+STAGES = all_stages(DistillConfig())
 """In the order of training; ``streamchar train all`` trains them one after the other."""

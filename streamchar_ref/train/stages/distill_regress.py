@@ -105,6 +105,7 @@ def spec(config: DistillConfig) -> StageSpec:
         name=RegressStage.name,
         make=partial(_make, config),
         options=config,
+        kept_back=("real_score",),
         hands_over=("student.dit.", "real_score.dit."),
         samplers={"student": config.sampler, "real_score": config.score_sampler},
         needs=("prompt", "video_vae", "audio_vae", "teacher"),

@@ -102,6 +102,7 @@ def spec(config: DistillConfig) -> StageSpec:
         name=DmdChunkStage.name,
         make=partial(_make, config),
         options=config,
+        kept_back=("fake_score",),
         hands_over=("student.dit.", "fake_score.dit."),
         samplers={"student": config.sampler, "fake_score": config.score_sampler},
         needs=("teacher", "distill_regress"),

@@ -40,6 +40,7 @@ class StageSpec:
         budgets: By preset.
         needs: Stages that must have been trained before.
         is_required: Whether a whole model needs it.
+        kept_back: Networks that only later stages need: no exported checkpoint holds them.
         needs_networks: Networks whose weights earlier stages or ``--from`` must have handed over.
         begins_as: Prefixes of a network and of the one whose weights it begins with, where it has
             none of its own.
@@ -55,6 +56,7 @@ class StageSpec:
     budgets: Mapping[str, Budget]
     needs: tuple[str, ...] = ()
     is_required: bool = True
+    kept_back: tuple[str, ...] = ()
     needs_networks: tuple[str, ...] = ()
     begins_as: Mapping[str, str] = field(default_factory=dict)
     options: DistillConfig | None = None

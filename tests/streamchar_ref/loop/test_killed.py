@@ -91,6 +91,7 @@ def nothing_before(run: TrainRun, stage: str) -> tuple[StreamChar, Checkpoint]:
 @pytest.fixture(autouse=True)
 def _toy_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamchar_ref.train.stages.STAGES", (TOY,))
+    monkeypatch.setattr("streamchar_ref.train.stages.all_stages", lambda config: (TOY,))
     monkeypatch.setattr(TrainRun, "model_before", nothing_before)
 
 

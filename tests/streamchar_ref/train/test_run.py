@@ -26,13 +26,15 @@ from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.data_size import DataSize, data_size
+from streamchar_ref.train.distill.config import distill_config
 from streamchar_ref.train.run import StageMissing, TrainRun, export
-from streamchar_ref.train.stages import STAGES
+from streamchar_ref.train.stages import all_stages
 from streamchar_ref.train.stages.spec import Budget, StageSpec
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 TEXTS = ("My umbrella waits in the hall.", "Seven geese cross the road.", "Put the lamp here.")
 SMALL = replace(data_size("tiny"), pool_clips=2)
+STAGES = all_stages(replace(distill_config("tiny"), num_windows=4))
 NAMES = [spec.name for spec in STAGES]
 
 
@@ -47,7 +49,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_in(folder: Path, corpus: Path, *, size: DataSize = SMALL) -> TrainRun:
     folder.mkdir(exist_ok=True)
     (folder / "corpus").symlink_to(corpus)
-    return TrainRun(folder=folder, config=preset("tiny"), data_size=size)
+    return TrainRun(folder=folder, config=preset("tiny"), data_size=size, stages=STAGES)
 
 
 def train(run: TrainRun, stage: str, *, steps: int, resume: bool = False) -> None:
