@@ -29,6 +29,10 @@ class DistillConfig:
         pointer: What moves the transcript window in rollouts: the model's ``own`` pointer, or
             ``fixed_rate``.
         phonemes_per_s: Of the fixed rate.
+        max_ratio: Sign of divergence, see `MatchingGradient`: above it the picture over-saturates
+            and the sound breaks soon after.
+        max_spread: Sign of divergence: standard deviation of the student's video latents over
+            that of the guided teacher's.
 
     Raises:
         InputError: If a value is out of its range, or the student's noise levels are not among
@@ -48,6 +52,8 @@ class DistillConfig:
     visible: str = "full"
     pointer: str = "own"
     phonemes_per_s: float = 11.2
+    max_ratio: float = 0.6
+    max_spread: float = 1.15
 
     def __post_init__(self) -> None:
         positive = ("num_steps", "num_windows", "window_batch", "fake_updates", "max_chunks")
@@ -90,7 +96,13 @@ class DistillConfig:
 
 _PRESETS = {
     "tiny": DistillConfig(
-        num_windows=16, window_batch=4, max_chunks=4, num_streams=4, ramp_updates=1
+        num_windows=16,
+        window_batch=4,
+        max_chunks=4,
+        num_streams=4,
+        ramp_updates=1,
+        max_ratio=9.0,
+        max_spread=9.0,
     ),
     "base": DistillConfig(num_windows=25_600, window_batch=256, num_streams=128),
 }

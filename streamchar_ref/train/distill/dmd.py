@@ -38,10 +38,6 @@ from streamchar_ref.train.distill.matching import (
 from streamchar_ref.train.distill.regression import DitNetwork, TrajectoryRegression
 from streamchar_ref.train.latent_losses import by_noise_level
 
-MAX_VIDEO_RATIO = 0.6
-"""Above it the picture over-saturates and the sound breaks soon after, see `MatchingGradient`."""
-MAX_SPREAD = 1.15
-"""Standard deviation of the student's latents over that of the guided teacher's."""
 _NAMES = ("video", "audio")
 ShowFn = Callable[[Path, StreamChar], None]
 
@@ -120,15 +116,15 @@ class DmdStage(Stage):
     def divergence(self, row: dict[str, float]) -> str:
         """Names the sign that the student has left the teacher's distribution; empty if none."""
         ratio, spread = (row.get(f"student_{name}", 0.0) for name in ("ratio_video", "std_video"))
-        if not ratio <= MAX_VIDEO_RATIO:
+        if not ratio <= self.config.max_ratio:
             return (
                 f"the scores disagree about the picture: |fake - real| / |x - real| is {ratio:.2f},"
-                f" more than {MAX_VIDEO_RATIO}"
+                f" more than {self.config.max_ratio}"
             )
-        if not spread <= MAX_SPREAD:
+        if not spread <= self.config.max_spread:
             return (
                 f"the picture over-saturates: the student's video latents vary {spread:.2f} times "
-                f"as much as the teacher's, more than {MAX_SPREAD}"
+                f"as much as the teacher's, more than {self.config.max_spread}"
             )
         return ""
 

@@ -131,6 +131,7 @@ def test_a_stage_of_several_networks_is_one_spec_and_ends_in_a_checkpoint_of_all
         shutil.rmtree(run.folder / "student")
     found = load_checkpoint(tmp_path / "whole")
     plain, student, critic = (found.model(name) for name in ("plain", "student", "critic"))
+    assert set(found.samplers) == {"student", "critic"}, "the scores stay in the run"
     for name, tensor in plain.state_dict().items():
         assert torch.equal(tensor, whole.tensors[name])
         is_own = name.startswith("dit.") and tensor.is_floating_point() and tensor.any()
@@ -144,7 +145,7 @@ def test_a_stage_of_several_networks_is_one_spec_and_ends_in_a_checkpoint_of_all
     assert moved == [True, True]
     assert student.config.sampler == DISTILLING.samplers["student"].over(run.config.sampler)
     assert found.model().config == student.config
-    assert begun.samplers == {}
+    assert set(begun.samplers) == {"student", "real_score", "fake_score"}
     assert torch.equal(model.dit.video_in.weight, plain.dit.video_in.weight)
     one, other = (
         load_checkpoint(folder).tensors["student.dit.video_in.weight"]
@@ -167,6 +168,42 @@ def test_a_stage_changes_only_what_it_trains(trained: TrainRun) -> None:
     assert _changed(before, taught) == {"orchestrator", "dit"}
     assert _changed(taught, after) == {"video_vae", "audio_vae"}
     assert _changed(*(part_of(tensors, *LATENTS) for tensors in (taught, after))) == set()
+
+
+def test_a_student_is_resumed_with_the_settings_it_was_begun_with(trained: TrainRun) -> None:
+    other = replace(trained, stages=all_stages(replace(distill_config("tiny"), max_chunks=1)))
+    with pytest.raises(
+        InputError, match=r"another options: give the same --set distill\.\* values"
+    ):
+        train(other, "dmd_chunk", steps=4, resume=True)
+
+
+def test_distribution_matching_asks_for_the_scores_that_an_export_leaves_out(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    export(trained, tmp_path / "whole", storage="float32")
+    run = replace(trained, folder=tmp_path / "run", start=tmp_path / "whole")
+    with pytest.raises(StageMissing, match="dmd_chunk needs the weights of real_score"):
+        train(run, "dmd_chunk", steps=1)
+
+
+def test_snapshots_of_a_student_are_whole_checkpoints_averaged_and_not(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    run = replace(trained, folder=tmp_path, data_folder=trained.folder, start=tmp_path / "start")
+    export(trained, tmp_path / "start", storage="float32")
+    changes = {"num_steps": 4, "snapshot_every": 2}
+    run.train("distill_regress", minutes=2, resume=False, changes=changes)
+    folders = sorted((tmp_path / "distill_regress").glob("step-*"))
+    assert [folder.name for folder in folders] == ["step-000002", "step-000004"]
+    last = load_checkpoint(folders[-1])
+    written = load_checkpoint(tmp_path / "distill_regress" / "checkpoint")
+    name = "dit.audio_in.weight"
+    mean, raw = (last.tensors[f"{network}.{name}"] for network in ("student", "raw"))
+    torch.testing.assert_close(mean, written.tensors[f"student.{name}"], rtol=0.01, atol=1e-3)
+    assert not torch.equal(mean, raw)
+    assert last.model().config.sampler.kind == "renoise"
+    assert last.model("plain").config.sampler.kind == run.config.sampler.kind
 
 
 LATENTS = tuple(

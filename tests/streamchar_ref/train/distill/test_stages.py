@@ -33,7 +33,13 @@ from tests.streamchar_ref.tiny import tiny_model
 from tests.streamchar_ref.train.latent_clips import clip, store_of
 
 CONFIG = DistillConfig(
-    num_windows=8, window_batch=4, num_streams=3, max_chunks=3, ramp_updates=1, num_steps=2
+    num_windows=8,
+    window_batch=4,
+    num_streams=3,
+    max_chunks=3,
+    ramp_updates=1,
+    num_steps=2,
+    max_spread=9.0,
 )
 SETTINGS = OptimConfig(batch=3, log_every=1, bfloat16=False)
 
@@ -146,7 +152,7 @@ def test_a_run_that_is_cut_and_resumed_is_one_that_was_not(
     settings = replace(SETTINGS, groups=groups, num_steps=4)
     whole = make(teacher, regression)
     fit(whole, settings, folder=tmp_path / "whole", max_minutes=9)
-    ticks = iter([*np.arange(8.0), *[1e9] * 99])
+    ticks = iter([*map(float, range(8)), *[1e9] * 99])
     fit(
         make(teacher, regression), settings, folder=tmp_path / "cut", max_minutes=9,
         clock=lambda: next(ticks),
