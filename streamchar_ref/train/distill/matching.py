@@ -75,7 +75,8 @@ def matching_gradient(x0: Latents, *, real: Latents, fake: Latents) -> MatchingG
         Gradient in float32, with 0 for entries that are not finite, and its ratio.
 
     Source:
-        DMD, arXiv:2311.18828, Eq. 8; a normaliser per modality as in OmniForcing.
+        DMD, arXiv:2311.18828, Eq. 8; a normaliser per modality as in Su et
+        al., OmniForcing, arXiv:2603.11647.
     """
     parts = [_compare(*of_one) for of_one in zip(x0, real, fake, strict=True)]
     gradients, ratios = zip(*parts, strict=True)
