@@ -1,6 +1,7 @@
-"""Speed of one stream of the shipped checkpoint with 50 Euler steps and with 8 of `ab2`, on one thread.
+"""Speed of one stream of the shipped checkpoint: 50 Euler steps and 8 of `ab2`, on one thread.
 
-The settings take turns within each prompt, so that what else the machine does hits them alike.
+The settings take turns within each prompt, so that what else the machine does slows both. Run from
+the repository: .venv/bin/python reports/published/2026-11-28/sampler/rtf.py > rtf.csv
 """
 
 import csv
