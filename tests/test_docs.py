@@ -19,6 +19,7 @@ from evals.commands.record import app as record_app
 from evals.metrics import METRICS, SET_METRICS
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt, installed_systems
+from streamchar_ref.model.config import preset
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -185,6 +186,14 @@ def test_the_example_of_the_reference_model_plays() -> None:
 
     with pytest.raises(Reached):
         exec(block, {"picture": np.zeros((64, 64, 3), np.uint8), "play": play})
+
+
+def test_sampling_settings_of_the_documents_are_those_of_the_preset() -> None:
+    text = (ROOT / "streamchar_ref" / "README.md").read_text()
+    documented = dict(re.findall(r"^\| `sampler\.(\w+)` \| `?([\w.]+)`? \|", text, re.M))
+    sampler = preset("micro").sampler
+    assert documented.keys() == {"num_steps", "shift", "kind"}
+    assert documented == {name: str(getattr(sampler, name)) for name in documented}
 
 
 def test_the_example_of_the_library_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,12 @@ def micro() -> Config:
             sink_latents=2,
         ),
         sampler=SamplerConfig(
-            shift=1.8, guidance=3.0, picture_guidance=3.0, picture_temperature=0.5
+            num_steps=8,
+            shift=1.8,
+            kind="ab2",
+            guidance=3.0,
+            picture_guidance=3.0,
+            picture_temperature=0.5,
         ).over(DEFAULT),
         video_vae=VideoVaeConfig(channels=32, widths=(32, 64, 96)),
         audio_vae=AudioVaeConfig(encoder_width=128, encoder_blocks=2),
