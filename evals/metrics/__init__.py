@@ -39,7 +39,11 @@ METRICS: tuple[Metric, ...] = (
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
 TAKES_METRICS: tuple[TakesMetric, ...] = (*DIVERSITY,)
-EVERY_METRIC = (*METRICS, *SET_METRICS, *TAKES_METRICS)
+EVERY_METRIC: tuple[Metric | SetMetric | TakesMetric, ...] = (
+    *METRICS,
+    *SET_METRICS,
+    *TAKES_METRICS,
+)
 INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in EVERY_METRIC}
 """Metric name -> what readers must know of it, in the order of tables within an axis."""
 

@@ -187,8 +187,12 @@ def _gone(run: Path, recordings: Sequence[Recording]) -> set[Sample]:
 
 def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
     now = {(*_sample(row), row.metric, row.protocol) for row in scored.rows}
+    prompts = {_of_prompt(row) for row in scored.rows}
+    of_takes = {_of_prompt(row) for row in scored.rows if row.seed == EVERY_SEED}
 
     def is_kept(row: ScoreRow | WindowRow) -> bool:
+        if _of_prompt(row) in (prompts if row.seed == EVERY_SEED else of_takes):
+            return False  # all takes of the prompt were measured anew
         return (*_sample(row), row.metric, row.protocol) not in now and _sample(row) not in gone
 
     reader, log = RunReader(run), run / LOG
@@ -253,3 +257,8 @@ def _notes_in(rows: Sequence[ScoreRow]) -> dict[Sample, list[str]]:
 
 def _sample(row: ScoreRow | WindowRow | Recording) -> Sample:
     return (row.system, row.suite, row.sample_id, row.seed)
+
+
+def _of_prompt(row: ScoreRow | WindowRow) -> tuple[str, str, str, str, str]:
+    """What rows on all takes of a prompt share, whatever the seeds."""
+    return (row.system, row.suite, row.sample_id, row.metric, row.protocol)

@@ -40,7 +40,7 @@ class ScoreRow:
         sample_id: Of the prompt or manifest line; ``*`` for a metric on the whole set.
         system: What made the sample.
         suite: Which prompts.
-        seed: Of the generation; -1 for a metric on all takes of the prompt.
+        seed: Of the generation; -1 for a metric on several takes of the prompt together.
         metric: Name of the metric.
         protocol: Name and version of its parameters.
         protocol_hash: Of all its parameters.

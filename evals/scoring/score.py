@@ -274,7 +274,7 @@ def _add_takes(
         else:
             score = _score_takes(metric, recordings, features, (members, others), scored.logs)
         row = _row(recordings[members[0]], metric, score, digest, options)
-        scored.rows.append(replace(row, seed=EVERY_SEED))
+        scored.rows.append(replace(row, seed=EVERY_SEED) if len(members) > 1 else row)
 
 
 def _whole_suite(recordings: Sequence[Recording], system: str, suite: str) -> list[int]:
