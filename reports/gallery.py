@@ -19,6 +19,14 @@ from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.style import WIDTHS_IN, styled
+from reports.figures.survival import (
+    FailureRule,
+    identity_limit,
+    in_words,
+    lifetimes,
+    plot_survival,
+    survival_data,
+)
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
 from reports.load import Runs
 from streamchar_ref.core.names import file_name
@@ -61,6 +69,7 @@ class Part:
         recordings: With traces, if they are known.
         width_in: Of each figure.
         across: Small figures that stand side by side in this width.
+        rule: When a stream has failed.
     """
 
     suite: str
@@ -69,6 +78,7 @@ class Part:
     recordings: tuple[Recording, ...]
     width_in: float
     across: int = 1
+    rule: FailureRule
 
 
 def draw(
@@ -79,6 +89,7 @@ def draw(
     width: str = "report",
     metrics: Sequence[str] | None = None,
     faults: list[str] | None = None,
+    rule: FailureRule | None = None,
 ) -> list[Drawn]:
     """Draws the figures that the data allows.
 
@@ -89,13 +100,14 @@ def draw(
         width: A name of `reports.figures.style.WIDTHS_IN`.
         metrics: Which, for drift and bars; two for pareto; the usual ones by default.
         faults: Where to say which figures cannot be drawn, and why; by default that is an error.
+        rule: When a stream has failed; the usual one by default.
 
     Returns:
         Figures, none of them empty.
     """
     drawn = []
     with styled():
-        for part in _parts(runs, recordings, width):
+        for part in _parts(runs, recordings, width, rule or FailureRule()):
             for kind in kinds or KINDS:
                 try:
                     drawn += list(KINDS[kind](part, metrics))
@@ -106,7 +118,9 @@ def draw(
     return drawn
 
 
-def _parts(runs: Runs, recordings: Sequence[Recording], width: str) -> Iterator[Part]:
+def _parts(
+    runs: Runs, recordings: Sequence[Recording], width: str, rule: FailureRule
+) -> Iterator[Part]:
     places = sorted({(row.suite, row.domain) for row in runs.rows})
     for suite, domain in places:
         rows = tuple(row for row in runs.rows if (row.suite, row.domain) == (suite, domain))
@@ -129,6 +143,7 @@ def _parts(runs: Runs, recordings: Sequence[Recording], width: str) -> Iterator[
             recordings=tuple(r for r in recordings if (r.suite, r.domain) == (suite, domain)),
             width_in=WIDTHS_IN[width],
             across=2 if width == "report" else 1,
+            rule=rule,
         )
 
 
@@ -200,6 +215,27 @@ def _same_share(strips: Sequence[WordStrip]) -> list[WordStrip]:
         by_system[strip.system].append(strip)
     share = max(1, MAX_STRIPS // max(1, len(by_system)))
     return [strip for own in by_system.values() for strip in own[:share]]
+
+
+def _survival(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
+    rows, windows = part.runs.rows, part.runs.window_rows
+    if _num_points(drift_curves(part.runs.windows, "wer")) < MIN_POINTS:
+        return
+    ceilings = {r.system for r in rows if part.runs.role_of(r.system) is Role.CEILING}
+    found = lifetimes(rows, windows, ceilings=ceilings, rule=part.rule)
+    figure, ax = _one_axis(part, height_in=2.5)
+    plot_survival(found, ax=ax)
+    identity, limit = identity_limit(windows, ceilings, part.rule)
+    aside = f" Limit of {identity} here: {limit:.3f}." if identity else ""
+    yield Drawn(
+        name=_name("survival", "", part),
+        title="Streams without a failure over playing time",
+        caption=f"Kaplan-Meier estimate; ticks: streams that ended without a failure. "
+        f"{in_words(part.rule, identity)}{aside} Band: pointwise 95 % interval, from "
+        f"{MIN_FOR_BAND} streams on.",
+        figure=figure,
+        data=survival_data(found),
+    )
 
 
 def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
@@ -279,6 +315,7 @@ KINDS: dict[str, Callable[[Part, Sequence[str] | None], Iterator[Drawn]]] = {
     "bars": _bars,
     "wer": _wer,
     "drift": _drift,
+    "survival": _survival,
     "latency": _latency,
     "pareto": _pareto,
 }

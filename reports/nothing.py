@@ -51,6 +51,12 @@ def _wer(runs: Runs, metrics: Sequence[str] | None) -> str:
     return f"wer was not scored; run: streamchar score {runs.paths[0]} --metrics wer"
 
 
+def _survival(runs: Runs, metrics: Sequence[str] | None) -> str:
+    if any(row.metric == "wer" for row in runs.window_rows):
+        return f"no curve of wer has {MIN_POINTS} windows: survival is of streams over minutes"
+    return f"no curve of wer over playing time; run: streamchar score {runs.paths[0]} --metrics wer"
+
+
 def _latency(runs: Runs, metrics: Sequence[str] | None) -> str:
     return "no arrival times: streamchar record notes them, and a manifest names them in trace_path"
 
@@ -80,6 +86,7 @@ def _pareto(runs: Runs, metrics: Sequence[str] | None) -> str:
 _WHY: dict[str, Callable[[Runs, Sequence[str] | None], str]] = {
     "drift": _drift,
     "wer": _wer,
+    "survival": _survival,
     "latency": _latency,
     "bars": _bars,
     "pareto": _pareto,

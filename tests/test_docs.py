@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from evals.commands.check import app as check_app
 from evals.commands.record import app as record_app
-from evals.metrics import METRICS, SET_METRICS
+from evals.metrics import EVERY_METRIC
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt, installed_systems
 from streamchar_ref.model.config import preset
@@ -48,10 +48,10 @@ def tracked() -> list[str]:
 
 
 def test_every_metric_and_default_protocol_is_documented() -> None:
-    for metric in (*METRICS, *SET_METRICS):
+    for metric in EVERY_METRIC:
         assert f"`{metric.name}`" in PROTOCOL, metric.name
     documented = set(re.findall(r"\*\*`([^`]+)`\*\*", PROTOCOL))
-    protocols = {metric.protocol for metric in (*METRICS, *SET_METRICS) if metric.is_default}
+    protocols = {metric.protocol for metric in EVERY_METRIC if metric.is_default}
     assert documented <= protocols, documented - protocols
 
 
@@ -95,7 +95,7 @@ def test_there_are_commands_to_try() -> None:
 def test_paths_in_the_documents_exist(document: str) -> None:
     text = re.sub(r"^```.*?^```$", "", (ROOT / document).read_text(), flags=re.M | re.S)
     named = re.findall(r"`([\w.-]+/[\w./-]*)`", text) + re.findall(r"\]\((?!http)([^)]+)\)", text)
-    protocols = {metric.protocol.partition("@")[0] for metric in (*METRICS, *SET_METRICS)}
+    protocols = {metric.protocol.partition("@")[0] for metric in EVERY_METRIC}
     for path in named:
         if path.partition("@")[0] in protocols or path.startswith(MADE_BY_READERS):
             continue

@@ -13,7 +13,7 @@ from evals.extractors import EXTRACTORS, FPS, SAMPLE_RATE
 from evals.features.cache import FEATURES
 from evals.features.canonical import ENCODES, canonical
 from evals.features.extraction import extract, unavailable
-from evals.metrics import METRICS, SET_METRICS
+from evals.metrics import EVERY_METRIC, METRICS, SET_METRICS
 from evals.recording.recording import Recording
 from evals.scoring.score import Options, default_jobs, score
 from streamchar_ref.core.executor import WorkerProcesses
@@ -111,7 +111,7 @@ def bench_metrics(
 
 
 def _default_extractors() -> list[str]:
-    needed = {n for m in (*METRICS, *SET_METRICS) if m.is_default for n in m.needs}
+    needed = {n for m in EVERY_METRIC if m.is_default for n in m.needs}
     absent = unavailable(EXTRACTORS)
     return [name for name in EXTRACTORS if name in needed and name not in absent]
 
@@ -146,5 +146,5 @@ def _peak_mb() -> float:
 
 
 def _feeds(part: str) -> str:
-    metrics = {m.name for m in (*METRICS, *SET_METRICS) if m.is_default and part in m.needs}
+    metrics = {m.name for m in EVERY_METRIC if m.is_default and part in m.needs}
     return " ".join(sorted(metrics))

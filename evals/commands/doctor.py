@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from evals.extractors import EXTRACTORS
-from evals.metrics import METRICS, SET_METRICS
+from evals.metrics import EVERY_METRIC
 from evals.recording.provenance import provenance
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import cache_folder, registry
@@ -22,7 +22,7 @@ def doctor(
 
     Exits with 1 if a metric of the default suite cannot run here.
     """
-    needed = {n for m in (*METRICS, *SET_METRICS) if m.is_default for n in m.needs}
+    needed = {n for m in EVERY_METRIC if m.is_default for n in m.needs}
     extractors = {name: _state(name) for name in EXTRACTORS}
     report: dict[str, Any] = {
         **provenance(),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.metrics import METRICS, SET_METRICS
+from evals.metrics import EVERY_METRIC
 from evals.recording.system import installed_systems
 from evals.suites import suite_names, summarise_suite
 from streamchar_ref.commands.verb import Verb
@@ -50,7 +50,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     if kind == "presets":
         presets = sorted(entry_points(group="streamchar.presets"), key=lambda entry: entry.name)
         return [{"name": entry.name, "is": _summary(entry)} for entry in presets]
-    metrics = [*METRICS, *SET_METRICS]
+    metrics = EVERY_METRIC
     if kind == "protocols":
         return [
             {"protocol": m.protocol, "default": "yes" if m.is_default else "no", "domain": m.domain}

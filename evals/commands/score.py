@@ -46,7 +46,7 @@ def score(
     native: Annotated[bool, typer.Option(help="Score files as they are, too.")] = False,
     shard: Annotated[str, typer.Option(help="i/n: part i of n, counted from 1.")] = "",
     reference: Annotated[
-        str, typer.Option(help="System that is the reference set of Frechet distances.")
+        str, typer.Option(help="System that Frechet distances and diversity refer to.")
     ] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
     max_failures: Annotated[

@@ -197,6 +197,12 @@ SPECS: tuple[ExtractorSpec, ...] = (
         params={"window_s": 0.04},
     ),
     ExtractorSpec(
+        name="pitch",
+        track="audio",
+        implementation="evals.extractors.pitch:PitchExtractor",
+        params={"lowest_hz": 60, "highest_hz": 500, "min_strength": 0.5, "octave_cost": 0.02},
+    ),
+    ExtractorSpec(
         name="speech",
         track="audio",
         implementation="evals.extractors.speech:SpeechExtractor",

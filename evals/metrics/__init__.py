@@ -2,6 +2,7 @@
 
 from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
+from evals.metrics.diversity import DIVERSITY
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.phoneme_error_rate import PHONEMES
@@ -16,6 +17,7 @@ from evals.metrics.voice import DNSMOS, VOICE
 from evals.protocols.base import Metric
 from evals.protocols.info import MetricInfo
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 
 METRICS: tuple[Metric, ...] = (
     *ERROR_RATES,
@@ -36,7 +38,13 @@ METRICS: tuple[Metric, ...] = (
     *SPEED_METRICS,
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
-INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in (*METRICS, *SET_METRICS)}
+TAKES_METRICS: tuple[TakesMetric, ...] = (*DIVERSITY,)
+EVERY_METRIC: tuple[Metric | SetMetric | TakesMetric, ...] = (
+    *METRICS,
+    *SET_METRICS,
+    *TAKES_METRICS,
+)
+INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in EVERY_METRIC}
 """Metric name -> what readers must know of it, in the order of tables within an axis."""
 
 
@@ -44,7 +52,7 @@ def readers_of(weights: str) -> list[str]:
     """Names the metrics that cannot be measured without the weights called ``weights``."""
     return [
         metric.name
-        for metric in (*METRICS, *SET_METRICS)
+        for metric in EVERY_METRIC
         if any(_reads(extractor, weights) for extractor in metric.needs)
     ]
 

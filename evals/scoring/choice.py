@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
-from evals.metrics import METRICS, SET_METRICS
+from evals.metrics import EVERY_METRIC
 from evals.protocols.base import Metric
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 from streamchar_ref.core.errors import InputError
 
 Item = TypeVar("Item")
 
 
-def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], list[SetMetric]]:
+def choose_metrics(
+    names: Sequence[str], protocol: str
+) -> tuple[list[Metric], list[SetMetric | TakesMetric]]:
     """Chooses what to compute.
 
     Args:
@@ -23,13 +26,13 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
             only one of its metric.
 
     Returns:
-        Metrics of samples, metrics of sets.
+        Metrics of samples; metrics of several recordings together, sets or takes.
 
     Raises:
         InputError: If a name or the protocol is unknown, naming the nearest, or if they do not
             go together.
     """
-    everything: list[Metric | SetMetric] = [*METRICS, *SET_METRICS]
+    everything: list[Metric | SetMetric | TakesMetric] = [*EVERY_METRIC]
     _check_no_protocols(names, [metric.protocol for metric in everything])
     _check_known(names, {metric.name for metric in everything}, "metric")
     _check_known(
@@ -48,7 +51,7 @@ def choose_metrics(names: Sequence[str], protocol: str) -> tuple[list[Metric], l
         raise InputError(f"none of {', '.join(names)} has the protocol {protocol!r}")
     return (
         [metric for metric in chosen if isinstance(metric, Metric)],
-        [metric for metric in chosen if isinstance(metric, SetMetric)],
+        [metric for metric in chosen if not isinstance(metric, Metric)],
     )
 
 

@@ -129,7 +129,7 @@ def evaluate(
         metrics: Names, in a list or separated by commas; all by default.
         protocol: ``default``, ``all`` or a protocol id.
         native: Score the files as they are rather than their canonical encode.
-        reference: System that is the reference set of Frechet distances.
+        reference: System that Frechet distances and diversity refer to.
         jobs: Worker processes; one a core by default.
         progress: Told ``(what, done, total)``.
 

@@ -19,6 +19,7 @@ from evals.recording.run_folder import (
 from evals.recording.transaction import RECORDINGS, committing, read_stable, results_of
 from evals.scoring.persist import summaries_of
 from evals.scoring.results import (
+    EVERY_SEED,
     SET_ID,
     ScoreRow,
     WindowRow,
@@ -40,7 +41,8 @@ _JOINED = ("protocols", "notes", "identities", "roles")
 def merge(runs: Sequence[Path], out: Path) -> int:
     """Joins runs into a new one, which appears when it is complete.
 
-    Metrics on whole sets cannot be joined from parts: their rows become unscored, with a reason.
+    Metrics on whole sets, or on all takes of a prompt, cannot be joined from parts: their rows
+    become unscored, with a reason.
 
     Args:
         runs: Run folders; they stay as they are.
@@ -177,7 +179,8 @@ def _rows(readers: Sequence[RunReader]) -> list[ScoreRow]:
     rows: dict[tuple[object, ...], ScoreRow] = {}
     for reader in readers:
         for row in reader.rows():
-            if row.sample_id == SET_ID and len(readers) > 1:
+            is_of_several = row.sample_id == SET_ID or row.seed == EVERY_SEED
+            if is_of_several and len(readers) > 1:
                 reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
                 row = replace(
                     row, value=None, weight=0.0, status="unavailable", reason=reason, components={}

@@ -10,12 +10,14 @@ from evals.metrics import INFOS
 from evals.metrics.followed import doubt_in_words
 from evals.protocols.base import Metric
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 from evals.recording.provenance import provenance
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recording_folder, recordings_root, write_run
 from evals.recording.transaction import LOG, committing, results_of
 from evals.scoring.notes import notes_on
 from evals.scoring.results import (
+    EVERY_SEED,
     SET_ID,
     ScoreRow,
     WindowRow,
@@ -38,7 +40,7 @@ def score_run(
     recordings: Sequence[Recording],
     *,
     metrics: Sequence[Metric],
-    set_metrics: Sequence[SetMetric],
+    set_metrics: Sequence[SetMetric | TakesMetric],
     options: Options,
     progress: ProgressFn,
     config: dict[str, Any] | None = None,
@@ -54,7 +56,7 @@ def score_run(
         run: Run folder; made if it is not there.
         recordings: What to score.
         metrics: With a value for every recording.
-        set_metrics: With a value for every system and suite.
+        set_metrics: With a value for every system and suite, or for all takes of a prompt.
         options: Input, workers, reference set.
         progress: Told what is done.
         config: For ``run.json``.
@@ -179,13 +181,18 @@ def _gone(run: Path, recordings: Sequence[Recording]) -> set[Sample]:
     here = {_sample(recording) for recording in recordings}
     here |= {sample for sample in scored if os.path.isdir(newest(recording_folder(run, *sample)))}
     sets = {(system, suite, SET_ID, 0) for system, suite, *_ in here}
-    return scored - here - sets
+    takes = {(system, suite, sample_id, EVERY_SEED) for system, suite, sample_id, _ in here}
+    return scored - here - sets - takes
 
 
 def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
     now = {(*_sample(row), row.metric, row.protocol) for row in scored.rows}
+    prompts = {_of_prompt(row) for row in scored.rows}
+    of_takes = {_of_prompt(row) for row in scored.rows if row.seed == EVERY_SEED}
 
     def is_kept(row: ScoreRow | WindowRow) -> bool:
+        if _of_prompt(row) in (prompts if row.seed == EVERY_SEED else of_takes):
+            return False  # all takes of the prompt were measured anew
         return (*_sample(row), row.metric, row.protocol) not in now and _sample(row) not in gone
 
     reader, log = RunReader(run), run / LOG
@@ -250,3 +257,8 @@ def _notes_in(rows: Sequence[ScoreRow]) -> dict[Sample, list[str]]:
 
 def _sample(row: ScoreRow | WindowRow | Recording) -> Sample:
     return (row.system, row.suite, row.sample_id, row.seed)
+
+
+def _of_prompt(row: ScoreRow | WindowRow) -> tuple[str, str, str, str, str]:
+    """What rows on all takes of a prompt share, whatever the seeds."""
+    return (row.system, row.suite, row.sample_id, row.metric, row.protocol)

@@ -25,6 +25,8 @@ from streamchar_ref.core.shape import fault_in
 STATUSES: tuple[str, ...] = get_args(Status)
 SET_ID = "*"
 """``sample_id`` of a metric on a whole set, such as ``fvd``."""
+EVERY_SEED = -1
+"""``seed`` of a metric on all takes of a prompt together, such as ``motion_diversity``."""
 MEND = "take it from a copy, or delete it and score again"
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 csv.field_size_limit(2**31 - 1)  # names may be long
@@ -38,7 +40,7 @@ class ScoreRow:
         sample_id: Of the prompt or manifest line; ``*`` for a metric on the whole set.
         system: What made the sample.
         suite: Which prompts.
-        seed: Of the generation.
+        seed: Of the generation; -1 for a metric on several takes of the prompt together.
         metric: Name of the metric.
         protocol: Name and version of its parameters.
         protocol_hash: Of all its parameters.

@@ -15,8 +15,10 @@ from evals.features.view import FeatureView
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
 from evals.protocols.base import Metric, MetricContext, Score, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import SeedTake, TakesMetric
 from evals.recording.recording import Recording
-from evals.scoring.results import SET_ID, ScoreRow, WindowRow, outcome
+from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
+from evals.scoring.takes import by_prompt, has_takes, reference_of_takes
 from streamchar_ref.core.progress import ProgressFn
 
 
@@ -27,7 +29,8 @@ class Options:
     Attributes:
         native: Score files as they are, not their canonical encode.
         jobs: Worker processes; results do not depend on it.
-        reference_system: System whose recordings are the reference set of Frechet distances.
+        reference_system: System whose recordings are the reference set of Frechet distances, and
+            whose takes diversity is compared with.
     """
 
     native: bool = False
@@ -40,7 +43,8 @@ class Scored:
     """What scoring gives.
 
     Attributes:
-        rows: One a recording, metric and protocol; one a system and suite for set metrics.
+        rows: One a recording, metric and protocol; one a system and suite for set metrics; one a
+            prompt for metrics of takes.
         windows: Metrics over playing time.
         protocols: Hash to everything that decides the number.
         logs: Tracebacks of evaluator failures.
@@ -56,7 +60,7 @@ def score(
     recordings: Sequence[Recording],
     *,
     metrics: Sequence[Metric],
-    set_metrics: Sequence[SetMetric] = (),
+    set_metrics: Sequence[SetMetric | TakesMetric] = (),
     options: Options,
     progress: ProgressFn = lambda what, done, total: None,
     whole: Sequence[Recording] = (),
@@ -66,16 +70,19 @@ def score(
     Args:
         recordings: Of any systems and suites.
         metrics: With a value for every recording.
-        set_metrics: With a value for every system and suite.
+        set_metrics: With a value for every system and suite, or for all takes of a prompt.
         options: Input, workers, reference set.
         progress: Told what is done.
         whole: All that the run holds if ``recordings`` are one shard of it: whose reference
-            pictures a face is looked for among. Sets have no number from a shard.
+            pictures a face is looked for among. Sets and takes have no number from a shard.
 
     Returns:
         Rows, windows, protocols and logs.
     """
-    names = extractors_of([*metrics, *set_metrics])
+    sets = [metric for metric in set_metrics if isinstance(metric, SetMetric)]
+    of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
+    measured_takes = of_takes if has_takes(recordings) else []
+    names = extractors_of([*metrics, *sets, *measured_takes])
     store = FeatureStore(native=options.native, jobs=options.jobs, progress=progress)
     features = store.views(recordings, names)
     context = store.context(whole or recordings, names)
@@ -88,8 +95,10 @@ def score(
             found = score_one(recording, metric, view, context, scored.logs)
             _add(scored, recording, metric, found, digest, options)
     is_shard = len(recordings) < len(whole)
-    for set_metric in set_metrics:
+    for set_metric in sets:
         _add_sets(scored, recordings, features, set_metric, options, is_shard)
+    for takes_metric in of_takes:
+        _add_takes(scored, recordings, features, takes_metric, options, is_shard)
     scored.logs.extend(dict.fromkeys(log for view in features for log in view.logs()))
     return scored
 
@@ -121,24 +130,26 @@ def score_one(
         return _evaluator_failure(metric, error, logs)
 
 
-def _evaluator_failure(metric: Metric | SetMetric, error: Exception, logs: list[str]) -> Score:
+def _evaluator_failure(
+    metric: Metric | SetMetric | TakesMetric, error: Exception, logs: list[str]
+) -> Score:
     logs.append("".join(traceback.format_exception(error)))
     reason = f"{metric.protocol}: {type(error).__name__}: {error}"
     return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
 
 
-def extractors_of(metrics: Iterable[Metric | SetMetric]) -> list[str]:
+def extractors_of(metrics: Iterable[Metric | SetMetric | TakesMetric]) -> list[str]:
     """Returns the extractors that some metrics need, in the order of the table."""
     wanted = {name for metric in metrics for name in _read_by(metric) if name in EXTRACTORS}
     return [name for name in EXTRACTORS if name in wanted]
 
 
-def _read_by(metric: Metric | SetMetric) -> tuple[str, ...]:
+def _read_by(metric: Metric | SetMetric | TakesMetric) -> tuple[str, ...]:
     needs = (*metric.needs, SPEECH) if metric.is_of_speech else metric.needs
     return tuple(dict.fromkeys(needs))
 
 
-def params_of(metric: Metric | SetMetric, options: Options) -> dict[str, Any]:
+def params_of(metric: Metric | SetMetric | TakesMetric, options: Options) -> dict[str, Any]:
     """Everything that decides a number, as JSON values."""
     return {
         "metric": metric.name,
@@ -179,7 +190,7 @@ def _add(
 
 def _row(
     recording: Recording,
-    metric: Metric | SetMetric,
+    metric: Metric | SetMetric | TakesMetric,
     score: Score,
     digest: str,
     options: Options,
@@ -215,11 +226,7 @@ def _add_sets(
         if system == options.reference_system:
             possible = []
         reference = [i for i in possible if not _system_failed(recordings[i])]
-        fault = ""
-        try:
-            name = _reference_name(recordings, reference, options)
-        except OSError as error:  # the set is not known any more, so neither is the protocol
-            name, fault = None, f"the reference set: {error}"
+        name, fault = _named_reference(recordings, reference, options)
         params = params_of(metric, options) | {"reference": name}
         digest = protocol_hash(params)
         scored.protocols[digest] = params
@@ -236,6 +243,64 @@ def _add_sets(
         scored.rows.append(
             _row(recordings[members[0]], metric, value, digest, options, sample_id=SET_ID)
         )
+
+
+def _add_takes(
+    scored: Scored,
+    recordings: Sequence[Recording],
+    features: Sequence[FeatureView],
+    metric: TakesMetric,
+    options: Options,
+    is_shard: bool,
+) -> None:
+    prompts = by_prompt(recordings)
+    name = reference_of_takes(recordings, options.reference_system) if metric.is_relative else ""
+    references = {
+        suite: _named_reference(recordings, _whole_suite(recordings, name, suite), options)
+        for suite in {suite for _, suite, _ in prompts}
+    }
+    for (system, suite, sample_id), members in prompts.items():
+        others = [] if system == name else prompts.get((name, suite, sample_id), [])
+        named, fault = (None, "") if system == name else references[suite]
+        params = params_of(metric, options)
+        params |= {"reference": named} if metric.is_relative else {}
+        digest = protocol_hash(params)
+        scored.protocols[digest] = params
+        if is_shard:
+            reason = f"one shard of the takes; run: streamchar score RUN --metrics {metric.name}"
+            score = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
+        elif fault:
+            score = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=fault)
+        else:
+            score = _score_takes(metric, recordings, features, (members, others), scored.logs)
+        row = _row(recordings[members[0]], metric, score, digest, options)
+        scored.rows.append(replace(row, seed=EVERY_SEED) if len(members) > 1 else row)
+
+
+def _whole_suite(recordings: Sequence[Recording], system: str, suite: str) -> list[int]:
+    """Places of all takes of a system in a suite that were recorded."""
+    return [
+        place
+        for place, recording in enumerate(recordings)
+        if (recording.system, recording.suite) == (system, suite) and not _system_failed(recording)
+    ]
+
+
+def _score_takes(
+    metric: TakesMetric,
+    recordings: Sequence[Recording],
+    features: Sequence[FeatureView],
+    members: tuple[Sequence[int], Sequence[int]],
+    logs: list[str],
+) -> Score:
+    """Measures takes against the reference's; exceptions as in `score_one`."""
+    own, reference = (
+        [SeedTake(recording=recordings[i], features=features[i]) for i in part] for part in members
+    )
+    try:
+        return metric.score_takes(own, reference)
+    except Exception as error:  # as for a metric of samples
+        return _evaluator_failure(metric, error, logs)
 
 
 def _system_failed(recording: Recording) -> bool:
@@ -257,14 +322,21 @@ def score_set(
         return _evaluator_failure(metric, error, logs)
 
 
-def _reference_name(
+def _named_reference(
     recordings: Sequence[Recording], reference: Sequence[int], options: Options
-) -> dict[str, Any] | None:
-    """Names the reference set, so that distances to other sets have another protocol hash."""
+) -> tuple[dict[str, Any] | None, str]:
+    """Names the reference, so that values relative to another one have another protocol hash.
+
+    The second value is a fault: the reference is not known any more, so neither is the protocol.
+    """
     if not reference:
-        return None
-    digests = sorted(recording_hash(recordings[i], native=options.native) for i in reference)
-    return {"system": options.reference_system, "content": protocol_hash({"of": digests})}
+        return None, ""
+    try:
+        digests = sorted(recording_hash(recordings[i], native=options.native) for i in reference)
+    except OSError as error:
+        return None, f"the reference set: {error}"
+    system = recordings[reference[0]].system
+    return {"system": system, "content": protocol_hash({"of": digests})}, ""
 
 
 def default_jobs() -> int:

@@ -9,6 +9,7 @@ from evals.calibration.calibrate import CalibrationPlan, measure
 from evals.calibration.faults import chosen_faults
 from evals.calibration.results import as_json, responses_of
 from evals.commands.terminal import ProgressBar
+from evals.protocols.set_metric import SetMetric
 from evals.recording.manifest import load_manifest
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
@@ -55,7 +56,7 @@ def calibrate(
         suite=name,
         faults=wanted,
         metrics=chosen,
-        set_metrics=chosen_sets,
+        set_metrics=[metric for metric in chosen_sets if isinstance(metric, SetMetric)],
         seconds=seconds,
         jobs=jobs or default_jobs(),
     )

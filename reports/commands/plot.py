@@ -9,13 +9,18 @@ from evals.scoring.results import dump_json
 from reports.axes import names_in
 from reports.build import find_recordings, write_figures
 from reports.figures.style import WIDTHS_IN
+from reports.figures.survival import FailureRule
 from reports.gallery import KINDS, Drawn, draw
 from reports.load import Runs, load_runs
 from reports.nothing import why_nothing
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 
-_FIXED = {"wer": "the words of the transcript", "latency": "the arrival of chunks"}
+_FIXED = {
+    "wer": "the words of the transcript",
+    "latency": "the arrival of chunks",
+    "survival": "the time to the first failure, see --failure",
+}
 """Kinds that draw one thing, and what."""
 
 app = Verb(__doc__)
@@ -32,6 +37,10 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(help="Folder; figures/ of the first run if left out.")
     ] = None,
+    failure: Annotated[
+        str,
+        typer.Option(help="When a stream has failed: wer=0.5,windows=2,identity=0.99,stop=0.05."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the paths as JSON.")] = False,
 ) -> None:
     """Draw figures sized for a venue's column.
@@ -44,6 +53,9 @@ def plot(
             raise InputError(f"{name!r} is none of: {', '.join(choices)}")
     if metrics and kind in _FIXED:
         raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
+    if failure and kind not in {"survival", "all"}:
+        raise InputError(f"--failure goes with --kind survival, not {kind}")
+    rule = FailureRule.parse(failure)
     loaded = load_runs(runs)
     sources = find_recordings(loaded)
     asked = names_in(metrics, known={row.metric for row in loaded.rows})
@@ -53,6 +65,7 @@ def plot(
         recordings=sources.recordings,
         width=width,
         metrics=asked,
+        rule=rule,
     )
     paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
     typer.echo("".join(f"{note}\n" for note in sources.missing), err=True, nl=False)

@@ -34,7 +34,7 @@ def run(
     ],
     out: Annotated[Path, typer.Option(help="Run folder.")],
     reference: Annotated[
-        str, typer.Option(help="System that is the reference set of Frechet distances.")
+        str, typer.Option(help="System that Frechet distances and diversity refer to.")
     ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import evals.metrics
-from evals.metrics import INFOS, METRICS, SET_METRICS
+from evals.metrics import EVERY_METRIC, INFOS, METRICS
 from evals.protocols.base import Features, Metric, MetricContext, Score, protocol_hash
 from evals.protocols.info import UNBOUNDED, Axis, Level
 from evals.recording.recording import Recording
@@ -20,8 +20,6 @@ from reports.headline import headline_markdown, headline_of
 from reports.load import load_runs
 from reports.tables import wide
 from tests.reports.factory import make_run
-
-EVERY = (*METRICS, *SET_METRICS)
 
 
 class Blinks(Metric):
@@ -70,7 +68,7 @@ def test_a_new_metric_is_one_class_and_one_entry(
     assert ">6.3" in page
 
 
-@pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.protocol)
+@pytest.mark.parametrize("metric", EVERY_METRIC, ids=lambda metric: metric.protocol)
 def test_protocols_of_one_metric_are_shown_alike(metric: Metric) -> None:
     assert metric.info == INFOS[metric.name]
     assert metric.info.axis is not Axis.OTHER

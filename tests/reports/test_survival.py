@@ -1,0 +1,135 @@
+"""Time to the first failure: the estimate, what counts as a failure, and the figure."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals.recording.role import Role
+from evals.scoring.results import ScoreRow, WindowRow
+from reports.figures.survival import (
+    FailureRule,
+    in_words,
+    kaplan_meier,
+    lifetimes,
+    survival_data,
+)
+from reports.gallery import draw
+from reports.load import Runs
+from reports.nothing import why_nothing
+from streamchar_ref.core.errors import InputError
+
+
+def curve(
+    system: str, values: list[float | None], metric: str = "wer", sample: str = "a"
+) -> list[WindowRow]:
+    return [
+        WindowRow(
+            sample_id=sample, system=system, suite="u", seed=0, metric=metric,
+            protocol=f"{metric}/x@1", t0_s=15.0 * n, t1_s=15.0 * n + 15, value=value,
+        )
+        for n, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def row(system: str, metric: str, sample: str = "a", **changes: object) -> ScoreRow:
+    made = ScoreRow(
+        sample_id=sample, system=system, suite="u", seed=0, metric=metric,
+        protocol=f"{metric}/x@1", protocol_hash="0" * 12, domain="world", value=0.1, weight=1.0,
+        status="computed", reason="",
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_the_estimate_is_that_of_the_textbook() -> None:
+    """Remission of 21 patients under 6-MP (Freireich et al., 1963), in every textbook."""
+    weeks = np.array(
+        [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35], float
+    )
+    failed = np.array([1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], bool)
+    found = kaplan_meier(weeks, failed)
+    assert found.times_s.tolist() == [0, 6, 7, 10, 13, 16, 22, 23]
+    expected = [1, 0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
+    assert found.share == pytest.approx(expected, abs=5e-4)
+    assert found.low[1] == pytest.approx(0.620, abs=1e-3)
+    assert found.high[1] == pytest.approx(0.952, abs=1e-3)
+
+
+def test_streams_that_end_without_a_failure_do_not_lower_it() -> None:
+    found = kaplan_meier(np.array([10.0, 20.0]), np.array([False, False]))
+    assert (found.times_s.tolist(), found.share.tolist()) == ([0.0], [1.0])
+    everyone = kaplan_meier(np.array([10.0, 10.0]), np.array([True, True]))
+    assert everyone.share.tolist() == [1.0, 0.0]
+    assert np.isnan(everyone.low).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 0.9, 0.0, 0.9, 0.0], (75.0, "")),  # never two in a row
+        ([0.0, 0.9, 0.9, 0.0], (15.0, "words")),
+        ([0.9, None, 0.9], (45.0, "")),  # a gap ends a row
+        ([0.5, 0.5, 0.5], (45.0, "")),  # above, not at
+    ],
+)
+def test_words_fail_in_two_windows_in_a_row(
+    values: list[float | None], expected: tuple[float, str]
+) -> None:
+    (found,) = lifetimes([], curve("s", values))
+    assert (found.time_s, found.cause) == expected
+
+
+def test_identity_fails_beyond_what_the_ceiling_shows() -> None:
+    windows = [
+        *curve("truth", [0.0] * 5), *curve("truth", [0.1, 0.2, 0.3, 0.2, 0.1], "id_distance"),
+        *curve("s", [0.0] * 5), *curve("s", [0.1, 0.1, 0.4, 0.4, 0.4], "id_distance"),
+    ]  # fmt: skip
+    found = {one.system: one for one in lifetimes([], windows, ceilings=["truth"])}
+    assert (found["s"].time_s, found["s"].cause) == (30.0, "identity")
+    assert found["truth"].cause == ""
+    assert not any(one.cause for one in lifetimes([], windows))  # without a ceiling no limit
+
+
+def test_speech_that_ends_before_the_text_has_stopped() -> None:
+    def stops(missing: int) -> str:
+        components = {
+            "early_stop_words": missing, "reference_words": 100, "silence_after_last_word_s": 20.0
+        }  # fmt: skip
+        rows = [row("s", "completion", components=components)]
+        (found,) = lifetimes(rows, curve("s", [0.0] * 4))
+        assert found.time_s == (40.0 if found.cause else 60.0)
+        return found.cause
+
+    assert (stops(5), stops(6)) == ("", "stopped")
+
+
+def test_a_stream_that_never_came_failed_at_once() -> None:
+    dead = row("s", "wer", "b", value=None, weight=0.0, status="generation_failure", reason="x")
+    found = lifetimes([dead], curve("s", [0.0] * 5))
+    assert [(one.time_s, one.cause) for one in found] == [(75.0, ""), (0.0, "no stream")]
+    assert survival_data(found)["share"].tolist() == [0.5, 0.5]
+
+
+def test_the_rule_can_be_set_and_is_told() -> None:
+    rule = FailureRule.parse("wer=0.3, windows=1")
+    assert rule == FailureRule(wer=0.3, windows=1)
+    assert "word error rate above 0.3 in a window" in in_words(rule, "")
+    for wrong in ("wer=x", "words=1", "windows=0", "identity=2", "stop=-1", "windows=1.5"):
+        with pytest.raises(InputError, match="--failure"):
+            FailureRule.parse(wrong)
+
+
+def test_the_figure_says_what_a_failure_is_and_needs_minutes() -> None:
+    windows = tuple(curve("s", [0.0, 0.2, 0.2, 0.2, 0.2]))
+    runs = Runs(
+        paths=(Path("r"),), rows=(row("s", "wer"),), window_rows=windows, infos={},
+        roles={"s": Role.MODEL},
+    )  # fmt: skip
+    (drawn,) = draw(runs, kinds=["survival"], rule=FailureRule(wer=0.1))
+    assert "word error rate above 0.1 in 2 windows in a row" in drawn.caption
+    (label,) = [text.get_text() for text in drawn.figure.axes[0].get_legend().get_texts()]
+    assert label == "s (n=1, 1 failed)"
+    short = replace(runs, window_rows=windows[:4])
+    assert draw(short, kinds=["survival"]) == []
+    assert "over minutes" in why_nothing(short, "survival", None)
