@@ -12,8 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from evals.scoring.summary import SummaryRow
 from reports.axes import axis_label, scale_of
-from reports.figures.style import BAD, COLOURS, GREY, MARKERS, drawn
+from reports.figures.style import COLOURS, GREY, MARKERS, drawn
 
+ALARM_COLOUR = "#000000"
+"""Of no network in a figure of fewer than seven."""
+_MOST_TICKS = 6
 _NAN = float("nan")
 
 
@@ -69,7 +72,11 @@ def plot_steps(
     if curves:
         row = curves[0].rows[0]
         ax.set_ylabel(axis_label(row.metric, row.unit, row.direction, is_absolute=is_absolute))
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    steps = sorted({step for curve in curves for step in curve.steps})
+    if len(steps) <= _MOST_TICKS:
+        ax.set_xticks(steps)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=_MOST_TICKS - 1, integer=True))
     ax.margins(x=0.06, y=0.12)
     ax.set_xlabel("step")
     return ax
@@ -96,7 +103,15 @@ def _draw(ax: Axes, curve: StepCurve, colour: str, marker: str) -> None:
     )
     at = dict(zip(curve.steps, values, strict=True))
     alarms = sorted(curve.alarms)
-    ax.plot(alarms, [at[step] for step in alarms], "x", color=BAD, markersize=8, mew=1.6, zorder=4)
+    ax.plot(
+        alarms,
+        [at[step] for step in alarms],
+        "x",
+        color=ALARM_COLOUR,
+        markersize=8,
+        mew=1.6,
+        zorder=4,
+    )
     if curve.best is not None:
         ring: dict[str, Any] = {"markersize": 8, "mfc": "none", "mec": colour, "mew": 1.1}
         ax.plot([curve.best], [at[curve.best]], "o", zorder=3, **ring)

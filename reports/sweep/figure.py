@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 
 from evals.protocols.info import Direction
 from reports.axes import label_of
-from reports.figures.steps import StepCurve, plot_steps, steps_data
-from reports.figures.style import BAD, GREY, WIDTHS_IN, drawn, styled
+from reports.figures.steps import ALARM_COLOUR, StepCurve, plot_steps, steps_data
+from reports.figures.style import GREY, WIDTHS_IN, drawn, styled
 from reports.gallery import Drawn
 from reports.sweep.results import Sweep, SweepMetric
 from streamchar_ref.core.names import file_name
@@ -99,6 +99,6 @@ def _marks(sweep: Sweep) -> list[Line2D]:
     plain = {"color": "none", "marker": "o", "markersize": 7}
     marks = [Line2D([], [], mfc="none", mec=GREY, label="best step", **plain)]  # type: ignore[arg-type]
     if sweep.alarms:
-        cross = {"ls": "none", "marker": "x", "color": BAD, "markersize": 7, "mew": 1.6}
+        cross = {"ls": "none", "marker": "x", "color": ALARM_COLOUR, "markersize": 7, "mew": 1.6}
         marks.append(Line2D([], [], label="worse than the best before", **cross))  # type: ignore[arg-type]
     return marks

@@ -114,10 +114,10 @@ def test_an_alarm_says_what_fell_behind_what() -> None:
 def test_equal_checkpoints_rarely_raise_an_alarm() -> None:
     rng, alarms = np.random.default_rng(7), 0
     entries = [entry(step) for step in range(10)]
-    for _ in range(40):
+    for _ in range(25):
         found = [row for one in entries for row in rows(one, "wer", rng.normal(size=20).tolist())]
         alarms += bool(sweep_of(found, entries, infos=INFOS, identities={}).alarms)
-    assert alarms <= 6
+    assert alarms <= 3  # 0.7 expected; without a correction for the choice of the best, 2.5
 
 
 def test_networks_are_series_of_their_own() -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from reports.sweep import measure
 from reports.sweep.measure import SweepPlan
 from reports.sweep.run import Source, Watch, run_sweep
 from streamchar_ref.core.errors import InputError
-from tests.reports.sweep.fades import STREAMED, SYSTEM, save, save_steps, write_suite
+from tests.reports.sweep.fades import STREAMED, SYSTEM, Fades, save, save_steps, write_suite
 
 PROMPTS = 8
 
@@ -28,9 +27,8 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def streamed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What the system streams from now on; a system of a file is loaded as another module."""
-    own = import_module("tests.reports.sweep.fades")
-    monkeypatch.setattr(measure, "make_system", lambda name, settings: own.Fades(**settings))
+    """What the system streams from now on; a system of a file would be another module's."""
+    monkeypatch.setattr(measure, "make_system", lambda name, settings: Fades(**settings))
     STREAMED.clear()
     yield STREAMED
     STREAMED.clear()
@@ -89,17 +87,18 @@ def test_more_steps_prompts_and_networks_are_added(
     tmp_path: Path, suite: Path, streamed: list[str]
 ) -> None:
     patterns = (save_steps(tmp_path, {1: 1.0}),)
-    run_sweep(Source(patterns=patterns), plan(tmp_path / "run", suite))
+    run_sweep(Source(patterns=patterns), plan(tmp_path / "run", suite, count=1))
+    assert streamed[-1] == "student_000001/p0"
     save_steps(tmp_path, {2: 1.0})
     streamed.clear()
     networks = ("student", "raw")
     both = run_sweep(
-        Source(patterns=patterns, networks=networks), plan(tmp_path / "run", suite, count=3)
+        Source(patterns=patterns, networks=networks), plan(tmp_path / "run", suite, count=2)
     )
     assert both.sweep is not None
-    assert [point.summary.n for point in both.sweep.metrics[0].points] == [3, 3, 3, 3]
+    assert [point.summary.n for point in both.sweep.metrics[0].points] == [2, 2, 2, 2]
     assert "student_000001/p0" not in streamed
-    assert {"student_000001/p2", "raw_000001/p0", "student_000002/p0"} <= set(streamed)
+    assert {"student_000001/p1", "raw_000001/p0", "student_000002/p0"} <= set(streamed)
 
 
 def test_all_steps_hear_the_same_noise(tmp_path: Path, suite: Path) -> None:
