@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from evals.recording.meta import read_meta
+from evals.recording.run_folder import recording_folders
 from evals.scoring.choice import choose_metrics
 from evals.scoring.results import read_scores
 from evals.suites import load_suite
@@ -15,7 +17,10 @@ from reports.sweep import measure
 from reports.sweep.measure import SweepPlan
 from reports.sweep.run import Source, Watch, run_sweep
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.model.checkpoint import load_checkpoint, part_of, save_checkpoint
+from streamchar_ref.sampling.config import SamplerConfig
 from tests.reports.sweep.fades import STREAMED, SYSTEM, Fades, save, save_steps, write_suite
+from tests.streamchar_ref.streaming.test_stream import talkative
 
 PROMPTS = 8
 
@@ -233,6 +238,26 @@ def test_wrong_use_is_told_in_one_line(
     assert done.exit_code == 2, done.output
     assert words in done.stderr
     assert not (tmp_path / "run" / "recordings").exists()
+
+
+def test_the_student_of_the_reference_model_is_swept(tmp_path: Path, suite: Path) -> None:
+    model = talkative()
+    tensors = dict(model.state_dict())
+    tensors |= {f"student.{key}": 0.5 * value for key, value in part_of(tensors, "dit.").items()}
+    samplers = {"student": SamplerConfig(num_steps=2)}
+    save_checkpoint(tmp_path / "step-7", tensors, model.config, origin={}, samplers=samplers)
+    source = Source(patterns=(str(tmp_path / "step-*"),))
+    made = plan(
+        tmp_path / "run", suite, count=1, system="streamchar_ref", settings={"num_steps": 1}
+    )
+    outcome = run_sweep(source, made)
+    assert outcome.failed == ()
+    (folder,) = recording_folders(tmp_path / "run").values()
+    meta, digest = read_meta(folder), load_checkpoint(tmp_path / "step-7").digest[:12]
+    assert meta["checkpoint"] == f"tiny sha256:{digest} student"
+    assert meta["settings"] == {
+        "checkpoint": f"sha256:{digest}", "network": "student", "num_steps": 1,
+    }  # fmt: skip
 
 
 def test_two_sweeps_of_one_run_do_not_mix(tmp_path: Path, suite: Path) -> None:
