@@ -35,6 +35,9 @@ class StreamCharRef:
     Args:
         checkpoint: Folder; by default the one that comes with the package.
         preset: Refuse a checkpoint of any other.
+        network: Which of the checkpoint's networks streams: ``student``, ``raw`` or whatever it
+            holds; ``plain`` is the teacher. By default the student if there is one, else the
+            teacher.
         context: What a chunk may look back at: ``full``, ``no_sink`` or ``motion_only``, see
             `streamchar_ref.streaming.context.ContextOptions`.
         pointer: What moves the transcript window. ``own`` is the model's; ``fixed_rate`` moves
@@ -64,6 +67,7 @@ class StreamCharRef:
         *,
         checkpoint: str = "",
         preset: str = "",
+        network: str = "",
         context: str = "full",
         pointer: str = "own",
         phonemes_per_s: float = WORLD_RATE,
@@ -96,13 +100,14 @@ class StreamCharRef:
             found = load_checkpoint(
                 Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
             )
-            self._model = found.model().to(device)
+            self._model = found.model(network).to(device)
         except (ValueError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise InputError(str(error)) from error
         chosen = {name: value for name, value in sampler.items() if value is not None} | {
             name: value
             for name, value, default in (
                 ("motion_sigma", float(motion_sigma), 0.0),
+                ("network", network, ""),
                 ("context", context, "full"),
                 ("precision", precision, "float32"),
             )
@@ -113,7 +118,7 @@ class StreamCharRef:
             raise InputError(f"label {label!r} is not lower case with underscores")
         self.fps = found.config.stream.fps
         self.sample_rate = found.config.audio_vae.sample_rate
-        self.checkpoint = _name_of(found)
+        self.checkpoint = _name_of(found, network)
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields chunks, with the phonemes said by the pointer's own account."""
@@ -192,5 +197,6 @@ def _label(chosen: dict[str, Any], pointer: str, phonemes_per_s: float) -> str:
     return re.sub(r"[^a-z0-9]+", "_", "_".join(parts))
 
 
-def _name_of(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.config.preset} sha256:{checkpoint.digest[:12]}"
+def _name_of(checkpoint: Checkpoint, network: str) -> str:
+    name = f"{checkpoint.config.preset} sha256:{checkpoint.digest[:12]}"
+    return f"{name} {network}" if network else name

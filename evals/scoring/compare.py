@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class Comparison:
         ci_high: Upper end.
         p: Two-sided, of the sign-flip test.
         smallest_p: What ``p`` is at least with so many independent pairs.
-        p_holm: ``p`` after Holm, over all comparisons of one call.
+        p_holm: ``p``, times the candidates of its `Pair`, after Holm over all comparisons of one
+            call.
         verdict: ``better`` or ``worse`` if ``p_holm`` is below 0.05; else ``inconclusive``: no
             difference is shown, which is not to say that there is none.
         reason: Why not comparable, or why nothing could be shown; else empty.
@@ -70,6 +71,22 @@ class Comparison:
     mark: str = ""
 
 
+class Pair(NamedTuple):
+    """Two systems to compare.
+
+    Attributes:
+        system: Whose verdict it is.
+        against: The other.
+        num_candidates: Of how many systems ``against`` was picked by the very values that are
+            compared, as the best one is; p is multiplied by it, since the luckiest of many looks
+            better than it is.
+    """
+
+    system: str
+    against: str
+    num_candidates: int = 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Resampling:
     draws: int
@@ -82,6 +99,7 @@ def compare(
     infos: Mapping[str, MetricInfo],
     *,
     against: str | None = None,
+    pairs: Mapping[str, Sequence[Pair]] | None = None,
     metrics: Collection[str] | None = None,
     identities: Mapping[str, str] | None = None,
     draws: int = 10_000,
@@ -93,6 +111,8 @@ def compare(
         rows: Scores of all systems.
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
+        pairs: Protocol -> which to compare, instead of ``against``; protocols that are missing
+            here are left out.
         metrics: Which; all by default. Holm's adjustment is over these alone.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         draws: Resamples of the bootstrap.
@@ -106,20 +126,22 @@ def compare(
     """
     groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
     systems = sorted({system for by_system in groups.values() for system in by_system})
-    pairs = _pairs(systems, against)
+    everywhere = _pairs(systems, against) if pairs is None else []
     tasks = [
         (place, pair)
         for place, by_system in sorted(groups.items())
-        for pair in pairs
-        if set(pair) <= by_system.keys()
+        for pair in (everywhere if pairs is None else pairs.get(place[2], ()))
+        if {pair.system, pair.against} <= by_system.keys()
     ]
+    tries = [pair.num_candidates for _, pair in tasks]
     # Enough sign patterns that the smallest p there can be survives Holm.
-    resampling = _Resampling(draws=draws, flips=max(draws, 40 * len(tasks)), seed=seed)
+    flips = max(draws, 40 * len(tasks) * max(tries, default=1))
+    resampling = _Resampling(draws=draws, flips=flips, seed=seed)
     comparisons = [
         _compare(place, pair, groups[place], infos, identities or {}, resampling)
         for place, pair in tasks
     ]
-    return _judged(comparisons, infos)
+    return _judged(comparisons, tries, infos)
 
 
 def _by_metric(
@@ -142,17 +164,17 @@ def why_nothing(rows: Iterable[ScoreRow]) -> str:
     return f"{of}: a comparison needs two systems, in one run or in several that are named together"
 
 
-def _pairs(systems: Sequence[str], against: str | None) -> list[tuple[str, str]]:
+def _pairs(systems: Sequence[str], against: str | None) -> list[Pair]:
     if against is None:
-        return list(combinations(systems, 2))
+        return [Pair(*both) for both in combinations(systems, 2)]
     if against not in systems:
         raise InputError(f"no scores of system {against!r}; there are: {', '.join(systems)}")
-    return [(system, against) for system in systems if system != against]
+    return [Pair(system, against) for system in systems if system != against]
 
 
 def _compare(
     place: tuple[str, str, str],
-    pair: tuple[str, str],
+    pair: Pair,
     by_system: Mapping[str, list[ScoreRow]],
     infos: Mapping[str, MetricInfo],
     identities: Mapping[str, str],
@@ -160,9 +182,9 @@ def _compare(
 ) -> Comparison:
     suite, metric, protocol = place
     result = Comparison(
-        suite=suite, metric=metric, protocol=protocol, system=pair[0], against=pair[1]
+        suite=suite, metric=metric, protocol=protocol, system=pair.system, against=pair.against
     )
-    first, second = (by_system[system] for system in pair)
+    first, second = by_system[pair.system], by_system[pair.against]
     if obstacle := _obstacle(first, second):
         return replace(result, reason=obstacle, mark=DAGGER)
     ours, theirs = _computed(first), _computed(second)
@@ -243,14 +265,18 @@ def _values(rows: Mapping[_Sample, ScoreRow], samples: Sequence[_Sample]) -> np.
     return np.array([rows[sample].value for sample in samples], dtype=np.float64)
 
 
-def _judged(comparisons: list[Comparison], infos: Mapping[str, MetricInfo]) -> list[Comparison]:
+def _judged(
+    comparisons: list[Comparison], tries: Sequence[int], infos: Mapping[str, MetricInfo]
+) -> list[Comparison]:
     judgeable = [index for index, one in enumerate(comparisons) if not one.reason]
     p_values = np.array([comparisons[index].p for index in judgeable], dtype=np.float64)
+    p_values = np.minimum(1.0, p_values * np.array([tries[index] for index in judgeable]))
     judged = list(comparisons)
     for index, p_holm in zip(judgeable, holm(p_values), strict=True):
         one = replace(comparisons[index], p_holm=float(p_holm))
         verdict = _verdict(one, infos[one.metric].direction)
-        reason = _why_nothing_shows(one, len(judgeable)) if verdict == "inconclusive" else ""
+        num_tests = len(judgeable) * tries[index]
+        reason = _why_nothing_shows(one, num_tests) if verdict == "inconclusive" else ""
         judged[index] = replace(one, verdict=verdict, reason=reason)
     return judged
 

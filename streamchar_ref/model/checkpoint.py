@@ -169,6 +169,42 @@ class Checkpoint:
         return ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckpointId:
+    """What the index of a checkpoint says, without its weights.
+
+    Attributes:
+        preset: Of its config.
+        digest: See `Checkpoint`.
+        networks: Names for `Checkpoint.select`, `PLAIN` first.
+    """
+
+    preset: str
+    digest: str
+    networks: tuple[str, ...]
+
+
+def identify_checkpoint(folder: Path) -> CheckpointId:
+    """Reads the index of a checkpoint, which names all of its bytes, and none of the weights.
+
+    Args:
+        folder: Written by `save_checkpoint`.
+
+    Returns:
+        Preset, digest and networks.
+
+    Raises:
+        CheckpointError: If there is no index, it was altered, or it is of another version.
+    """
+    folder = newest(real(folder))
+    index = _index(folder)
+    return CheckpointId(
+        preset=_config(folder, index).preset,
+        digest=index[DIGEST],
+        networks=(PLAIN, *index.get("samplers", {})),
+    )
+
+
 def save_checkpoint(
     folder: Path,
     tensors: Mapping[str, Tensor],

@@ -20,6 +20,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.checkpoint import load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.model.config import PRESETS
 from streamchar_ref.networks.text import read_phonemes
+from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.pointers import ChunkObservation
 from streamchar_ref.world.clips import make_clip
 from tests.streamchar_ref.streaming.test_stream import talkative
@@ -36,6 +37,22 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def prompt() -> Prompt:
     return load_suite("smoke")[0]
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A teacher that says nothing, with two networks that do, sampled in other ways."""
+    folder = tmp_path_factory.mktemp("distilled") / "tiny"
+    model = talkative()
+    tensors = dict(model.state_dict())
+    for name in ("student", "raw"):
+        tensors |= {f"{name}.{key}": value for key, value in part_of(tensors, "dit.").items()}
+    tensors |= {key: 0.5 * value for key, value in part_of(tensors, "raw.dit.").items()}
+    tensors |= {key: 0 * value for key, value in part_of(tensors, "dit.").items()}
+    sampler = SamplerConfig(kind="renoise", num_steps=1, guidance=1, picture_guidance=1)
+    samplers = {"student": sampler, "raw": sampler}
+    save_checkpoint(folder, tensors, model.config, origin={}, samplers=samplers)
+    return str(folder)
 
 
 def short(prompt: Prompt, **changes: object) -> Prompt:
@@ -90,6 +107,8 @@ def test_without_a_checkpoint_it_is_the_shipped_one(
             "streamchar_ref_fixed_rate_pointer_9_5",
         ),
         ({"pointer": "none"}, "streamchar_ref_no_pointer"),
+        ({"network": "plain"}, "streamchar_ref_plain"),
+        ({"network": "plain", "num_steps": 4}, "streamchar_ref_num_steps_4_plain"),
         ({"guidance": 2, "motion_sigma": 0.1}, "streamchar_ref_guidance_2_motion_sigma_0_1"),
         ({"guidance": 2, "label": "mine"}, "mine"),
     ],
@@ -106,6 +125,7 @@ def test_the_row_label_tells_variants_apart(
     [
         ({"checkpoint": "nowhere"}, "no checkpoint"),
         ({"preset": "micro"}, "'tiny', not 'micro'"),
+        ({"network": "student"}, "no network 'student'; it has plain"),
         ({"context": "none"}, "context is one of full"),
         ({"pointer": "soft"}, "pointer is one of own"),
         ({"pointer": "fixed_rate", "phonemes_per_s": 0}, "positive"),
@@ -150,6 +170,28 @@ def test_the_pointer_is_the_one_asked_for(
     spoken = [chunk.spoken for chunk, _ in zip(chunks, told, strict=False)]
     expected = [None if each is None else min(each, length) for each in told]
     assert spoken == pytest.approx(expected) if pointer != "none" else spoken == expected
+
+
+def test_the_network_that_streams_is_the_one_asked_for(distilled: str, prompt: Prompt) -> None:
+    def first(network: str) -> np.ndarray:
+        system = StreamCharRef(checkpoint=distilled, network=network, num_steps=1)
+        return next(iter(system.stream(short(prompt), seed=0))).samples
+
+    student = first("student")
+    assert np.array_equal(first(""), student)
+    assert not np.array_equal(first("raw"), student)
+    assert not np.array_equal(first("plain"), student)
+
+
+def test_a_named_network_is_part_of_label_and_checkpoint(distilled: str) -> None:
+    digest = load_checkpoint(Path(distilled)).digest[:12]
+    raw = make_system("streamchar_ref", {"checkpoint": distilled, "network": "raw"})
+    assert (raw.name, raw.checkpoint) == ("streamchar_ref_raw", f"tiny sha256:{digest} raw")
+
+
+def test_an_unknown_network_is_refused_with_those_there_are(distilled: str) -> None:
+    with pytest.raises(InputError, match="no network 'critic'; it has plain, raw, student"):
+        make_system("streamchar_ref", {"checkpoint": distilled, "network": "critic"})
 
 
 Played = Callable[[OraclePointer], tuple[list[float], list[float]]]

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.scoring.compare import DAGGER, Comparison, compare, why_nothing
+from evals.scoring.compare import DAGGER, Comparison, Pair, compare, why_nothing
 from evals.scoring.results import ScoreRow
 from evals.scoring.summary import MetricInfo
 from streamchar_ref.core.errors import InputError
@@ -183,6 +183,27 @@ def test_holm_counts_all_comparisons_of_the_call() -> None:
     ]
     among = compare(scores("a", near) + scores("b", far) + others, INFOS)
     assert {one.verdict for one in among if one.protocol == "wer/x@1"} == {"inconclusive"}
+
+
+def test_named_pairs_are_compared_and_no_others() -> None:
+    rows = [
+        one
+        for system in "abc"
+        for protocol in ("p@1", "q@1")
+        for one in scores(system, noisy(0.1, seed=ord(system)), protocol=protocol)
+    ]
+    found = compare(rows, INFOS, pairs={"p@1": [Pair("c", "a"), Pair("b", "nowhere")]})
+    assert [(one.protocol, one.system, one.against) for one in found] == [("p@1", "c", "a")]
+
+
+def test_a_partner_picked_from_many_makes_p_larger() -> None:
+    near = 0.1 + 0.008 * np.sin(np.arange(40)) + 0.0025
+    rows = scores("a", near) + scores("b", np.full(40, 0.1))
+    plain, picked = (only(rows, pairs={"wer/x@1": [Pair("a", "b", n)]}) for n in (1, 20))
+    assert plain.p_holm is not None
+    assert plain.p_holm < 0.05
+    assert picked.p_holm == pytest.approx(20 * (picked.p or 0.0))
+    assert (plain.verdict, picked.verdict) == ("worse", "inconclusive")
 
 
 def test_suites_are_not_pooled() -> None:

@@ -40,12 +40,14 @@ GOOD: dict[str, tuple[str, ...]] = {
     "doses": ("few",),
     "device": ("cpu",),
     "checkpoint": ("checkpoint",),
+    "checkpoints": ("checkpoint",),
 }
 """Parameter name -> values that make sense; other parameters are left out unless required."""
 ALWAYS: dict[str, tuple[str, ...]] = {
     "score": ("--jobs", "1"),
     "run": ("--jobs", "1", "--limit", "1"),
     "calibrate": ("--jobs", "1", "--limit", "1", "--seconds", "1"),
+    "sweep": ("--jobs", "1", "--limit", "1", "--watch", "--watch-minutes", "0"),
     "train": ("--steps", "1", "--max-minutes", "0.01", "--jobs", "1", "--preset", "tiny"),
     "world sheet": ("--identities", "1", "--size", "32"),
     "world clip": ("--size", "32"),

@@ -16,6 +16,7 @@ from streamchar_ref.model import shards
 from streamchar_ref.model.checkpoint import (
     CheckpointError,
     Storage,
+    identify_checkpoint,
     load_checkpoint,
     part_of,
     save_checkpoint,
@@ -50,6 +51,18 @@ def test_config_and_origin_travel_with_the_weights(tmp_path: Path) -> None:
     found = load_checkpoint(saved(tmp_path / "c"))
     assert found.config == tiny_model().config
     assert found.origin == ORIGIN
+
+
+def test_a_checkpoint_is_identified_without_its_weights(tmp_path: Path) -> None:
+    tensors = {"dit.x": torch.ones(2), "student.dit.x": torch.zeros(2)}
+    config = preset("tiny")
+    samplers = {"student": SamplerConfig()}
+    save_checkpoint(tmp_path / "c", tensors, config, origin=ORIGIN, samplers=samplers)
+    digest = load_checkpoint(tmp_path / "c").digest
+    for shard in (tmp_path / "c").glob("*.safetensors"):
+        shard.unlink()
+    found = identify_checkpoint(tmp_path / "c")
+    assert (found.preset, found.digest, found.networks) == ("tiny", digest, ("plain", "student"))
 
 
 def test_the_same_weights_have_the_same_digest(tmp_path: Path) -> None:
