@@ -82,6 +82,7 @@ def compare(
     infos: Mapping[str, MetricInfo],
     *,
     against: str | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
     metrics: Collection[str] | None = None,
     identities: Mapping[str, str] | None = None,
     draws: int = 10_000,
@@ -93,6 +94,7 @@ def compare(
         rows: Scores of all systems.
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
+        pairs: Compare these alone, each a system and what it is compared with.
         metrics: Which; all by default. Holm's adjustment is over these alone.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         draws: Resamples of the bootstrap.
@@ -106,11 +108,11 @@ def compare(
     """
     groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
     systems = sorted({system for by_system in groups.values() for system in by_system})
-    pairs = _pairs(systems, against)
+    chosen = _pairs(systems, against) if pairs is None else pairs
     tasks = [
         (place, pair)
         for place, by_system in sorted(groups.items())
-        for pair in pairs
+        for pair in chosen
         if set(pair) <= by_system.keys()
     ]
     # Enough sign patterns that the smallest p there can be survives Holm.
