@@ -19,7 +19,9 @@ from streamchar_ref.core.names import visible
 RowsOf = Literal["metrics", "systems"]
 """What a row of a printed table is."""
 
-_NAMES = frozenset({"metric", "system", "protocol", "group", "reason"})  # columns of words, not of numbers
+_NAMES = frozenset(
+    {"metric", "system", "protocol", "group", "reason"}
+)  # columns of words, not of numbers
 
 
 @dataclass(frozen=True, kw_only=True)

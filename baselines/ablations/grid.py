@@ -44,27 +44,38 @@ class GridFolder:
         """Returns the folder of corpus and latents; what is drawn depends on the seed."""
         return self.out / "data" / f"seed-{seed}"
 
-    def settle(self, settings: Mapping[str, Any]) -> None:
+    def settle(self, settings: Mapping[str, Any], *, suite: str, num_prompts: int) -> None:
         """Keeps the settings of a grid, or refuses others than those kept.
+
+        More prompts of a suite may be recorded later, fewer not: some rows would be scored on
+        prompts that others lack.
 
         Args:
             settings: Option -> value, as JSON.
+            suite: Name of the suite.
+            num_prompts: How many of its prompts are recorded.
 
         Raises:
             InputError: If one differs; says which, and what to do.
         """
         path = self.out / SETTINGS
-        if has_file(path):
-            kept = read_json(path)
-            for name, value in settings.items():
-                if kept.get(name) != value:
-                    raise InputError(
-                        f"{self.out} was begun with --{name} {kept.get(name)!s:.100}, not "
-                        f"{value!s:.100}: give --{name} {kept.get(name)!s:.100} to go on with it, "
-                        "or another --out"
-                    )
-            return
-        text = json.dumps(dict(settings), indent=1, sort_keys=True) + "\n"
+        kept = read_json(path) if has_file(path) else {}
+        for name, value in settings.items():
+            if kept and kept.get(name) != value:
+                raise InputError(
+                    f"{self.out} was begun with --{name} {kept.get(name)!s:.100}, not "
+                    f"{value!s:.100}: give --{name} {kept.get(name)!s:.100} to go on with it, or "
+                    "another --out"
+                )
+        prompts = kept.get("prompts", {})
+        before = prompts.get(suite, 0) if isinstance(prompts, dict) else 0
+        if num_prompts < before:
+            raise InputError(
+                f"{self.out} holds recordings of {before} prompts of {suite}, not {num_prompts}: "
+                f"give --limit {before} or more, or another --out"
+            )
+        told = {**settings, "prompts": {**prompts, suite: num_prompts}}
+        text = json.dumps(told, indent=1, sort_keys=True) + "\n"
         write_atomically(path, text.encode(errors="replace"))
 
     def outcome(self, piece: Piece) -> Outcome | None:

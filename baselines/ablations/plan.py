@@ -106,9 +106,7 @@ def pieces_of(rows: Sequence[Row], seeds: Sequence[int]) -> list[Piece]:
     return list(pieces)
 
 
-def _piece(
-    teacher: Teacher, stages: tuple[str, ...], settings: dict[str, Any], seed: int
-) -> Piece:
+def _piece(teacher: Teacher, stages: tuple[str, ...], settings: dict[str, Any], seed: int) -> Piece:
     read = {name for stage in stages for name in SETTINGS_OF_STAGE.get(stage, ())}
     kept = tuple(sorted((name, value) for name, value in settings.items() if name in read))
     return Piece(teacher=teacher, stages=stages, settings=kept, seed=seed)

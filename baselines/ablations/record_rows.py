@@ -1,6 +1,6 @@
 """Records the rows of a grid on common prompts and common noise."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,19 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.progress import ProgressFn
 
 MakeSystem = Callable[[str, Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What came of recording a row with the weights of one training.
+
+    Attributes:
+        has_streams: Whether there is something to score.
+        reason: Why there is not, or how many streams failed; empty if all is well.
+    """
+
+    has_streams: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +55,7 @@ class RowRecorder:
 
     def record(
         self, rows: Sequence[Row], outcomes: Mapping[tuple[str, int], Outcome]
-    ) -> dict[tuple[str, int], str]:
+    ) -> dict[tuple[str, int], Recorded]:
         """Records what is missing.
 
         Args:
@@ -50,22 +63,22 @@ class RowRecorder:
             outcomes: (row, seed) -> whether it has weights.
 
         Returns:
-            (row, seed) -> why it has no recordings, or how many of them failed; empty if all is
-            well.
+            (row, seed) -> what came of it.
 
         Raises:
             InputError: If a row was recorded with other settings before.
         """
         by_name = {row.name: row for row in rows}
-        reasons = {}
+        found = {}
         for (name, seed), outcome in sorted(outcomes.items(), key=lambda item: item[0][1]):
-            row = by_name[name]
-            reasons[name, seed] = (
-                self._record(row, seed) if outcome.is_done else f"not trained: {outcome.reason}"
+            found[name, seed] = (
+                self._record(by_name[name], seed)
+                if outcome.is_done
+                else Recorded(has_streams=False, reason=f"not trained: {outcome.reason}")
             )
-        return reasons
+        return found
 
-    def _record(self, row: Row, seed: int) -> str:
+    def _record(self, row: Row, seed: int) -> Recorded:
         settings = dict(row.setup.streaming)
         own: dict[str, Any] = {}
         if row.setup.has_weights:
@@ -74,7 +87,7 @@ class RowRecorder:
         try:
             system = self.make(row.setup.system, settings | own)
         except InputError as error:
-            return f"not recorded: {error}"
+            return Recorded(has_streams=False, reason=f"not recorded: {error}")
         piece = piece_of(row.setup, seed)
         settings |= {
             "trained": (piece or teacher_of(row.setup)).name if row.setup.has_weights else "",
@@ -83,7 +96,7 @@ class RowRecorder:
         plan = RecordPlan(out=self.folder.out, suite=self.suite, seed=seed, settings=settings)
         record(system, self.prompts, plan, progress=self.progress)
         failed = failures(system.name, self.prompts, plan)
-        return _in_words(failed, len(self.prompts))
+        return Recorded(has_streams=True, reason=_in_words(failed, len(self.prompts)))
 
 
 def _in_words(failed: Mapping[str, Sequence[Any]], count: int) -> str:
@@ -91,17 +104,3 @@ def _in_words(failed: Mapping[str, Sequence[Any]], count: int) -> str:
         return ""
     total = sum(len(folders) for folders in failed.values())
     return f"{total} of {count} streams failed: {next(iter(failed))}"
-
-
-def reasons_of_rows(
-    rows: Iterable[Row], reasons: Mapping[tuple[str, int], str]
-) -> dict[str, tuple[str, ...]]:
-    """Gathers the reasons of a row's seeds, each once, with its seed."""
-    return {
-        row.name: tuple(
-            f"seed {seed}: {reason}" if len({s for _, s in reasons}) > 1 else reason
-            for (name, seed), reason in reasons.items()
-            if name == row.name and reason
-        )
-        for row in rows
-    }

@@ -177,5 +177,7 @@ def changed_fields(before: Setup, after: Setup) -> dict[str, Any]:
     """Returns the fields in which two setups differ, with the second one's values."""
     names = [field.name for field in fields(Setup)]
     return {
-        name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)
+        name: getattr(after, name)
+        for name in names
+        if getattr(after, name) != getattr(before, name)
     }

@@ -7,7 +7,7 @@ checkpoint; its stages are those that follow that teacher.
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from baselines.ablations.row import Group, Row, Setup
+from baselines.ablations.row import Group, Row, Setup, changed_fields
 from streamchar_ref.core.errors import InputError
 
 REGRESS, CHUNK, ROLLOUT = "distill_regress", "dmd_chunk", "dmd_rollout"
@@ -31,7 +31,9 @@ def _teachers() -> list[Row]:
     guided = [
         _TEACHER_50,
         *(
-            _TEACHER_50.child(f"teacher_{steps}", "fewer steps of the same teacher", num_steps=steps)
+            _TEACHER_50.child(
+                f"teacher_{steps}", "fewer steps of the same teacher", num_steps=steps
+            )
             for steps in (8, 4, 2, 1)
         ),
     ]
@@ -151,6 +153,19 @@ def choose_rows(only: Sequence[str] = ()) -> tuple[Row, ...]:
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise InputError(f"no row {name!r:.60}; {hint}see: streamchar ablate --list")
     return tuple(row for row in ROWS if not only or row.name in only or row is GROUND_TRUTH)
+
+
+def change_in_words(row: Row) -> str:
+    """Says in which field a row differs from its parent; empty for a row without one."""
+    parent = next((one for one in ROWS if one.name == row.parent), None)
+    if parent is None:
+        return ""
+    changed = changed_fields(parent.setup, row.setup)
+    words = [
+        f"{name}={'+'.join(value) if isinstance(value, tuple) else value}"
+        for name, value in changed.items()
+    ]
+    return f"{parent.name} with {', '.join(words)}"
 
 
 def at_equal_passes(row: Row) -> tuple[Row, ...]:

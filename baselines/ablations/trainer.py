@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from baselines.ablations.plan import Piece, Teacher
 
@@ -54,6 +54,7 @@ class Placed:
     is_guided: bool = True
 
 
+@runtime_checkable
 class Trainer(Protocol):
     """Trains what rows need; tests replace it."""
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from streamchar_ref.train.distill.config import distill_config
+
 from baselines.ablations.plan import Piece, Teacher
 from baselines.ablations.trainer import WEIGHTS, Outcome, Placed, Status
 from streamchar_ref.core.errors import InputError
@@ -21,7 +23,6 @@ from streamchar_ref.model.checkpoint import (
 from streamchar_ref.model.config import Config, override
 from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.train.data_size import data_size
-from streamchar_ref.train.distill.config import distill_config
 from streamchar_ref.train.run import TrainRun, export
 from streamchar_ref.train.stages import STAGES, StageSpec, distillation_stages
 

@@ -27,9 +27,7 @@ def drawn(rng: np.random.Generator, training: float, prompt: float, noise: float
     ("training", "prompt", "noise"),
     [(1.0, 0.0, 0.3), (0.0, 1.0, 0.3), (0.5, 1.0, 0.5), (0.0, 0.0, 1.0)],
 )
-def test_it_covers_at_least_nine_times_in_ten(
-    training: float, prompt: float, noise: float
-) -> None:
+def test_it_covers_at_least_nine_times_in_ten(training: float, prompt: float, noise: float) -> None:
     rng = np.random.default_rng(0)
     means = [crossed(drawn(rng, training, prompt, noise)) for _ in range(800)]
     covered = np.mean([mean.low <= 0 <= mean.high for mean in means])
