@@ -23,7 +23,7 @@ from streamchar_ref.model.checkpoint import (
 from streamchar_ref.model.config import Config, override
 from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.train.data_size import data_size
-from streamchar_ref.train.run import TrainRun, export
+from streamchar_ref.train.run import TrainRun
 from streamchar_ref.train.stages import STAGES, StageSpec, distillation_stages
 
 _TEACHER = "teacher.json"
@@ -99,7 +99,7 @@ class StageTrainer:
             with run.held():
                 state = run.train(piece.stage, minutes=minutes, resume=True)
                 if state.is_done:
-                    export(run, folder / WEIGHTS, storage="float32")
+                    _write(run, folder / WEIGHTS)
         except TrainingDiverged as error:
             return Outcome(status=Status.DIVERGED, reason=str(error))
         if state.is_done:
@@ -110,6 +110,19 @@ class StageTrainer:
             "command goes on",
             is_stopped=self.clock() - begun < 60 * minutes,  # before its time: by a signal
         )
+
+
+def _write(run: TrainRun, folder: Path) -> None:
+    """Writes all networks, also the scores, which an exported checkpoint has not."""
+    joined = run.weights_so_far()
+    save_checkpoint(
+        folder,
+        joined.tensors,
+        run.config,
+        origin=joined.origin,
+        samplers=joined.samplers,
+        storage="float32",
+    )
 
 
 def _specs(piece: Piece, preset: str) -> tuple[StageSpec, ...]:
