@@ -2,6 +2,9 @@
 
 ``ablate.json`` keeps what must not change from one command to the next. ``train/PIECE`` holds a
 stage with ``piece.json``, which says how far it is. ``recordings`` is that of any run folder.
+
+The first piece of a stage finds its number of steps by the time limit; those of other rows and
+seeds take as many, so that rows do not differ in how busy the machine was.
 """
 
 import json
@@ -85,15 +88,36 @@ class GridFolder:
             return None
         told = read_json(path)
         try:
-            return Outcome(status=Status(told["status"]), reason=str(told["reason"]))
-        except (KeyError, ValueError) as error:
+            return Outcome(
+                status=Status(told["status"]), reason=str(told["reason"]), steps=int(told["steps"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: damaged; delete it to try this stage again") from error
+
+    def steps(self, piece: Piece) -> int:
+        """Returns for how many steps a piece is trained; 0 if that is open.
+
+        They are its own from before, or those of another row or seed with the same stage and
+        preset.
+        """
+        own = self.outcome(piece)
+        if own and own.steps:
+            return own.steps
+        for path in sorted((self.out / "train").glob(f"*/{PIECE}")):
+            told = read_json(path)
+            is_alike = told.get("stages", [None])[-1] == piece.stage
+            if is_alike and told.get("teacher", {}).get("preset") == piece.teacher.preset:
+                steps = told.get("steps", 0)
+                if isinstance(steps, int) and steps > 0:
+                    return steps
+        return 0
 
     def keep(self, piece: Piece, outcome: Outcome) -> None:
         """Writes how far a piece is, and what it is."""
         told = {
             "status": str(outcome.status),
             "reason": outcome.reason,
+            "steps": outcome.steps,
             "stages": piece.stages,
             "settings": dict(piece.settings),
             "seed": piece.seed,
@@ -165,6 +189,7 @@ class Training:
         }
 
     def _train(self, piece: Piece, ends: float | None) -> Outcome:
+        steps = self.folder.steps(piece)
         try:
             minutes = self.trainer.minutes_of(piece)
             if ends is not None and self.clock() + 60 * minutes > ends:
@@ -178,9 +203,10 @@ class Training:
                 self.folder.of(piece),
                 start=self.folder.of(piece.before or piece.teacher) / WEIGHTS,
                 data=self.folder.data(piece.seed),
+                steps=steps,
             )
         except InputError as error:
-            outcome = Outcome(status=Status.FAILED, reason=f"{piece.stage}: {error}")
+            outcome = Outcome(status=Status.FAILED, reason=f"{piece.stage}: {error}", steps=steps)
         self.folder.keep(piece, outcome)
         self.progress(f"{piece.name}: {outcome.status} {outcome.reason}".rstrip())
         return outcome

@@ -28,11 +28,13 @@ class Outcome:
     Attributes:
         status: ``done`` and ``diverged`` are final; others are tried again by the next command.
         reason: For a reader of the table; empty if done.
+        steps: Of training, planned or done; 0 if that is not known.
         is_stopped: Whether it was told to stop, so that nothing else should begin.
     """
 
     status: Status
     reason: str = ""
+    steps: int = 0
     is_stopped: bool = False
 
     @property
@@ -77,7 +79,7 @@ class Trainer(Protocol):
         """Returns the time limit of a piece."""
         ...
 
-    def train(self, piece: Piece, folder: Path, *, start: Path, data: Path) -> Outcome:
+    def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         """Trains a piece, or goes on with it, and writes ``folder / WEIGHTS`` when it is done.
 
         Args:
@@ -85,6 +87,7 @@ class Trainer(Protocol):
             folder: Of this piece alone.
             start: Checkpoint to begin with.
             data: Folder of corpus and latents, shared by the pieces of one seed.
+            steps: As many as the same stage of other rows; 0 lets the time limit decide.
 
         Returns:
             What came of it.

@@ -26,6 +26,8 @@ from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.run import TrainRun
 from streamchar_ref.train.stages import STAGES, StageSpec, distillation_stages
 
+PATIENCE = 2.0
+"""Times the limit that a stage may take where its number of steps is given."""
 _TEACHER = "teacher.json"
 
 
@@ -78,7 +80,7 @@ class StageTrainer:
             raise InputError(f"there is no stage {piece.stage!r:.60}")
         return self.minutes or spec.budget(preset).minutes
 
-    def train(self, piece: Piece, folder: Path, *, start: Path, data: Path) -> Outcome:
+    def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         """Trains a piece, or goes on with it."""
         config = load_checkpoint(start).config
         run = TrainRun(
@@ -93,19 +95,21 @@ class StageTrainer:
             stages=_specs(piece, config.preset),
             progress=self.progress,
         )
-        minutes = self.minutes_of(piece)
+        minutes = self.minutes_of(piece) * (PATIENCE if steps else 1)
+        changes = {"num_steps": steps} if steps else None
         begun = self.clock()
         try:
             with run.held():
-                state = run.train(piece.stage, minutes=minutes, resume=True)
+                state = run.train(piece.stage, minutes=minutes, resume=True, changes=changes)
                 if state.is_done:
                     _write(run, folder / WEIGHTS)
         except TrainingDiverged as error:
             return Outcome(status=Status.DIVERGED, reason=str(error))
         if state.is_done:
-            return Outcome(status=Status.DONE)
+            return Outcome(status=Status.DONE, steps=state.num_steps)
         return Outcome(
             status=Status.UNFINISHED,
+            steps=state.num_steps,
             reason=f"{piece.stage} is at step {state.step} of {state.num_steps or '?'}; the same "
             "command goes on",
             is_stopped=self.clock() - begun < 60 * minutes,  # before its time: by a signal

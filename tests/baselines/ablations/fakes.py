@@ -25,6 +25,7 @@ class FakeTrainer:
         placed: What is known of every teacher.
         trained: What was asked for, in order.
         starts: What each began with.
+        steps: How many steps each was given.
         seconds: Added to ``now_s`` by each.
         now_s: Of its clock.
     """
@@ -34,6 +35,7 @@ class FakeTrainer:
     placed: Placed = field(default_factory=Placed)
     trained: list[Piece] = field(default_factory=list)
     starts: dict[str, Path] = field(default_factory=dict)
+    steps: list[int] = field(default_factory=list)
     seconds: float = 60.0
     now_s: float = 0.0
 
@@ -44,10 +46,11 @@ class FakeTrainer:
     def minutes_of(self, piece: Piece) -> float:
         return 1.0
 
-    def train(self, piece: Piece, folder: Path, *, start: Path, data: Path) -> Outcome:
+    def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         assert start.is_dir(), "what it begins with is there"
         self.trained.append(piece)
         self.starts[piece.name] = start
+        self.steps.append(steps)
         self.now_s += self.seconds
         if piece.stage in self.refusals:
             raise InputError(self.refusals[piece.stage])

@@ -1,5 +1,6 @@
 """A grid trains what it lacks and says what became of each row."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,24 @@ def test_a_piece_begins_with_the_weights_of_the_one_before(tmp_path: Path) -> No
     first, second, *_ = pieces_of(ROWS, [0])
     assert trainer.starts[first.name] == tmp_path / "train" / "teacher" / WEIGHTS
     assert trainer.starts[second.name] == tmp_path / "train" / first.name / WEIGHTS
+
+
+def test_all_rows_train_a_stage_for_as_many_steps(tmp_path: Path) -> None:
+    done = Outcome(status=Status.DONE, steps=40)
+    first = FakeTrainer(outcomes={"distill_regress": done, "dmd_rollout": replace(done, steps=9)})
+    run(tmp_path, first)
+    assert first.steps == [0, 0, 0, 9], "the second rollout as many as the first"
+    later = FakeTrainer()
+    run(tmp_path, later, choose_rows(["student_2"]))
+    assert later.steps == [40, 0, 9]
+
+
+def test_a_cut_stage_keeps_its_steps(tmp_path: Path) -> None:
+    cut = Outcome(status=Status.UNFINISHED, reason="dmd_chunk is at step 5 of 12", steps=12)
+    run(tmp_path, FakeTrainer(outcomes={"dmd_chunk": cut}))
+    again = FakeTrainer()
+    run(tmp_path, again)
+    assert again.steps == [12, 0, 0]
 
 
 def test_rows_that_are_added_later_train_their_own_stages(tmp_path: Path) -> None:

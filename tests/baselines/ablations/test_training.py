@@ -65,7 +65,7 @@ def test_another_teacher_is_refused_and_its_own_copy_is_not(
     with torch.no_grad():
         next(model.parameters()).add_(1)
     save_checkpoint(tmp_path / "other", model.state_dict(), model.config, origin={})
-    with pytest.raises(InputError, match="from another checkpoint .* give the same --from"):
+    with pytest.raises(InputError, match=r"from another checkpoint .* give the same --from"):
         replace(trainer, start=tmp_path / "other").place_teacher(TEACHER, tmp_path / "t")
 
 
@@ -97,13 +97,13 @@ class FakeRun:
     """What a stage does, without doing it."""
 
     seen: TrainRun
-    resumed: bool
+    given: dict[str, Any]
     state = SimpleNamespace(is_done=True, step=20, num_steps=20)
     error: Exception | None = None
 
     @classmethod
-    def train(cls, run: TrainRun, stage: str, *, minutes: float, resume: bool) -> Any:
-        cls.seen, cls.resumed = run, resume
+    def train(cls, run: TrainRun, stage: str, **given: Any) -> Any:
+        cls.seen, cls.given = run, given
         if cls.error:
             raise cls.error
         return cls.state
@@ -118,10 +118,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeRun]:
     return own
 
 
-def train(trainer: StageTrainer, piece: Piece, folder: Path) -> Any:
+def train(trainer: StageTrainer, piece: Piece, folder: Path, steps: int = 0) -> Any:
     placed = folder / "teacher"
     trainer.place_teacher(piece.teacher, placed)
-    return trainer.train(piece, folder / "p", start=placed / WEIGHTS, data=folder / "data")
+    start, data = placed / WEIGHTS, folder / "data"
+    return trainer.train(piece, folder / "p", start=start, data=data, steps=steps)
 
 
 def test_a_piece_is_one_stage_of_a_run(
@@ -130,7 +131,8 @@ def test_a_piece_is_one_stage_of_a_run(
     outcome = train(trainer, PIECES[0], tmp_path)
     assert outcome.is_done
     run = fake.seen
-    assert fake.resumed
+    assert fake.given == {"minutes": 1, "resume": True, "changes": None}
+    assert outcome.steps == 20
     assert (run.seed, run.device, run.config.preset) == (3, "cpu", "tiny")
     assert (run.folder, run.data_folder) == (tmp_path / "p", tmp_path / "data")
     names = [spec.name for spec in run.stages]
@@ -140,6 +142,13 @@ def test_a_piece_is_one_stage_of_a_run(
     assert options is not None
     assert options.num_steps == 4
     assert load_checkpoint(tmp_path / "p" / WEIGHTS).config == run.config
+
+
+def test_given_steps_have_twice_the_time(
+    trainer: StageTrainer, fake: type[FakeRun], tmp_path: Path
+) -> None:
+    train(trainer, PIECES[0], tmp_path, steps=20)
+    assert fake.given == {"minutes": 2, "resume": True, "changes": {"num_steps": 20}}
 
 
 def test_what_diverged_says_by_which_sign(
