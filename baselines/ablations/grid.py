@@ -9,6 +9,7 @@ seeds take as many, so that rows do not differ in how busy the machine was.
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import Any
 from baselines.ablations.plan import Piece, Teacher, piece_of, pieces_of, teacher_of
 from baselines.ablations.row import Row, Setup
 from baselines.ablations.trainer import WEIGHTS, Outcome, Placed, Status, Trainer
+from evals.recording.system import in_one_line
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, read_json, write_atomically
 
 SETTINGS = "ablate.json"
 PIECE = "piece.json"
+ERROR = "error.txt"
 _FINAL = (Status.DONE, Status.DIVERGED)
 
 
@@ -205,8 +208,15 @@ class Training:
                 data=self.folder.data(piece.seed),
                 steps=steps,
             )
+        except OSError:  # the machine's, such as a full disk: nothing else could be trained either
+            raise
         except InputError as error:
             outcome = Outcome(status=Status.FAILED, reason=f"{piece.stage}: {error}", steps=steps)
+        except Exception as error:  # of one stage, in one of many hours: the others go on
+            path = self.folder.of(piece) / ERROR
+            write_atomically(path, traceback.format_exc().encode(errors="replace"))
+            reason = f"{piece.stage}: {in_one_line(error)}; traceback: {path}"
+            outcome = Outcome(status=Status.FAILED, reason=reason, steps=steps)
         self.folder.keep(piece, outcome)
         self.progress(f"{piece.name}: {outcome.status} {outcome.reason}".rstrip())
         return outcome

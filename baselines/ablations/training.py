@@ -13,6 +13,7 @@ from baselines.ablations.trainer import WEIGHTS, Outcome, Placed, Status
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, read_json, write_atomically
 from streamchar_ref.loop.fit import TrainingDiverged
+from streamchar_ref.loop.state import TrainState
 from streamchar_ref.model.checkpoint import (
     PLAIN,
     Checkpoint,
@@ -26,8 +27,6 @@ from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.run import TrainRun
 from streamchar_ref.train.stages import STAGES, StageSpec, distillation_stages
 
-PATIENCE = 2.0
-"""Times the limit that a stage may take where its number of steps is given."""
 _TEACHER = "teacher.json"
 
 
@@ -38,7 +37,9 @@ class StageTrainer:
     Attributes:
         preset: Of the model.
         start: Checkpoint of the teacher; by default the shipped one.
-        minutes: Time limit of a stage; 0 takes its budget.
+        minutes: Time limit of a stage; 0 takes its budget. It decides the number of steps; a stage
+            that is slower than it seemed, or than the same stage of another row, may take twice as
+            long.
         device: As torch names it.
         jobs: Processes that make data.
         progress: Called with lines of the log.
@@ -95,12 +96,9 @@ class StageTrainer:
             stages=_specs(piece, config.preset),
             progress=self.progress,
         )
-        minutes = self.minutes_of(piece) * (PATIENCE if steps else 1)
-        changes = {"num_steps": steps} if steps else None
-        begun = self.clock()
         try:
             with run.held():
-                state = run.train(piece.stage, minutes=minutes, resume=True, changes=changes)
+                state, is_stopped = self._train(run, piece, steps)
                 if state.is_done:
                     _write(run, folder / WEIGHTS)
         except TrainingDiverged as error:
@@ -112,8 +110,28 @@ class StageTrainer:
             steps=state.num_steps,
             reason=f"{piece.stage} is at step {state.step} of {state.num_steps or '?'}; the same "
             "command goes on",
-            is_stopped=self.clock() - begun < 60 * minutes,  # before its time: by a signal
+            is_stopped=is_stopped,
         )
+
+    def _train(self, run: TrainRun, piece: Piece, steps: int) -> tuple[TrainState, bool]:
+        """Trains for the time limit, and as long again if the steps are not done by then.
+
+        Returns:
+            The state, and whether a signal has ended the stage before its time.
+        """
+        minutes = self.minutes_of(piece)
+        for limit in (2 * minutes,) if steps else (minutes, minutes):
+            begun = self.clock()
+            state = run.train(
+                piece.stage,
+                minutes=limit,
+                resume=True,
+                changes={"num_steps": steps} if steps else None,
+            )
+            if state.is_done or self.clock() - begun < 60 * limit:
+                break
+            steps = state.num_steps
+        return state, not state.is_done and self.clock() - begun < 60 * limit
 
 
 def _write(run: TrainRun, folder: Path) -> None:

@@ -21,6 +21,7 @@ class FakeTrainer:
 
     Attributes:
         outcomes: Stage or piece -> what comes of it; by default it is done.
+        bugs: Stage -> what it raises.
         refusals: Stage -> why it cannot be trained.
         placed: What is known of every teacher.
         trained: What was asked for, in order.
@@ -31,6 +32,7 @@ class FakeTrainer:
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    bugs: dict[str, Exception] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     placed: Placed = field(default_factory=Placed)
     trained: list[Piece] = field(default_factory=list)
@@ -52,6 +54,8 @@ class FakeTrainer:
         self.starts[piece.name] = start
         self.steps.append(steps)
         self.now_s += self.seconds
+        if piece.stage in self.bugs:
+            raise self.bugs[piece.stage]
         if piece.stage in self.refusals:
             raise InputError(self.refusals[piece.stage])
         chosen = self.outcomes.get(piece.name) or self.outcomes.get(piece.stage)

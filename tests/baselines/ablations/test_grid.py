@@ -94,6 +94,19 @@ def test_what_could_not_be_trained_is_tried_again(tmp_path: Path) -> None:
     assert stages(again) == ["dmd_chunk", "dmd_rollout", "dmd_rollout"]
 
 
+def test_a_bug_in_one_stage_leaves_its_traceback_and_the_others_go_on(tmp_path: Path) -> None:
+    outcomes = run(tmp_path, FakeTrainer(bugs={"dmd_chunk": ZeroDivisionError("in a loss")}))
+    reason = outcomes["stage1_only"].reason
+    assert reason.startswith("dmd_chunk: ZeroDivisionError: in a loss; traceback: ")
+    assert "ZeroDivisionError" in Path(reason.rpartition(" ")[2]).read_text()
+    assert outcomes["regress_only"].is_done
+
+
+def test_a_full_disk_ends_the_grid(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="disk"):
+        run(tmp_path, FakeTrainer(bugs={"dmd_chunk": OSError("the disk is full")}))
+
+
 def test_a_stopped_grid_begins_nothing_more_and_goes_on_there(tmp_path: Path) -> None:
     cut = Outcome(status=Status.UNFINISHED, reason="dmd_rollout is at step 5", is_stopped=True)
     pieces = pieces_of(ROWS, [0])

@@ -100,10 +100,13 @@ class FakeRun:
     given: dict[str, Any]
     state = SimpleNamespace(is_done=True, step=20, num_steps=20)
     error: Exception | None = None
+    clock: "Seconds | None" = None
 
     @classmethod
     def train(cls, run: TrainRun, stage: str, **given: Any) -> Any:
         cls.seen, cls.given = run, given
+        if cls.clock:
+            cls.clock.pass_on()
         if cls.error:
             raise cls.error
         return cls.state
@@ -161,12 +164,39 @@ def test_what_diverged_says_by_which_sign(
     assert not (tmp_path / "p" / WEIGHTS).exists()
 
 
-@pytest.mark.parametrize(("seconds", "is_stopped"), [(61.0, False), (5.0, True)])
-def test_a_stage_that_ends_before_its_time_was_stopped(
-    trainer: StageTrainer, fake: type[FakeRun], tmp_path: Path, seconds: float, is_stopped: bool
+class Seconds:
+    """A clock that each training moves on by the next of some times."""
+
+    def __init__(self, *takes: float) -> None:
+        self.now, self.takes = 0.0, list(takes)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_on(self) -> None:
+        self.now += self.takes.pop(0)
+
+
+def cut(trainer: StageTrainer, fake: type[FakeRun], folder: Path, *takes: float) -> Any:
+    """What comes of a stage that never ends by itself."""
+    clock = Seconds(*takes)
+    fake.state, fake.clock = SimpleNamespace(is_done=False, step=7, num_steps=20), clock
+    return train(replace(trainer, clock=clock), PIECES[0], folder)
+
+
+def test_a_slow_stage_has_as_long_again_for_the_steps_it_planned(
+    trainer: StageTrainer, fake: type[FakeRun], tmp_path: Path
 ) -> None:
-    fake.state = SimpleNamespace(is_done=False, step=7, num_steps=20)
-    times = iter([0.0, seconds])
-    outcome = train(replace(trainer, clock=lambda: next(times)), PIECES[0], tmp_path)
-    assert (outcome.status, outcome.is_stopped) == (Status.UNFINISHED, is_stopped)
+    outcome = cut(trainer, fake, tmp_path, 61.0, 61.0)
+    assert fake.given == {"minutes": 1, "resume": True, "changes": {"num_steps": 20}}
+    assert (outcome.status, outcome.steps) == (Status.UNFINISHED, 20)
     assert "step 7 of 20; the same command goes on" in outcome.reason
+    assert not outcome.is_stopped
+
+
+@pytest.mark.parametrize("takes", [(5.0,), (61.0, 5.0)])
+def test_a_stage_that_ends_before_its_time_was_stopped(
+    trainer: StageTrainer, fake: type[FakeRun], tmp_path: Path, takes: tuple[float, ...]
+) -> None:
+    outcome = cut(trainer, fake, tmp_path, *takes)
+    assert (outcome.status, outcome.is_stopped) == (Status.UNFINISHED, True)
