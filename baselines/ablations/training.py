@@ -114,11 +114,7 @@ class StageTrainer:
         )
 
     def _train(self, run: TrainRun, piece: Piece, steps: int) -> tuple[TrainState, bool]:
-        """Trains for the time limit, and as long again if the steps are not done by then.
-
-        Returns:
-            The state, and whether a signal has ended the stage before its time.
-        """
+        """Trains for the limit, then as long again; tells whether a signal ended it before."""
         minutes = self.minutes_of(piece)
         for limit in (2 * minutes,) if steps else (minutes, minutes):
             begun = self.clock()

@@ -97,7 +97,7 @@ def test_what_could_not_be_trained_is_tried_again(tmp_path: Path) -> None:
 def test_a_bug_in_one_stage_leaves_its_traceback_and_the_others_go_on(tmp_path: Path) -> None:
     outcomes = run(tmp_path, FakeTrainer(bugs={"dmd_chunk": ZeroDivisionError("in a loss")}))
     reason = outcomes["stage1_only"].reason
-    assert reason.startswith("dmd_chunk: ZeroDivisionError: in a loss; traceback: ")
+    assert "dmd_chunk: it raises ZeroDivisionError: in a loss" in reason
     assert "ZeroDivisionError" in Path(reason.rpartition(" ")[2]).read_text()
     assert outcomes["regress_only"].is_done
 

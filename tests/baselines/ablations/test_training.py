@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from baselines.ablations.rows import choose_rows
 from baselines.ablations.trainer import WEIGHTS, Status
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.fit import TrainingDiverged
+from streamchar_ref.loop.state import TrainState
 from streamchar_ref.model.checkpoint import load_checkpoint, save_checkpoint
 from streamchar_ref.sampling.config import SamplerConfig
 from tests.streamchar_ref.tiny import tiny_model
@@ -98,7 +98,7 @@ class FakeRun:
 
     seen: TrainRun
     given: dict[str, Any]
-    state = SimpleNamespace(is_done=True, step=20, num_steps=20)
+    state = TrainState(step=20, num_steps=20)
     error: Exception | None = None
     clock: "Seconds | None" = None
 
@@ -180,7 +180,7 @@ class Seconds:
 def cut(trainer: StageTrainer, fake: type[FakeRun], folder: Path, *takes: float) -> Any:
     """What comes of a stage that never ends by itself."""
     clock = Seconds(*takes)
-    fake.state, fake.clock = SimpleNamespace(is_done=False, step=7, num_steps=20), clock
+    fake.state, fake.clock = TrainState(step=7, num_steps=20), clock
     return train(replace(trainer, clock=clock), PIECES[0], folder)
 
 
