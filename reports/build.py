@@ -9,6 +9,7 @@ from typing import Any
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recordings_of
 from evals.recording.transaction import WAIT_S
+from evals.scoring.compare import Pair
 from evals.scoring.run_reader import read_runs
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
@@ -29,6 +30,7 @@ def build_report(
     out: Path,
     *,
     title: str = "",
+    pairs: Sequence[Pair] | None = None,
     player: Player = small_video,
     strip: Strip = film_strip,
 ) -> Path:
@@ -38,6 +40,8 @@ def build_report(
         folders: Runs.
         out: The HTML file.
         title: Of the page; by default the names of the runs.
+        pairs: Systems that are compared; all pairs by default, which take long where there are
+            dozens of systems.
         player: Makes the video of a recording.
         strip: Makes its film strip.
 
@@ -53,6 +57,7 @@ def build_report(
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
         runs, provenance = read_runs(folders, lambda readers: _loaded(folders))
+        runs = replace(runs, pairs=None if pairs is None else tuple(pairs))
         sources = find_recordings(runs)
         faults: list[str] = []
         figures = draw(runs, recordings=sources.recordings, faults=faults)

@@ -15,7 +15,7 @@ from evals.metrics import INFOS
 from evals.protocols.info import MetricInfo
 from evals.recording.role import Role
 from evals.recording.system import installed_role
-from evals.scoring.compare import Comparison, compare
+from evals.scoring.compare import Comparison, Pair, compare
 from evals.scoring.results import MEND, ScoreRow, WindowRow
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.summary import SummaryRow, infos_of, summarise
@@ -40,6 +40,7 @@ class Runs:
         infos: Metric name -> unit and direction.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         roles: Of the systems, as far as they are known.
+        pairs: What `comparisons` compares, each a system and another one; all pairs by default.
     """
 
     paths: tuple[Path, ...]
@@ -48,6 +49,7 @@ class Runs:
     infos: dict[str, MetricInfo]
     identities: dict[str, str] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] | None = None
 
     @cached_property
     def labels(self) -> list[str]:
@@ -65,8 +67,8 @@ class Runs:
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Every system against every other, paired."""
-        return self.compared()
+        """Every system against every other, or the chosen pairs."""
+        return compare(self.rows, self.infos, pairs=self.pairs, identities=self.identities)
 
     def compared(
         self, *, against: str | None = None, metrics: Collection[str] | None = None

@@ -19,7 +19,9 @@ from streamchar_ref.core.names import visible
 RowsOf = Literal["metrics", "systems"]
 """What a row of a printed table is."""
 
-_NAMES = frozenset({"metric", "system", "protocol"})  # columns of words, not of numbers
+_NAMES = frozenset(
+    {"metric", "system", "protocol", "group", "reason"}
+)  # columns of words, not of numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,11 @@ def grid_of(table: Table, down: RowsOf | None = None) -> Grid:
 
 def markdown(table: Table, down: RowsOf | None = None) -> str:
     """Prints a table as GitHub Markdown."""
-    grid = grid_of(table, down)
+    return grid_markdown(grid_of(table, down))
+
+
+def grid_markdown(grid: Grid) -> str:
+    """Prints cells as GitHub Markdown."""
     lines = [_markdown_row(grid.head)]
     sides = ["---" if cell.text in _NAMES else "---:" for cell in grid.head]
     lines.append("| " + " | ".join(sides) + " |")
@@ -84,7 +90,11 @@ def markdown(table: Table, down: RowsOf | None = None) -> str:
 
 def latex(table: Table, down: RowsOf | None = None) -> str:
     """Prints a table as LaTeX; the preamble needs ``booktabs``."""
-    grid = grid_of(table, down)
+    return grid_latex(grid_of(table, down))
+
+
+def grid_latex(grid: Grid) -> str:
+    """Prints cells as LaTeX; the preamble needs ``booktabs``."""
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",

@@ -99,7 +99,7 @@ def compare(
     infos: Mapping[str, MetricInfo],
     *,
     against: str | None = None,
-    pairs: Mapping[str, Sequence[Pair]] | None = None,
+    pairs: Sequence[Pair] | Mapping[str, Sequence[Pair]] | None = None,
     metrics: Collection[str] | None = None,
     identities: Mapping[str, str] | None = None,
     draws: int = 10_000,
@@ -111,8 +111,8 @@ def compare(
         rows: Scores of all systems.
         infos: Metric name -> unit and direction.
         against: Compare each other system with this one; all pairs by default.
-        pairs: Protocol -> which to compare, instead of ``against``; protocols that are missing
-            here are left out.
+        pairs: Which to compare, instead of ``against``: the same in all protocols, or by
+            protocol; those that are missing are left out.
         metrics: Which; all by default. Holm's adjustment is over these alone.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         draws: Resamples of the bootstrap.
@@ -126,11 +126,13 @@ def compare(
     """
     groups = _by_metric(row for row in rows if metrics is None or row.metric in metrics)
     systems = sorted({system for by_system in groups.values() for system in by_system})
-    everywhere = _pairs(systems, against) if pairs is None else []
+    if not isinstance(pairs, Mapping):
+        everywhere = _pairs(systems, against) if pairs is None else pairs
+        pairs = {protocol: everywhere for _, _, protocol in groups}
     tasks = [
         (place, pair)
         for place, by_system in sorted(groups.items())
-        for pair in (everywhere if pairs is None else pairs.get(place[2], ()))
+        for pair in pairs.get(place[2], ())
         if {pair.system, pair.against} <= by_system.keys()
     ]
     tries = [pair.num_candidates for _, pair in tasks]

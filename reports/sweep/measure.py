@@ -9,6 +9,7 @@ from typing import Any
 
 from evals.protocols.base import Metric, protocol_hash
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 from evals.recording.make_system import make_system
 from evals.recording.meta import read_meta
 from evals.recording.record import RecordPlan, failures, record
@@ -54,7 +55,7 @@ class SweepPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     baseline_settings: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
-    set_metrics: tuple[SetMetric, ...] = ()
+    set_metrics: tuple[SetMetric | TakesMetric, ...] = ()
     options: Options = field(default_factory=Options)
     system: str = SYSTEM
     retry_failed: bool = False
@@ -190,7 +191,7 @@ def _is_final(row: ScoreRow) -> bool:
 
 
 def _protocols(plan: SweepPlan) -> set[str]:
-    metrics: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
+    metrics: list[Metric | SetMetric | TakesMetric] = [*plan.metrics, *plan.set_metrics]
     return {protocol_hash(params_of(metric, plan.options)) for metric in metrics}
 
 

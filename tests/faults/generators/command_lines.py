@@ -41,6 +41,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     "device": ("cpu",),
     "checkpoint": ("checkpoint",),
     "checkpoints": ("checkpoint",),
+    "only": ("ground_truth",),
+    "seeds": ("0", "0,1"),
 }
 """Parameter name -> values that make sense; other parameters are left out unless required."""
 ALWAYS: dict[str, tuple[str, ...]] = {
@@ -49,12 +51,13 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "calibrate": ("--jobs", "1", "--limit", "1", "--seconds", "1"),
     "sweep": ("--jobs", "1", "--limit", "1", "--watch", "--watch-minutes", "0"),
     "train": ("--steps", "1", "--max-minutes", "0.01", "--jobs", "1", "--preset", "tiny"),
+    "ablate": ("--only", "ground_truth", "--limit", "1", "--jobs", "1", "--skip-scoring"),
     "world sheet": ("--identities", "1", "--size", "32"),
     "world clip": ("--size", "32"),
     "generate": ("--max-minutes", "0.1"),
 }
 """Verb -> what keeps it short; values of these are never replaced."""
-LONG = ("bench", "judges", "world build", "train", "calibrate")
+LONG = ("ablate", "bench", "judges", "world build", "train", "calibrate")
 """What takes minutes if nothing is wrong with the line: then it is stopped, and all is well."""
 PATIENCE_S = 6.0
 PATHS = (
