@@ -82,7 +82,7 @@ def train(
     few-step student of it; export writes one checkpoint.
     Example: streamchar train all --preset micro --out runs/micro
     """
-    from streamchar_ref.train.run import export
+    from streamchar_ref.train.export import export
     from streamchar_ref.train.stages import STAGES
 
     known = [spec.name for spec in STAGES]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from streamchar_ref import __version__
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.files import real, remove_abandoned
+from streamchar_ref.core.files import remove_abandoned
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.loop.config import OptimConfig
 from streamchar_ref.loop.fit import fit
@@ -26,7 +26,6 @@ from streamchar_ref.model.checkpoint import (
     STUDENT,
     Checkpoint,
     CheckpointError,
-    Storage,
     has_checkpoint,
     load_checkpoint,
     part_of,
@@ -376,37 +375,3 @@ def _earlier(origin: Any) -> dict[str, Any]:
             f"the weights to begin with say {origin!r:.100} of how they were trained; copy them "
             "again"
         ) from error
-
-
-def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
-    """Writes one whole checkpoint out of what the stages have learned: the model, and its student.
-
-    The scores of distillation, which no stream needs, stay in the run.
-
-    Args:
-        run: With all stages trained.
-        folder: Where to.
-        storage: Of the weights, see `save_checkpoint`.
-
-    Raises:
-        StageMissing: If a stage has not been trained; says which.
-        CheckpointError: If a stage was trained with another config.
-    """
-    processes = DistContext.of_this_process(run.device)
-    joined = run.weights_so_far()
-    required = [spec.name for spec in run.stages if spec.is_required]
-    missing = [name for name in required if name not in joined.origin]
-    back = tuple(f"{name}." for spec in run.stages for name in spec.kept_back)
-    if missing:
-        raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
-    if processes.is_first:
-        with only_writer(real(folder).parent, verb="export"):
-            save_checkpoint(
-                folder,
-                {name: each for name, each in joined.tensors.items() if not name.startswith(back)},
-                run.config,
-                origin=joined.origin,
-                samplers={n: each for n, each in joined.samplers.items() if f"{n}." not in back},
-                storage=storage,
-            )
-    processes.all_true(True)

@@ -123,19 +123,3 @@ def critic_loss(velocity: Latents, noise: Latents, x0: Latents) -> tuple[Tensor,
     """
     triples = zip(velocity, noise, x0, strict=True)
     return tuple(F.mse_loss(v.float(), n.float() - x.detach().float()) for v, n, x in triples)
-
-
-@torch.no_grad()
-def latent_spread(x: Latents, like: Latents) -> tuple[Tensor, ...]:
-    """Compares the spread of samples with that of the truth.
-
-    Args:
-        x: Samples.
-        like: Latents of real clips; their number may differ.
-
-    Returns:
-        Of each modality, a scalar: ratio of the standard deviations over all entries. Above 1
-        a student over-saturates, below it loses variety.
-    """
-    pairs = zip(x, like, strict=True)
-    return tuple(samples.float().std() / truth.float().std() for samples, truth in pairs)

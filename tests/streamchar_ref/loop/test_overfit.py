@@ -13,7 +13,8 @@ from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.clips import draw_clip
 from streamchar_ref.train.data_size import data_size
-from streamchar_ref.train.run import TrainRun, export
+from streamchar_ref.train.export import export
+from streamchar_ref.train.run import TrainRun
 from streamchar_ref.world.corpus import open_corpus
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 

@@ -27,7 +27,8 @@ from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.data_size import DataSize, data_size
 from streamchar_ref.train.distill.config import distill_config
-from streamchar_ref.train.run import StageMissing, TrainRun, export
+from streamchar_ref.train.export import export
+from streamchar_ref.train.run import StageMissing, TrainRun
 from streamchar_ref.train.stages import all_stages
 from streamchar_ref.train.stages.spec import Budget, StageSpec
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus

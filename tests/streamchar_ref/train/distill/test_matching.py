@@ -134,14 +134,6 @@ def test_score_levels_come_from_the_generator() -> None:
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
-def test_spread_is_the_ratio_of_deviations_of_each_modality() -> None:
-    truth = latents(0)
-    samples = (truth[0][:2] * 0 + 3, torch.cat([truth[1], truth[1]]) * 1.5 + 7)
-    picture, sound = matching.latent_spread(samples, truth)
-    assert float(picture) == 0
-    assert float(sound) == pytest.approx(1.5, rel=1e-2)
-
-
 def test_modalities_must_match() -> None:
     x0 = latents(0)
     with pytest.raises(ValueError, match="shorter"):
