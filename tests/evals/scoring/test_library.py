@@ -13,6 +13,7 @@ import pytest
 import evals
 import reports
 from evals import evaluate
+from evals.metrics import TAKES_METRICS
 from evals.recording.manifest import load_manifest
 from evals.scoring.choice import choose_metrics
 from evals.scoring.evaluate import Results, names_of
@@ -79,7 +80,7 @@ def test_a_manifest_gives_what_a_run_folder_holds_and_leaves_no_file(
         tmp_path / "run",
         load_manifest(folder / "m.jsonl"),
         metrics=choose_metrics([], "all")[0],
-        set_metrics=[],
+        set_metrics=TAKES_METRICS,
         options=Options(),
         progress=lambda what, done, total: None,
     )
