@@ -89,7 +89,7 @@ class Windows:
 
 
 class Rollout(NamedTuple):
-    """Of the last chunk: identity error; of the whole film: cosine of the motion with the truth's."""
+    """Identity error of the last chunk; cosine of the whole film's motion with the truth's."""
 
     identity_error: float
     motion: float
