@@ -50,6 +50,20 @@ def _block(width: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width), middle, nn.SiLU(), nn.Linear(2 * width, width))
 
 
+def guided_velocity(
+    network: ToyVelocity,
+    x: Float[Tensor, "B X"],
+    sigma: Float[Tensor, " B"],
+    context: Float[Tensor, "B C"],
+    guidance: float,
+) -> Float[Tensor, "B X"]:
+    """Moves a velocity away from that in a context of zeros; 1 leaves it."""
+    velocity = network(x, sigma, context)
+    if guidance == 1.0:
+        return velocity
+    return torch.lerp(network(x, sigma, torch.zeros_like(context)), velocity, guidance)
+
+
 def draw(
     network: ToyVelocity,
     context: Float[Tensor, "B C"],
@@ -100,6 +114,7 @@ class DmdSettings:
         rate: Learning rate of the student.
         fake_rate: Learning rate of the fake score.
         fake_updates: For each one of the student.
+        guidance: Of the real score, as `guided_velocity` has it.
     """
 
     updates: int
@@ -108,6 +123,7 @@ class DmdSettings:
     rate: float = 1e-4
     fake_rate: float = 1e-3
     fake_updates: int = 5
+    guidance: float = 1.0
 
 
 class ToyDmd:
@@ -147,10 +163,12 @@ class ToyDmd:
         x0 = self._draw(context)
         x, _, sigma = self._noised(x0.detach())
         with torch.no_grad():
-            real, fake = (
-                flow.x0_from_velocity(x, score(x, sigma, context), sigma)
-                for score in (self._teacher, self._fake)
+            guidance = self._settings.guidance
+            velocities = (
+                guided_velocity(self._teacher, x, sigma, context, guidance),
+                self._fake(x, sigma, context),
             )
+            real, fake = (flow.x0_from_velocity(x, v, sigma) for v in velocities)
         gradient, (ratio,) = matching.matching_gradient((x0,), real=(real,), fake=(fake,))
         _step(self._optim, matching.matching_loss((x0,), gradient)[0])
         self.ratios.append(float(ratio))
