@@ -12,5 +12,5 @@ def test_the_shipped_checkpoint_is_a_whole_model_of_its_preset() -> None:
 
 
 def test_what_is_not_shipped_is_named_with_what_is() -> None:
-    with pytest.raises(CheckpointError, match="no checkpoint 'base' comes .*: micro"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint 'base' comes .*: micro"):
         shipped_checkpoint("base")
