@@ -47,4 +47,4 @@ for prompt in load_suite("short_clip_dev")[:NUM_PROMPTS]:
         row = (prompt.prompt_id, name, media_s, round(wall, 2), round(processor, 2))
         table.writerow(row)
 many, few = (statistics.mean(values) for values in speeds.values())
-sys.stderr.write(f"processor seconds a second: {many:.2f}, {few:.2f}, ratio {many / few:.1f}\n")
+sys.stderr.write(f"processor s a second: {many:.2f}, {few:.2f}; ratio {many / few:.1f}\n")

@@ -1,0 +1,43 @@
+"""One whole checkpoint out of what the stages of a run have learned."""
+
+from pathlib import Path
+
+from streamchar_ref.core.files import real
+from streamchar_ref.core.lock import only_writer
+from streamchar_ref.loop.parallel import DistContext
+from streamchar_ref.model.checkpoint import Storage, save_checkpoint
+from streamchar_ref.train.run import StageMissing, TrainRun
+
+
+def export(run: TrainRun, folder: Path, *, storage: Storage) -> None:
+    """Writes one whole checkpoint out of what the stages have learned: the model, and its student.
+
+    The scores of distillation, which no stream needs, stay in the run.
+
+    Args:
+        run: With all stages trained.
+        folder: Where to.
+        storage: Of the weights, see `save_checkpoint`.
+
+    Raises:
+        StageMissing: If a stage has not been trained; says which.
+        CheckpointError: If a stage was trained with another config.
+    """
+    processes = DistContext.of_this_process(run.device)
+    joined = run.weights_so_far()
+    required = [spec.name for spec in run.stages if spec.is_required]
+    missing = [name for name in required if name not in joined.origin]
+    back = tuple(f"{name}." for spec in run.stages for name in spec.kept_back)
+    if missing:
+        raise StageMissing(f"no weights in {run.folder} of: {', '.join(missing)}")
+    if processes.is_first:
+        with only_writer(real(folder).parent, verb="export"):
+            save_checkpoint(
+                folder,
+                {name: each for name, each in joined.tensors.items() if not name.startswith(back)},
+                run.config,
+                origin=joined.origin,
+                samplers={n: each for n, each in joined.samplers.items() if f"{n}." not in back},
+                storage=storage,
+            )
+    processes.all_true(True)
