@@ -240,8 +240,8 @@ def _digest(
     """Identifies everything that trajectories depend on but the number of windows."""
     own = ("num_steps", "trajectory_steps", "window_batch", "motion_sigma")
     values = {name: getattr(config, name) for name in own}
-    model = to_json(teacher.config)
-    told = [values, asdict(sampler), model, dict(origin)]
+    model = to_json(teacher.config) | {"sampler": asdict(sampler)}
+    told = [values, model, dict(origin)]
     digest = sha256(json.dumps(told, sort_keys=True).encode())
     for name, weight in teacher.state_dict().items():
         if name.startswith(("dit.", "orchestrator.")):
