@@ -54,6 +54,9 @@ def train(
     storage: Annotated[StorageKind, typer.Option(help="export: of the weights.")] = (
         StorageKind.BFLOAT16
     ),
+    student_steps: Annotated[
+        int, typer.Option(min=0, max=1000, help="export: of the student's sampler by default.")
+    ] = 0,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,8 +99,9 @@ def train(
     with run.held() if names or os.access(out, os.W_OK) else nullcontext():
         states = _train(run, names, max_minutes, changes, resume, snapshots)
         if stage in ("all", "export") and all(each["done"] for each in states.values()):
-            export(run, to or out / "checkpoint", storage=storage.value)
-            typer.echo(f"wrote {to or out / 'checkpoint'}", err=True)
+            target = to or out / "checkpoint"
+            export(run, target, storage=storage.value, student_steps=student_steps)
+            typer.echo(f"wrote {target}", err=True)
     unfinished = _unfinished(names, states)
     if unfinished:
         typer.echo(unfinished, err=True)

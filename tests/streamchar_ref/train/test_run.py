@@ -188,6 +188,20 @@ def test_distribution_matching_asks_for_the_scores_that_an_export_leaves_out(
         train(run, "dmd_chunk", steps=1)
 
 
+def test_an_exported_student_samples_in_as_many_steps_as_it_is_told(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    export(trained, tmp_path / "whole", storage="float32", student_steps=1)
+    found = load_checkpoint(tmp_path / "whole")
+    assert found.model().config.sampler.num_steps == 1
+    assert found.model("plain").config.sampler == trained.config.sampler
+    teacher = replace(trained, folder=tmp_path, start=None, stages=trained.stages[:5])
+    for stage in NAMES[:5]:
+        shutil.copytree(trained.folder / stage, tmp_path / stage)
+    with pytest.raises(InputError, match="no student in"):
+        export(teacher, tmp_path / "teacher", storage="float32", student_steps=1)
+
+
 def test_snapshots_of_a_student_are_whole_checkpoints_averaged_and_not(
     trained: TrainRun, tmp_path: Path
 ) -> None:
