@@ -92,7 +92,7 @@ class SweepPlan:
         ]
 
 
-def measure(entry: SweepEntry, plan: SweepPlan, progress: ProgressFn) -> dict[str, list[Path]]:
+def measure(entry: SweepEntry, plan: SweepPlan, progress: ProgressFn) -> bool:
     """Records and scores one entry, as far as the run lacks it.
 
     Args:
@@ -101,7 +101,7 @@ def measure(entry: SweepEntry, plan: SweepPlan, progress: ProgressFn) -> dict[st
         progress: Told what is done.
 
     Returns:
-        The recordings that failed, see `evals.recording.record.failures`.
+        Whether there was anything to do.
 
     Raises:
         InputError: If the run has recordings of other weights or settings under this label, or
@@ -115,17 +115,23 @@ def measure(entry: SweepEntry, plan: SweepPlan, progress: ProgressFn) -> dict[st
         check_unchanged(entry)
         record(made, plan.prompts, record_plan, progress=progress)
     content = _content(plan.folders(entry))
-    if not _is_scored(entry, plan, content):
-        score_run(
-            plan.out,
-            [read_recording(folder) for folder in plan.folders(entry)],
-            metrics=plan.metrics,
-            set_metrics=plan.set_metrics,
-            options=plan.options,
-            progress=progress,
-        )
-        _note_scored(entry, plan, content)
-    return failures(entry.system, plan.prompts, record_plan)
+    if _is_scored(entry, plan, content):
+        return False
+    score_run(
+        plan.out,
+        [read_recording(folder) for folder in plan.folders(entry)],
+        metrics=plan.metrics,
+        set_metrics=plan.set_metrics,
+        options=plan.options,
+        progress=progress,
+    )
+    _note_scored(entry, plan, content)
+    return True
+
+
+def failed_of(entry: SweepEntry, plan: SweepPlan) -> dict[str, list[Path]]:
+    """Returns the recordings that failed, see `evals.recording.record.failures`."""
+    return failures(entry.system, plan.prompts, _record_plan(entry, plan))
 
 
 def _record_plan(entry: SweepEntry, plan: SweepPlan) -> RecordPlan:

@@ -11,7 +11,7 @@ from reports.build import write_figures
 from reports.load import load_runs
 from reports.sweep.checkpoints import SweepEntry, baseline_entry, find_entries
 from reports.sweep.figure import sweep_figure
-from reports.sweep.measure import SweepPlan, measure
+from reports.sweep.measure import SweepPlan, failed_of, measure
 from reports.sweep.results import Sweep, sweep_of
 from reports.sweep.table import alarm_lines, sweep_markdown
 from streamchar_ref.core.files import write_atomically
@@ -79,7 +79,7 @@ def run_sweep(
     """Measures the checkpoints that are there, and if asked to those that come.
 
     What the run folder has already is not measured again, so a sweep that was stopped goes on
-    where it was. Table, figure and JSON are written each time something is new.
+    where it was. Table, figure and JSON are written after each checkpoint that is new.
 
     Args:
         source: Which checkpoints.
@@ -97,27 +97,53 @@ def run_sweep(
             it had been recorded.
     """
     ends_s = _end(watch)
-    outcome = SweepOutcome()
-    failed: dict[str, None] = {}
-    measured: dict[str, SweepEntry] = {}
-    told: set[str] = set()
+    state = _State(plan=plan, progress=progress, tell=tell)
     with only_writer(plan.out, verb="sweep"):
-        baseline = baseline_entry(source.against) if source.against else None
+        state.baseline = baseline_entry(source.against) if source.against else None
         while True:
             found = find_entries(source.patterns, source.networks)
-            new = [entry for entry in found if measured.get(entry.system) != entry]
-            for entry in ([baseline] if baseline and new and not measured else []) + new:
-                failed |= dict.fromkeys(why_failed(measure(entry, plan, progress)))
-                tell(f"measured: {entry.system} ({entry.checkpoint})")
-            if new:
-                measured |= {entry.system: entry for entry in new}
-                outcome = _written(list(measured.values()), baseline, plan, tuple(failed))
-                lines = alarm_lines(outcome.sweep) if outcome.sweep else []
-                for line in [line for line in lines if line not in told]:
-                    tell(line)
-                told |= set(lines)
+            state.add([entry for entry in found if state.measured.get(entry.system) != entry])
             if watch is None or watch.clock() >= ends_s or not _waited(watch, ends_s):
-                return outcome
+                return state.outcome
+
+
+@dataclass(kw_only=True)
+class _State:
+    """What a sweep has measured and told so far."""
+
+    plan: SweepPlan
+    progress: ProgressFn
+    tell: Callable[[str], None]
+    baseline: SweepEntry | None = None
+    measured: dict[str, SweepEntry] = field(default_factory=dict)
+    failed: dict[str, None] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    outcome: SweepOutcome = SweepOutcome()
+
+    def add(self, new: Sequence[SweepEntry]) -> None:
+        """Measures entries; writes results after each that was not there before, and at the end."""
+        if self.baseline and new and not self.measured:
+            self._measure(self.baseline)
+        for entry in new:
+            is_new = self._measure(entry)
+            self.measured[entry.system] = entry
+            if is_new or entry is new[-1]:
+                self._write()
+
+    def _measure(self, entry: SweepEntry) -> bool:
+        is_new = measure(entry, self.plan, self.progress)
+        self.failed |= dict.fromkeys(why_failed(failed_of(entry, self.plan)))
+        self.tell(f"measured: {entry.system} ({entry.checkpoint})")
+        return is_new
+
+    def _write(self) -> None:
+        entries, failed = list(self.measured.values()), tuple(self.failed)
+        self.outcome = _written(entries, self.baseline, self.plan, failed)
+        lines = alarm_lines(self.outcome.sweep) if self.outcome.sweep else []
+        for line in lines:
+            if line not in self.told:
+                self.tell(line)
+        self.told |= set(lines)
 
 
 def _end(watch: Watch | None) -> float:
