@@ -13,7 +13,7 @@ from reports.sweep.checkpoints import SweepEntry, baseline_entry, find_entries
 from reports.sweep.figure import sweep_figure
 from reports.sweep.measure import SweepPlan, failed_of, measure
 from reports.sweep.results import Sweep, sweep_of
-from reports.sweep.table import alarm_lines, sweep_markdown
+from reports.sweep.table import alarm_line, sweep_markdown
 from streamchar_ref.core.files import write_atomically
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.progress import ProgressFn
@@ -117,7 +117,7 @@ class _State:
     baseline: SweepEntry | None = None
     measured: dict[str, SweepEntry] = field(default_factory=dict)
     failed: dict[str, None] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    told: set[tuple[str, str]] = field(default_factory=set)
     outcome: SweepOutcome = SweepOutcome()
 
     def add(self, new: Sequence[SweepEntry]) -> None:
@@ -139,11 +139,11 @@ class _State:
     def _write(self) -> None:
         entries, failed = list(self.measured.values()), tuple(self.failed)
         self.outcome = _written(entries, self.baseline, self.plan, failed)
-        lines = alarm_lines(self.outcome.sweep) if self.outcome.sweep else []
-        for line in lines:
-            if line not in self.told:
-                self.tell(line)
-        self.told |= set(lines)
+        for metric, point in self.outcome.sweep.alarms if self.outcome.sweep else []:
+            alarm = (metric.protocol, point.entry.system)  # its numbers change with each step
+            if alarm not in self.told:
+                self.tell(alarm_line(metric, point))
+            self.told.add(alarm)
 
 
 def _end(watch: Watch | None) -> float:

@@ -22,12 +22,8 @@ def sweep_markdown(sweep: Sweep) -> str:
     return "\n".join([*tables, _NOTE]) + "\n"
 
 
-def alarm_lines(sweep: Sweep) -> list[str]:
-    """Says of each alarm what fell behind what, and by how much."""
-    return [_alarm(one, point) for one, point in sweep.alarms]
-
-
-def _alarm(one: SweepMetric, point: SweepPoint) -> str:
+def alarm_line(one: SweepMetric, point: SweepPoint) -> str:
+    """Says of an alarm what fell behind what, and by how much."""
     found = point.to_best_so_far
     assert found is not None, "an alarm is a comparison"
     delta, interval = difference_text(found)
