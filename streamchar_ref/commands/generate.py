@@ -84,6 +84,9 @@ def generate(
     voice: Annotated[str, typer.Option(help="Name of a voice; a character has its own.")] = "",
     caption: Annotated[str, typer.Option(help="What they look like, in words.")] = "",
     checkpoint: Annotated[Path | None, typer.Option(help="Folder; default: the shipped.")] = None,
+    network: Annotated[
+        str, typer.Option(help="plain is the teacher; default: the student, if there is one.")
+    ] = "",
     preset: Annotated[str, typer.Option(help="Refuse a checkpoint of any other.")] = "",
     steps: Annotated[int, typer.Option(min=0, help="Of the sampler; 0: the checkpoint's.")] = 0,
     setting: Annotated[
@@ -104,7 +107,7 @@ def generate(
     check_out(out, ".mp4")
     transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
     reference, prompt = _who(character, voice, caption, any_picture=any_picture)
-    found, options = _configured(checkpoint, preset, steps, setting or [])
+    found, options = _configured(checkpoint, network, preset, steps, setting or [])
     chunks = stream(
         _on(found, device),
         transcript,
@@ -209,14 +212,14 @@ def _look_for_face(picture: np.ndarray, name: str) -> None:
 
 
 def _configured(
-    folder: Path | None, preset: str, steps: int, settings: list[str]
+    folder: Path | None, network: str, preset: str, steps: int, settings: list[str]
 ) -> "tuple[Checkpoint, ContextOptions]":
     from streamchar_ref.model.checkpoint import load_checkpoint
     from streamchar_ref.model.config import override
     from streamchar_ref.model.shipped import shipped_checkpoint
     from streamchar_ref.streaming.context import FULL
 
-    found = load_checkpoint(folder or shipped_checkpoint(), preset=preset).select()
+    found = load_checkpoint(folder or shipped_checkpoint(), preset=preset).select(network)
     if wrong := [each for each in settings if each.startswith("context=")]:
         raise InputError(f"{wrong[0]!r:.60}: give context.visible= or context.motion_sigma=")
     own = [each.removeprefix(_CONTEXT) for each in settings if each.startswith(_CONTEXT)]

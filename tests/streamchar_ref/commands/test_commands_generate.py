@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from streamchar_ref.commands.generate import app
 from streamchar_ref.media.decode import audio, probe
 from streamchar_ref.model.checkpoint import save_checkpoint
+from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.world.styles import STYLES
 from tests.streamchar_ref.streaming.test_stream import talkative
 
@@ -177,3 +178,25 @@ def test_a_damaged_checkpoint_is_named(checkpoint: Path, tmp_path: Path, damage:
     out = tmp_path / "out" / "a.mp4"
     out.parent.mkdir()
     check_refused(run(copy, out), out, "weights-00.safetensors")
+
+
+def test_the_student_speaks_unless_the_teacher_is_named(tmp_path: Path) -> None:
+    model, folder = talkative(is_over=True), tmp_path / "two"
+    dit = {f"student.dit.{name}": weight for name, weight in model.dit.state_dict().items()}
+    save_checkpoint(
+        folder,
+        model.state_dict() | dit,
+        model.config,
+        origin={},
+        samplers={"student": SamplerConfig(kind="renoise", num_steps=1)},
+        storage="float32",
+    )
+    named = {
+        name: run(folder, tmp_path / f"a{name}.mp4", "--network", name)
+        for name in ("", "student", "plain", "critic")
+    }
+    assert [named[name].exit_code for name in ("", "student", "plain")] == [0, 0, 0]
+    files = [(tmp_path / f"a{name}.mp4").read_bytes() for name in ("", "student", "plain")]
+    assert files[0] == files[1] != files[2]
+    error = str(named["critic"].exception)
+    assert "no network 'critic'; it has plain, student" in error
