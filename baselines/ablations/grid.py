@@ -50,7 +50,14 @@ class GridFolder:
         """Returns the folder of corpus and latents; what is drawn depends on the seed."""
         return self.out / "data" / f"seed-{seed}"
 
-    def settle(self, settings: Mapping[str, Any], *, suite: str, num_prompts: int) -> None:
+    def settle(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        suite: str,
+        num_prompts: int,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
         """Keeps the settings of a grid, or refuses others than those kept.
 
         More prompts of a suite may be recorded later, fewer not: some rows would be scored on
@@ -60,6 +67,8 @@ class GridFolder:
             settings: Option -> value, as JSON.
             suite: Name of the suite.
             num_prompts: How many of its prompts are recorded.
+            defaults: Settings of training that rows do not change, as JSON: rows that were trained
+                with others do not belong in one table.
 
         Raises:
             InputError: If one differs; says which, and what to do.
@@ -73,6 +82,14 @@ class GridFolder:
                     f"{value!s:.100}: give --{name} {kept.get(name)!s:.100} to go on with it, or "
                     "another --out"
                 )
+        was, now = kept.get("defaults", {}), dict(defaults or {})
+        other = [name for name in {*was, *now} if was.get(name) != now.get(name)]
+        if kept and other:
+            name = min(other)
+            raise InputError(
+                f"{self.out} was begun with {name}={was.get(name)}, and this version trains with "
+                f"{now.get(name)}: give another --out, or go on with the version that began it"
+            )
         prompts = kept.get("prompts", {})
         before = prompts.get(suite, 0) if isinstance(prompts, dict) else 0
         if num_prompts < before:
@@ -80,7 +97,7 @@ class GridFolder:
                 f"{self.out} holds recordings of {before} prompts of {suite}, not {num_prompts}: "
                 f"give --limit {before} or more, or another --out"
             )
-        told = {**settings, "prompts": {**prompts, suite: num_prompts}}
+        told = {**settings, "defaults": now, "prompts": {**prompts, suite: num_prompts}}
         text = json.dumps(told, indent=1, sort_keys=True) + "\n"
         write_atomically(path, text.encode(errors="replace"))
 

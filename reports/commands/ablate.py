@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,6 +89,7 @@ def ablate(
             {"preset": preset, "minutes-per-stage": minutes_per_stage, "device": place},
             suite=name,
             num_prompts=len(prompts[:limit]),
+            defaults=_defaults(preset),
         )
         training = Training(
             folder=folder, trainer=trainer, total_minutes=total_minutes, progress=_say
@@ -119,6 +120,20 @@ def _listed(rows: Sequence[Row], *, as_json: bool) -> str:
         mirrors = f" [{row.mirrors}]" if row.mirrors else ""
         texts.append(f"{row.group:<9}  {row.name:<20}  {row.tests}{change}{mirrors}")
     return "\n".join(texts) + "\n"
+
+
+def _defaults(preset: str) -> dict[str, Any]:
+    """Returns how a preset is distilled and optimised where no row says otherwise, as JSON."""
+    from streamchar_ref.train.distill.config import distill_config  # torch, for what trains alone
+    from streamchar_ref.train.stages import distillation_stages
+
+    config = distill_config(preset)
+    optims = {
+        f"{spec.name}.optim": asdict(spec.budget(preset).optim)
+        for spec in distillation_stages(config)
+    }
+    values: dict[str, Any] = json.loads(json.dumps(asdict(config) | optims))
+    return values
 
 
 def _seeds(text: str) -> list[int]:

@@ -211,7 +211,7 @@ def _check_origin(path: Path, origin: Origin, wanted: Origin) -> None:
     remedies = {
         "stage": "delete it and train the stage again",
         "config": "give the same --preset and --set values, or another --out folder",
-        "options": "give the same --set distill.* values, or another --out folder",
+        "options": "give the same --set distill.* and sampler.* values, or another --out folder",
         "seed": "give the same --seed and --from, or another --out folder",
     }
     for name, value in wanted.items():

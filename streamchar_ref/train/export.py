@@ -39,6 +39,12 @@ def export(run: TrainRun, folder: Path, *, storage: Storage, student_steps: int 
     if student_steps:
         if STUDENT not in samplers:
             raise InputError(f"no student in {run.folder}, so --student-steps means nothing")
+        trained = samplers[STUDENT].required("num_steps")
+        if trained % student_steps:
+            raise InputError(
+                f"the student was trained for {trained} steps: --student-steps is a divisor of "
+                f"that, not {student_steps}"
+            )
         samplers[STUDENT] = replace(samplers[STUDENT], num_steps=student_steps)
     if processes.is_first:
         with only_writer(real(folder).parent, verb="export"):

@@ -39,6 +39,8 @@ from streamchar_ref.train.data_size import DataSize
 from streamchar_ref.train.stages import STAGES, StageSpec
 
 WEIGHTS = "checkpoint"
+_TAUGHT = ("shift", "guidance", "picture_guidance", "temperature", "picture_temperature")
+"""Of the teacher's sampler: what its samples, and so a student, depend on."""
 RAW = "raw"
 """Network of a snapshot whose weights are not averaged."""
 _SAMPLED = ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
@@ -136,7 +138,8 @@ class TrainRun:
         spec = self.spec(stage)
         state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
         if spec.options is not None:
-            state_of["options"] = json.dumps(asdict(spec.options), sort_keys=True)
+            taught = {name: getattr(self.config.sampler, name) for name in _TAUGHT}
+            state_of["options"] = json.dumps(asdict(spec.options) | taught, sort_keys=True)
         before = load_state(folder, None, (), origin=state_of)
         steps = (changes or {}).get("num_steps")
         is_done = before and before.is_done and steps in (None, before.num_steps)
@@ -194,12 +197,26 @@ class TrainRun:
                 taken = part_of(networks, other, strip=True)
                 networks |= {f"{prefix}{name}": weight for name, weight in taken.items()}
         _check_networks(spec, networks, self.folder)
+        self._check_samplers(spec, begun)
         stage = spec.make(model, data)
         state = stage.state_dict()
         weights = {name: weight for name, weight in networks.items() if name in state}
         _check_shapes(weights, {name: each.shape for name, each in state.items()})
         stage.load_state_dict(state | weights)
         return stage.to(self.device)
+
+    def _check_samplers(self, spec: StageSpec, begun: Checkpoint) -> None:
+        """Refuses networks that were trained on noise of another kind."""
+        for network in spec.needs_networks:
+            for name in ("shift", "temperature", "picture_temperature"):
+                was, value = (
+                    getattr(each, name) for each in (begun.samplers[network], self.config.sampler)
+                )
+                if was != value:
+                    raise CheckpointError(
+                        f"{network} was trained with sampler.{name}={was}, not {value}: give the "
+                        "same --set, or train distill_regress in another --out"
+                    )
 
     def _snapshot(
         self, spec: StageSpec, stage: Stage, begun: Checkpoint, state: TrainState
@@ -217,6 +234,7 @@ class TrainRun:
             self.config,
             origin={**begun.origin, spec.name: {"steps": state.step, "seconds": state.seconds}},
             samplers=dict.fromkeys((STUDENT, RAW), spec.samplers[STUDENT]),
+            storage="float32",  # rounding to half would hide what few updates change
         )
 
     def _write(self, spec: StageSpec, stage: Stage, origin: Mapping[str, Any]) -> None:

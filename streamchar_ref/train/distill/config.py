@@ -48,7 +48,7 @@ class DistillConfig:
     anchor: float = 0.1
     max_chunks: int = 24
     num_streams: int = 16
-    ramp_updates: int = 10
+    ramp_updates: int = 3
     visible: str = "full"
     pointer: str = "own"
     phonemes_per_s: float = 11.2
@@ -64,6 +64,11 @@ class DistillConfig:
             raise InputError(
                 f"distill.trajectory_steps is a multiple of num_steps, {self.num_steps}, not "
                 f"{self.trajectory_steps}"
+            )
+        if self.fake_updates > 10:
+            raise InputError(
+                f"distill.fake_updates is at most 10, the steps between rows of the log, where "
+                f"divergence is looked for; not {self.fake_updates}"
             )
         if not 0 <= self.motion_sigma <= 1:
             raise InputError(f"distill.motion_sigma lies in [0, 1], it is {self.motion_sigma}")

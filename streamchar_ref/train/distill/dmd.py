@@ -115,7 +115,9 @@ class DmdStage(Stage):
 
     def divergence(self, row: dict[str, float]) -> str:
         """Names the sign that the student has left the teacher's distribution; empty if none."""
-        ratio, spread = (row.get(f"student_{name}", 0.0) for name in ("ratio_video", "std_video"))
+        if "student_ratio_video" not in row:  # the student was not due in these steps
+            return ""
+        ratio, spread = (row[f"student_{name}"] for name in ("ratio_video", "std_video"))
         if not ratio <= self.config.max_ratio:
             return (
                 f"the scores disagree about the picture: |fake - real| / |x - real| is {ratio:.2f},"
@@ -206,7 +208,9 @@ class DmdStage(Stage):
         return noise, sigma, noisy
 
     def _anchor(self, draw: Draw) -> dict[str, Tensor]:
-        return self._regression(self.student_model, draw) if self.config.anchor else {}
+        if not self.config.anchor:
+            return {}
+        return self._regression(self.student_model, replace(draw, group=f"{draw.group}-anchor"))
 
     def _spreads(self, x0: Latents) -> dict[str, Tensor]:
         """Standard deviations of the samples over those of the teacher's."""

@@ -155,7 +155,7 @@ class StreamPool(nn.Module):
         table = store.tokens.cpu().long()
         for row in range(count):
             pieces: list[Tensor] = []
-            wanted = int(rng.integers(1, self._num_phonemes - table.shape[1] + 1))
+            wanted = int(rng.integers(1, max(2, self._num_phonemes - table.shape[1] + 1)))
             while sum(len(piece) for piece in pieces) < wanted:
                 clip = int(rng.integers(len(store.table)))
                 pieces.append(table[clip, : int(store.table.num_tokens[clip])])

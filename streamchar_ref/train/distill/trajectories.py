@@ -91,7 +91,9 @@ class TrajectoryPool:
         self.spread = tuple(torch.cat(each).std() for each in zip(*some, strict=True))
 
     def __call__(self, draw: Draw) -> tuple[TrainingWindow, TrajectoryBatch]:
-        """Draws some windows of one batch; each batch comes once before any comes again.
+        """Draws some windows of one batch.
+
+        In steps one after the other, each batch comes once before any comes again.
 
         Args:
             draw: Of the update; at most as many samples as a batch of trajectories has.
@@ -114,7 +116,8 @@ class TrajectoryPool:
         trajectories = self._batches[index]
         window = self._windows(_drawn(index, len(trajectories.video), self._seed))
         device = window.video.device
-        rows = torch.randperm(len(trajectories.video), generator=draw.generator())[: draw.batch]
+        chosen = replace(draw, group=f"{draw.group}-rows").generator()
+        rows = torch.randperm(len(trajectories.video), generator=chosen)[: draw.batch]
         rows = rows.to(device)
         return take_rows(window, rows), take_rows(trajectories, rows)
 
@@ -238,8 +241,9 @@ def _digest(
     teacher: StreamChar, config: DistillConfig, sampler: SamplerConfig, origin: Mapping[str, Any]
 ) -> str:
     """Identifies everything that trajectories depend on but the number of windows."""
-    own = ("num_steps", "trajectory_steps", "window_batch", "motion_sigma")
+    own = ("num_steps", "trajectory_steps", "window_batch", "motion_sigma", "visible")
     values = {name: getattr(config, name) for name in own}
+    values["device"] = teacher.device.type  # noise on the context is drawn there
     model = to_json(teacher.config) | {"sampler": asdict(sampler)}
     told = [values, model, dict(origin)]
     digest = sha256(json.dumps(told, sort_keys=True).encode())

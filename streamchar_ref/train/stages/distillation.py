@@ -1,5 +1,6 @@
 """What the stages of distillation share: training windows and guided trajectories."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +58,19 @@ def distill_data(
     """
     teacher.requires_grad_(False).eval()
     clips = chunk_clips(teacher, data, *BOTH)
-    windows = window_source(teacher, clips, distill_augmentation(config))
+    augmentation = distill_augmentation(config)
+    windows = window_source(teacher, clips, augmentation)
     pool = trajectory_pool(
         teacher,
         windows,
         config,
         data.folder,
-        origin={"corpus": data.corpus.digest, "clips": len(clips), "data_seed": data.seed},
+        origin={
+            "corpus": data.corpus.digest,
+            "clips": len(clips),
+            "data_seed": data.seed,
+            "augmentation": asdict(augmentation),
+        },
         seed=data.seed,
         progress=lambda what, done, total: data.progress(f"{what} {done}/{total}"),
     )

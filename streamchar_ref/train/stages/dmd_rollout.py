@@ -1,8 +1,12 @@
 """Stage II of distillation: distribution matching on the student's own rollouts."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.config import OptimConfig
 from streamchar_ref.loop.parallel import DistContext
 from streamchar_ref.loop.stage import Draw, Stage
@@ -41,8 +45,23 @@ class DmdRolloutStage(DmdStage):
         super().__init__(teacher, config, **more)
         self.pool = pool
 
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        """Returns the loss of student or fake score, and how long the rollouts are."""
+        loss, parts = super().forward(draw)
+        past = self.pool.get_buffer("num_chunks").float()
+        return loss, parts | {"past_chunks": past.mean(), "past_chunks_max": past.max()}
+
     def chunk_task(self, draw: Draw) -> ChunkTask:
-        """Returns the next chunk of every stream, by the functions that streams use."""
+        """Returns the next chunk of every stream, by the functions that streams use.
+
+        Raises:
+            InputError: If the batch is not the number of streams.
+        """
+        if draw.batch != self.config.num_streams:
+            raise InputError(
+                f"{self.name} rolls out {self.config.num_streams} streams: give --batch "
+                f"{self.config.num_streams}, or --set distill.num_streams={draw.batch}"
+            )
         model = self.student_model
         self.pool.advance(model, draw.step)
         rollouts = self.pool.rollouts()
@@ -66,7 +85,13 @@ def _make(config: DistillConfig, model: StreamChar, data: TrainingData) -> Stage
 
 
 def spec(config: DistillConfig) -> StageSpec:
-    """Returns the stage under these settings."""
+    """Returns the stage under these settings; its batch is the number of streams."""
+    of_presets = budgets(
+        OptimConfig(groups=dmd_groups(config, slower=2.0), log_every=10, save_every_s=60),
+        micro_minutes=15,
+        base_minutes=4,
+        base_batch=0,
+    )
     return StageSpec(
         name=DmdRolloutStage.name,
         make=partial(_make, config),
@@ -78,12 +103,8 @@ def spec(config: DistillConfig) -> StageSpec:
         needs_networks=("student", "real_score"),
         begins_as={"fake_score.": "real_score."},
         is_required=False,
-        budgets=budgets(
-            OptimConfig(
-                batch=16, groups=dmd_groups(config, slower=2.0), log_every=10, save_every_s=60
-            ),
-            micro_minutes=15,
-            base_minutes=4,
-            base_batch=128,
-        ),
+        budgets={
+            name: replace(each, optim=replace(each.optim, batch=config.num_streams))
+            for name, each in of_presets.items()
+        },
     )

@@ -152,6 +152,8 @@ def test_other_settings_are_refused_and_more_prompts_are_not(tmp_path: Path) -> 
         folder.settle(settings | {"device": "cuda"}, suite="short", num_prompts=8)
     with pytest.raises(InputError, match="recordings of 8 prompts of short, not 4: give --limit 8"):
         folder.settle(settings, suite="short", num_prompts=4)
+    with pytest.raises(InputError, match="was begun with anchor=None, and this version trains"):
+        folder.settle(settings, suite="short", num_prompts=8, defaults={"anchor": 0.5})
 
 
 def test_a_damaged_note_says_what_to_do(tmp_path: Path) -> None:

@@ -173,10 +173,22 @@ def test_a_stage_changes_only_what_it_trains(trained: TrainRun) -> None:
 
 def test_a_student_is_resumed_with_the_settings_it_was_begun_with(trained: TrainRun) -> None:
     other = replace(trained, stages=all_stages(replace(distill_config("tiny"), max_chunks=1)))
-    with pytest.raises(
-        InputError, match=r"another options: give the same --set distill\.\* values"
-    ):
+    with pytest.raises(InputError, match=r"another options: give the same --set distill\.\*"):
         train(other, "dmd_chunk", steps=4, resume=True)
+
+
+def test_a_student_of_noise_of_another_temperature_is_refused(
+    trained: TrainRun, tmp_path: Path
+) -> None:
+    config = override(trained.config, ["sampler.picture_temperature=0.25"])
+    warmer = replace(trained, config=config)
+    with pytest.raises(InputError, match="another options"):
+        train(warmer, "distill_regress", steps=4, resume=True)
+    for stage in [name for name in NAMES if not name.startswith("dmd")]:
+        shutil.copytree(trained.folder / stage, tmp_path / stage)
+    fresh = replace(warmer, folder=tmp_path, data_folder=trained.folder)
+    with pytest.raises(CheckpointError, match=r"trained with sampler\.picture_temperature=1\.0"):
+        train(fresh, "dmd_chunk", steps=1)
 
 
 def test_distribution_matching_asks_for_the_scores_that_an_export_leaves_out(

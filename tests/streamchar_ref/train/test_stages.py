@@ -45,5 +45,5 @@ def test_budgets_are_those_that_the_shipped_model_was_trained_with() -> None:
     assert batches == {
         "prompt": 256, "video_vae": 64, "audio_vae": 64, "speech": 512, "teacher": 256,
         "video_decoder": 64, "audio_decoder": 64, "distill_regress": 256, "dmd_chunk": 256,
-        "dmd_rollout": 128,
+        "dmd_rollout": 16,
     }  # fmt: skip

@@ -113,7 +113,8 @@ def test_trajectories_are_made_once_and_mended_where_they_are_cut(
     assert made == [1, 2, 1, 3], "more windows are added to those that are there"
     assert more.spread != first.spread
     pool_in(tmp_path, teacher, replace(CONFIG, motion_sigma=0.0), progress=progress)
-    assert made == [1, 2, 1, 3, 1, 2], "other settings have trajectories of their own"
+    pool_in(tmp_path, teacher, replace(CONFIG, visible="no_sink"), progress=progress)
+    assert made == [1, 2, 1, 3, 1, 2, 1, 2], "other settings have trajectories of their own"
 
 
 def test_a_batch_of_more_than_is_drawn_together_is_refused(
@@ -183,6 +184,23 @@ def test_student_and_fake_score_have_losses_of_their_own(
         assert sum(float(grad.abs().sum()) for grad in found.values()) > 0
     before = [p.clone() for p in teacher.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, teacher.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("make", [chunks, rollouts])
+def test_in_half_precision_the_gradient_reaches_the_matrices_at_every_exit(
+    make: Callable[..., Stage], teacher: StreamChar, regression: TrajectoryRegression
+) -> None:
+    stage = make(teacher, regression)
+    stage.config = replace(CONFIG, anchor=0.0)  # type: ignore[assignment]
+    with torch.no_grad():
+        stage.fake_score.dit.video_out.bias += 0.1  # type: ignore[union-attr, operator]
+    for step in range(6):  # exits at both steps; the first ones run without gradient
+        stage.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, _ = stage(Draw(step=step, batch=3, seed=0, group="student"))
+        loss.backward()
+        weight = stage.student.dit.blocks[0].qkv.weight  # type: ignore[union-attr, index]
+        assert float(weight.grad.abs().sum()) > 0, step  # type: ignore[union-attr]
 
 
 def test_the_student_is_moved_along_the_difference_of_the_scores(
