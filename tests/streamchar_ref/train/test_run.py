@@ -1,4 +1,3 @@
-import copy
 import csv
 import json
 import shutil
@@ -9,19 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typer.testing import CliRunner
 
 from streamchar_ref.commands.train import app
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.loop.config import OptimConfig, OptimGroup
 from streamchar_ref.loop.fit import fit
-from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.loop.stage import Draw
 from streamchar_ref.loop.state import load_state
 from streamchar_ref.model.checkpoint import CheckpointError, load_checkpoint, part_of
 from streamchar_ref.model.config import override, preset
-from streamchar_ref.model.streamchar import StreamChar
-from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data import TrainingData
@@ -30,8 +26,8 @@ from streamchar_ref.train.distill.config import distill_config
 from streamchar_ref.train.export import export
 from streamchar_ref.train.run import StageMissing, TrainRun
 from streamchar_ref.train.stages import all_stages
-from streamchar_ref.train.stages.spec import Budget, StageSpec
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
+from tests.streamchar_ref.train.two_networks import DISTILLING
 
 TEXTS = ("My umbrella waits in the hall.", "Seven geese cross the road.", "Put the lamp here.")
 SMALL = replace(data_size("tiny"), pool_clips=2)
@@ -75,46 +71,6 @@ def test_all_stages_make_a_checkpoint_that_streams(trained: TrainRun, tmp_path: 
     chunk = next(iter(chunks))
     assert np.isfinite(chunk.samples).all()
     assert chunk.frames.shape == (16, 32, 32, 3)
-
-
-class Distilling(Stage):
-    """Two copies of the DiT with a loss each, as in distillation."""
-
-    name = "student"
-
-    def __init__(self, model: StreamChar) -> None:
-        super().__init__()
-        self.student, self.critic = (
-            nn.ModuleDict({"dit": copy.deepcopy(model.dit)}) for _ in range(2)
-        )
-
-    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
-        network = self.student if draw.group == "student" else self.critic
-        return torch.stack([p.square().mean() for p in network.parameters()]).mean(), {}
-
-
-DISTILLING = StageSpec(
-    name=Distilling.name,
-    make=lambda model, data: Distilling(model),
-    hands_over=("student.", "critic."),
-    needs=("teacher",),
-    samplers={
-        "student": SamplerConfig(num_steps=1, kind="renoise"),
-        "critic": SamplerConfig(num_steps=2),
-    },
-    budgets={
-        "tiny": Budget(
-            minutes=1,
-            optim=OptimConfig(
-                batch=1,
-                groups=(
-                    OptimGroup(name="student", parts=("student.",), every=2),
-                    OptimGroup(name="critic", parts=("critic.",), ema_decay=0.0),
-                ),
-            ),
-        )
-    },
-)
 
 
 def test_a_stage_of_several_networks_is_one_spec_and_ends_in_a_checkpoint_of_all(
