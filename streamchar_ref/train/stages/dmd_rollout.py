@@ -54,6 +54,12 @@ class DmdRolloutStage(DmdStage):
     def chunk_task(self, draw: Draw) -> ChunkTask:
         """Returns the next chunk of every stream, by the functions that streams use.
 
+        Args:
+            draw: Of the update; its batch is the number of streams.
+
+        Returns:
+            The chunks.
+
         Raises:
             InputError: If the batch is not the number of streams.
         """
