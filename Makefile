@@ -37,9 +37,10 @@ weights: env
 	$(PULL)
 
 # Without some of the weights the rest still works: what cannot be had is named, and goes unmeasured.
+# A clip in which a judge sees no mouth move is a result of the model, no failure of the demo.
 demo: env
 	-$(PULL)
-	$(STREAMCHAR) run smoke --systems ground_truth,streamchar_ref,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait --reference ground_truth --out runs/demo
+	$(STREAMCHAR) run smoke --systems ground_truth,streamchar_ref,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait --reference ground_truth --max-failures 0.02 --out runs/demo
 
 lint: env
 	$(BIN)/ruff format --check .

@@ -39,6 +39,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+    max_failures: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of failed rows that is still success.")
+    ] = 0.0,
     every_metric: Annotated[
         bool, typer.Option("--all", help="Print all metrics, not only the headline.")
     ] = False,
@@ -71,7 +74,7 @@ def run(
     typer.echo(summary or printed([out], every_metric=every_metric), nl=not as_json)
     typer.echo("\n".join([*failed, *unscored, in_words(count_statuses(rows))]), err=True)
     typer.echo(f"report: {page}", err=True)
-    raise typer.Exit(code=1 if failed or share_failed(rows) else 0)
+    raise typer.Exit(code=1 if failed or share_failed(rows) > max_failures else 0)
 
 
 def _scored(out: Path, options: Options, progress: ProgressBar) -> list[ScoreRow]:
