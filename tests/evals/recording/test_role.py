@@ -24,6 +24,7 @@ CONTROLS = {
     "static_portrait": Role.FLOOR,
     "cascade_oracle": Role.NEGATIVE_CONTROL,
     "frozen_picture": Role.NEGATIVE_CONTROL,
+    "one_take": Role.NEGATIVE_CONTROL,
     "shifted_sound": Role.NEGATIVE_CONTROL,
     "shuffled_audio": Role.NEGATIVE_CONTROL,
 }
