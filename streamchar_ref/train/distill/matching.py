@@ -37,8 +37,8 @@ class MatchingGradient(NamedTuple):
         gradient: With respect to the student's samples and of their shapes, without graph.
         ratio: Of each modality, a scalar: ``mean|mu_fake - mu_real| / mean|x0 - mu_real|``,
             averaged over samples. It stays high when a run diverges, unless the fake score lags
-            behind the student: watch the spread of its samples too. NaN if a prediction or a sample is not
-            finite, so test ``ratio <= limit``, which NaN fails.
+            behind the student: watch the spread of its samples too. NaN if a prediction or a
+            sample is not finite, so test ``ratio <= limit``, which NaN fails.
     """
 
     gradient: Latents
