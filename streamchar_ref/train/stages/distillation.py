@@ -3,9 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.data import TrainingData
@@ -13,17 +10,14 @@ from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.regression import TrajectoryRegression
 from streamchar_ref.train.distill.trajectories import trajectory_pool
 from streamchar_ref.train.samples import chunk_samples
-from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.stages.latent_windows import (
     BOTH,
     chunk_clips,
+    clip_sensitivity,
     preview_window,
     window_source,
 )
 from streamchar_ref.train.windows import WindowPool
-
-UNSEEN = 0.1
-"""Weight of the directions of video latents that hardly change the pixels."""
 
 
 def distill_augmentation(config: DistillConfig) -> ContextAugmentation:
@@ -74,10 +68,7 @@ def distill_data(
         seed=data.seed,
         progress=lambda what, done, total: data.progress(f"{what} {done}/{total}"),
     )
-    some = np.stack([clip.video[: teacher.config.geometry.chunk_latents] for clip in clips[:8]])
-    latents = torch.from_numpy(some.astype(np.float32)).to(teacher.device)
-    sensitivity = pixel_sensitivity(teacher.video_vae, latents, floor=UNSEEN)
-    return windows, TrajectoryRegression(pool, sensitivity)
+    return windows, TrajectoryRegression(pool, clip_sensitivity(teacher, clips))
 
 
 def show_student(

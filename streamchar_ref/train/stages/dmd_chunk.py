@@ -1,6 +1,6 @@
 """Stage I of distillation: distribution matching on single chunks of true clips."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.dmd import ChunkTask, DmdStage
 from streamchar_ref.train.stages.distillation import distill_data, show_student
-from streamchar_ref.train.stages.spec import StageSpec, budgets
+from streamchar_ref.train.stages.spec import Budget, StageSpec, budgets
 from streamchar_ref.train.windows import TrainingWindow
 
 STUDENT_RATE, FAKE_RATE = 5e-6, 1e-4
@@ -96,11 +96,16 @@ def _make(config: DistillConfig, model: StreamChar, data: TrainingData) -> Stage
     )
 
 
-def spec(config: DistillConfig) -> StageSpec:
-    """Returns the stage under these settings."""
+def dmd_spec(
+    name: str,
+    make: Callable[[StreamChar, TrainingData], Stage],
+    config: DistillConfig,
+    budgets: Mapping[str, Budget],
+) -> StageSpec:
+    """Returns a stage of distribution matching; Stages I and II differ in what is given here."""
     return StageSpec(
-        name=DmdChunkStage.name,
-        make=partial(_make, config),
+        name=name,
+        make=make,
         options=config,
         kept_back=("fake_score",),
         hands_over=("student.dit.", "fake_score.dit."),
@@ -109,10 +114,16 @@ def spec(config: DistillConfig) -> StageSpec:
         needs_networks=("student", "real_score"),
         begins_as={"fake_score.": "real_score."},
         is_required=False,
-        budgets=budgets(
-            OptimConfig(batch=16, groups=dmd_groups(config), log_every=10, save_every_s=60),
-            micro_minutes=12,
-            base_minutes=4,
-            base_batch=256,
-        ),
+        budgets=budgets,
     )
+
+
+def spec(config: DistillConfig) -> StageSpec:
+    """Returns the stage under these settings."""
+    of_presets = budgets(
+        OptimConfig(batch=16, groups=dmd_groups(config), log_every=10, save_every_s=60),
+        micro_minutes=12,
+        base_minutes=4,
+        base_batch=256,
+    )
+    return dmd_spec(DmdChunkStage.name, partial(_make, config), config, of_presets)

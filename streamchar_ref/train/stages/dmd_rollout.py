@@ -17,7 +17,7 @@ from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.dmd import ChunkTask, DmdStage
 from streamchar_ref.train.distill.stream_pool import StreamPool
 from streamchar_ref.train.stages.distillation import distill_data, show_student
-from streamchar_ref.train.stages.dmd_chunk import dmd_groups
+from streamchar_ref.train.stages.dmd_chunk import dmd_groups, dmd_spec
 from streamchar_ref.train.stages.spec import StageSpec, budgets
 
 
@@ -98,19 +98,8 @@ def spec(config: DistillConfig) -> StageSpec:
         base_minutes=4,
         base_batch=0,
     )
-    return StageSpec(
-        name=DmdRolloutStage.name,
-        make=partial(_make, config),
-        options=config,
-        kept_back=("fake_score",),
-        hands_over=("student.dit.", "fake_score.dit."),
-        samplers={"student": config.sampler, "fake_score": config.score_sampler},
-        needs=("teacher", "distill_regress"),
-        needs_networks=("student", "real_score"),
-        begins_as={"fake_score.": "real_score."},
-        is_required=False,
-        budgets={
-            name: replace(each, optim=replace(each.optim, batch=config.num_streams))
-            for name, each in of_presets.items()
-        },
-    )
+    own = {
+        name: replace(each, optim=replace(each.optim, batch=config.num_streams))
+        for name, each in of_presets.items()
+    }
+    return dmd_spec(DmdRolloutStage.name, partial(_make, config), config, own)

@@ -1,14 +1,24 @@
 """Windows of latents that the stages of orchestrator and DiT learn from."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.checkpoint import part_of
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.latent_cache import LatentClip
 from streamchar_ref.train.samples import CLEAN
+from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.windows import TrainingWindow, window_source
 
 SOUND, BOTH = ("audio_vae.",), ("video_vae.", "audio_vae.")
+UNSEEN = 0.1
+"""Weight of the directions of video latents that hardly change the pixels."""
 _SHOWN_WINDOWS = 4
 
 
@@ -45,3 +55,10 @@ def preview_window(model: StreamChar, data: TrainingData, *vaes: str) -> Trainin
     if not clips:
         return None
     return window_source(model, clips, CLEAN)(Draw(step=0, batch=_SHOWN_WINDOWS, seed=0))
+
+
+def clip_sensitivity(model: StreamChar, clips: Sequence[LatentClip]) -> Float[Tensor, "C C"]:
+    """Measures on a few clips how pixels answer to latents, see `pixel_sensitivity`."""
+    some = np.stack([clip.video[: model.config.geometry.chunk_latents] for clip in clips[:8]])
+    latents = torch.from_numpy(some.astype(np.float32)).to(model.device)
+    return pixel_sensitivity(model.video_vae, latents, floor=UNSEEN)

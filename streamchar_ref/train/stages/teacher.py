@@ -6,7 +6,6 @@ Shape letters: B batch, F and A video and audio latents of a chunk, N tokens of 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -29,10 +28,10 @@ from streamchar_ref.train.latent_losses import (
     video_weight,
 )
 from streamchar_ref.train.samples import chunk_samples
-from streamchar_ref.train.sensitivity import pixel_sensitivity
 from streamchar_ref.train.stages.latent_windows import (
     BOTH,
     chunk_clips,
+    clip_sensitivity,
     preview_window,
     window_source,
 )
@@ -48,8 +47,6 @@ from streamchar_ref.train.windows import TrainingWindow
 
 APART = 0.2
 """Share of windows whose two modalities have noise levels of their own."""
-UNSEEN = 0.1
-"""Weight of the directions of video latents that hardly change the pixels."""
 
 
 class AuxiliaryHeads(nn.Module):
@@ -165,14 +162,12 @@ def _make(model: StreamChar, data: TrainingData) -> Stage:
             chunk_samples(folder, model, window)
 
     clips = chunk_clips(model, data, *BOTH)
-    some = np.stack([clip.video[: model.config.geometry.chunk_latents] for clip in clips[:8]])
-    latents = torch.from_numpy(some.astype(np.float32)).to(model.device)
     return TeacherStage(
         model.orchestrator,
         model.dit,
         model.config,
         window_source(model, clips, ContextAugmentation()),
-        sensitivity=pixel_sensitivity(model.video_vae, latents, floor=UNSEEN),
+        sensitivity=clip_sensitivity(model, clips),
         show=show,
     )
 
