@@ -21,6 +21,9 @@ class DistillConfig:
         window_batch: Windows that are integrated together; no batch of training is larger.
         motion_sigma: Highest noise level of the motion latents in training windows.
         fake_updates: Updates of the fake score for each update of the student.
+        student_rate: Learning rate of the student in distribution matching; above 2e-5 ``micro``
+            runs away from its teacher.
+        fake_rate: Learning rate of the fake score, a multiple of the student's.
         anchor: Weight of the regression beside distribution matching.
         max_chunks: Longest rollout.
         num_streams: Streams that are rolled out together.
@@ -45,6 +48,8 @@ class DistillConfig:
     window_batch: int = 32
     motion_sigma: float = 0.3
     fake_updates: int = 2
+    student_rate: float = 1e-5
+    fake_rate: float = 1e-4
     anchor: float = 0.1
     max_chunks: int = 24
     num_streams: int = 16
@@ -72,6 +77,8 @@ class DistillConfig:
             )
         if not 0 <= self.motion_sigma <= 1:
             raise InputError(f"distill.motion_sigma lies in [0, 1], it is {self.motion_sigma}")
+        if not (self.student_rate > 0 and self.fake_rate > 0):
+            raise InputError("distill.student_rate and distill.fake_rate are positive")
         if self.anchor < 0 or not self.phonemes_per_s > 0:
             raise InputError("distill.anchor is not negative, distill.phonemes_per_s is positive")
         for name, known in (("visible", VISIBLE), ("pointer", POINTERS)):

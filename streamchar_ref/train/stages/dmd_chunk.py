@@ -14,8 +14,6 @@ from streamchar_ref.train.stages.distillation import distill_data, show_student
 from streamchar_ref.train.stages.spec import Budget, StageSpec, budgets
 from streamchar_ref.train.windows import TrainingWindow
 
-STUDENT_RATE, FAKE_RATE = 5e-6, 1e-4
-
 
 class DmdChunkStage(DmdStage):
     """Distribution matching in the perfect past of true clips.
@@ -50,7 +48,7 @@ class DmdChunkStage(DmdStage):
         )
 
 
-def dmd_groups(config: DistillConfig, *, slower: float = 1.0) -> tuple[OptimGroup, OptimGroup]:
+def dmd_groups(config: DistillConfig) -> tuple[OptimGroup, OptimGroup]:
     """Returns how student and fake score are optimised.
 
     The fake score is fast, since a small network that has no great prior must follow the student;
@@ -58,7 +56,6 @@ def dmd_groups(config: DistillConfig, *, slower: float = 1.0) -> tuple[OptimGrou
 
     Args:
         config: Of distillation.
-        slower: Factor by which both rates are lower.
 
     Returns:
         Groups of weights.
@@ -67,7 +64,7 @@ def dmd_groups(config: DistillConfig, *, slower: float = 1.0) -> tuple[OptimGrou
         name="student",
         parts=("student.",),
         every=config.fake_updates,
-        learning_rate=STUDENT_RATE / slower,
+        learning_rate=config.student_rate,
         betas=(0.0, 0.999),
         weight_decay=0.0,
         warmup_steps=10,
@@ -76,7 +73,7 @@ def dmd_groups(config: DistillConfig, *, slower: float = 1.0) -> tuple[OptimGrou
     fake_score = OptimGroup(
         name="fake_score",
         parts=("fake_score.",),
-        learning_rate=FAKE_RATE / slower,
+        learning_rate=config.fake_rate,
         betas=(0.9, 0.999),
         weight_decay=0.0,
         warmup_steps=10,

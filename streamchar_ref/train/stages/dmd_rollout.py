@@ -93,7 +93,7 @@ def _make(config: DistillConfig, model: StreamChar, data: TrainingData) -> Stage
 def spec(config: DistillConfig) -> StageSpec:
     """Returns the stage under these settings; its batch is the number of streams."""
     of_presets = budgets(
-        OptimConfig(groups=dmd_groups(config, slower=2.0), log_every=10, save_every_s=60),
+        OptimConfig(groups=dmd_groups(config), log_every=10, save_every_s=60),
         micro_minutes=15,
         base_minutes=4,
         base_batch=0,

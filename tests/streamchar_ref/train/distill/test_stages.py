@@ -314,6 +314,7 @@ def test_settings_that_cannot_be_are_refused_in_words() -> None:
         ({"pointer": "oracle"}, "distill.pointer is one of"),
         ({"motion_sigma": 2.0}, "distill.motion_sigma"),
         ({"anchor": -1.0}, "distill.anchor"),
+        ({"student_rate": 0.0}, "distill.student_rate"),
     ):
         with pytest.raises(InputError, match=text):
             replace(CONFIG, **change)  # type: ignore[arg-type]
