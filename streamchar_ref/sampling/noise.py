@@ -32,6 +32,18 @@ class NoiseSource:
             states=tuple(each.get_state() for each in generators), num_chunks=(0,) * len(generators)
         )
 
+    @classmethod
+    def stack(cls, sources: Sequence["NoiseSource"]) -> "NoiseSource":
+        """Makes one batch of several."""
+        return cls(
+            states=tuple(state for source in sources for state in source.states),
+            num_chunks=tuple(count for source in sources for count in source.num_chunks),
+        )
+
+    def row(self, index: int) -> "NoiseSource":
+        """Returns the source of one stream."""
+        return NoiseSource(states=(self.states[index],), num_chunks=(self.num_chunks[index],))
+
     def open(self) -> "NoiseDraw":
         """Begins the draws of a chunk."""
         generators = []

@@ -39,15 +39,21 @@ class RolloutChunk(NamedTuple):
 
     Attributes:
         latents: Clean video and audio latents; of streams that had ended, without meaning.
-        advance: Phonemes that it says, by the model's account, [B].
+        progress: Phonemes that it has said by the end of each audio latent, by the model's account,
+            [B, A].
         is_over: Whether the model says that nothing is left to be said, [B].
         state: The streams after it; one ends when it is over and its transcript is final.
     """
 
     latents: Latents
-    advance: Float[Tensor, " B"]
+    progress: Float[Tensor, "B A"]
     is_over: Bool[Tensor, " B"]
     state: StreamState
+
+    @property
+    def advance(self) -> Float[Tensor, " B"]:
+        """Phonemes that the whole chunk says."""
+        return self.progress[:, -1]
 
 
 def rollout_chunk(
@@ -73,7 +79,7 @@ def rollout_chunk(
             without it, batches on a CPU are several times faster and differ in the last bits.
 
     Returns:
-        Latents, advance, whether it is over, and the state after the chunk, whose pointer has
+        Latents, progress, whether it is over, and the state after the chunk, whose pointer has
         moved by the advance.
     """
     draw, size = state.noise.open(), len(state.position)
@@ -87,11 +93,11 @@ def rollout_chunk(
             gradient_step=gradient_step,
         )
         unsaid = (text.lengths - state.position).clamp(min=0)
-        advance, is_over = read_progress(condition, audio, unsaid)
+        progress, is_over = read_progress(condition, audio, unsaid)
     after = state.append(
-        video, audio, advance, has_ended=is_over & text.is_final, noise=draw.close()
+        video, audio, progress[:, -1], has_ended=is_over & text.is_final, noise=draw.close()
     )
-    return RolloutChunk((video, audio), advance, is_over, after)
+    return RolloutChunk((video, audio), progress, is_over, after)
 
 
 def chunk_context(
@@ -120,7 +126,7 @@ def chunk_context(
 
 def read_progress(
     condition: Condition, audio: Float[Tensor, "B A Ca"], unsaid: Float[Tensor, " B"]
-) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
+) -> tuple[Float[Tensor, "B A"], Bool[Tensor, " B"]]:
     """Reads off finished audio how many phonemes it says, and whether that is all.
 
     Args:
@@ -129,14 +135,14 @@ def read_progress(
         unsaid: Phonemes known and not yet said; text that arrives later is not skipped.
 
     Returns:
-        Phonemes from the pointer before the chunk; and whether the last third of a second says
-        that nothing is left.
+        Phonemes from the pointer before the chunk, by the end of each latent; and whether the last
+        third of a second says that nothing is left.
     """
     clean = torch.zeros_like(condition.inputs.fraction)
     orchestrator = condition.model.orchestrator
     output = orchestrator.decode(condition.prefix, audio, clean, infer_alignment=True)
     is_over = (output.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
-    return torch.minimum(output.progress.position[:, -1], unsaid), is_over
+    return torch.minimum(output.progress.position, unsaid[:, None]), is_over
 
 
 def chunk_noise(model: StreamChar, draw: NoiseDraw) -> Latents:

@@ -5,7 +5,7 @@ chunk, Ca audio channels, R history latents.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -41,6 +41,31 @@ class StreamState:
     position: Float[Tensor, " B"]
     has_ended: Bool[Tensor, " B"]
     noise: NoiseSource
+
+    @classmethod
+    def stack(cls, states: Sequence["StreamState"]) -> "StreamState":
+        """Makes one batch of several, of whatever age."""
+        batch = {name: torch.cat([getattr(state, name) for state in states]) for name in _TENSORS}
+        return cls(
+            **batch,
+            conditioning=Conditioning(
+                prompt=torch.cat([state.conditioning.prompt for state in states]),
+                reference=torch.cat([state.conditioning.reference for state in states]),
+            ),
+            noise=NoiseSource.stack([state.noise for state in states]),
+        )
+
+    def row(self, index: int) -> "StreamState":
+        """Returns one stream of the batch, as a batch of its own."""
+        own = slice(index, index + 1)
+        conditioning = self.conditioning
+        return StreamState(
+            **{name: getattr(self, name)[own] for name in _TENSORS},
+            conditioning=Conditioning(
+                prompt=conditioning.prompt[own], reference=conditioning.reference[own]
+            ),
+            noise=self.noise.row(index),
+        )
 
     def append(
         self,
@@ -84,12 +109,18 @@ class StreamState:
         return replace(self, **kept, has_ended=ended, noise=noise or self.noise)
 
 
+_TENSORS = tuple(
+    field.name for field in fields(StreamState) if field.name not in ("conditioning", "noise")
+)
+
+
 def initial_state(
     model: StreamChar, conditioning: Conditioning, seeds: Sequence[int]
 ) -> StreamState:
     """Returns streams that have not begun: the reference picture held still, in silence.
 
-    The picture is the sink, too, until there is a first chunk.
+    The picture is the sink, too, until there is a first chunk. Nothing shares memory: a sum over
+    strides of 0 may be taken in another order, and a stream would depend on its batch.
 
     Args:
         model: The networks.
@@ -106,9 +137,9 @@ def initial_state(
     return StreamState(
         conditioning=conditioning,
         num_chunks=none,
-        sink=reference.expand(-1, geometry.sink_latents, -1, -1, -1),
-        motion_video=reference.expand(-1, geometry.motion_latents, -1, -1, -1),
-        history=model.silence(num_history).expand(batch, -1, -1),
+        sink=reference.repeat(1, geometry.sink_latents, 1, 1, 1),
+        motion_video=reference.repeat(1, geometry.motion_latents, 1, 1, 1),
+        history=model.silence(num_history).repeat(batch, 1, 1),
         num_history=none,
         position=torch.zeros(batch, device=device),
         has_ended=torch.zeros(batch, dtype=torch.bool, device=device),

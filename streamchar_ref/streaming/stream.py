@@ -99,18 +99,37 @@ def _wait_for_text(
     chunk_s: float,
     elapsed_s: Callable[[], float],
 ) -> TranscriptPrefix:
-    """Returns what has arrived of a transcript.
+    """Returns what has arrived of a transcript, once it is enough."""
+    while True:
+        prefix = enough_text(transcript, float(state.position), num_chunks, chunk_s, elapsed_s())
+        if prefix is not None:
+            return prefix
+        time.sleep(_POLL_S)
+
+
+def enough_text(
+    transcript: Transcript, position: float, num_chunks: int, chunk_s: float, elapsed_s: float
+) -> TranscriptPrefix | None:
+    """Says whether the next chunk can be made.
 
     Where the text may run out, it waits until the viewer is only one chunk behind: what arrives
     meanwhile is said at once, in place of silence that was made ahead of its time.
+
+    Args:
+        transcript: It may still be arriving.
+        position: Phonemes spoken.
+        num_chunks: Made so far.
+        chunk_s: Length of each.
+        elapsed_s: Since the request.
+
+    Returns:
+        What has arrived; ``None`` where it is better to wait.
     """
-    while True:
-        now_s = elapsed_s()
-        prefix = transcript.prefix(now_s)
-        lasts = float(state.position) + FASTEST_PER_S * chunk_s < len(prefix.text)
-        if prefix.is_final or lasts or now_s >= (num_chunks - 1) * chunk_s:
-            return prefix
-        time.sleep(_POLL_S)
+    prefix = transcript.prefix(elapsed_s)
+    lasts = position + FASTEST_PER_S * chunk_s < len(prefix.text)
+    if prefix.is_final or lasts or elapsed_s >= (num_chunks - 1) * chunk_s:
+        return prefix
+    return None
 
 
 def _moved(

@@ -1,0 +1,342 @@
+"""The fast path of streams: many at once, one chunk decoded while the next is denoised.
+
+`stream` is the reference: in float32 the engine yields the same numbers, whoever shares it.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from streamchar_ref.media import AVChunk
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.sampling.flow import Latents
+from streamchar_ref.streaming.context import FULL, ContextOptions
+from streamchar_ref.streaming.decoding import EarlyPiece, StreamDecoder, half_precision
+from streamchar_ref.streaming.engine_config import (
+    EngineChunk,
+    EngineConfig,
+    EngineFull,
+    EngineStopped,
+    RecentMean,
+)
+from streamchar_ref.streaming.rollout import RolloutChunk, rollout_chunk
+from streamchar_ref.streaming.state import StreamState, initial_state
+from streamchar_ref.streaming.stream import enough_text
+from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
+
+FULL_LOAD = 0.8
+"""Share of the time that admitted streams may take of the busier of the two stages."""
+POLL_S = 0.005
+"""Pause of a stream that waits for its text."""
+
+
+@dataclass(kw_only=True)
+class _Stream:
+    number: int
+    transcript: Transcript
+    opened_s: float
+    state: StreamState
+    decoder: StreamDecoder
+    num_made: int = 0
+    num_sent: int = 0
+    first_s: float | None = None
+    is_over: bool = False
+
+
+@dataclass(kw_only=True)
+class _Task:
+    """A chunk of one stream that has been denoised."""
+
+    stream: _Stream
+    latents: Latents
+    begins: float
+    """Phonemes said before it."""
+    progress: torch.Tensor
+    ends: float
+    is_last: bool
+    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+class Engine:
+    """Streams characters of one model, those first whose viewers will wait soonest.
+
+    On a CPU it computes with one thread in each of its two stages, so two cores are busy.
+
+    Args:
+        model: Networks with their config.
+        config: How streams share them.
+        sampler: How chunks are sampled; what it leaves open is the checkpoint's.
+        options: What a chunk may look back at.
+        clock: Seconds; replaced in tests.
+    """
+
+    def __init__(
+        self,
+        model: StreamChar,
+        config: EngineConfig | None = None,
+        *,
+        sampler: SamplerConfig | None = None,
+        options: ContextOptions = FULL,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.model, self.config = model, config or EngineConfig()
+        self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock
+        is_cpu = model.device.type == "cpu"
+        self._batch = self.config.batch or (1 if is_cpu else self.config.max_streams)
+        self._early = EarlyPiece.of(model.config, self.config.first_latents)
+        is_half = self.config.picture_precision == "bfloat16"
+        self._pictures = half_precision(model) if is_half else None
+        self._streams: dict[int, _Stream] = {}
+        self._num_opened = 0
+        self._denoise_s, self._decode_s = RecentMean(), RecentMean()
+        self._decoding: deque[Future[list[EngineChunk]]] = deque()
+        if is_cpu and self.config.overlap:
+            torch.set_num_threads(1)
+        self._failure: RuntimeError | None = None
+        self._num_sent = 0
+        self._worker = (
+            ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+            if self.config.overlap
+            else None
+        )
+
+    @property
+    def num_streams(self) -> int:
+        """Streams that are open and not over."""
+        return sum(not stream.is_over for stream in self._streams.values())
+
+    @property
+    def capacity(self) -> int:
+        """Streams that can be served at once without stalls, by the time that chunks have taken."""
+        stages = (self._denoise_s.value, self._decode_s.value)
+        busiest_s = max(stages) if self.config.overlap else sum(stages)
+        if not busiest_s:
+            return self.config.max_streams
+        served = int(FULL_LOAD * self.model.config.stream.chunk_s / busiest_s)
+        return min(self.config.max_streams, max(1, served))
+
+    def open(
+        self,
+        transcript: Transcript,
+        *,
+        prompt: str,
+        reference: UInt8[np.ndarray, "H W 3"],
+        seed: int = 0,
+    ) -> int:
+        """Begins a stream.
+
+        Args:
+            transcript: What to say; it may still be arriving.
+            prompt: What the character looks and sounds like.
+            reference: Its picture, RGB.
+            seed: The same seed gives the same stream.
+
+        Returns:
+            Its number, by which its chunks are known.
+
+        Raises:
+            EngineFull: If it could be served only at the price of stalls.
+        """
+        if self.num_streams >= self.capacity:
+            raise EngineFull(
+                f"{self.num_streams} streams are being served, and {self.capacity} can be without "
+                f"stalls; wait until one ends"
+            )
+        with torch.inference_mode():
+            conditioning = self.model.conditioning([prompt], [reference])
+            state = initial_state(self.model, conditioning, [seed])
+        number = self._num_opened
+        self._num_opened += 1
+        self._streams[number] = _Stream(
+            number=number,
+            transcript=transcript,
+            opened_s=self._clock(),
+            state=state,
+            decoder=StreamDecoder(self.model, self._pictures),
+        )
+        return number
+
+    def close(self, stream: int) -> None:
+        """Ends a stream early; chunks of it that are being decoded are dropped."""
+        self._streams.pop(stream, None)
+
+    def step(self) -> list[EngineChunk]:
+        """Makes the next chunk of the streams that need it most.
+
+        Returns:
+            All chunks that have become ready, those of a stream in their order; none if every
+            stream waits for its text or is far enough ahead.
+
+        Raises:
+            EngineStopped: If the networks fail; what was made before has been returned.
+        """
+        due = [] if self._failure else self._due()
+        ready: list[EngineChunk] = []
+        try:
+            for task in self._denoised(due) if due else ():
+                ready += self._begin_decoding(task)
+            for made in self._finished(wait=not due):
+                ready.append(made)
+        except RuntimeError as error:  # torch has many classes for it
+            self._failure = error
+        if self._failure and not ready and not self._decoding:
+            why = str(self._failure).partition("\n")[0]
+            raise EngineStopped(
+                f"the networks failed, after {self._num_sent} chunks: {why:.200}"
+            ) from self._failure
+        return [self._sent(made) for made in ready if made.stream in self._streams]
+
+    def stream(
+        self,
+        transcript: Transcript,
+        *,
+        prompt: str,
+        reference: UInt8[np.ndarray, "H W 3"],
+        seed: int = 0,
+    ) -> Iterator[AVChunk]:
+        """Yields the chunks of a single stream; see `open`, and `stream` for the contract.
+
+        Raises:
+            EngineFull: If other streams are open: their chunks would be lost.
+        """
+        if self._streams:
+            raise EngineFull("Engine.stream is for one stream alone; use open and step for several")
+        number = self.open(transcript, prompt=prompt, reference=reference, seed=seed)
+        try:
+            while True:
+                made = self.step()
+                for each in made:
+                    yield each.chunk
+                    if each.is_last:
+                        return
+                if not made:
+                    time.sleep(POLL_S)
+        finally:
+            self.close(number)
+
+    def _finished(self, *, wait: bool) -> Iterator[EngineChunk]:
+        """Takes what has been decoded, and waits for one chunk if asked, or if too many queue."""
+        while self._decoding:
+            if not (wait or self._decoding[0].done() or len(self._decoding) > 2 * self._batch):
+                break
+            wait = False
+            yield from self._decoding.popleft().result()
+
+    def _due(self) -> list[tuple[_Stream, TranscriptPrefix]]:
+        """Streams to go on with, the most urgent first, and the text that has arrived for each."""
+        now_s, chunk_s = self._clock(), self.model.config.stream.chunk_s
+        waiting = []
+        for stream in self._streams.values():
+            made_s = stream.num_made * chunk_s
+            started_s = stream.opened_s if stream.first_s is None else stream.first_s
+            if stream.is_over or started_s + made_s - now_s > self.config.ahead_s:
+                continue
+            prefix = enough_text(
+                stream.transcript,
+                float(stream.state.position),
+                stream.num_made,
+                chunk_s,
+                now_s - stream.opened_s,
+            )
+            if prefix is not None:
+                waiting.append((started_s + made_s, stream, prefix))
+        waiting.sort(key=lambda each: each[0])
+        return [(stream, prefix) for _, stream, prefix in waiting[: self._batch]]
+
+    def _denoised(self, due: list[tuple[_Stream, TranscriptPrefix]]) -> Iterator[_Task]:
+        began_s = self._clock()
+        text = TranscriptBatch.of([prefix for _, prefix in due], self.model.device)
+        with torch.inference_mode():
+            state = StreamState.stack([stream.state for stream, _ in due])
+            chunk = rollout_chunk(self.model, state, text, self._sampler, options=self._options)
+        tasks = [self._task(stream, prefix, chunk, row) for row, (stream, prefix) in enumerate(due)]
+        self._denoise_s.add((self._clock() - began_s) / len(due))
+        yield from tasks
+
+    def _task(
+        self, stream: _Stream, prefix: TranscriptPrefix, chunk: RolloutChunk, row: int
+    ) -> _Task:
+        own = slice(row, row + 1)
+        begins = float(stream.state.position)
+        with torch.inference_mode():
+            stream.state = chunk.state.row(row)
+            latents = tuple(each[own] for each in chunk.latents)
+        stream.num_made += 1
+        made_s = stream.num_made * self.model.config.stream.chunk_s
+        all_said = prefix.is_final and bool(chunk.is_over[row])
+        stream.is_over = all_said or made_s >= stream.transcript.longest_s
+        return _Task(
+            stream=stream,
+            latents=latents,
+            begins=begins,
+            progress=chunk.progress[row].clamp(min=0),
+            ends=float(stream.state.position),
+            is_last=stream.is_over,
+        )
+
+    def _begin_decoding(self, task: _Task) -> list[EngineChunk]:
+        """Decodes the beginning of a stream at once, and has the rest decoded."""
+        early = [self._decoded_early(task)] if self._early and task.stream.num_made == 1 else []
+        rest = partial(self._decoded, task, skip=bool(early))
+        if self._worker is None:
+            return [*early, *rest()]
+        self._decoding.append(self._worker.submit(rest))
+        return early
+
+    def _decoded_early(self, task: _Task) -> EngineChunk:
+        assert self._early is not None, "asked for where there is an early piece"
+        cut = self._early
+        video, audio = task.latents
+        with torch.inference_mode():
+            samples = task.stream.decoder.sound(audio)
+            frames = task.stream.decoder.pictures(video[:, : cut.video_latents])
+        task.samples = samples[cut.samples :]
+        said = task.begins + float(task.progress[cut.audio_latents - 1])
+        spoken = min(said, task.ends)
+        return self._made(task, frames, samples[: cut.samples], spoken, is_last=False)
+
+    def _decoded(self, task: _Task, *, skip: bool) -> list[EngineChunk]:
+        """Decodes a chunk, or what is left of it."""
+        began_s = self._clock()
+        video, audio = task.latents
+        with torch.inference_mode():
+            if skip and self._early:
+                samples, video = task.samples, video[:, self._early.video_latents :]
+            else:
+                samples = task.stream.decoder.sound(audio)
+            frames = task.stream.decoder.pictures(video)
+        if not skip:
+            self._decode_s.add(self._clock() - began_s)
+        return [self._made(task, frames, samples, task.ends, is_last=task.is_last)]
+
+    @staticmethod
+    def _made(
+        task: _Task, frames: np.ndarray, samples: np.ndarray, spoken: float, *, is_last: bool
+    ) -> EngineChunk:
+        chunk = AVChunk(index=-1, frames=frames, samples=samples, spoken=spoken)
+        return EngineChunk(stream=task.stream.number, chunk=chunk, is_last=is_last)
+
+    def _sent(self, made: EngineChunk) -> EngineChunk:
+        """Numbers a chunk as it leaves; a stream that is over is forgotten."""
+        stream = self._streams[made.stream]
+        if stream.first_s is None:
+            stream.first_s = self._clock()
+        chunk = AVChunk(
+            index=stream.num_sent,
+            frames=made.chunk.frames,
+            samples=made.chunk.samples,
+            spoken=made.chunk.spoken,
+        )
+        stream.num_sent += 1
+        self._num_sent += 1
+        if made.is_last:
+            self.close(made.stream)
+        return EngineChunk(stream=made.stream, chunk=chunk, is_last=made.is_last)

@@ -1,0 +1,258 @@
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.media import AVChunk
+from streamchar_ref.model.config import preset
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.streaming.decoding import EarlyPiece
+from streamchar_ref.streaming.engine import Engine
+from streamchar_ref.streaming.engine_config import EngineConfig, EngineFull, EngineStopped
+from streamchar_ref.streaming.stream import stream
+from streamchar_ref.streaming.transcript import Transcript
+from tests.streamchar_ref.tiny import tiny_model
+
+TEXTS = ("Hello there, all of you.", "How are you today?", "We think so.")
+PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> StreamChar:
+    return talkative(tiny_model())
+
+
+def talkative(model: StreamChar, *, is_over: bool = False) -> StreamChar:
+    """Never says that all is said, or always."""
+    with torch.no_grad():
+        model.orchestrator.over_out.weight.zero_()
+        model.orchestrator.over_out.bias.fill_(5.0 if is_over else -5.0)
+    return model
+
+
+def plain(model: StreamChar, text: str, seed: int, count: int) -> list[AVChunk]:
+    chunks = stream(model, Transcript(text), prompt="a man", reference=PICTURE, seed=seed)
+    return list(islice(chunks, count))
+
+
+def engine_of(model: StreamChar, **settings: Any) -> Engine:
+    """With a clock that stands still, so that nothing depends on how fast the machine is."""
+    return Engine(model, EngineConfig(**settings), clock=Clock())
+
+
+def start(engine: Engine, text: str, seed: int) -> int:
+    return engine.open(Transcript(text), prompt="a man", reference=PICTURE, seed=seed)
+
+
+def run(engine: Engine, steps: int) -> dict[int, list[AVChunk]]:
+    """Chunks of each stream, in the order in which they came."""
+    made: dict[int, list[AVChunk]] = {}
+    for _ in range(steps):
+        for each in engine.step():
+            made.setdefault(each.stream, []).append(each.chunk)
+    return made
+
+
+def joined(chunks: list[AVChunk], frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first frames of a stream, and its sound as long."""
+    pictures = np.concatenate([chunk.frames for chunk in chunks])[:frames]
+    return pictures, np.concatenate([chunk.samples for chunk in chunks])[: 640 * frames]
+
+
+def assert_same(ours: list[AVChunk], theirs: list[AVChunk]) -> None:
+    frames = min(sum(len(chunk.frames) for chunk in each) for each in (ours, theirs))
+    assert frames > 0
+    for one, other in zip(joined(ours, frames), joined(theirs, frames), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def alone(engine: Engine) -> Iterator[AVChunk]:
+    return engine.stream(Transcript(TEXTS[2]), prompt="a man", reference=PICTURE, seed=3)
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.parametrize("first_latents", [0, 2])
+def test_a_stream_alone_equals_the_plain_path_bit_for_bit(
+    model: StreamChar, overlap: bool, first_latents: int
+) -> None:
+    chunks = list(islice(alone(engine_of(model, overlap=overlap, first_latents=first_latents)), 4))
+    expected = plain(model, TEXTS[2], 3, 4)
+    assert_same(chunks, expected)
+    assert [chunk.index for chunk in chunks] == [0, 1, 2, 3]
+    is_cut = first_latents > 0
+    assert [c.spoken for c in chunks[is_cut:]] == [c.spoken for c in expected[: 4 - is_cut]]
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_stream_ends_where_the_plain_path_ends(is_over: bool) -> None:
+    model = talkative(tiny_model(), is_over=is_over)
+    text, expected = "Ah.", plain(talkative(tiny_model(), is_over=is_over), "Ah.", 0, 1_000)
+    engine = engine_of(model, first_latents=0)
+    chunks = list(engine.stream(Transcript(text), prompt="a man", reference=PICTURE))
+    assert len(chunks) == len(expected)
+    assert engine.num_streams == 0
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_streams_that_join_and_leave_do_not_change_each_other(
+    model: StreamChar, batch: int
+) -> None:
+    engine = engine_of(model, batch=batch)
+    first = start(engine, TEXTS[0], 0)
+    made = run(engine, 3)[first]
+    second, third = start(engine, TEXTS[1], 1), start(engine, TEXTS[2], 2)
+    later = run(engine, 4)
+    engine.close(second)
+    last = run(engine, 6)
+    assert second not in last
+    made += later.get(first, []) + last.get(first, [])
+    assert_same(made, plain(model, TEXTS[0], 0, len(made)))
+    for number, text, seed in ((second, TEXTS[1], 1), (third, TEXTS[2], 2)):
+        chunks = later.get(number, []) + last.get(number, [])
+        assert_same(chunks, plain(model, text, seed, len(chunks)))
+
+
+def test_the_first_pictures_do_not_wait_for_the_rest_of_their_chunk(model: StreamChar) -> None:
+    engine = engine_of(model, first_latents=1)
+    number = start(engine, TEXTS[0], 0)
+    (early,) = engine.step()
+    assert (len(early.chunk.frames), len(early.chunk.samples)) == (4, 2_560)
+    whole = plain(model, TEXTS[0], 0, 1)[0]
+    assert early.chunk.spoken is not None
+    assert whole.spoken is not None
+    assert 0 <= early.chunk.spoken <= whole.spoken
+    rest = run(engine, 2)[number][0]
+    assert (rest.index, len(rest.frames)) == (1, len(whole.frames) - 4)
+    assert rest.spoken == whole.spoken
+
+
+@pytest.mark.parametrize(
+    ("name", "at_least", "frames", "audio_latents"),
+    [("tiny", 1, 4, 4), ("micro", 2, 8, 8), ("paper", 1, 9, 12)],
+)
+def test_an_early_piece_ends_where_pictures_and_sound_both_end(
+    name: str, at_least: int, frames: int, audio_latents: int
+) -> None:
+    config = preset(name)
+    cut = EarlyPiece.of(config, at_least)
+    assert cut is not None
+    assert (cut.frames, cut.audio_latents) == (frames, audio_latents)
+    assert cut.samples * config.stream.fps == cut.frames * config.audio_vae.sample_rate
+    assert EarlyPiece.of(config, 0) is None
+    assert EarlyPiece.of(config, config.geometry.chunk_latents) is None
+
+
+def test_the_stream_that_will_stall_first_is_served_first(model: StreamChar) -> None:
+    clock = Clock()
+    engine = Engine(model, EngineConfig(overlap=False, first_latents=0), clock=clock)
+    old = start(engine, TEXTS[0], 0)
+    assert [each.stream for each in engine.step()] == [old]
+    clock.now_s = 0.1
+    new = start(engine, TEXTS[1], 1)
+    assert [each.stream for each in engine.step()] == [new]
+    assert [each.stream for each in engine.step()] == [old]
+
+
+def test_a_stream_far_ahead_of_its_viewer_waits(model: StreamChar) -> None:
+    clock = Clock()
+    config = EngineConfig(overlap=False, first_latents=0, ahead_s=1.0)
+    engine = Engine(model, config, clock=clock)
+    number = start(engine, TEXTS[0], 0)
+    assert len(run(engine, 10)[number]) == 2  # 0.64 s each: one to play, one ahead
+    clock.now_s = 0.64
+    assert len(run(engine, 10)[number]) == 1
+
+
+def test_late_text_of_one_stream_does_not_hold_up_the_others(model: StreamChar) -> None:
+    clock = Clock()
+    engine = Engine(model, EngineConfig(overlap=False, first_latents=0), clock=clock)
+    late = engine.open(
+        Transcript([(0.0, "We"), (50.0, "think so.")]), prompt="", reference=PICTURE, seed=0
+    )
+    other = start(engine, TEXTS[0], 1)
+    made = run(engine, 8)
+    assert len(made[other]) > len(made[late])
+    clock.now_s = 49.0
+    assert late in run(engine, 3)  # its viewer waits: it goes on, idle
+
+
+def test_no_more_streams_are_admitted_than_can_be_served(model: StreamChar) -> None:
+    engine = engine_of(model, max_streams=2)
+    start(engine, TEXTS[0], 0)
+    start(engine, TEXTS[1], 0)
+    with pytest.raises(EngineFull, match="2 streams are being served"):
+        start(engine, TEXTS[2], 0)
+
+
+def test_capacity_follows_from_what_chunks_have_cost(model: StreamChar) -> None:
+    engine = engine_of(model)
+    engine._denoise_s.add(0.128)  # of 0.64 s
+    engine._decode_s.add(0.064)
+    assert engine.capacity == 4  # at 80 % of the busier stage
+    single = engine_of(model, overlap=False)
+    single._denoise_s.add(0.128)
+    single._decode_s.add(0.064)
+    assert single.capacity == 2
+
+
+def failing(model: StreamChar, after: int) -> Callable[..., object]:
+    real, calls = model.dit.encode_context, iter(range(10_000))
+
+    def encode_context(*args: object, **kwargs: object) -> object:
+        if next(calls) >= after:
+            raise RuntimeError("CUDA error: device lost\nmore lines")
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    return encode_context
+
+
+def test_what_was_made_before_the_device_was_lost_is_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = talkative(tiny_model())
+    expected = plain(model, TEXTS[2], 3, 3)
+    monkeypatch.setattr(model.dit, "encode_context", failing(model, after=3))
+    chunks: list[AVChunk] = []
+    with pytest.raises(EngineStopped, match=r"after 4 chunks: CUDA error: device lost$"):
+        chunks.extend(alone(engine_of(model)))
+    assert sum(len(chunk.frames) for chunk in chunks) == sum(len(c.frames) for c in expected)
+    assert_same(chunks, expected)
+
+
+def test_half_precision_moves_pictures_by_a_few_grey_levels_and_no_sample(
+    model: StreamChar,
+) -> None:
+    chunks = list(islice(alone(engine_of(model, picture_precision="bfloat16")), 3))
+    expected = plain(model, TEXTS[2], 3, 3)
+    ours, theirs = (joined(each, 16) for each in (chunks, expected))
+    np.testing.assert_array_equal(ours[1], theirs[1])
+    difference = np.abs(ours[0].astype(int) - theirs[0])
+    assert 0 < difference.mean() < 2
+
+
+def test_a_single_stream_is_refused_beside_others(model: StreamChar) -> None:
+    engine = engine_of(model)
+    start(engine, TEXTS[0], 0)
+    with pytest.raises(EngineFull, match="alone"):
+        next(engine.stream(Transcript(TEXTS[1]), prompt="", reference=PICTURE))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_streams": 0}, {"batch": -1}, {"ahead_s": 0.0}, {"first_latents": -1}],
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="engine: "):
+        EngineConfig(**wrong)  # type: ignore[arg-type]
