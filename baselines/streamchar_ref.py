@@ -19,6 +19,8 @@ from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.networks.text import FIRST_PHONE, PHONES
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import ContextOptions
+from streamchar_ref.streaming.engine import Engine
+from streamchar_ref.streaming.engine_config import EngineConfig
 from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, fixed_rate, own_pointer
 from streamchar_ref.streaming.stream import Precision, stream
 from streamchar_ref.streaming.transcript import Transcript
@@ -55,6 +57,11 @@ class StreamCharRef:
         picture_temperature: The same for the video.
         motion_sigma: Noise level put on the motion latents.
         precision: ``float32`` or ``bfloat16``.
+        path: ``engine`` decodes a chunk while the next is denoised, and sends the first pictures
+            early, see `streamchar_ref.streaming.engine`; ``plain`` makes one chunk after the other,
+            the same numbers. A pointer that is not the model's own, or half precision, needs
+            ``plain``, and has it by default.
+        picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
         device: As torch names it.
         label: Row label in tables; by default made from what differs from the defaults.
 
@@ -80,6 +87,8 @@ class StreamCharRef:
         picture_temperature: float | None = None,
         motion_sigma: float = 0.0,
         precision: str = "float32",
+        path: str = "",
+        picture_precision: str = "float32",
         device: str = "cpu",
         label: str = "",
     ) -> None:
@@ -97,10 +106,16 @@ class StreamCharRef:
             self._options = ContextOptions(visible=context, motion_sigma=float(motion_sigma))
             self._precision = _precision(precision)
             self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
+            is_plain = _is_plain(path, pointer, self._precision)
+            pictures = _precision(picture_precision)
+            if is_plain and pictures != "float32":
+                raise ValueError("picture_precision is of path=engine, which is not used here")
             found = load_checkpoint(
                 Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
             )
             self._model = found.model(network).to(device)
+            engine = EngineConfig(max_streams=1, picture_precision=pictures)
+            self._engine = None if is_plain else self._engine_of(engine)
         except (ValueError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise InputError(str(error)) from error
         chosen = {name: value for name, value in sampler.items() if value is not None} | {
@@ -110,6 +125,8 @@ class StreamCharRef:
                 ("network", network, ""),
                 ("context", context, "full"),
                 ("precision", precision, "float32"),
+                ("path", f"{path}_path", "_path"),
+                ("pictures", f"{picture_precision}_pictures", "float32_pictures"),
             )
             if value != default
         }
@@ -123,17 +140,27 @@ class StreamCharRef:
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields chunks, with the phonemes said by the pointer's own account."""
         pieces = [(piece.t_s, piece.text) for piece in prompt.pieces]
+        transcript = Transcript(pieces or prompt.transcript)
+        request: dict[str, Any] = {
+            "prompt": prompt_of(prompt.caption, prompt.voice),
+            "reference": prompt.reference,
+            "seed": seed,
+        }
+        if self._engine is not None:
+            yield from self._engine.stream(transcript, **request)
+            return
         yield from stream(
             self._model,
-            Transcript(pieces or prompt.transcript),
-            prompt=prompt_of(prompt.caption, prompt.voice),
-            reference=prompt.reference,
-            seed=seed,
+            transcript,
+            **request,
             sampler=self._sampler,
             options=self._options,
             precision=self._precision,
             pointer=self._pointer(),
         )
+
+    def _engine_of(self, config: EngineConfig) -> Engine:
+        return Engine(self._model, config, sampler=self._sampler, options=self._options)
 
 
 class OraclePointer:
@@ -178,6 +205,16 @@ def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], PointerFn |
         raise ValueError(f"pointer is one of {', '.join(POINTERS)}, not {name!r}")
     known = {"own": own_pointer, "fixed_rate": fixed_rate(phonemes_per_s), "none": None}
     return lambda: known[name]
+
+
+def _is_plain(path: str, pointer: str, precision: Precision) -> bool:
+    """Says whether a system streams without the engine."""
+    needs_plain = pointer != "own" or precision != "float32"
+    if path not in ("", "engine", "plain"):
+        raise ValueError(f"path is engine or plain, not {path!r}")
+    if path == "engine" and needs_plain:
+        raise ValueError("path=engine is for pointer=own and precision=float32; take path=plain")
+    return needs_plain or path == "plain"
 
 
 def _precision(name: str) -> Precision:

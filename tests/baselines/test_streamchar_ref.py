@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,8 @@ def test_without_a_checkpoint_it_is_the_shipped_one(
         ({"network": "plain"}, "streamchar_ref_plain"),
         ({"network": "plain", "num_steps": 4}, "streamchar_ref_num_steps_4_plain"),
         ({"guidance": 2, "motion_sigma": 0.1}, "streamchar_ref_guidance_2_motion_sigma_0_1"),
+        ({"path": "plain"}, "streamchar_ref_plain_path"),
+        ({"picture_precision": "bfloat16"}, "streamchar_ref_bfloat16_pictures"),
         ({"guidance": 2, "label": "mine"}, "mine"),
     ],
     ids=str,
@@ -132,6 +135,9 @@ def test_the_row_label_tells_variants_apart(
         ({"num_steps": -2}, "num_steps"),
         ({"label": "Two words"}, "lower case"),
         ({"device": "warp"}, "warp"),
+        ({"path": "fast"}, "path is engine or plain"),
+        ({"path": "engine", "pointer": "none"}, "take path=plain"),
+        ({"picture_precision": "bfloat16", "pointer": "none"}, "path=engine"),
     ],
     ids=str,
 )
@@ -140,6 +146,18 @@ def test_wrong_settings_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         make_system("streamchar_ref", {"checkpoint": checkpoint, **settings})
+
+
+def test_both_paths_stream_the_same_pictures_and_samples(checkpoint: str, prompt: Prompt) -> None:
+    streams = []
+    for path in ("engine", "plain"):
+        system = make_system("streamchar_ref", {"checkpoint": checkpoint, "path": path})
+        streams.append(list(islice(system.stream(short(prompt), seed=0), 4)))
+    frames = 32  # the engine's first chunk comes in two pieces
+    ours, theirs = (np.concatenate([chunk.frames for chunk in each])[:frames] for each in streams)
+    np.testing.assert_array_equal(ours, theirs)
+    ours, theirs = (np.concatenate([c.samples for c in each])[: 640 * frames] for each in streams)
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_it_follows_what_the_prompt_says(checkpoint: str, prompt: Prompt) -> None:
