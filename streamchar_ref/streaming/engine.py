@@ -5,10 +5,12 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
+from streamchar_ref.streaming.compiled import GREY, WARM_UP, check_compiled, compiled_model
 from streamchar_ref.streaming.context import FULL, ContextOptions
 from streamchar_ref.streaming.decoding import EarlyPiece, StreamDecoder, half_precision
 from streamchar_ref.streaming.engine_config import (
@@ -87,7 +90,9 @@ class Engine:
         options: ContextOptions = FULL,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.model, self.config = model, config or EngineConfig()
+        self.config = config or EngineConfig()
+        self._plain = model
+        self.model = compiled_model(model) if self.config.compiled else model
         self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock
         is_cpu = model.device.type == "cpu"
         self._batch = self.config.batch or (1 if is_cpu else self.config.max_streams)
@@ -164,6 +169,31 @@ class Engine:
         )
         return number
 
+    def warm_up(self, chunks: int = 4) -> float:
+        """Streams a few chunks to nobody, so that capacity is known and all code is compiled.
+
+        Args:
+            chunks: How many; what the first call of a network costs is not counted.
+
+        Returns:
+            Seconds that it took.
+
+        Raises:
+            EngineFull: If streams are open.
+            EngineStopped: If the compiled networks compute something else.
+        """
+        began_s = time.perf_counter()
+        if self.config.compiled:
+            check_compiled(self.model, self._plain)
+        request: dict[str, Any] = {"prompt": "", "reference": GREY}
+        for count in (1, chunks):
+            self._denoise_s, self._decode_s = RecentMean(), RecentMean()  # first calls do not count
+            made = self.stream(Transcript(WARM_UP), **request)
+            for _ in islice(made, count + 1):
+                pass
+            made.close()
+        return time.perf_counter() - began_s
+
     def close(self, stream: int) -> None:
         """Ends a stream early; chunks of it that are being decoded are dropped."""
         self._streams.pop(stream, None)
@@ -201,7 +231,7 @@ class Engine:
         prompt: str,
         reference: UInt8[np.ndarray, "H W 3"],
         seed: int = 0,
-    ) -> Iterator[AVChunk]:
+    ) -> Generator[AVChunk, None, None]:
         """Yields the chunks of a single stream; see `open`, and `stream` for the contract.
 
         Raises:

@@ -10,6 +10,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.config import preset
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.layers import JointBlock
 from streamchar_ref.streaming.decoding import EarlyPiece
 from streamchar_ref.streaming.engine import Engine
 from streamchar_ref.streaming.engine_config import EngineConfig, EngineFull, EngineStopped
@@ -111,11 +112,11 @@ def test_streams_that_join_and_leave_do_not_change_each_other(
 ) -> None:
     engine = engine_of(model, batch=batch)
     first = start(engine, TEXTS[0], 0)
-    made = run(engine, 3)[first]
+    made = run(engine, 2)[first]
     second, third = start(engine, TEXTS[1], 1), start(engine, TEXTS[2], 2)
-    later = run(engine, 4)
+    later = run(engine, 3)
     engine.close(second)
-    last = run(engine, 6)
+    last = run(engine, 3)
     assert second not in last
     made += later.get(first, []) + last.get(first, [])
     assert_same(made, plain(model, TEXTS[0], 0, len(made)))
@@ -240,6 +241,34 @@ def test_half_precision_moves_pictures_by_a_few_grey_levels_and_no_sample(
     np.testing.assert_array_equal(ours[1], theirs[1])
     difference = np.abs(ours[0].astype(int) - theirs[0])
     assert 0 < difference.mean() < 2
+
+
+@pytest.mark.parametrize("factor", [1.0 + 1e-6, 1.01])
+def test_compiled_blocks_that_compute_something_else_are_refused(
+    monkeypatch: pytest.MonkeyPatch, factor: float
+) -> None:
+    model = talkative(tiny_model())
+
+    def compiled(block: JointBlock, *, dynamic: bool) -> None:
+        block.out.weight.data.mul_(factor)
+
+    monkeypatch.setattr(JointBlock, "compile", compiled)
+    engine = engine_of(model, compiled=True)
+    if factor > 1.001:
+        with pytest.raises(EngineStopped, match="compiled DiT gives video latents that differ"):
+            engine.warm_up(1)
+    else:
+        assert engine.warm_up(1) > 0
+        assert_same(list(islice(alone(engine_of(model)), 2)), plain(model, TEXTS[2], 3, 2))
+
+
+def test_warming_up_tells_the_cost_of_a_chunk_and_leaves_no_stream(model: StreamChar) -> None:
+    ticks = iter(range(100_000))
+    engine = Engine(model, EngineConfig(overlap=False), clock=lambda: 0.001 * next(ticks))
+    engine.warm_up(2)
+    assert engine.num_streams == 0
+    assert engine._denoise_s.value > 0
+    assert engine._decode_s.value > 0
 
 
 def test_a_single_stream_is_refused_beside_others(model: StreamChar) -> None:
