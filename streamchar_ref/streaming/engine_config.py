@@ -28,7 +28,8 @@ class EngineConfig:
         picture_precision: ``bfloat16`` decodes pictures in half precision: three times as fast on a
             CPU that has instructions for it; frames differ by a few grey levels.
         compiled: Compile the blocks of the DiT for this machine, which takes half a minute the
-            first time and needs a C++ compiler; latents differ in the fifth digit, see `Engine.warm_up`.
+            first time and needs a C++ compiler; latents differ in the fifth digit, see
+            `Engine.warm_up`.
         first_latents: Video latents of a stream that are sent before its first chunk is decoded
             whole; 0 sends whole chunks only.
         ahead_s: How far ahead of playing a stream may be made; a server makes little that is thrown
