@@ -102,20 +102,15 @@ def generate(
 
     Example: streamchar generate --text "Good morning." --character 7 --out hello.mp4
     """
-    from streamchar_ref.streaming.stream import stream
+    from streamchar_ref.streaming.engine import Engine
+    from streamchar_ref.streaming.engine_config import EngineConfig
 
     check_out(out, ".mp4")
     transcript = _transcript(_text(text, text_file, max_minutes), max_minutes)
     reference, prompt = _who(character, voice, caption, any_picture=any_picture)
     found, options = _configured(checkpoint, network, preset, steps, setting or [])
-    chunks = stream(
-        _on(found, device),
-        transcript,
-        prompt=prompt,
-        reference=reference,
-        seed=seed,
-        options=options,
-    )
+    engine = Engine(_on(found, device), EngineConfig(max_streams=1), options=options)
+    chunks = engine.stream(transcript, prompt=prompt, reference=reference, seed=seed)
     made = _film(out, chunks, found, len(transcript.text))
     typer.echo(json.dumps(asdict(made)) if as_json else str(made))
 
