@@ -153,8 +153,8 @@ class JointDiT(nn.Module):
         else:
             segments[1:1] = self._video_segments(context)
         keys_and_values = []
-        for block in self.blocks:
-            segments, own = block(segments, rotation)
+        for number, block in enumerate(self.blocks, 1):
+            segments, own = block(segments, rotation, keys_only=number == len(self.blocks))
             keys_and_values.append(own)
         return keys_and_values
 

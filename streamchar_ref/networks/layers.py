@@ -72,13 +72,17 @@ class JointBlock(nn.Module):
         segments: Sequence[Segment],
         rotation: Float[Tensor, "2 L d2"],
         context: KeyValue | None = None,
-    ) -> tuple[list[Segment], KeyValue]:
+        *,
+        keys_only: bool = False,
+    ) -> tuple[Sequence[Segment], KeyValue]:
         """Updates the tokens.
 
         Args:
             segments: They attend to each other and to the context.
             rotation: Rotary positions of all their tokens, see `rotary`.
             context: Keys and values of tokens that are attended to and not updated.
+            keys_only: Leave the segments as they are: of the last block of a context, only keys
+                and values are used.
 
         Returns:
             The segments, and their own keys and values.
@@ -88,6 +92,8 @@ class JointBlock(nn.Module):
             modulate(s.x, m[0], m[1]).flatten(1, 2) for s, m in zip(segments, mods, strict=True)
         ]
         query, own = self._project(torch.cat(mixed, dim=1), rotation)
+        if keys_only:
+            return segments, own
         key, value = own
         if context is not None:
             key, value = (torch.cat(pair, dim=2) for pair in zip(context, own, strict=True))
