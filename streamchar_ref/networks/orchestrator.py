@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel, PreTrainedModel
@@ -308,10 +307,9 @@ class Orchestrator(nn.Module):
         columns = script.window.unbind(-1)
         embedded = [embed(column) for embed, column in zip(self.text_in, columns, strict=True)]
         rows = torch.stack(embedded).sum(dim=0)
-        here = F.one_hot(
-            torch.full_like(script.num_history, self.config.text_behind), self.config.window
-        )
-        text = rows + here[..., None] * self.fraction_in(script.fraction[:, None, None])
+        row = torch.arange(self.config.window, device=rows.device)
+        here = (row == self.config.text_behind).to(rows.dtype)
+        text = rows + here[:, None] * self.fraction_in(script.fraction[:, None, None])
         pool = self.config.history_pool
         history = self.history_in(script.history.unflatten(1, (-1, pool)).flatten(2))
         age = torch.arange(history.shape[1], 0, -1, device=history.device) * pool

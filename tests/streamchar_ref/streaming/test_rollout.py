@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from streamchar_ref.model.streamchar import Conditioning, StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
@@ -18,7 +20,7 @@ from streamchar_ref.streaming.rollout import (
     rollout_chunk,
 )
 from streamchar_ref.streaming.state import StreamState, initial_state
-from streamchar_ref.streaming.transcript import TranscriptBatch
+from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch
 from tests.streamchar_ref.streaming.test_stream import FIRST, OTHER, SECOND, talkative
 from tests.streamchar_ref.tiny import random, tiny_model, tiny_state, whole_texts
 
@@ -194,3 +196,29 @@ def test_states_of_one_seed_are_alike() -> None:
     one, other, third = (initial_state(model, conditioning, [seed]) for seed in (5, 5, 6))
     assert torch.equal(one.noise.states[0], other.noise.states[0])
     assert not torch.equal(one.noise.states[0], third.noise.states[0])
+
+
+class ReadsByTheHost(TorchDispatchMode):
+    """Counts numbers that are read from the device, for which the host would wait."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        self.count += func in (
+            torch.ops.aten._local_scalar_dense.default,
+            torch.ops.aten.nonzero.default,
+        )
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("settings", [(), ("orchestrator.mode=once",)], ids=["in_loop", "once"])
+def test_the_host_never_waits_for_the_device_within_a_chunk(settings: tuple[str, ...]) -> None:
+    model = tiny_model(*settings)
+    state, text = tiny_state(model), TranscriptBatch.of([Transcript("Hello.").prefix(0)])
+    with torch.no_grad(), ReadsByTheHost() as reads:
+        rollout_chunk(model, state, text, SamplerConfig(num_steps=2))
+        assert reads.count == 0
+        float(state.position[0])
+    assert reads.count == 1  # it does count
