@@ -118,7 +118,7 @@ class Player {
     return { chunk, frame: Math.min(Math.floor(t_s * chunk.fps), chunk.frames - 1), spoken };
   }
 
-  get isPlaying() {
+  get isPlaying() {           // also what has come and waits to be heard
     const last = this.queue.at(-1);
     return !!last && last.starts_s + last.length_s > this.context.currentTime;
   }
@@ -127,13 +127,17 @@ class Player {
 }
 
 // ---------------------------------------------------------------- picture
+const small = document.createElement("canvas");  // one picture alone: no neighbour shows at its edges
+
 function draw({ chunk, frame }) {
   const screen = $("screen"), side = Math.round(screen.clientWidth * devicePixelRatio);
   if (screen.width !== side) screen.width = screen.height = side;
-  const pen = screen.getContext("2d"), { width, height, columns } = chunk;
+  const { width, height, columns } = chunk;
+  if (small.width !== width || small.height !== height) Object.assign(small, { width, height });
+  small.getContext("2d").drawImage(chunk.sheet, -(frame % columns) * width, -Math.floor(frame / columns) * height);
+  const pen = screen.getContext("2d");
   pen.imageSmoothingQuality = "high";
-  const x = (frame % columns) * width, y = Math.floor(frame / columns) * height;
-  pen.drawImage(chunk.sheet, x, y, width, height, 0, 0, side, side);
+  pen.drawImage(small, 0, 0, side, side);
 }
 
 // ---------------------------------------------------------------- captions
@@ -215,7 +219,7 @@ class Trace {
 // ---------------------------------------------------------------- the page
 const trace = new Trace(), captions = new Captions();
 const player = new Player((point) => trace.add(point));
-let socket, hello = null, who = PEOPLE[0], own = null, asked_ms = null, isOpen = false, drawn = null;
+let socket, hello = null, who = PEOPLE[0], own = null, asked_ms = null, asked_from = 0, isOpen = false, drawn = null;
 
 function say(message) { $("message").textContent = message ?? ""; }
 
@@ -254,7 +258,7 @@ async function ask(action) {
   if (!hello) return;
   if (!text) return say("Type something to say.");
   say();
-  if (!isSpeaking()) asked_ms = performance.now();
+  if (document.body.dataset.state !== "speaking") [asked_ms, asked_from] = [performance.now(), isOpen ? player.spoken : 0];
   await player.open(hello.sample_rate);
   socket.send(JSON.stringify({ do: action, text, character: who, voice: $("voice").value }));
   $("text").value = "";
@@ -267,8 +271,6 @@ function hush() {
   asked_ms = null;
   socket.send(JSON.stringify({ do: "stop" }));
 }
-
-function isSpeaking() { return isOpen && (player.heard?.spoken ?? 0) <= captions.end; }
 
 function choose(number) {
   if (isOpen) hush();
@@ -311,23 +313,31 @@ function listPeople() {
 }
 
 function tick() {
-  const heard = player.heard, speaking = isSpeaking();
-  if (heard) {
-    const key = `${heard.chunk.stream} ${heard.chunk.index} ${heard.frame} ${$("screen").clientWidth}`;
-    if (key !== drawn) draw(heard);
-    drawn = key;
-    document.body.classList.add("live");
-    captions.move(heard.spoken, !speaking || heard.spoken > captions.end + 4);
-    if (asked_ms !== null && heard.spoken > 0) {
-      $("first").textContent = `${((performance.now() - asked_ms) / 1000).toFixed(2)} s`;
-      asked_ms = null;
-    }
-  }
-  document.body.dataset.state = speaking ? "speaking" : isOpen ? "listening" : player.isPlaying ? "ending" : "still";
-  $("speak").textContent = speaking ? "Say this next" : "Speak";
-  $("replace").hidden = !speaking;
-  $("stop").hidden = !isOpen;
+  const heard = player.heard, speaking = isOpen && (heard?.spoken ?? 0) <= captions.end;
+  if (heard) follow(heard, speaking);
+  const state = speaking ? "speaking" : isOpen ? "listening" : player.isPlaying ? "ending" : "still";
+  if (state !== document.body.dataset.state) show(state);
   requestAnimationFrame(tick);
+}
+
+function follow(heard, speaking) {
+  const key = `${heard.chunk.stream} ${heard.chunk.index} ${heard.frame} ${innerWidth}`;
+  if (key === drawn) return;
+  drawn = key;
+  draw(heard);
+  captions.move(heard.spoken, !speaking);
+  if (!document.body.classList.contains("live")) document.body.classList.add("live");
+  if (asked_ms !== null && heard.spoken > asked_from) {
+    $("first").textContent = `${((performance.now() - asked_ms) / 1000).toFixed(2)} s`;
+    asked_ms = null;
+  }
+}
+
+function show(state) {
+  document.body.dataset.state = state;
+  $("speak").textContent = state === "speaking" ? "Say this next" : "Speak";
+  $("replace").hidden = state !== "speaking";
+  $("stop").hidden = !(state === "speaking" || state === "listening");
 }
 
 $("form").onsubmit = (event) => { event.preventDefault(); ask("speak"); };
