@@ -51,7 +51,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
         lifespan="off",
         server_header=False,
         proxy_headers=False,
-        ws_max_size=MAX_PICTURE_BYTES,
+        ws_max_size=2 * MAX_PICTURE_BYTES,  # up to it, a picture that is too large is told why
         ws_per_message_deflate=False,  # sound and JPEG do not shrink, and it takes time
         timeout_graceful_shutdown=_ENDED_WITHIN_S,
     )

@@ -4,9 +4,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ ALL_SAID = "all is said"
 STOPPED = "stopped"
 
 
+@runtime_checkable
 class EngineStep(Protocol):
     """A chunk as an engine hands it over."""
 
@@ -30,6 +31,7 @@ class EngineStep(Protocol):
     is_last: bool
 
 
+@runtime_checkable
 class StreamEngine(Protocol):
     """Makes the chunks of several streams; only the worker's thread calls it."""
 
@@ -38,13 +40,14 @@ class StreamEngine(Protocol):
     ) -> int:
         """Admits a stream and returns its number; raises `InputError` where it cannot."""
 
-    def step(self) -> "list[Any]":
-        """Makes what is most urgent, as `EngineStep`; none if nothing is due."""
+    def step(self) -> Sequence[EngineStep]:
+        """Makes what is most urgent, none if nothing is due."""
 
     def close(self, stream: int) -> None:
         """Ends a stream early."""
 
 
+@runtime_checkable
 class Viewer(Protocol):
     """Where a stream goes; its methods are called in the worker's thread and return at once."""
 
@@ -184,7 +187,9 @@ class Worker:
         start_s = self._clock()
         try:
             made = self._engine.step()
-        except Exception as error:  # of a lost device, say: every stream is told, and the page stays
+        except (
+            Exception
+        ) as error:  # of a lost device, say: every stream is told, and the page stays
             self._report("a step failed", error)
             for viewer in list(self._of_viewer):
                 self._leave(viewer, _in_words(error))
