@@ -49,7 +49,7 @@ def serve(
 
     with contextlib.closing(listen(port)) as listener:
         model = _model(checkpoint, setting or [])
-        typer.echo(f"one second takes {_cost(model):.2f} s to make, while nobody else asks")
+        typer.echo(f"each second takes {_cost(model):.2f} s to make on this machine now")
         hello = Hello(
             fps=model.config.stream.fps,
             sample_rate=model.config.audio_vae.sample_rate,
@@ -94,11 +94,7 @@ def _model(folder: Path | None, settings: list[str]) -> "StreamChar":
 
 
 def _cost(model: "StreamChar") -> float:
-    """Makes a few chunks for nobody, so that no visitor waits for the first ones.
-
-    Returns:
-        Seconds that a second of play takes, of the last chunk.
-    """
+    """Makes two chunks for nobody, so that no visitor waits for the first; times the second."""
     from itertools import islice
 
     from streamchar_ref.streaming.stream import stream

@@ -1,4 +1,4 @@
-"""The one thread that owns the networks: it opens, steps and closes streams, and hands chunks on."""
+"""The one thread that owns the networks: it opens, steps and closes streams."""
 
 import logging
 import queue

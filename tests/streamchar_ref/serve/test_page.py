@@ -1,6 +1,5 @@
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,8 @@ SHADES = """(() => {
   const data = screen.getContext("2d").getImageData(0, 0, screen.width, screen.height).data;
   return new Set(data.filter((_, index) => index % 4 === 0)).size;
 })()"""
-SAID = "[...document.querySelectorAll('#captions span')].map((each) => [each.textContent, each.className])"
+SAID = """[...document.querySelectorAll("#captions span")].map(
+  (each) => [each.textContent, each.className])"""
 
 
 @pytest.fixture(scope="module")

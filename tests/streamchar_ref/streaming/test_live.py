@@ -122,7 +122,7 @@ def test_every_thread_is_heard() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert words_of(live).split() == "we think so".split() * 8
+    assert words_of(live).split() == ["we", "think", "so"] * 8
 
 
 def test_a_stream_goes_on_in_silence_and_says_what_comes_later() -> None:
