@@ -33,7 +33,7 @@ def _words(piece: Piece) -> list[Caption]:
     starts = [int(start) for start in piece.text.word_starts]
     typed = _BLANK.split(piece.typed.strip())
     counts = [_num_spoken(word) for word in typed]
-    if sum(counts) != len(starts):  # an abbreviation or a number with blanks in it
+    if sum(counts) != len(starts):  # read otherwise word by word than as a whole
         return list(zip(piece.text.words, starts, strict=True))
     return _paired(typed, counts, starts)
 

@@ -2,7 +2,7 @@
 // The page of `streamchar serve`. Sound is the clock: each piece of sound is scheduled on the
 // AudioContext, and the picture is the one that belongs to the sound that is being heard.
 
-const PEOPLE = ["10007", "12", "9", "3", "10004", "1", "14", "10002"];
+const PEOPLE = ["10006", "14", "10007", "9", "3", "12", "1", "10004"];
 const FIRST_TEXT = "Hello. Nobody recorded this. Change my words, and I will say the new ones.";
 const MORE = "More words, or other ones.";
 const LEAST_BUFFER_S = 0.04, MOST_BUFFER_S = 1.5, MAX_PICTURE = 8 * 2 ** 20;
@@ -53,9 +53,14 @@ class Player {
   }
 
   stop() {
-    for (const chunk of this.queue) chunk.source.stop();
+    for (const chunk of this.queue) this.drop(chunk);
     this.queue = [];
     this.stream = 0;
+  }
+
+  drop(chunk, when_s = 0) {
+    chunk.source.stop(when_s);
+    chunk.sheet.close();
   }
 
   get buffer_s() {            // what would have sufficed for all recent arrivals, and a little more
@@ -75,6 +80,7 @@ class Player {
 
   schedule(chunk) {
     const now = this.context.currentTime;
+    this.forget(now - MOST_BUFFER_S);  // nobody draws while the page is hidden
     if (chunk.flags & SKIPS_WAIT) this.skip(now);
     if (this.origin_s === null) this.origin_s = chunk.arrived_s - chunk.start_s;
     this.lateness = [...this.lateness.slice(-63), chunk.arrived_s - this.origin_s - chunk.start_s];
@@ -88,7 +94,7 @@ class Player {
   }
 
   skip(now) {                 // what waits is silence, and there is something to say
-    for (const chunk of this.queue.filter((each) => each.starts_s > now)) chunk.source.stop();
+    for (const chunk of this.queue.filter((each) => each.starts_s > now)) this.drop(chunk);
     this.queue = this.queue.filter((each) => each.starts_s <= now);
     for (const chunk of this.queue) chunk.source.stop(now + 0.01);
     this.next_s = this.origin_s = null;
@@ -110,7 +116,7 @@ class Player {
     if (!this.context) return null;
     const latency_s = Math.min(this.context.outputLatency || 0, 0.3);
     const now = this.context.currentTime - latency_s;
-    while (this.queue.length > 1 && this.queue[1].starts_s <= now) this.drop(this.queue.shift());
+    this.forget(now);
     const chunk = this.queue[0];
     if (!chunk || chunk.starts_s > now) return null;
     const t_s = Math.min(now - chunk.starts_s, chunk.length_s);
@@ -118,12 +124,14 @@ class Player {
     return { chunk, frame: Math.min(Math.floor(t_s * chunk.fps), chunk.frames - 1), spoken };
   }
 
+  forget(now) {               // what has been heard
+    while (this.queue.length > 1 && this.queue[1].starts_s <= now) this.drop(this.queue.shift());
+  }
+
   get isPlaying() {           // also what has come and waits to be heard
     const last = this.queue.at(-1);
     return !!last && last.starts_s + last.length_s > this.context.currentTime;
   }
-
-  drop(chunk) { chunk.sheet.close(); }
 }
 
 // ---------------------------------------------------------------- picture
@@ -142,9 +150,9 @@ function draw({ chunk, frame }) {
 
 // ---------------------------------------------------------------- captions
 class Captions {
-  constructor() { this.words = []; }
+  constructor() { this.show([], 0); }
 
-  show(words) {
+  show(words, end) {
     const spans = words.map(([word, start]) => {
       const span = document.createElement("span");
       span.textContent = word;
@@ -152,6 +160,7 @@ class Captions {
     });
     $("captions").replaceChildren(...spans.flatMap(({ span }) => [span, " "]));
     this.words = spans;
+    this.end = end;
     this.at = null;
   }
 
@@ -166,8 +175,6 @@ class Captions {
     const box = $("captions"), word = this.words[Math.max(current, 0)]?.span;
     if (word) box.scrollTop = word.offsetTop - box.offsetTop - word.offsetHeight;
   }
-
-  get end() { return this.words.at(-1)?.start ?? -1; }
 }
 
 // ---------------------------------------------------------------- trace of arrivals
@@ -219,9 +226,15 @@ class Trace {
 // ---------------------------------------------------------------- the page
 const trace = new Trace(), captions = new Captions();
 const player = new Player((point) => trace.add(point));
-let socket, hello = null, who = PEOPLE[0], own = null, asked_ms = null, asked_from = 0, isOpen = false, drawn = null;
+let socket, hello = null, who = PEOPLE[0], own = null, asked_ms = null, asked_from = 0, isOpen = false, drawn = null, typed = "";
 
-function say(message) { $("message").textContent = message ?? ""; }
+function say(message = "") { $("message").textContent = message && message[0].toUpperCase() + message.slice(1); }
+
+function give_back(reason) {  // what could not be said
+  asked_ms = null;
+  if (!$("text").value) $("text").value = typed;
+  say(reason);
+}
 
 function connect() {
   socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
@@ -240,11 +253,11 @@ const RECEIVERS = {
     $("text").maxLength = message.max_letters;
     for (const voice of message.voices) $("voice").append(new Option(voice[0].toUpperCase() + voice.slice(1), voice));
   },
-  begun({ stream }) { player.begin(stream); isOpen = true; say(); },
-  captions({ words }) { captions.show(words); },
+  begun({ stream }) { player.begin(stream); say(); },
+  captions({ words, end }) { captions.show(words, end); isOpen = true; },
   portrait({ picture }) { own = picture; choose("own"); say(); },
-  refused({ reason }) { asked_ms = null; say(reason); },
-  error({ reason }) { asked_ms = null; say(reason[0].toUpperCase() + reason.slice(1)); },
+  refused({ reason }) { give_back(reason); },
+  error({ reason }) { give_back(reason); },
   ended({ stream, reason }) {
     if (stream !== player.stream) return;
     isOpen = false;
@@ -255,12 +268,13 @@ function receive(message) { RECEIVERS[message.is]?.(message); }
 
 async function ask(action) {
   const text = $("text").value.trim();
-  if (!hello) return;
+  if (!hello) return say("Not connected. Reload the page when the program runs.");
   if (!text) return say("Type something to say.");
   say();
   if (document.body.dataset.state !== "speaking") [asked_ms, asked_from] = [performance.now(), isOpen ? player.spoken : 0];
   await player.open(hello.sample_rate);
   socket.send(JSON.stringify({ do: action, text, character: who, voice: $("voice").value }));
+  typed = text;
   $("text").value = "";
   $("text").placeholder = MORE;
 }
@@ -279,7 +293,8 @@ function choose(number) {
   drawn = null;
   $("portrait").src = number === "own" ? own : `face/${number}`;
   for (const button of $("people").children) button.setAttribute("aria-checked", button.dataset.who === number);
-  captions.show([]);
+  if (own) $("people").lastChild.style.backgroundImage = `url(${own})`;
+  captions.show([], 0);
 }
 
 function bring(file) {
@@ -313,7 +328,7 @@ function listPeople() {
 }
 
 function tick() {
-  const heard = player.heard, speaking = isOpen && (heard?.spoken ?? 0) <= captions.end;
+  const heard = player.heard, speaking = isOpen && (heard?.spoken ?? 0) < captions.end - 0.5;
   if (heard) follow(heard, speaking);
   const state = speaking ? "speaking" : isOpen ? "listening" : player.isPlaying ? "ending" : "still";
   if (state !== document.body.dataset.state) show(state);

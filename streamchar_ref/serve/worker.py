@@ -64,9 +64,10 @@ class _Stream:
     viewer: Viewer
     transcript: LiveTranscript
     samples: int = 0
-    silent_s: float = 0.0
-    """For how long nothing has been left to say."""
     spoken: float = 0.0
+    silent_s: float = 0.0
+    """For how long the pointer has not moved."""
+    has_said_all: bool = False
     shown: tuple[Piece, ...] = ()
 
 
@@ -207,7 +208,7 @@ class Worker:
         transcript.said(spoken)
         self._show(stream)
         if len(chunk.frames):
-            skips = stream.silent_s > 0 and spoken > stream.spoken
+            skips = stream.has_said_all and spoken > stream.spoken
             message = pack_chunk(
                 chunk,
                 ChunkTimes(
@@ -221,19 +222,16 @@ class Worker:
                 flags=IS_LAST * step.is_last | SKIPS_WAIT * skips,
             )
             stream.viewer.deliver(message)
-        stream.samples += len(chunk.samples)
-        stream.spoken = spoken
+        self._follow(stream, spoken, len(chunk.samples))
         if step.is_last:
             self._leave(stream.viewer, ALL_SAID)
-        else:
-            self._wait_for_text(stream, len(chunk.samples) / self._sample_rate)
 
-    def _wait_for_text(self, stream: _Stream, length_s: float) -> None:
-        """Finishes the text of a stream that has been silent for long enough."""
-        if stream.transcript.num_unsaid:
-            stream.silent_s = 0.0
-            return
-        stream.silent_s += length_s
+    def _follow(self, stream: _Stream, spoken: float, samples: int) -> None:
+        """Notes what a chunk has said, and finishes the text of a stream that is silent long."""
+        length_s = samples / self._sample_rate
+        stream.silent_s = 0.0 if spoken > stream.spoken else stream.silent_s + length_s
+        stream.samples, stream.spoken = stream.samples + samples, spoken
+        stream.has_said_all = not stream.transcript.num_unsaid
         if stream.silent_s > self._idle_s:
             stream.transcript.finish()
 
@@ -242,7 +240,8 @@ class Worker:
         pieces = stream.transcript.pieces
         if pieces is not stream.shown:
             stream.shown = pieces
-            stream.viewer.tell("captions", stream=stream.number, words=captions_of(pieces))
+            end = len(stream.transcript.text)
+            stream.viewer.tell("captions", words=captions_of(pieces), end=end)
 
     def _report(self, what: str, error: Exception) -> None:
         logging.getLogger(__name__).error("%s", what, exc_info=error)

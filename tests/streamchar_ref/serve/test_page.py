@@ -89,6 +89,7 @@ def test_a_page_that_cannot_be_served_says_so_and_works_later(page: Page, server
 def test_the_page_says_what_is_wrong_with_a_text_and_a_file(page: Page) -> None:
     type_and_click(page, "...")
     page.wait_for("document.getElementById('message').textContent.includes('no words to say')")
+    assert page.evaluate("document.getElementById('text').value") == "..."
     type_and_click(page, "")
     assert text_of(page, "message") == "Type something to say."
     page.evaluate("bring(new File(['text'], 'notes.txt'))")

@@ -18,8 +18,10 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.serve import people, session
 from streamchar_ref.serve.server import listen
 from streamchar_ref.serve.wire import SKIPS_WAIT
+from streamchar_ref.streaming.live import read_piece
 from tests.streamchar_ref.serve.fake_engine import FPS, FakeEngine
 from tests.streamchar_ref.serve.served import (
+    SPEAK,
     TOKEN,
     Served,
     ask,
@@ -85,8 +87,9 @@ def test_a_text_is_said_with_captions_and_times(server: Served) -> None:
         assert next_message(client, "hello")["fps"] == FPS
         ask(client)
         number = next_message(client, "begun")["stream"]
-        words = next_message(client, "captions")["words"]
-        assert [word for word, _ in words] == ["Hello", "there,", "my", "friend."]
+        captions = next_message(client, "captions")
+        assert captions["end"] == len(read_piece(SPEAK["text"]).text)
+        assert [word for word, _ in captions["words"]] == ["Hello", "there,", "my", "friend."]
         chunks = [next_message(client, "chunk") for _ in range(4)]
     assert [chunk["index"] for chunk in chunks] == [0, 1, 2, 3]
     assert {chunk["stream"] for chunk in chunks} == {number}
