@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,13 +24,9 @@ if TYPE_CHECKING:
     from streamchar_ref.streaming.transcript import Transcript
 
 app = Verb(__doc__)
-REFERENCE_SIZE = 256
 USUAL_PER_S = 11.0
 """Phonemes a second, to say how long a text will take."""
-FACES = "streamchar.faces"
-"""Entry points that count the faces in a picture, [H, W, 3] as bytes."""
 _MOST_CHARACTERS_PER_S = 40
-_MOST_DIGITS = 18
 _CONTEXT = "context."
 
 
@@ -154,28 +149,18 @@ def _transcript(text: str, max_minutes: float) -> "Transcript":
 
 def _who(character: str, voice: str, caption: str, *, any_picture: bool) -> tuple[np.ndarray, str]:
     """Returns reference picture and prompt."""
-    from streamchar_ref.world.styles import STYLES
+    from streamchar_ref.world import reference
     from streamchar_ref.world.voices import prompt_of
 
-    style = STYLES["painted"]
-    if voice and voice not in style.voices:
-        raise InputError(f"unknown voice {voice!r}; known: {', '.join(style.voices)}")
-    if not character.isdecimal():
-        picture = _picture(character)
-        if not any_picture:
-            _look_for_face(picture, character)
-        typer.echo("note: the model knows drawn people of the world only", err=True)
-        return picture, prompt_of(caption, voice)
-    from streamchar_ref.world.clips import own_voice
-
-    if len(character) > _MOST_DIGITS:
-        raise InputError(
-            f"--character {character:.20}...: numbers have {_MOST_DIGITS} digits at most"
-        )
-    number = int(character)
-    drawn = style.draw_character(number)
-    reference = style.portrait(drawn, size=REFERENCE_SIZE, seed=0)
-    return reference, prompt_of(caption or str(drawn.caption), voice or own_voice(number))
+    reference.check_voice(voice)
+    if character.isdecimal():
+        drawn = reference.drawn_person(character, voice=voice, caption=caption)
+        return drawn.picture, drawn.prompt
+    picture = _picture(character)
+    if not any_picture:
+        _look_for_face(picture, character)
+    typer.echo("note: the model knows drawn people of the world only", err=True)
+    return picture, prompt_of(caption, voice)
 
 
 def _picture(path: str) -> np.ndarray:
@@ -191,19 +176,18 @@ def _picture(path: str) -> np.ndarray:
 
 def _look_for_face(picture: np.ndarray, name: str) -> None:
     """Asks what is installed to find faces; without it, says that nobody has looked."""
-    from streamchar_ref.weights import WeightsMissing
+    from streamchar_ref.world.reference import NobodyLooked, count_faces
 
-    for entry in entry_points(group=FACES):
-        try:
-            count = entry.load()(picture)
-        except (ImportError, WeightsMissing) as error:
-            typer.echo(f"note: nobody has looked for a face in {name}: {error}", err=True)
-            return
-        if not count:
-            raise InputError(
-                f"no face was found in {name}; give a picture of one person from the front, or "
-                "--any-picture to take it all the same"
-            )
+    try:
+        count = count_faces(picture)
+    except NobodyLooked as error:
+        typer.echo(f"note: nobody has looked for a face in {name}: {error}", err=True)
+        return
+    if not count:
+        raise InputError(
+            f"no face was found in {name}; give a picture of one person from the front, or "
+            "--any-picture to take it all the same"
+        )
 
 
 def _configured(
