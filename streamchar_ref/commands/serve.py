@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import time
 import webbrowser
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,10 +15,10 @@ from streamchar_ref.core.errors import InputError
 
 if TYPE_CHECKING:
     from streamchar_ref.model.streamchar import StreamChar
+    from streamchar_ref.streaming.stream import Precision
 
 app = Verb(__doc__)
 _NEEDED = ("starlette", "uvicorn", "websockets")
-_WARM_UP_CHUNKS = 2
 _MOST_STREAMS = 64
 
 
@@ -42,20 +41,29 @@ def serve(
     """
     check_installed()
     from streamchar_ref.serve.app import make_app
-    from streamchar_ref.serve.plain import PlainEngine
     from streamchar_ref.serve.server import HOST, listen, make_server
     from streamchar_ref.serve.session import Hello
     from streamchar_ref.serve.worker import Worker
+    from streamchar_ref.streaming.engine import Engine
+    from streamchar_ref.streaming.engine_config import EngineConfig
 
     with contextlib.closing(listen(port)) as listener:
         model = _model(checkpoint, setting or [])
-        typer.echo(f"each second takes {_cost(model):.2f} s to make on this machine now")
+        engine = Engine(
+            model,
+            EngineConfig(
+                max_streams=max_streams,
+                ahead_s=model.config.stream.chunk_s,
+                picture_precision=_picture_precision(),
+            ),
+        )
+        engine.warm_up()
+        typer.echo(f"{engine.capacity} streams can be served at once on this machine now")
         hello = Hello(
             fps=model.config.stream.fps,
             sample_rate=model.config.audio_vae.sample_rate,
             max_streams=max_streams,
         )
-        engine = PlainEngine(model, max_streams=max_streams)
         worker = Worker(engine, fps=hello.fps, sample_rate=hello.sample_rate)
         token = secrets.token_urlsafe(16)
         worker.start()
@@ -93,22 +101,8 @@ def _model(folder: Path | None, settings: list[str]) -> "StreamChar":
     return replace(found, config=override(found.config, settings)).model()
 
 
-def _cost(model: "StreamChar") -> float:
-    """Makes two chunks for nobody, so that no visitor waits for the first; times the second."""
-    from itertools import islice
+def _picture_precision() -> "Precision":
+    """Half precision where the processor has instructions for it."""
+    from torch.backends.cpu import get_cpu_capability
 
-    from streamchar_ref.streaming.stream import stream
-    from streamchar_ref.streaming.transcript import Transcript
-    from streamchar_ref.world.reference import drawn_person
-
-    person = drawn_person("0")
-    chunks = stream(
-        model,
-        Transcript("Good morning, and welcome to all of you."),
-        prompt=person.prompt,
-        reference=person.picture,
-    )
-    times_s = [time.perf_counter()]
-    for _ in islice(chunks, _WARM_UP_CHUNKS):
-        times_s.append(time.perf_counter())  # noqa: PERF401
-    return (times_s[-1] - times_s[-2]) / model.config.stream.chunk_s
+    return "bfloat16" if "AVX512" in get_cpu_capability() else "float32"

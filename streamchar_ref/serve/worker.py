@@ -11,24 +11,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.media import AVChunk
 from streamchar_ref.serve.captions import captions_of
 from streamchar_ref.serve.wire import IS_LAST, SKIPS_WAIT, ChunkTimes, pack_chunk
+from streamchar_ref.streaming.engine_config import EngineChunk
 from streamchar_ref.streaming.live import LiveTranscript, Piece
 from streamchar_ref.world.reference import Person
 
 _POLL_S = 0.01
 ALL_SAID = "all is said"
 STOPPED = "stopped"
-
-
-@runtime_checkable
-class EngineStep(Protocol):
-    """A chunk as an engine hands it over."""
-
-    stream: int
-    chunk: AVChunk
-    is_last: bool
 
 
 @runtime_checkable
@@ -40,7 +31,7 @@ class StreamEngine(Protocol):
     ) -> int:
         """Admits a stream and returns its number; raises `InputError` where it cannot."""
 
-    def step(self) -> Sequence[EngineStep]:
+    def step(self) -> Sequence[EngineChunk]:
         """Makes what is most urgent, none if nothing is due."""
 
     def close(self, stream: int) -> None:
@@ -199,7 +190,7 @@ class Worker:
             self._hand_over(step, start_s, self._clock())
         return bool(made)
 
-    def _hand_over(self, step: EngineStep, start_s: float, made_s: float) -> None:
+    def _hand_over(self, step: EngineChunk, start_s: float, made_s: float) -> None:
         stream = self._streams.get(step.stream)
         if stream is None:
             return

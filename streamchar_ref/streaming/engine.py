@@ -3,6 +3,7 @@
 `stream` is the reference: in float32 the engine yields the same numbers, whoever shares it.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -48,10 +49,17 @@ class _Stream:
     opened_s: float
     state: StreamState
     decoder: StreamDecoder
+    starts_s: float
+    """When its viewer began to play, by the engine's clock, less what the viewer has skipped."""
     num_made: int = 0
     num_sent: int = 0
-    first_s: float | None = None
+    has_said_all: bool = False
     is_over: bool = False
+
+    @property
+    def begins_again(self) -> bool:
+        """Whether there is something to be said again, after silence."""
+        return self.has_said_all and self.transcript.num_unsaid > 0
 
 
 @dataclass(kw_only=True)
@@ -158,12 +166,13 @@ class Engine:
         with torch.inference_mode():
             conditioning = self.model.conditioning([prompt], [reference])
             state = initial_state(self.model, conditioning, [seed])
-        number = self._num_opened
+        number, now_s = self._num_opened, self._clock()
         self._num_opened += 1
         self._streams[number] = _Stream(
             number=number,
             transcript=transcript,
-            opened_s=self._clock(),
+            opened_s=now_s,
+            starts_s=now_s,
             state=state,
             decoder=StreamDecoder(self.model, self._pictures),
         )
@@ -262,24 +271,29 @@ class Engine:
 
     def _due(self) -> list[tuple[_Stream, TranscriptPrefix]]:
         """Streams to go on with, the most urgent first, and the text that has arrived for each."""
-        now_s, chunk_s = self._clock(), self.model.config.stream.chunk_s
-        waiting = []
+        now_s, waiting = self._clock(), []
         for stream in self._streams.values():
-            made_s = stream.num_made * chunk_s
-            started_s = stream.opened_s if stream.first_s is None else stream.first_s
-            if stream.is_over or started_s + made_s - now_s > self.config.ahead_s:
+            deadline_s = self._deadline_s(stream)
+            if stream.is_over or deadline_s - now_s > self.config.ahead_s:
                 continue
-            prefix = enough_text(
-                stream.transcript,
-                float(stream.state.position),
-                stream.num_made,
-                chunk_s,
-                now_s - stream.opened_s,
-            )
+            prefix = self._text(stream, now_s)
             if prefix is not None:
-                waiting.append((started_s + made_s, stream, prefix))
+                waiting.append((deadline_s, stream, prefix))
         waiting.sort(key=lambda each: each[0])
         return [(stream, prefix) for _, stream, prefix in waiting[: self._batch]]
+
+    def _deadline_s(self, stream: _Stream) -> float:
+        """When the next chunk of a stream is to be played."""
+        if stream.begins_again:
+            return -math.inf
+        return stream.starts_s + stream.num_made * self.model.config.stream.chunk_s
+
+    def _text(self, stream: _Stream, now_s: float) -> TranscriptPrefix | None:
+        made, chunk_s = stream.num_made, self.model.config.stream.chunk_s
+        if stream.transcript.is_live:
+            return stream.transcript.prefix(made * chunk_s)
+        position, elapsed_s = float(stream.state.position), now_s - stream.opened_s
+        return enough_text(stream.transcript, position, made, chunk_s, elapsed_s)
 
     def _denoised(self, due: list[tuple[_Stream, TranscriptPrefix]]) -> Iterator[_Task]:
         began_s = self._clock()
@@ -296,6 +310,7 @@ class Engine:
     ) -> _Task:
         own = slice(row, row + 1)
         begins = float(stream.state.position)
+        self._keep_pace(stream)
         with torch.inference_mode():
             stream.state = chunk.state.row(row)
             latents = tuple(each[own] for each in chunk.latents)
@@ -303,6 +318,8 @@ class Engine:
         made_s = stream.num_made * self.model.config.stream.chunk_s
         all_said = prefix.is_final and bool(chunk.is_over[row])
         stream.is_over = all_said or made_s >= stream.transcript.longest_s
+        stream.transcript.said(float(stream.state.position))
+        stream.has_said_all = not stream.transcript.num_unsaid
         return _Task(
             stream=stream,
             latents=latents,
@@ -311,6 +328,12 @@ class Engine:
             ends=float(stream.state.position),
             is_last=stream.is_over,
         )
+
+    def _keep_pace(self, stream: _Stream) -> None:
+        """Moves the start of a stream whose viewer has waited, or skips silence before new text."""
+        now_s, made_s = self._clock(), stream.num_made * self.model.config.stream.chunk_s
+        if stream.begins_again or now_s > stream.starts_s + made_s:
+            stream.starts_s = now_s - made_s
 
     def _begin_decoding(self, task: _Task) -> list[EngineChunk]:
         """Decodes the beginning of a stream at once, and has the rest decoded."""
@@ -357,8 +380,6 @@ class Engine:
     def _sent(self, made: EngineChunk) -> EngineChunk:
         """Numbers a chunk as it leaves; a stream that is over is forgotten."""
         stream = self._streams[made.stream]
-        if stream.first_s is None:
-            stream.first_s = self._clock()
         chunk = AVChunk(
             index=stream.num_sent,
             frames=made.chunk.frames,

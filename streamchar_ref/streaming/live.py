@@ -52,8 +52,8 @@ def read_piece(text: str) -> Piece:
 class LiveTranscript(Transcript):
     """Text that is added and replaced while a stream says it; for any number of threads.
 
-    Until it is finished, a stream that has said all goes on in silence. Whoever drives the stream
-    reports its pointer by `said`, before the next chunk asks for its prefix.
+    Until it is finished, a stream that has said all goes on in silence. The engine reports the
+    pointer of its stream by `said`, before the next chunk asks for its prefix.
 
     Args:
         text: What to say first, if anything.
@@ -61,6 +61,8 @@ class LiveTranscript(Transcript):
     Raises:
         UnreadableText: If it cannot be said.
     """
+
+    is_live = True
 
     def __init__(self, text: str | Piece = "") -> None:  # nothing of a scheduled one is used
         self._lock = threading.Lock()

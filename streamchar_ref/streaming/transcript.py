@@ -95,6 +95,9 @@ class Transcript:
         ValueError: If the times fall.
     """
 
+    is_live = False
+    """Whether text may come at any time: then a stream keeps going, and no text is waited for."""
+
     def __init__(self, pieces: str | Sequence[tuple[float, str]]) -> None:
         arrivals = [(0.0, pieces)] if isinstance(pieces, str) else list(pieces)
         self._times = [t_s for t_s, _ in arrivals]
@@ -113,6 +116,14 @@ class Transcript:
         """Returns what has arrived so many seconds after the request."""
         count = sum(t_s <= elapsed_s for t_s in self._times)
         return TranscriptPrefix(text=self._texts[count], is_final=count == len(self._times))
+
+    def said(self, spoken: float) -> None:
+        """Learns how far a stream has got, in phonemes; a text of fixed times does not care."""
+
+    @property
+    def num_unsaid(self) -> float:
+        """Phonemes still to be said, of a live transcript; 0 for others."""
+        return 0.0
 
     @property
     def longest_s(self) -> float:

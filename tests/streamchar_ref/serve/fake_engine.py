@@ -6,7 +6,7 @@ import numpy as np
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
-from streamchar_ref.serve.plain import EngineChunk, EngineFull
+from streamchar_ref.streaming.engine_config import EngineChunk, EngineFull
 from streamchar_ref.streaming.live import LiveTranscript
 
 FPS, RATE = 25, 16_000

@@ -14,6 +14,7 @@ from streamchar_ref.networks.layers import JointBlock
 from streamchar_ref.streaming.decoding import EarlyPiece
 from streamchar_ref.streaming.engine import Engine
 from streamchar_ref.streaming.engine_config import EngineConfig, EngineFull, EngineStopped
+from streamchar_ref.streaming.live import LiveTranscript
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from tests.streamchar_ref.tiny import tiny_model
@@ -187,6 +188,54 @@ def test_late_text_of_one_stream_does_not_hold_up_the_others(model: StreamChar) 
     assert len(made[other]) > len(made[late])
     clock.now_s = 49.0
     assert late in run(engine, 3)  # its viewer waits: it goes on, idle
+
+
+def live(model: StreamChar, *texts: str) -> tuple[Engine, Clock, list[LiveTranscript]]:
+    """Streams of conversations, each made one chunk ahead of its viewer."""
+    clock, transcripts = Clock(), [LiveTranscript(text) for text in texts]
+    config = EngineConfig(overlap=False, first_latents=0, ahead_s=0.64)
+    engine = Engine(model, config, clock=clock)
+    for each in transcripts:
+        engine.open(each, prompt="a man", reference=PICTURE)
+    return engine, clock, transcripts
+
+
+def served(engine: Engine, most: int = 20) -> list[int]:
+    """Streams whose chunks were made before there was nothing to do."""
+    made: list[int] = []
+    while len(made) < most and (chunks := engine.step()):
+        made += [each.stream for each in chunks]
+    return made
+
+
+def test_conversations_take_turns_one_chunk_ahead_and_go_on_in_silence(model: StreamChar) -> None:
+    engine, clock, transcripts = live(model, TEXTS[2], TEXTS[0])
+    transcripts[0].said(len(transcripts[0].text))
+    assert served(engine) == [0, 1, 0, 1]
+    clock.now_s += 0.32
+    assert served(engine) == []
+    clock.now_s += 0.32
+    assert served(engine) == [0, 1]
+
+
+def test_text_after_silence_is_said_at_once() -> None:
+    model = talkative(tiny_model())
+    engine, clock, (transcript,) = live(model, TEXTS[0])
+    transcript.said(len(transcript.text))
+    assert served(engine) == [0, 0]
+    transcript.append("More.")
+    transcript.said(len(transcript.text) - 1)  # random weights hardly move their pointer
+    assert served(engine) == [0, 0]  # the viewer skips what waits, and is one chunk behind again
+    clock.now_s += 0.32
+    assert served(engine) == []
+
+
+def test_a_finished_conversation_ends() -> None:
+    engine, _, (transcript,) = live(talkative(tiny_model(), is_over=True), "Ah.")
+    transcript.finish()
+    made = engine.step()
+    assert [(len(each.chunk.frames), each.is_last) for each in made] == [(16, True)]
+    assert engine.num_streams == 0
 
 
 def test_no_more_streams_are_admitted_than_can_be_served(model: StreamChar) -> None:
