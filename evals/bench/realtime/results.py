@@ -1,4 +1,4 @@
-"""``realtime.json``: rows with their arrivals, machine and verdicts, from which all else is drawn."""
+"""``realtime.json``: rows with their arrivals, machine and verdicts; all else is drawn from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
