@@ -4,6 +4,7 @@ Chunks are those that let the stream play on; see `Trace.media_s`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from evals.numerics.arrivals import (
@@ -66,7 +67,9 @@ class SpeedMetric(Metric):
             raise Unscored("cold run: no warm-up request went before it")
         if not recording.trace.arrivals or recording.trace.media_s.sum() == 0:
             raise Unscored("nothing arrived that could be played", "generation_failure")
-        return self._measure(recording.trace)
+        score = self._measure(recording.trace)
+        note = recording.trace.timing_note
+        return replace(score, components={**score.components, "note": note}) if note else score
 
 
 _HEADLINE = Level.HEADLINE

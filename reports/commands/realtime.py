@@ -21,7 +21,9 @@ def realtime(
     suite: Annotated[str, typer.Option(help="Suite, or a JSONL file of prompts.")] = (
         "long_horizon_dev"
     ),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=10**6, help="Only the first prompts.")
+    ] = None,
     chunks: Annotated[
         int, typer.Option(min=1, max=10**6, help="After which a stream is stopped.")
     ] = 50,

@@ -1,5 +1,6 @@
 """`bench realtime` on toys under a fake clock: every number is known before."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
 
 from evals.bench.realtime.arguments import parse_streams, parse_systems
 from evals.bench.realtime.compare import compare_rows
@@ -20,6 +24,7 @@ from evals.bench.realtime.run import Bench, RealtimePlan, bench_realtime
 from evals.recording.recording import Arrival
 from evals.recording.system import Prompt
 from evals.scoring.results import dump_json
+from reports.commands.realtime import realtime
 from reports.realtime_table import LINES, realtime_markdown, seconds
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.executor import InProcess
@@ -312,3 +317,24 @@ def test_rates_of_this_machine_are_measured() -> None:
     rates = compute_rates("cpu", "float32")
     assert rates.flops_per_s > 1e8
     assert rates.bytes_per_s > 1e8
+
+
+def test_one_command_measures_in_processes_and_keeps_all(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
+    line = {"prompt_id": "p", "transcript": "hi", "reference_path": "a.png"}
+    (tmp_path / "own.jsonl").write_text(json.dumps(line))
+    app = typer.Typer()
+    app.command()(realtime)
+    options = {
+        "--systems": f"{TOYS}:Toy", "--set": "length=12", "--suite": str(tmp_path / "own.jsonl"),
+        "--streams": "2", "--turns": "1", "--out": str(tmp_path / "out"),
+    }  # fmt: skip
+    done = CliRunner().invoke(app, [word for pair in options.items() for word in pair])
+    assert done.exit_code == 1, done.output
+    assert "INVALID: too few chunks: 12" in done.output
+    (row,) = read_results(tmp_path / "out").rows
+    assert (row.mode, row.settings) == ("2 processes", {"length": 12})
+    assert [(run.stream, len(run.arrivals)) for run in row.requests] == [(0, 12), (1, 12)]
+    assert (row.memory_mb or 0) > 2 * 20
+    assert (tmp_path / "out" / "realtime.md").is_file()
+    assert (tmp_path / "out" / "figures" / "latency.png").is_file()
