@@ -3,8 +3,10 @@
 import time
 from dataclasses import dataclass
 
-_SIDES = {"cpu": 1024, "cuda": 8192}
-_COPY_MB = {"cpu": 256, "cuda": 4096}
+SIDES = {"cpu": 1024, "cuda": 8192}
+"""Of the square matrices, by kind of device."""
+COPY_MB = {"cpu": 256, "cuda": 4096}
+"""Beyond any cache."""
 _REPEATS = 5
 
 
@@ -38,9 +40,9 @@ def compute_rates(device: str, precision: str) -> ComputeRates:
     import torch
 
     kind = torch.device(device).type
-    side = _SIDES.get(kind, _SIDES["cpu"])
+    side = SIDES.get(kind, SIDES["cpu"])
     matrix = torch.ones(side, side, device=device, dtype=getattr(torch, precision))
-    source = torch.ones(_COPY_MB.get(kind, _COPY_MB["cpu"]) * 2**18, device=device)
+    source = torch.ones(COPY_MB.get(kind, COPY_MB["cpu"]) * 2**18, device=device)
     target = torch.empty_like(source)
 
     def best_s(work: object) -> float:
