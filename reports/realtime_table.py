@@ -113,6 +113,14 @@ LINES: tuple[tuple[str, _Cell], ...] = (
     ("deadlines missed", lambda row: _percent(row.deadline_miss_rate)),
     ("stalls", _stalls),
     ("zero-stall start-up", lambda row: seconds(row.zero_stall_startup_s)),
+    (
+        "processor time per s of media",
+        lambda row: (
+            NOT_MEASURED
+            if row.processor_s_per_media_s is None
+            else f"{row.processor_s_per_media_s:.3f} s"
+        ),
+    ),
     ("peak memory", lambda row: _megabytes(row.memory_mb)),
     ("peak CUDA memory", lambda row: _megabytes(row.cuda_memory_mb)),
     (

@@ -116,9 +116,10 @@ class Served(System, Protocol):
             prompts: All requested now.
             seeds: One for each.
 
-        Yields:
-            Place in ``prompts`` and its next chunk, as soon as it is playable. An exception in
-            place of a chunk ends that stream alone, one that is raised ends all.
+        Returns:
+            An iterator over places in ``prompts``, each with its next chunk as soon as that is
+            playable. An exception in place of a chunk ends that stream alone, one that is raised
+            ends all.
         """
         ...
 

@@ -104,8 +104,8 @@ def plot_streams(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
         for row in own:
             is_good = row.is_valid and row.num_stalls == 0
             ax.plot(
-                row.streams, row.chunk_p50_s or np.nan, markers[system], color=colours[system], ms=5,
-                mfc=colours[system] if is_good else "white", zorder=3,
+                row.streams, row.chunk_p50_s or np.nan, markers[system], ms=5,
+                color=colours[system], mfc=colours[system] if is_good else "white", zorder=3,
             )  # fmt: skip
     for media_s in _chunk_lengths(rows):
         ax.axhline(media_s, label=f"real time: {media_s:g} s", **_LIMIT)
@@ -135,8 +135,9 @@ def plot_size(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
     colours, markers = (of(row.system for row in rows) for of in (colours_of, markers_of))
     for row in rows:
         ax.plot(
-            row.num_parameters or np.nan, row.rtf or np.nan, markers[row.system], color=colours[row.system], ms=6,
-            mfc=colours[row.system] if row.is_valid else "white", label=drawn(row.system), zorder=3,
+            row.num_parameters or np.nan, row.rtf or np.nan, markers[row.system], ms=6, zorder=3,
+            color=colours[row.system], mfc=colours[row.system] if row.is_valid else "white",
+            label=drawn(row.system),
         )  # fmt: skip
     ax.plot(
         REPORTED_PARAMETERS, REPORTED_RTF, "*", ms=10, mfc="white", color=GREY,

@@ -52,12 +52,14 @@ class LoadShare:
         own_cores: Used by the run itself, mean; ``None`` if unknown.
         foreign_cores: Used by other processes, mean; ``None`` if unknown.
         load_average: At the start, before the run itself adds to it.
+        own_s: Processor time of the run; ``None`` if unknown.
     """
 
     cores: int
     own_cores: float | None
     foreign_cores: float | None
     load_average: float
+    own_s: float | None = None
 
 
 def read_load() -> Load:
@@ -95,6 +97,7 @@ def load_share(turns: list[tuple[Load, Load]]) -> LoadShare:
         busy += float(after.busy_s) - float(before.busy_s)  # type: ignore[arg-type]
     return LoadShare(
         cores=first.cores,
+        own_s=own,
         own_cores=own / spent,
         foreign_cores=max(0.0, busy - own) / spent,
         load_average=first.load_average,

@@ -83,6 +83,8 @@ class Row:
         zero_stall_startup_s: Smallest wait with which no stream stalls.
         memory_mb: Peak resident memory of all its processes.
         cuda_memory_mb: Peak memory allocated on CUDA devices.
+        processor_s_per_media_s: Processor time of the run, all cores, per second of media; unlike
+            the real-time factor it hardly depends on what else the machine does.
         energy_j_per_media_s: Of the NVIDIA devices, per second of media.
         flops_per_s: Counted work of all chunks over the time they took.
         flops_share: Of the measured matrix rate.
@@ -132,6 +134,7 @@ class Row:
     zero_stall_startup_s: float | None = None
     memory_mb: float | None = None
     cuda_memory_mb: float | None = None
+    processor_s_per_media_s: float | None = None
     energy_j_per_media_s: float | None = None
     flops_per_s: float | None = None
     flops_share: float | None = None
@@ -193,7 +196,7 @@ def make_row(
         load=load,
         requests=tuple(runs),
         part_spans=tuple(span for host in turns[0].hosts for span in host.parts),
-        **(_speed(playable) | _work(first, turns, playable) | _resources(turns, playable)),
+        **(_speed(playable) | _work(first, turns, playable) | _resources(turns, playable, load)),
     )
 
 
@@ -290,14 +293,15 @@ def _work(first: Prepared, turns: Sequence[Turn], runs: Sequence[StreamRun]) -> 
     return found | {"floor_s": max(floors), "rates": dict(vars(first.rates))}
 
 
-def _resources(turns: Sequence[Turn], runs: Sequence[StreamRun]) -> dict[str, Any]:
-    """Memory and energy."""
+def _resources(turns: Sequence[Turn], runs: Sequence[StreamRun], load: LoadShare) -> dict[str, Any]:
+    """Memory, processor time and energy."""
     media_s = sum(float(run.trace.media_s.sum()) for run in runs)
     energy = [turn.energy_j for turn in turns]
     spent_j = None if None in energy else math.fsum(e for e in energy if e is not None)
     return {
         "memory_mb": _most(turns, lambda host: host.memory_mb),
         "cuda_memory_mb": _most(turns, lambda host: host.cuda_memory_mb),
+        "processor_s_per_media_s": load.own_s / media_s if load.own_s and media_s else None,
         "energy_j_per_media_s": spent_j / media_s if spent_j is not None and media_s else None,
     }
 

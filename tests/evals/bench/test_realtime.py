@@ -76,6 +76,7 @@ def test_a_steady_toy_is_measured_exactly() -> None:
     assert (row.deadline_miss_rate, row.num_stalls, row.stall_s) == (0, 0, 0)
     assert row.zero_stall_startup_s == pytest.approx(0.5)
     assert row.load_s == pytest.approx(7.0)
+    assert row.processor_s_per_media_s == pytest.approx(0.5)  # the toy's core is never idle
     assert row.energy_j_per_media_s == pytest.approx(5.0)  # 10 W, twice as fast as real time
 
 
@@ -135,7 +136,7 @@ def test_load_is_shared_out_over_all_turns() -> None:
     later = replace(end, t_s=50.0), replace(end, t_s=60.0, busy_s=125.0, own_s=25.0)
     share = load_share([(start, end), later])
     assert (share.own_cores, share.foreign_cores) == (0.75, 0.5)
-    assert share.load_average == 0.5
+    assert (share.load_average, share.own_s) == (0.5, 15.0)
     assert load_share([(replace(start, own_s=None), end)]).foreign_cores is None
 
 
