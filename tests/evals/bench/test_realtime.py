@@ -161,7 +161,9 @@ def test_a_failing_stream_is_invalid_and_the_others_are_kept() -> None:
 
 
 def test_concurrent_streams_are_served_by_one_process_or_by_one_each() -> None:
-    rows = measured(toy("ManyToy", label="many", gaps=[0.3]), toy(label="each"), streams=[1, 2, 4])
+    rows = measured(
+        toy("ManyToy", label="many", gaps=[0.3]), toy(label="each"), streams=[1, 2, 4], turns=1
+    )
     assert [row.streams for row in rows] == [1, 2, 4, 1, 2, 4]
     assert [row.mode for row in rows[:3]] == ["one process"] * 3
     assert [row.mode for row in rows[3:]] == ["one process", "2 processes", "4 processes"]
