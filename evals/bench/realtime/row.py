@@ -196,7 +196,7 @@ def make_row(
         load=load,
         requests=tuple(runs),
         part_spans=tuple(span for host in turns[0].hosts for span in host.parts),
-        **(_speed(playable) | _work(first, turns, playable) | _resources(turns, playable, load)),
+        **(_speed(playable) | _work(prepared, turns, playable) | _resources(turns, playable, load)),
     )
 
 
@@ -268,9 +268,17 @@ def wall_s(runs: Sequence[StreamRun]) -> float:
     )
 
 
-def _work(first: Prepared, turns: Sequence[Turn], runs: Sequence[StreamRun]) -> dict[str, Any]:
-    """Counted work against the measured rates, and time by part."""
-    num_chunks = sum(len(run.trace.media_s) for run in runs)
+def _work(
+    prepared: Sequence[Prepared], turns: Sequence[Turn], runs: Sequence[StreamRun]
+) -> dict[str, Any]:
+    """Counted work against the measured rates, and time by part.
+
+    Chunks are counted by their media, since a system may send its first one in pieces. The rates
+    are those of one process, so that several have no share.
+    """
+    first = prepared[0]
+    media = np.concatenate([run.trace.media_s for run in runs]) if runs else np.zeros(0)
+    num_chunks = float(media.sum() / np.median(media)) if runs else 0.0
     spans = [span for turn in turns for host in turn.hosts for span in host.parts]
     parts: dict[str, float] = defaultdict(float)
     for span in spans:
@@ -278,7 +286,7 @@ def _work(first: Prepared, turns: Sequence[Turn], runs: Sequence[StreamRun]) -> 
     found: dict[str, Any] = {}
     if num_chunks:
         found["parts_s"] = {part: spent / num_chunks for part, spent in parts.items()}
-    if first.rates is None or not num_chunks:
+    if first.rates is None or not num_chunks or len(prepared) > 1:
         return found
     chunks_per_s = num_chunks / wall_s(runs)
     floors = []

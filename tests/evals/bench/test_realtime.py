@@ -17,7 +17,7 @@ from evals.bench.realtime.compare import compare_rows
 from evals.bench.realtime.host import StreamRun, SystemSpec
 from evals.bench.realtime.machine import Load, LoadShare, Machine, load_share, read_load, why_busy
 from evals.bench.realtime.memory import peak_memory_mb
-from evals.bench.realtime.rates import compute_rates
+from evals.bench.realtime.rates import ComputeRates, compute_rates
 from evals.bench.realtime.results import FILE_NAME, RealtimeResults, read_results
 from evals.bench.realtime.row import Row, streams_without_stall
 from evals.bench.realtime.run import Bench, RealtimePlan, bench_realtime
@@ -186,6 +186,17 @@ def test_what_a_system_tells_of_itself_is_shown() -> None:
     assert row.setup_s == {"compile": 3.0}
     assert row.parts_s == {"denoise": pytest.approx(0.25)}
     assert len(row.part_spans) == 50
+
+
+def test_counted_work_is_held_against_the_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = ComputeRates(device="cpu", precision="float32", flops_per_s=1e10, bytes_per_s=2e10)
+    monkeypatch.setattr("evals.bench.realtime.host.compute_rates", lambda *_: rates)
+    one, two = measured(toy("CountedToy"), prompts=prompts(10), streams=[1, 2])
+    assert (one.flops_per_s, one.flops_share) == (pytest.approx(6e9), pytest.approx(0.6))
+    assert (one.bytes_per_s, one.bytes_share) == (pytest.approx(2e9), pytest.approx(0.1))
+    assert one.floor_s == pytest.approx(0.3)  # 3e9 operations at 1e10 a second
+    assert one.num_parameters == 7
+    assert two.flops_share is None  # the rates are those of one process
 
 
 def test_two_of_one_label_are_refused() -> None:

@@ -41,6 +41,13 @@ class Toy:
             yield _chunk(index)
 
 
+class CountedToy(Toy):
+    """Tells its size and its work."""
+
+    num_parameters = 7
+    flops_per_chunk, bytes_per_chunk = 3e9, 1e9
+
+
 class ManyToy(Toy):
     """Serves streams in one batch, whose time grows with their number."""
 
