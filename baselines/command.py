@@ -10,6 +10,13 @@ is removed then.
 
 The program ends with the stream: whatever it has started and not stopped is killed. What it prints
 goes, first and last lines, into the message of a failure.
+
+With ``persistent=true`` the program is started once and serves all prompts, so that its start and
+the loading of its weights are not counted as streaming. It prints the line ``ready``, and flushes
+it, once it has loaded. Then each line of its standard input is a request: the content of
+``prompt.json``, with ``out``, the output folder of this prompt. It writes chunk files there, and
+at last an empty file ``end``. If a file ``stop`` appears there, the rest is not wanted: it may end
+the stream at once. It must go on to the next request until its input ends.
 """
 
 import json
@@ -18,9 +25,10 @@ import shlex
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,9 +44,17 @@ from streamchar_ref.media import AVChunk, MediaError
 from streamchar_ref.media.decode import audio, frames, probe
 from streamchar_ref.media.lengths import measure
 
+READY = "ready"
+END, STOP = "end", "stop"
 POLL_S = 0.005
 DISK_POLL_S = 0.5
 LARGEST_RATE_ERROR = 0.005  # 29.97 fps counts as 30
+
+
+STARTED_PER_PROMPT = (
+    "the program is started for each prompt: its start and the loading of its weights count as "
+    "waiting for the first chunk"
+)
 
 
 class CommandFailed(RuntimeError):
@@ -46,11 +62,12 @@ class CommandFailed(RuntimeError):
 
 
 class Command:
-    """Implements `evals.recording.system.System` by running a program once a prompt.
+    """Implements `evals.recording.system.System` by running a program.
 
     Args:
         command: What to run; ``{prompt}`` and ``{out}`` become the paths of ``prompt.json`` and of
-            the output folder.
+            the output folder. A persistent one has neither.
+        persistent: Whether it is started once for all prompts.
         name: Row label in tables.
         fps: Frames per second of its chunk files; an mp4 says it itself: by its timestamps, and
             one that varies or is no whole number is shown at 25.
@@ -70,6 +87,7 @@ class Command:
         self,
         command: str,
         *,
+        persistent: bool = False,
         name: str = "command",
         fps: int = 25,
         sample_rate: int = 16_000,
@@ -90,6 +108,14 @@ class Command:
             raise InputError(f"the command {command!r} cannot be run: {error}") from error
         if not self._words:
             raise InputError("the command is empty")
+        if persistent and any("{prompt}" in word or "{out}" in word for word in self._words):
+            raise InputError(
+                "a persistent program is told prompt and folder on its standard input: leave "
+                "{prompt} and {out} out of the command"
+            )
+        self._is_persistent = persistent
+        self._server: Program | None = None
+        self.timing_note = "" if persistent else STARTED_PER_PROMPT
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Runs the program on one prompt.
@@ -113,26 +139,32 @@ class Command:
             work = Path(folder)
             out = work / "out"
             out.mkdir()
-            program = self._start(prompt, seed, work, out)
+            program: Program | None = None
             try:
+                program = self._ask(self._request(prompt, seed, work), work, out)
                 num_chunks = 0
                 for chunk in self._watch(program, out, prompt):
                     num_chunks += 1
                     yield chunk
                 if num_chunks == 0:
                     yield from self._read_mp4(out)
+                self._finish(program, out)
             except (Unreadable, MediaError, _Stopped) as error:
-                program.stop()  # so that all it has printed is there
-                printed = program.log() or "(it printed nothing)"
-                raise CommandFailed(
-                    f"output of {self.command!r}:\n{printed}\n{self.name}: {error}"
-                ) from error
-            finally:
-                program.stop()
+                raise self._failed(error, program) from error
+            except GeneratorExit:
+                self._finish(program, out)
+                raise
+            except BaseException:
+                self._stop(program)
+                raise
 
-    def _start(self, prompt: Prompt, seed: int, work: Path, out: Path) -> Program:
+    def close(self) -> None:
+        """Ends a persistent program; the end of this process does so, too."""
+        self._stop(self._server)
+
+    def _request(self, prompt: Prompt, seed: int, work: Path) -> dict[str, Any]:
         Image.fromarray(prompt.reference).save(work / "reference.png")
-        request = {
+        return {
             "prompt_id": prompt.prompt_id,
             "transcript": prompt.transcript,
             "pieces": [asdict(piece) for piece in prompt.pieces],
@@ -141,21 +173,79 @@ class Command:
             "seed": seed,
             "reference": str(work / "reference.png"),
         }
+
+    def _ask(self, request: Mapping[str, Any], work: Path, out: Path) -> Program:
+        """Hands a request to the running program, or starts one for it."""
+        if self._is_persistent:
+            server = self._serving()
+            try:
+                server.send(json.dumps({**request, "out": str(out)}))
+            except OSError as error:
+                raise _Stopped(f"it takes no request: {error}") from error
+            return server
         (work / "prompt.json").write_text(json.dumps(request), encoding="utf-8")
-        words = [
-            word.replace("{prompt}", str(work / "prompt.json")).replace("{out}", str(out))
-            for word in self._words
-        ]
+        places = {"{prompt}": str(work / "prompt.json"), "{out}": str(out)}
+        return self._start(places)
+
+    def _start(self, places: Mapping[str, str]) -> Program:
+        words = list(self._words)
+        for name, place in places.items():
+            words = [word.replace(name, place) for word in words]
+        server = self._is_persistent
         try:
-            return Program(words)
+            return Program(words, signal_line=READY if server else "", takes_lines=server)
         except (OSError, ValueError) as error:
             raise CommandFailed(f"cannot start {words[0]!r}: {error}") from error
+
+    def _serving(self) -> Program:
+        """The persistent program, ready for a request."""
+        if self._server is not None and self._server.has_ended():
+            self._stop(self._server)
+        if self._server is None:
+            self._server = self._start({})
+            start = time.monotonic()
+            while not self._server.has_signalled():
+                if self._server.has_ended():
+                    raise _Stopped(f"it ended before it printed {READY!r}")
+                if time.monotonic() - start > self.timeout_s:
+                    raise _Stopped(f"it has not printed {READY!r} after {self.timeout_s:g} s")
+                time.sleep(POLL_S)
+        return self._server
+
+    def _finish(self, program: Program | None, out: Path) -> None:
+        """Ends a program, or has a persistent one end its stream and keeps it."""
+        if program is None or not self._is_persistent:
+            self._stop(program)
+            return
+        (out / STOP).touch()
+        start = time.monotonic()
+        while not os.path.lexists(out / END):
+            if program.has_ended() or time.monotonic() - start > self.timeout_s:
+                self._stop(program)
+                return
+            for path in out.glob("chunk_*.npz"):
+                path.unlink()
+            time.sleep(POLL_S)
+
+    def _stop(self, program: Program | None) -> None:
+        if program is not None:
+            program.stop()
+        if program is self._server:
+            self._server = None
+
+    def _failed(self, error: Exception, program: Program | None) -> CommandFailed:
+        """Stops the program, so that all it has printed is there, and says what happened."""
+        ended = program or self._server
+        self._stop(ended)
+        printed = (ended.log() if ended is not None else "") or "(it printed nothing)"
+        return CommandFailed(f"output of {self.command!r}:\n{printed}\n{self.name}: {error}")
 
     def _watch(self, program: Program, out: Path, prompt: Prompt) -> Iterator[AVChunk]:
         start = last_sign = last_weighed = time.monotonic()
         index, budget = 0, stream_budget(prompt, self)
         while True:
-            has_ended = program.has_ended()  # before the look, so that no chunk is missed
+            # before the look, so that no chunk is missed
+            has_ended = program.has_ended() or (self._is_persistent and os.path.lexists(out / END))
             path, now = out / f"chunk_{index:05d}.npz", time.monotonic()
             if now - last_weighed > DISK_POLL_S:
                 self._weigh(out)
@@ -174,7 +264,9 @@ class Command:
                 time.sleep(POLL_S)
             if now - start > self.total_s:
                 raise _Stopped(f"has not ended after {self.total_s:g} s; stopped it")
-        if program.status != 0:
+        if self._is_persistent and not os.path.lexists(out / END):
+            raise _Stopped(f"it ended in the middle of a stream, after {index} chunks")
+        if not self._is_persistent and program.status != 0:
             raise _Stopped(f"exit status {program.status} after {index} chunks")
         late = sorted(path.name for path in out.glob("chunk_*.npz"))
         if late:

@@ -33,13 +33,17 @@ class Program:
 
     Args:
         words: Program and arguments.
+        signal_line: A line that `has_signalled` waits for.
+        takes_lines: Whether `send` is used; else it reads nothing.
 
     Raises:
         OSError: If it cannot be started.
         ValueError: If a word holds a null character.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(
+        self, words: Sequence[str], *, signal_line: str = "", takes_lines: bool = False
+    ) -> None:
         self._token = secrets.token_hex(8)
         self._earlier = {one.pid for one in _processes() if one.parent == os.getpid()}
         environment = {**os.environ, _MARK: f"{os.environ.get(_MARK, '')}.{self._token}"}
@@ -49,7 +53,7 @@ class Program:
                 words,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if takes_lines else subprocess.DEVNULL,
                 start_new_session=True,
                 env=environment,
             )
@@ -57,11 +61,21 @@ class Program:
             _release(self)
             raise
         assert self._process.stdout is not None, "a pipe was asked for"
-        self._log = _Log(self._process.stdout)
+        self._log = _Log(self._process.stdout, signal_line)
 
     def has_ended(self) -> bool:
         """Whether the program itself has come to its end; what it started may go on."""
         return self._process.poll() is not None
+
+    def has_signalled(self) -> bool:
+        """Whether it has printed its signal line."""
+        return self._log.has_signal
+
+    def send(self, line: str) -> None:
+        """Writes a line to its standard input; raises `OSError` if it no longer reads."""
+        assert self._process.stdin is not None, "it was started with takes_lines"
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
 
     @property
     def status(self) -> int | None:
@@ -74,6 +88,9 @@ class Program:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._process.stdin is not None:
+            with suppress(OSError):  # what was not read is not missed
+                self._process.stdin.close()
         deadline = time.monotonic() + _KILL_S
         while (left := self._left_behind()) and time.monotonic() < deadline:
             for pid in left:
@@ -111,10 +128,13 @@ class Program:
 
 
 class _Log:
-    """Drains a pipe, and keeps the beginning and the end of what comes out of it."""
+    """Drains a pipe, keeps the beginning and the end of what comes out, and sees a signal line."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], signal_line: str = "") -> None:
         self._pipe = pipe
+        self._signal = f"\n{signal_line}\n".encode() if signal_line else b""
+        self._last = b"\n"  # as much of the end as a signal line may have begun in
+        self.has_signal = False
         self._head, self._tail, self._dropped = bytearray(), bytearray(), 0
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
@@ -127,6 +147,13 @@ class _Log:
             surplus = max(0, len(self._tail) - LOG_BYTES)
             self._dropped += surplus
             del self._tail[:surplus]
+            self._look_for_signal(piece)
+
+    def _look_for_signal(self, piece: bytes) -> None:
+        if self._signal and not self.has_signal:
+            seen = (self._last + piece).replace(b"\r\n", b"\n")
+            self.has_signal = self._signal in seen
+            self._last = seen[-len(self._signal) :]
 
     def close(self) -> None:
         """Waits for what is still in the pipe, unless somebody holds its other end for ever."""

@@ -18,6 +18,7 @@ from reports.axes import absolute_label, headline_metrics, in_order, label_of, w
 from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
+from reports.figures.save import Drawn
 from reports.figures.style import WIDTHS_IN, styled
 from reports.figures.survival import (
     FailureRule,
@@ -37,25 +38,6 @@ MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
 PARETO = ("rtf", "wer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A finished figure.
-
-    Attributes:
-        name: For files: kind, metric and suite.
-        title: What it shows.
-        caption: How to read it.
-        figure: Sized in inches.
-        data: What was drawn.
-    """
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
-    data: pd.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)

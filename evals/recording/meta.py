@@ -34,6 +34,7 @@ class Meta(TypedDict):
     is_silent: NotRequired[bool]
     is_still: NotRequired[bool]
     is_warm: bool
+    timing_note: NotRequired[str]
     device: str
     files: NotRequired[dict[str, Digest]]
     digest: NotRequired[str]

@@ -313,7 +313,13 @@ def _meta(system: System, prompt: Prompt, plan: RecordPlan, spool: _Spool) -> di
         "is_still": bool(getattr(system, "is_still", False)),
         "is_warm": plan.warm_up,
         "device": device(),
-    }
+    } | _timing_note(system)
+
+
+def _timing_note(system: System) -> dict[str, str]:
+    """What a system says about its own times; nothing where it says nothing."""
+    note = str(getattr(system, "timing_note", ""))
+    return {"timing_note": note} if note else {}
 
 
 def _rate(value: object) -> float | None:

@@ -41,6 +41,7 @@ class Trace:
         sample_rate: Audio samples per second.
         is_warm: Whether a warm-up request preceded; cold runs have no speed scores.
         device: That the system ran on.
+        timing_note: What the system says about its own times, e.g. that they include its start.
     """
 
     arrivals: tuple[Arrival, ...]
@@ -48,6 +49,7 @@ class Trace:
     sample_rate: int
     is_warm: bool = True
     device: str = ""
+    timing_note: str = ""
 
     @property
     def t_arrival_s(self) -> np.ndarray:

@@ -202,6 +202,7 @@ def _trace(folder: Path, meta: Meta) -> Trace:
         fps=fps,
         sample_rate=sample_rate,
         is_warm=meta["is_warm"],
+        timing_note=meta.get("timing_note", ""),
         device=meta["device"],
     )
 

@@ -69,7 +69,8 @@ class System(Protocol):
     A system may also have ``checkpoint``, a text that names its weights in the recording,
     ``role``, one of `evals.recording.role.Role`, by which tables group and rank it (``model`` by
     default), ``is_silent``, true if it never makes a sound, and ``is_still``, true if its mouth
-    never moves: then what needs speech, or lips, does not apply to it.
+    never moves: then what needs speech, or lips, does not apply to it. What it may have for
+    `evals.bench.realtime` is in `Served`.
 
     Attributes:
         name: Row label in tables; lower case with underscores.
@@ -83,6 +84,51 @@ class System(Protocol):
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields chunks as they become playable; the same seed gives the same chunks."""
+        ...
+
+
+class Served(System, Protocol):
+    """What a system may also have, all of it optional, so that real time is measured in full.
+
+    Besides these: ``setup_s``, seconds by part of what precedes streaming (``compile``,
+    ``capture``); ``device`` and ``precision`` as torch names them, for the measured rates;
+    ``timing_note``, a sentence on what its times include.
+
+    Attributes:
+        max_streams: Streams that `stream_many` can serve at a time.
+        num_parameters: Of its model.
+        flops_per_chunk: Counted operations of one chunk of one stream; a multiplication with its
+            addition counts as two.
+        bytes_per_chunk: Bytes that one chunk of one stream must read and write, counted.
+    """
+
+    max_streams: int
+    num_parameters: int
+    flops_per_chunk: float
+    bytes_per_chunk: float
+
+    def stream_many(
+        self, prompts: Sequence[Prompt], *, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, AVChunk | Exception]]:
+        """Streams several prompts at once in this process; without it each has a process.
+
+        Args:
+            prompts: All requested now.
+            seeds: One for each.
+
+        Returns:
+            An iterator over places in ``prompts``, each with its next chunk as soon as that is
+            playable. An exception in place of a chunk ends that stream alone, one that is raised
+            ends all.
+        """
+        ...
+
+    def take_parts(self) -> Sequence[tuple[str, float, float]]:
+        """Returns and forgets the spans of work since the last call.
+
+        Returns:
+            Name of the part, start and end on ``time.perf_counter``.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Draw figures of runs as PDF and PNG, with their data as CSV."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,6 +13,7 @@ from reports.figures.survival import FailureRule
 from reports.gallery import KINDS, Drawn, draw
 from reports.load import Runs, load_runs
 from reports.nothing import why_nothing
+from reports.realtime_figures import REALTIME_KINDS, is_realtime_folder, plot_realtime
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 
@@ -28,8 +29,16 @@ app = Verb(__doc__)
 
 @app.command()
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}, or all.")] = "all",
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, or one folder of bench realtime.")
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help=f"One of {', '.join(KINDS)}, or all; for bench realtime: "
+            f"{', '.join(REALTIME_KINDS)}."
+        ),
+    ] = "all",
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics or axes; pareto takes x,y.")
     ] = "",
@@ -48,9 +57,13 @@ def plot(
     Exit code 1 if the runs hold nothing to draw. Example:
     streamchar plot runs/demo --kind drift --metrics id_distance --width cvpr_column
     """
-    for name, choices in ((kind, [*KINDS, "all"]), (width, list(WIDTHS_IN))):
+    is_realtime = any(map(is_realtime_folder, runs))
+    kinds = REALTIME_KINDS if is_realtime else KINDS
+    for name, choices in ((kind, [*kinds, "all"]), (width, list(WIDTHS_IN))):
         if name not in choices:
             raise InputError(f"{name!r} is none of: {', '.join(choices)}")
+    if is_realtime:
+        _plot_realtime(runs, kind, width, out, as_json=as_json)
     if metrics and kind in _FIXED:
         raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
     if failure and kind not in {"survival", "all"}:
@@ -74,6 +87,19 @@ def plot(
     typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
     if not paths:
         typer.echo(f"nothing to draw: {why_nothing(loaded, kind, asked)}", err=True)
+    raise typer.Exit(code=0 if paths else 1)
+
+
+def _plot_realtime(
+    folders: list[Path], kind: str, width: str, out: Path | None, *, as_json: bool
+) -> NoReturn:
+    """Draws the figures of the only folder; ends with exit code 1 if there are none."""
+    if len(folders) > 1:
+        raise InputError("of bench realtime one folder is drawn at a time")
+    paths = [str(path) for path in plot_realtime(folders[0], kind=kind, width=width, out=out)]
+    typer.echo(dump_json(paths, indent=1) if as_json else "\n".join(paths))
+    if not paths:
+        typer.echo(f"nothing to draw: the results hold no data for {kind}", err=True)
     raise typer.Exit(code=0 if paths else 1)
 
 

@@ -1,6 +1,7 @@
 """Writes a figure with its data as CSV beside it; the same data gives the same bytes."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,25 @@ _METADATA: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A finished figure.
+
+    Attributes:
+        name: For files: kind, metric and suite.
+        title: What it shows.
+        caption: How to read it.
+        figure: Sized in inches.
+        data: What was drawn.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    data: pd.DataFrame
 
 
 def save_figure(figure: Figure, stem: Path, data: pd.DataFrame) -> list[Path]:

@@ -1,7 +1,9 @@
 """Programs in their own environment: chunks, an mp4, and every way to fail."""
 
+import re
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,7 @@ def test_chunks_are_seen_while_the_program_runs(tmp_path: Path) -> None:
     assert record_one(system, prompt(), RecordPlan(out=tmp_path / "run", suite="s"))
     (found,) = recordings_of(tmp_path / "run")
     assert found.trace is not None
+    assert "started for each prompt" in found.trace.timing_note
     first, second = found.trace.t_arrival_s
     assert 0.4 < second - first < 5  # half a second apart, not both at the end
 
@@ -269,3 +272,106 @@ def test_limits_are_numbers_above_0(settings: dict[str, float]) -> None:
 def test_a_command_that_is_none_is_refused_at_once(words: str) -> None:
     with pytest.raises(InputError, match="command"):
         Command(words)
+
+
+SERVER = """
+import json, os, sys, time
+from pathlib import Path
+import numpy as np
+def chunk(out, i, level):
+    np.savez(out / f".{i}.npz", frames=np.full((8, 16, 16, 3), level, np.uint8),
+             samples=np.zeros(5120, np.float32))
+    (out / f".{i}.npz").rename(out / f"chunk_{i:05d}.npz")
+print("loading", flush=True)
+print("ready", flush=True)
+for served, line in enumerate(sys.stdin):
+    request = json.loads(line); out = Path(request["out"]); i = 0
+    BODY
+    (out / "end").touch()
+"""
+THREE = "for i in range(3): chunk(out, i, served)"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    made: list[Command] = []
+
+    def make(body: str, **settings: float) -> Command:
+        program = tmp_path / "server.py"
+        program.write_text(SERVER.replace("BODY", body))
+        words = f"{sys.executable} {program}"
+        made.append(Command(words, persistent=True, **settings))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.close()
+
+
+def levels(system: Command) -> list[int]:
+    """The grey of each chunk: how many requests the program had served before."""
+    return [int(chunk.frames[0, 0, 0, 0]) for chunk in system.stream(prompt(), seed=0)]
+
+
+def test_a_persistent_program_is_started_once(server: Callable[..., Command]) -> None:
+    system = server(THREE)
+    assert levels(system) == [0, 0, 0]
+    assert levels(system) == [1, 1, 1]
+    assert "started for each prompt" in Command("true").timing_note
+    assert system.timing_note == ""
+
+
+def test_a_stream_that_is_not_wanted_any_longer_leaves_the_program_ready(
+    server: Callable[..., Command],
+) -> None:
+    waits = "\n    ".join([
+        "while not (out / 'stop').exists() and i < 2000:",
+        "    chunk(out, i, served); i += 1; time.sleep(0.01)",
+        "if served: [chunk(out, i + n, served) for n in range(2)]",
+    ])  # fmt: skip
+    system = server(waits)
+    stream = system.stream(prompt(), seed=0)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    second = system.stream(prompt(), seed=0)
+    assert int(next(second).frames[0, 0, 0, 0]) == 1
+    second.close()  # type: ignore[attr-defined]
+
+
+def test_a_persistent_program_that_ends_is_started_again(server: Callable[..., Command]) -> None:
+    system = server(THREE + "; served == 0 or sys.exit('weights lost')")
+    assert levels(system) == [0, 0, 0]
+    with pytest.raises(CommandFailed, match=r"(?s)weights lost.*in the middle of a stream"):
+        levels(system)
+    assert levels(system) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("echo not quite ready", "(?s)not quite ready.*ended before it printed 'ready'"),
+        ("sleep 30", "has not printed 'ready' after 0.2 s"),
+        ("no-such-program", "cannot start"),
+    ],
+)
+def test_a_program_that_never_is_ready_is_a_failure(command: str, message: str) -> None:
+    system = Command(command, persistent=True, timeout_s=0.2 if "sleep" in command else 30.0)
+    with pytest.raises(CommandFailed, match=message):
+        list(system.stream(prompt(), seed=0))
+
+
+def test_a_persistent_program_is_not_given_paths_as_words() -> None:
+    with pytest.raises(InputError, match="on its standard input"):
+        Command("gen {prompt}", persistent=True)
+
+
+def test_the_program_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "baselines" / "README.md").read_text()
+    (block,) = re.findall(r"^```python\n# persistent\.py\n(.*?)^```$", text, re.M | re.S)
+    assert len(block.splitlines()) <= 20
+    (tmp_path / "persistent.py").write_text(block)
+    system = Command(f"{sys.executable} {tmp_path / 'persistent.py'}", persistent=True)
+    try:
+        assert problems_with(system, prompt()) == []
+    finally:
+        system.close()

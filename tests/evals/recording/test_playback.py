@@ -1,5 +1,6 @@
 """Playback: closed forms, and a player that is stepped in milliseconds as the reference."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,12 @@ def test_windowed_rtf_sees_a_stream_that_slows_down() -> None:
     curve = [window.value for window in found.windows]
     assert curve == sorted(curve)
     assert found.components["worst_30_s"] > 1.2 > 1.0 > found.value
+
+
+def test_what_a_system_says_of_its_times_is_kept_in_its_rows() -> None:
+    subject = recording([0.5, 1.0])
+    assert subject.trace is not None
+    noted = replace(subject, trace=replace(subject.trace, timing_note="started per prompt"))
+    for metric in SPEED_METRICS:
+        plain, told = (metric.score(one, {}, MetricContext()) for one in (subject, noted))
+        assert told.components == {**plain.components, "note": "started per prompt"}

@@ -1,0 +1,358 @@
+"""The process in which a system is made, warmed up and driven; chunks are stamped on arrival.
+
+Each system has hosts of its own, so that memory and threads are its own. A host is reached by a
+key through the functions `prepare` and `serve`, which an executor can run.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from evals.bench.realtime.memory import peak_memory_mb, reset_peak_memory
+from evals.bench.realtime.rates import ComputeRates, compute_rates
+from evals.recording.contract import chunk_iterator, problem_with_chunk, problems_with_system
+from evals.recording.make_system import make_system
+from evals.recording.recording import Arrival, Trace
+from evals.recording.system import Prompt, in_one_line
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.media import MediaError
+
+ClockFn = Callable[[], float]
+_hosts: dict[str, "Host"] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemSpec:
+    """A system to measure.
+
+    Attributes:
+        name: As `evals.recording.make_system.make_system` takes it.
+        settings: For it.
+        label: Row label; the system's own name if empty.
+    """
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One stream to be generated.
+
+    Attributes:
+        stream: Number of the stream among the concurrent ones.
+        prompt: To stream.
+        seed: Of the generation.
+    """
+
+    stream: int
+    prompt: Prompt
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is known of a system once it is made.
+
+    Attributes:
+        label: Row label.
+        name: Of the system itself.
+        checkpoint: Which it reports; may be empty.
+        max_streams: Streams that one process can serve at a time; 1 without ``stream_many``.
+        serves_many: Whether it has ``stream_many``.
+        fps: Frames per second.
+        sample_rate: Samples per second.
+        load_s: Time to make it: import and weights.
+        setup_s: Parts of loading and warm-up that it reports, such as ``compile``.
+        threads: Of torch; 1 without it.
+        timing_note: What it says about its own times.
+        num_parameters: Of its model, if it tells.
+        flops_per_chunk: Counted for one chunk of one stream, if it tells.
+        bytes_per_chunk: Moved for one chunk of one stream, if it tells.
+        rates: What the device reaches, measured if the system tells its work.
+    """
+
+    label: str
+    name: str
+    fps: float
+    sample_rate: int
+    checkpoint: str = ""
+    max_streams: int = 1
+    serves_many: bool = False
+    load_s: float = 0.0
+    setup_s: dict[str, float] = field(default_factory=dict)
+    threads: int = 1
+    timing_note: str = ""
+    num_parameters: int | None = None
+    flops_per_chunk: float | None = None
+    bytes_per_chunk: float | None = None
+    rates: ComputeRates | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSpan:
+    """A part of the work on a chunk, as a system reports it.
+
+    Attributes:
+        part: Name, e.g. ``denoise``.
+        start_s: On ``time.perf_counter``.
+        end_s: On the same clock.
+    """
+
+    part: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRun:
+    """One stream as it arrived.
+
+    Attributes:
+        stream: Number among the concurrent streams.
+        turn: Number of the turn in which all of them were requested.
+        prompt_id: Of its prompt.
+        t_request_s: When it was requested, on the host's monotonic clock.
+        arrivals: Chunks, timed from the request.
+        fps: Frames per second.
+        sample_rate: Samples per second.
+        error: Why it failed; empty otherwise.
+    """
+
+    stream: int
+    turn: int
+    prompt_id: str
+    t_request_s: float
+    arrivals: tuple[Arrival, ...]
+    fps: float
+    sample_rate: int
+    error: str = ""
+
+    @property
+    def trace(self) -> Trace:
+        """Its arrivals as a trace."""
+        return Trace(arrivals=self.arrivals, fps=self.fps, sample_rate=self.sample_rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRun:
+    """What a host did in one turn.
+
+    Attributes:
+        streams: One for each request.
+        parts: Spans that the system reported, on the clock of ``t_request_s``.
+        memory_mb: Peak resident memory of the process and what it has started.
+        cuda_memory_mb: Peak memory allocated on CUDA devices; ``None`` without one.
+    """
+
+    streams: tuple[StreamRun, ...]
+    parts: tuple[PartSpan, ...] = ()
+    memory_mb: float | None = None
+    cuda_memory_mb: float | None = None
+
+
+def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepared:
+    """Makes a system in this process.
+
+    Args:
+        key: By which `serve` finds it.
+        spec: What to make.
+        clock: Monotonic seconds.
+        threads: Of torch, if the system uses it.
+
+    Returns:
+        What is known of it.
+
+    Raises:
+        InputError: If it cannot be made or breaks the contract.
+    """
+    start = clock()
+    system = make_system(spec.name, spec.settings)
+    problems = problems_with_system(system)
+    if problems:
+        raise InputError(f"{spec.name}: {'; '.join(problems)}")
+    torch = _torch()
+    if torch is not None:
+        torch.set_num_threads(threads)
+    _hosts[key] = Host(system, clock)
+    return _hosts[key].prepared(spec.label, clock() - start)
+
+
+def serve(key: str, requests: Sequence[Request], turn: int, max_chunks: int) -> HostRun:
+    """Streams requests in this process, see `Host.serve`."""
+    return _hosts[key].serve(requests, turn=turn, max_chunks=max_chunks)
+
+
+def setup_times(key: str) -> dict[str, float]:
+    """Returns the setup times that a system reports, seconds by part; empty by default."""
+    return _hosts[key].setup_times()
+
+
+class Host:
+    """Drives one system.
+
+    Args:
+        system: Valid by `evals.recording.contract.problems_with_system`.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, system: Any, clock: ClockFn = time.perf_counter) -> None:
+        self._system = system
+        self._clock = clock
+
+    def prepared(self, label: str, load_s: float) -> Prepared:
+        """Asks the system for its optional attributes; measures rates if it counts its work."""
+        system, torch = self._system, _torch()
+        serves_many = callable(getattr(system, "stream_many", None))
+        flops, moved = (
+            getattr(system, name, None) for name in ("flops_per_chunk", "bytes_per_chunk")
+        )
+        rates = None
+        if flops or moved:
+            device, precision = getattr(system, "device", "cpu"), getattr(system, "precision", "")
+            rates = compute_rates(str(device), str(precision or "float32"))
+        return Prepared(
+            label=label or system.name,
+            name=system.name,
+            fps=float(system.fps),
+            sample_rate=int(system.sample_rate),
+            checkpoint=str(getattr(system, "checkpoint", "")),
+            max_streams=int(getattr(system, "max_streams", 1)) if serves_many else 1,
+            serves_many=serves_many,
+            load_s=load_s,
+            setup_s=self.setup_times(),
+            threads=torch.get_num_threads() if torch is not None else 1,
+            timing_note=str(getattr(system, "timing_note", "")),
+            num_parameters=getattr(system, "num_parameters", None),
+            flops_per_chunk=flops,
+            bytes_per_chunk=moved,
+            rates=rates,
+        )
+
+    def setup_times(self) -> dict[str, float]:
+        """Seconds by part that the system reports for compilation and the like."""
+        return dict(getattr(self._system, "setup_s", {}))
+
+    def serve(self, requests: Sequence[Request], *, turn: int, max_chunks: int) -> HostRun:
+        """Streams all requests at once, each until it ends or all have ``max_chunks`` chunks.
+
+        A chunk has arrived when its arrays are in host memory, so its device has finished.
+
+        Args:
+            requests: One without ``stream_many``.
+            turn: Kept in the result.
+            max_chunks: Of each stream.
+
+        Returns:
+            Arrivals, also of streams that failed, with the reason.
+        """
+        reset_peak_memory()
+        self._take_parts()  # what is left of an earlier turn
+        open_streams = {request.stream: _Stream(request) for request in requests}
+        start = self._clock()
+        chunks = self._chunks(requests)
+        try:
+            for stream, chunk in chunks:
+                open_streams[stream].add(chunk, self._clock() - start)
+                if all(one.is_done(max_chunks) for one in open_streams.values()):
+                    break
+        except (Exception, SystemExit) as error:  # kept as the failure of what was streaming
+            for one in open_streams.values():
+                one.fail(error, max_chunks)
+        finally:
+            chunks.close()  # type: ignore[attr-defined]
+        cuda_mb = _cuda_memory_mb()
+        return HostRun(
+            streams=tuple(one.run(self._system, turn, start) for one in open_streams.values()),
+            parts=self._take_parts(),
+            memory_mb=peak_memory_mb(),
+            cuda_memory_mb=cuda_mb,
+        )
+
+    def _chunks(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:
+        """Pairs of stream number and chunk; the system's iterator is closed with this one."""
+        numbers = [request.stream for request in requests]
+        prompts = [request.prompt for request in requests]
+        seeds = [request.seed for request in requests]
+        many = callable(getattr(self._system, "stream_many", None))
+        made = (
+            self._system.stream_many(prompts, seeds=seeds)
+            if many
+            else self._system.stream(prompts[0], seed=seeds[0])
+        )
+        stream = chunk_iterator(made)
+        try:
+            for item in stream:
+                place, chunk = item if many else (0, item)
+                yield numbers[place], chunk
+        finally:
+            if hasattr(stream, "close"):
+                stream.close()
+
+    def _take_parts(self) -> tuple[PartSpan, ...]:
+        take = getattr(self._system, "take_parts", None)
+        spans = take() if callable(take) else ()
+        return tuple(PartSpan(part=str(p), start_s=float(a), end_s=float(b)) for p, a, b in spans)
+
+
+class _Stream:
+    """Arrivals of one stream while it runs."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._arrivals: list[Arrival] = []
+        self._shape: tuple[int, ...] = ()
+        self._error = ""
+
+    def add(self, chunk: object, t_s: float) -> None:
+        """Takes a chunk, or the exception with which this stream alone has failed."""
+        if self._error:
+            return
+        if isinstance(chunk, BaseException):
+            self._error = in_one_line(chunk)
+            return
+        problem = problem_with_chunk(chunk, len(self._arrivals), self._shape)
+        if problem:
+            raise MediaError(problem)
+        self._shape = chunk.frames.shape[1:]  # type: ignore[attr-defined]
+        sizes = len(chunk.frames), len(chunk.samples)  # type: ignore[attr-defined]
+        self._arrivals.append(Arrival(t_s=t_s, num_frames=sizes[0], num_samples=sizes[1]))
+
+    def is_done(self, max_chunks: int) -> bool:
+        return bool(self._error) or len(self._arrivals) >= max_chunks
+
+    def fail(self, error: BaseException, max_chunks: int) -> None:
+        if not self.is_done(max_chunks):
+            self._error = in_one_line(error)
+
+    def run(self, system: Any, turn: int, start_s: float) -> StreamRun:
+        error = self._error
+        if not error and not any(one.num_frames or one.num_samples for one in self._arrivals):
+            error = "it yields no chunks"
+        return StreamRun(
+            stream=self._request.stream,
+            turn=turn,
+            prompt_id=self._request.prompt.prompt_id,
+            t_request_s=start_s,
+            arrivals=tuple(self._arrivals),
+            fps=float(system.fps),
+            sample_rate=int(system.sample_rate),
+            error=error,
+        )
+
+
+def _torch() -> ModuleType | None:
+    """Torch, if the system has imported it."""
+    return sys.modules.get("torch")
+
+
+def _cuda_memory_mb() -> float | None:
+    torch = _torch()
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    peak = sum(torch.cuda.max_memory_allocated(n) for n in range(torch.cuda.device_count()))
+    return float(peak) / 2**20

@@ -1,0 +1,73 @@
+"""Systems whose chunks take exactly as long as they are told to."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from evals.recording.system import Prompt
+from streamchar_ref.media import AVChunk
+from tests.evals.bench.fake_clock import wait
+
+
+def _chunk(index: int, frames: int = 25) -> AVChunk:
+    pixels = np.zeros((frames, 4, 4, 3), np.uint8)
+    return AVChunk(index=index, frames=pixels, samples=np.zeros(frames * 640, np.float32))
+
+
+class Toy:
+    """A chunk of 1 s takes ``gaps[k]`` seconds, over and over; ``slower`` multiplies them."""
+
+    fps, sample_rate = 25, 16_000
+
+    def __init__(
+        self,
+        name: str = "toy",
+        gaps: Sequence[float] = (0.5,),
+        slower: float = 1.0,
+        length: int = 200,
+        fails_at: int = -1,
+        load_s: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.gaps, self.slower, self.length, self.fails_at = gaps, slower, length, fails_at
+        wait(load_s)
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        for index in range(self.length):
+            if index == self.fails_at:
+                raise RuntimeError("device lost")
+            wait(self.gaps[index % len(self.gaps)] * self.slower * (1 + 0.01 * seed))
+            yield _chunk(index)
+
+
+class CountedToy(Toy):
+    """Tells its size and its work."""
+
+    num_parameters = 7
+    flops_per_chunk, bytes_per_chunk = 3e9, 1e9
+
+
+class ManyToy(Toy):
+    """Serves streams in one batch, whose time grows with their number."""
+
+    max_streams = 4
+    setup_s: ClassVar = {"compile": 3.0}
+    timing_note = "times are invented"
+
+    def stream_many(
+        self, prompts: Sequence[Prompt], *, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, AVChunk | Exception]]:
+        self.spans: list[tuple[str, float, float]] = []
+        for index in range(self.length):
+            for place in range(len(prompts)):
+                wait(self.gaps[0])
+                if place == 1 and index == self.fails_at:
+                    yield place, RuntimeError("this stream only")
+                elif place != 1 or self.fails_at < 0 or index < self.fails_at:
+                    self.spans.append(("denoise", 10.0, 10.25))
+                    yield place, _chunk(index)
+
+    def take_parts(self) -> list[tuple[str, float, float]]:
+        spans, self.spans = getattr(self, "spans", []), []
+        return spans
