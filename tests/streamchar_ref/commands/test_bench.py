@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from streamchar_ref.commands import bench_scale
+from streamchar_ref.blocks import scale as bench_scale
 from streamchar_ref.commands.bench import app
 
 

@@ -1,0 +1,199 @@
+"""Which parts each block has, and the table that it ends with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from streamchar_ref.blocks.runner import Part, Record
+
+_HERE = "streamchar_ref.blocks.parts"
+_STREAMED = ("micro", "base", "paper")
+_TRAINED = ("micro", "base")
+
+
+def probe(presets: Sequence[str], out: Path, device: str, limit_s: float) -> list[Part]:
+    """G0: the two ceilings, a chunk of the plain path, and every stage of training for a moment.
+
+    Args:
+        presets: Models; empty takes `micro` and `base`, and `paper` for its chunk.
+        out: Not used: everything is in the results.
+        device: Where.
+        limit_s: Time limit of the block, which the stages share.
+
+    Returns:
+        The parts, the quickest to tell most first.
+    """
+    from streamchar_ref.train.bench import stage_names
+
+    trained = [name for name in presets or _TRAINED if name != "paper"]
+    fixed_s = 0.25 * limit_s
+    stages = [(preset, stage) for preset in trained for stage in stage_names()]
+    share_s = 0.95 * (limit_s - fixed_s) / max(1, len(stages))
+    return [
+        Part(
+            name="rates", call=f"{_HERE}:rates", arguments={"device": device}, limit_s=fixed_s / 3
+        ),
+        *(
+            Part(
+                name=f"chunk {preset}",
+                call=f"{_HERE}:chunk",
+                arguments={"preset": preset, "device": device, "chunks": 5},
+                limit_s=fixed_s,
+            )
+            for preset in presets or _STREAMED
+        ),
+        *(
+            Part(
+                name=f"{stage} {preset}",
+                call=f"{_HERE}:training",
+                arguments={"preset": preset, "stage": stage, "device": device},
+                limit_s=share_s,
+                takes_limit="limit_s",
+            )
+            for preset, stage in stages
+        ),
+    ]
+
+
+def distillation(presets: Sequence[str], out: Path, device: str, limit_s: float) -> list[Part]:
+    """G2: regression, Stage I and Stage II of a model whose teacher is trained.
+
+    Args:
+        presets: One; empty takes `base`.
+        out: Its subfolder ``base`` is the run: teacher, corpus and latents lie there already.
+        device: Where.
+        limit_s: Time limit of the block.
+
+    Returns:
+        A part a stage.
+    """
+    shares = {"distill_regress": 0.3, "dmd_chunk": 0.3, "dmd_rollout": 0.35}
+    parts = []
+    for preset in presets or ("base",):
+        for stage, share in shares.items():
+            own_s = share * limit_s / max(1, len(presets))
+            minutes = 0.75 * own_s / 60
+            options = ["--preset", preset, "--device", device, "--out", str(out / preset)]
+            arguments = ["train", stage, *options, "--max-minutes", f"{minutes:.2f}", "--resume"]
+            parts.append(_command(f"{stage} {preset}", arguments, own_s))
+    return parts
+
+
+def real_time(presets: Sequence[str], out: Path, device: str, limit_s: float) -> list[Part]:
+    """G3: ``bench realtime`` of every model.
+
+    Args:
+        presets: Models; empty takes `micro`, `base` and `paper`.
+        out: Each writes into a subfolder.
+        device: Where.
+        limit_s: Time limit of the block, shared evenly.
+
+    Returns:
+        A part a model, after the two ceilings.
+    """
+    chosen = presets or _STREAMED
+    own_s = 0.9 * limit_s / len(chosen)
+    first = Part(
+        name="rates", call=f"{_HERE}:rates", arguments={"device": device}, limit_s=0.1 * limit_s
+    )
+    return [
+        first,
+        *(
+            _command(
+                f"realtime {preset}",
+                [
+                    *("bench", "realtime", "--preset", preset, "--device", device),
+                    *("--out", str(out / f"realtime-{preset}"), "--json"),
+                ],
+                own_s,
+            )
+            for preset in chosen
+        ),
+    ]
+
+
+BLOCKS: Mapping[str, Callable[[Sequence[str], Path, str, float], list[Part]]] = {
+    "g0": probe,
+    "g2": distillation,
+    "g3": real_time,
+}
+
+
+def _command(name: str, arguments: Sequence[str], limit_s: float) -> Part:
+    return Part(
+        name=name,
+        call=f"{_HERE}:command",
+        arguments={"arguments": list(arguments)},
+        limit_s=limit_s,
+    )
+
+
+def table(records: Sequence[Record], *, flop_per_s: float | None = None) -> list[str]:
+    """Lays out what became of the parts of a block.
+
+    Args:
+        records: In order.
+        flop_per_s: Matrix rate, where no part has measured it.
+
+    Returns:
+        Lines: the ceilings, chunks beside their floor, stages of training, and what is missing.
+    """
+    results = {record.part: record.result for record in records if record.status == "done"}
+    peak = results.get("rates", {}).get("flop_per_s", flop_per_s)
+    lines: list[str] = []
+    if "rates" in results:
+        found = results["rates"]
+        lines.append(
+            f"{found['device']}, torch {found['torch']}: {found['flop_per_s'] / 1e12:.4g} TFLOP/s, "
+            f"{found['bytes_per_s'] / 1e12:.4g} TB/s"
+        )
+    chunks = [found for found in results.values() if "floor_ms" in found]
+    if chunks:
+        lines.append(
+            f"{'chunk':<22}{'ms':>10}{'RTF':>8}{'floor ms':>10}{'first ms':>10}{'launches':>10}"
+            f"{'GB':>8}{'DiT ms':>10}{'decode ms':>10}"
+        )
+    lines += [_chunk_line(found) for found in chunks]
+    stages = {name: found for name, found in results.items() if "step_ms" in found}
+    if stages:
+        lines.append(
+            f"{'stage':<22}{'batch':>6}{'steps':>7}{'samples/s':>11}{'step ms':>9}{'data %':>8}"
+            f"{'TFLOP/s':>9}{'of peak %':>10}{'GB':>8}{'first s':>9}{'loss':>9}"
+        )
+    lines += [_stage_line(name, found, peak) for name, found in stages.items()]
+    lines += [line for found in results.values() for line in found.get("printed", [])[-12:]]
+    lines += [
+        f"NOT MEASURED {record.part}: {record.status} {record.error}".rstrip()
+        for record in records
+        if record.status != "done"
+    ]
+    return lines
+
+
+def _chunk_line(found: Mapping[str, Any]) -> str:
+    parts = {part["part"]: part["ms"] for part in found["parts"]}
+    decode = parts["video_decode"] + parts["audio_decode"]
+    return (
+        f"{found['preset']:<22}{found['chunk_ms']:>10.2f}{found['rtf']:>8.3f}"
+        f"{found['floor_ms']:>10.3f}{found['first_ms']:>10.0f}{_or(found['launches'], 'd'):>10}"
+        f"{_or(_giga(found['peak_bytes']), '.2f'):>8}{parts['dit']:>10.2f}{decode:>10.2f}"
+    )
+
+
+def _stage_line(name: str, found: Mapping[str, Any], peak: float | None) -> str:
+    share = 100 * found["flop_per_s"] / peak if peak else None
+    data = None if found["data_share"] is None else 100 * found["data_share"]
+    return (
+        f"{name:<22}{found['batch']:>6}{found['steps']:>7}{found['samples_per_s']:>11.1f}"
+        f"{found['step_ms']:>9.1f}{_or(data, '.1f'):>8}{found['flop_per_s'] / 1e12:>9.3g}"
+        f"{_or(share, '.1f'):>10}{_or(_giga(found['peak_bytes']), '.2f'):>8}"
+        f"{found['first_s']:>9.1f}{found['loss']:>9.3f}"
+    )
+
+
+def _giga(value: float | None) -> float | None:
+    return None if value is None else value / 1e9
+
+
+def _or(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,72 @@
+"""The parts that blocks are made of, as functions that return JSON values."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from streamchar_ref.core.errors import InputError
+
+_FIRST_S = 0.45
+"""Share of a stage's time limit that is spent on training; the rest is for what comes before."""
+
+
+def rates(device: str) -> dict[str, Any]:
+    """Measures the matrix rate in half precision and the copy rate."""
+    import torch
+
+    from streamchar_ref.model.rates import measure_rates, memory_bytes
+
+    is_cuda = device.startswith("cuda")
+    return {
+        **asdict(measure_rates(device, torch.bfloat16)),
+        "device": torch.cuda.get_device_name(device) if is_cuda else device,
+        "memory_bytes": memory_bytes(device),
+        "torch": torch.__version__,
+        "python": sys.version.split()[0],
+    }
+
+
+def chunk(preset: str, device: str, chunks: int) -> dict[str, Any]:
+    """Times a chunk of the plain path by part, see `bench scale`."""
+    from streamchar_ref.blocks.scale import bench_scale
+    from streamchar_ref.model.config import preset as named
+
+    return bench_scale(named(preset), device=device, chunks=chunks)
+
+
+def training(
+    preset: str, stage: str, device: str, limit_s: float, is_compiled: bool = False
+) -> dict[str, Any]:
+    """Trains a stage for a part of its time limit, see `bench training`."""
+    from streamchar_ref.model.config import preset as named
+    from streamchar_ref.train.bench import bench_training
+
+    cost = bench_training(
+        named(preset), stage, device=device, seconds=_FIRST_S * limit_s, is_compiled=is_compiled
+    )
+    return asdict(cost)
+
+
+def command(arguments: Sequence[str]) -> dict[str, Any]:
+    """Runs ``streamchar ARGUMENTS`` and returns the last lines that it prints.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        Them.
+
+    Raises:
+        InputError: If it fails; the log has what it printed.
+    """
+    program = "from streamchar_ref.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+    sys.stdout.write(done.stdout)
+    if done.returncode not in (0, 1):  # 1: measured, with failures above policy
+        raise InputError(f"streamchar {shlex.join(arguments)} ended with {done.returncode}")
+    return {"command": shlex.join(arguments), "printed": done.stdout.splitlines()[-40:]}
