@@ -105,6 +105,7 @@ def bench_scale(
         "rtf": measured and measured.median_ms / 1000 / config.stream.chunk_s,
         "peak_bytes": measured and measured.peak_bytes,
         "launches": measured and measured.launches,
+        "launches_reason": measured.launches_reason if measured else "not measured on meta",
         "parts": [
             {"part": name, **asdict(work), "floor_ms": 1000 * rates.floor_s(work)}
             | {"ms": part_ms.get(name)}

@@ -28,8 +28,8 @@ def random_model(
     """
     with torch.device("meta"):
         model = StreamChar(config)
-    with torch.device(device), torch.random.fork_rng(devices=[]):
-        buffers = dict(StreamChar(_shallow(config)).named_buffers())
+    with torch.random.fork_rng(devices=[]):
+        buffers = dict(StreamChar(_twin(config)).named_buffers())
     generator = torch.Generator(device).manual_seed(seed)
     made: dict[nn.Parameter, nn.Parameter] = {}  # several modules may share one
     for name, module in model.named_modules():
@@ -41,7 +41,7 @@ def random_model(
                 made[weight] = nn.Parameter(new, requires_grad=False)
             setattr(module, own, made[weight])
         for own in [own for own, _ in module.named_buffers(recurse=False)]:
-            module._buffers[own] = buffers[prefix + own]
+            module._buffers[own] = buffers[prefix + own].to(device)
     return model.eval()
 
 
@@ -52,11 +52,24 @@ def _fill(weight: torch.Tensor, name: str, generator: torch.Generator) -> None:
         weight.fill_(float(any(word in name.lower() for word in _ONES)))
 
 
-def _shallow(config: Config) -> Config:
-    """One layer of everything: what depends on the shapes alone is the same in it."""
+def _twin(config: Config) -> Config:
+    """The least model with the same buffers: they depend on the width of heads and on rates."""
+    language, dit, prompt = config.orchestrator, config.dit, config.prompt
     return replace(
         config,
-        prompt=replace(config.prompt, num_layers=1),
-        orchestrator=replace(config.orchestrator, num_layers=1),
-        dit=replace(config.dit, num_blocks=1),
+        video_vae=replace(config.video_vae, widths=(4, 4, 4)),
+        audio_vae=replace(config.audio_vae, width=8, encoder_width=8),
+        prompt=replace(prompt, width=8, num_layers=1, num_heads=1, feed_forward=8),
+        orchestrator=replace(
+            language,
+            width=language.width // language.num_heads,
+            num_layers=1,
+            num_heads=1,
+            num_key_value_heads=0,
+            feed_forward=8,
+            prompt_width=8,
+        ),
+        dit=replace(
+            dit, width=dit.width // dit.num_heads, num_blocks=1, num_heads=1, prompt_width=8
+        ),
     )

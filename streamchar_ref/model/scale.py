@@ -31,6 +31,10 @@ def scaled(scale: float) -> Config:
     def between(low: float, high: float, multiple: int = 1) -> int:
         return max(1, round(low * (high / low) ** scale / multiple)) * multiple
 
+    half, quarter, eighth = (
+        between(low, high, 8)
+        for low, high in zip(small.video_vae.widths, large.video_vae.widths, strict=True)
+    )
     patch = between(small.dit.patch, large.dit.patch)
     tokens = between(4, 16)
     prompt_width = between(small.prompt.width, large.prompt.width, 64)
@@ -44,10 +48,7 @@ def scaled(scale: float) -> Config:
         stream=replace(large.stream, size=SPATIAL_STRIDE * patch * tokens),
         video_vae=replace(
             large.video_vae,
-            widths=tuple(
-                between(low, high, 8)
-                for low, high in zip(small.video_vae.widths, large.video_vae.widths, strict=True)
-            ),
+            widths=(half, quarter, eighth),
         ),
         audio_vae=replace(
             large.audio_vae,

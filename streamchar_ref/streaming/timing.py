@@ -2,13 +2,14 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 
 from streamchar_ref.model.count import PARTS, watched
 from streamchar_ref.model.rates import synchronize
@@ -28,7 +29,8 @@ class ChunkTimes:
         first_ms: Of the very first, which is slow.
         part_ms: By part, median over chunks; ``rest`` is what lies between the parts.
         peak_bytes: Most memory of the device at once; ``None`` on a CPU, where it is not known.
-        launches: Kernels of a chunk; ``None`` on a CPU.
+        launches: Kernels of a chunk; ``None`` where they were not counted.
+        launches_reason: Why not.
     """
 
     chunk_ms: tuple[float, ...]
@@ -36,6 +38,7 @@ class ChunkTimes:
     part_ms: dict[str, float]
     peak_bytes: int | None
     launches: int | None
+    launches_reason: str
 
     @property
     def median_ms(self) -> float:
@@ -75,14 +78,9 @@ def time_chunks(
             totals.append(1000 * (time.perf_counter() - began))
             rows.append(clock.ms())
         peak = torch.cuda.max_memory_allocated(device) if is_cuda else None
-        launches = None
+        launches, reason = None, "a CPU launches no kernels"
         if is_cuda:
-            with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
-                make_chunk(model, state, text, sampler)
-                synchronize(device)
-            launches = sum(
-                event.count for event in seen.key_averages() if event.device_time_total > 0
-            )
+            launches, reason = _launches(lambda: make_chunk(model, state, text, sampler), device)
     timed = rows[_WARM_CHUNKS:]
     parts = {name: median(row[name] for row in timed) for name in PARTS}
     chunks = totals[_WARM_CHUNKS:]
@@ -95,7 +93,24 @@ def time_chunks(
         part_ms=parts,
         peak_bytes=peak,
         launches=launches,
+        launches_reason=reason,
     )
+
+
+def _launches(work: Callable[[], object], device: torch.device) -> tuple[int | None, str]:
+    """Counts kernels with the profiler, which not every machine lets a user run."""
+    try:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+            work()
+            synchronize(device)
+    except RuntimeError as error:
+        return None, f"the profiler failed: {error}".partition("\n")[0]
+    kernels = [
+        event.count
+        for event in seen.key_averages()
+        if event.device_type == DeviceType.CUDA and not event.key.startswith("Mem")
+    ]
+    return (sum(kernels), "") if kernels else (None, "the profiler saw no kernel")
 
 
 class _PartClock:

@@ -1,28 +1,26 @@
 """Compiles the blocks that most of a training step is spent in."""
 
-from torch import nn
-
+from streamchar_ref.loop.stage import Stage
 from streamchar_ref.networks.layers import JointBlock
 from streamchar_ref.networks.orchestrator import Orchestrator
 
 
-def compile_blocks(stage: nn.Module) -> int:
+def compile_blocks(stage: Stage, *, backend: str = "inductor") -> Stage:
     """Compiles the blocks of every DiT and language model of a stage, in place.
 
-    Names of weights stay what they are. The first step takes minutes on a CPU.
+    Names of weights stay what they are. The first steps take minutes on a CPU, for no gain there.
 
     Args:
         stage: With its networks.
+        backend: Of `torch.compile`.
 
     Returns:
-        How many blocks there are.
+        The stage.
     """
-    blocks: list[nn.Module] = []
     for module in stage.modules():
         if isinstance(module, JointBlock):
-            blocks.append(module)
+            module.compile(backend=backend)
         elif isinstance(module, Orchestrator):
-            blocks += module.backbone.layers
-    for block in blocks:
-        block.compile()
-    return len(blocks)
+            for layer in module.backbone.layers:
+                layer.compile(backend=backend)
+    return stage

@@ -1,6 +1,7 @@
 """What parts of a block can do to it."""
 
 import os
+import sys
 import time
 
 
@@ -9,7 +10,7 @@ def add(a: int, b: int) -> dict[str, int]:
 
 
 def fail() -> None:
-    print("on the way")
+    sys.stdout.write("on the way\n")
     raise ValueError("no such luck\nand more")
 
 

@@ -37,6 +37,7 @@ def test_random_weights_are_made_in_their_precision_and_the_rest_is_as_ever() ->
     assert {w.dtype for w in weights.values()} == {torch.bfloat16}
     assert all(w.any() for w in weights.values() if w.ndim > 1)
     buffers = dict(made.named_buffers())
+    assert len(buffers) > 5
     for name, buffer in usual.named_buffers():
         assert torch.equal(buffers[name], buffer)
 

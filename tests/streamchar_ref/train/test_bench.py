@@ -2,17 +2,25 @@ import json
 import math
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from streamchar_ref.commands.bench import app
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.config import preset
+from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.bench import bench_training, stage_names
-from streamchar_ref.train.bench_stages import random_clip, random_pictures, random_sounds
+from streamchar_ref.train.bench_stages import (
+    bench_stage,
+    random_clip,
+    random_pictures,
+    random_sounds,
+)
+from streamchar_ref.train.compiled import compile_blocks
 from streamchar_ref.train.windows import WindowPool
-from tests.streamchar_ref.tiny import tiny_model
+from tests.streamchar_ref.tiny import tiny_config, tiny_model
 from tests.streamchar_ref.train.latent_clips import store_of
 
 WITHOUT_SOURCE = "prompt"
@@ -69,3 +77,16 @@ def test_a_short_utterance_is_padded_with_silence() -> None:
     assert drawn.shape == (3, 80_100)
     assert not drawn[:, 80_000:].any()
     assert drawn[:, :80_000].abs().mean() > 0.05
+
+
+def test_compiled_blocks_give_the_losses_that_they_gave() -> None:
+    def losses(is_compiled: bool) -> list[float]:
+        torch.manual_seed(0)
+        model = StreamChar(tiny_config("dit.num_blocks=1", "orchestrator.num_layers=1"))
+        model.orchestrator.backbone.set_attn_implementation("eager")
+        stage = bench_stage("teacher", model, lambda source: source)
+        if is_compiled:
+            compile_blocks(stage, backend="eager")
+        return [float(stage(Draw(step=step, batch=2, seed=0))[0]) for step in range(2)]
+
+    assert losses(True) == pytest.approx(losses(False), rel=1e-5)
