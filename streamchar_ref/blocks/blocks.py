@@ -30,18 +30,7 @@ def probe(presets: Sequence[str], out: Path, device: str, limit_s: float) -> lis
     stages = [(preset, stage) for preset in trained for stage in stage_names()]
     share_s = 0.95 * (limit_s - fixed_s) / max(1, len(stages))
     return [
-        Part(
-            name="rates", call=f"{_HERE}:rates", arguments={"device": device}, limit_s=fixed_s / 3
-        ),
-        *(
-            Part(
-                name=f"chunk {preset}",
-                call=f"{_HERE}:chunk",
-                arguments={"preset": preset, "device": device, "chunks": 5},
-                limit_s=fixed_s,
-            )
-            for preset in presets or _STREAMED
-        ),
+        *_first_parts(presets, device, fixed_s, chunks=5),
         *(
             Part(
                 name=f"{stage} {preset}",
@@ -80,34 +69,35 @@ def distillation(presets: Sequence[str], out: Path, device: str, limit_s: float)
 
 
 def real_time(presets: Sequence[str], out: Path, device: str, limit_s: float) -> list[Part]:
-    """G3: ``bench realtime`` of every model.
+    """G3: a chunk of the plain path of every size, and ``bench realtime`` of the engine.
 
     Args:
-        presets: Models; empty takes `micro`, `base` and `paper`.
-        out: Each writes into a subfolder.
+        presets: Models; empty takes `micro` and `base`, and `paper` for its chunk: a checkpoint of
+            its size takes longer to write and read than the block has.
+        out: ``bench realtime`` writes into a subfolder a model.
         device: Where.
-        limit_s: Time limit of the block, shared evenly.
+        limit_s: Time limit of the block.
 
     Returns:
-        A part a model, after the two ceilings.
+        The parts.
     """
-    chosen = presets or _STREAMED
-    own_s = 0.9 * limit_s / len(chosen)
-    first = Part(
-        name="rates", call=f"{_HERE}:rates", arguments={"device": device}, limit_s=0.1 * limit_s
-    )
+    streamed = [name for name in presets or _TRAINED if name != "paper"]
+    own_s = 0.55 * limit_s / max(1, len(streamed))
+    options = ["--streams", "1,4,16", "--limit", "1", "--turns", "2", "--json"]
     return [
-        first,
+        *_first_parts(presets, device, 0.4 * limit_s, chunks=20),
         *(
-            _command(
-                f"realtime {preset}",
-                [
-                    *("bench", "realtime", "--preset", preset, "--device", device),
-                    *("--out", str(out / f"realtime-{preset}"), "--json"),
-                ],
-                own_s,
+            Part(
+                name=f"realtime {preset}",
+                call=f"{_HERE}:realtime",
+                arguments={
+                    "preset": preset,
+                    "device": device,
+                    "arguments": [*options, "--out", str(out / f"realtime-{preset}")],
+                },
+                limit_s=own_s,
             )
-            for preset in chosen
+            for preset in streamed
         ),
     ]
 
@@ -117,6 +107,27 @@ BLOCKS: Mapping[str, Callable[[Sequence[str], Path, str, float], list[Part]]] = 
     "g2": distillation,
     "g3": real_time,
 }
+
+
+def _first_parts(presets: Sequence[str], device: str, limit_s: float, *, chunks: int) -> list[Part]:
+    """The two ceilings, and a chunk of every model."""
+    return [
+        Part(
+            name="rates",
+            call=f"{_HERE}:rates",
+            arguments={"device": device},
+            limit_s=limit_s / 3,
+        ),
+        *(
+            Part(
+                name=f"chunk {preset}",
+                call=f"{_HERE}:chunk",
+                arguments={"preset": preset, "device": device, "chunks": chunks},
+                limit_s=limit_s,
+            )
+            for preset in presets or _STREAMED
+        ),
+    ]
 
 
 def _command(name: str, arguments: Sequence[str], limit_s: float) -> Part:

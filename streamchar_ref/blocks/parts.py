@@ -4,7 +4,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from streamchar_ref.core.errors import InputError
@@ -53,6 +55,9 @@ def training(
 def command(arguments: Sequence[str]) -> dict[str, Any]:
     """Runs ``streamchar ARGUMENTS`` and returns the last lines that it prints.
 
+    The verbs of other packages are found by the metadata of an installed `streamchar`; where it is
+    not installed, its ``streamchar.egg-info`` folder in the current folder does as well.
+
     Args:
         arguments: Of the command line.
 
@@ -70,3 +75,32 @@ def command(arguments: Sequence[str]) -> dict[str, Any]:
     if done.returncode not in (0, 1):  # 1: measured, with failures above policy
         raise InputError(f"streamchar {shlex.join(arguments)} ended with {done.returncode}")
     return {"command": shlex.join(arguments), "printed": done.stdout.splitlines()[-40:]}
+
+
+def realtime(
+    preset: str, device: str, arguments: Sequence[str], num_steps: int = 4
+) -> dict[str, Any]:
+    """Runs ``bench realtime`` on a model with random weights, which never stops by itself.
+
+    Args:
+        preset: Of the model.
+        device: Where.
+        arguments: Of the command, beside the system and its settings.
+        num_steps: Of its sampler.
+
+    Returns:
+        See `command`.
+    """
+    from streamchar_ref.model.checkpoint import save_checkpoint
+    from streamchar_ref.model.config import preset as named
+    from streamchar_ref.model.random_weights import random_model
+    from streamchar_ref.streaming.cost import student_sampler
+
+    config = named(preset)
+    config = replace(config, sampler=student_sampler(num_steps).over(config.sampler))
+    model = random_model(config)
+    model.orchestrator.over_out.bias.data.fill_(-1e3)
+    with TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), model.state_dict(), config, origin={})
+        own = ["--systems", f"{preset}=streamchar_ref", "--set", f"checkpoint={folder}"]
+        return command(["bench", "realtime", *own, "--set", f"device={device}", *arguments])
