@@ -26,9 +26,9 @@ def probe(presets: Sequence[str], out: Path, device: str, limit_s: float) -> lis
     from streamchar_ref.train.bench import stage_names
 
     trained = [name for name in presets or _TRAINED if name != "paper"]
-    fixed_s = 0.25 * limit_s
+    fixed_s, compiled_s = 0.25 * limit_s, 0.2 * limit_s
     stages = [(preset, stage) for preset in trained for stage in stage_names()]
-    share_s = 0.95 * (limit_s - fixed_s) / max(1, len(stages))
+    share_s = 0.95 * (limit_s - fixed_s - compiled_s) / max(1, len(stages))
     return [
         *_first_parts(presets, device, fixed_s, chunks=5),
         *(
@@ -40,6 +40,15 @@ def probe(presets: Sequence[str], out: Path, device: str, limit_s: float) -> lis
                 takes_limit="limit_s",
             )
             for preset, stage in stages
+        ),
+        *(
+            Part(
+                name=f"teacher {preset} compiled",
+                call=f"{_HERE}:compiled",
+                arguments={"preset": preset, "stage": "teacher", "device": device},
+                limit_s=compiled_s,
+            )
+            for preset in trained[-1:]
         ),
     ]
 
@@ -168,7 +177,7 @@ def table(records: Sequence[Record], *, flop_per_s: float | None = None) -> list
     stages = {name: found for name, found in results.items() if "step_ms" in found}
     if stages:
         lines.append(
-            f"{'stage':<22}{'batch':>6}{'steps':>7}{'samples/s':>11}{'step ms':>9}{'data %':>8}"
+            f"{'stage':<24}{'batch':>6}{'steps':>7}{'samples/s':>11}{'step ms':>9}{'data %':>8}"
             f"{'TFLOP/s':>9}{'of peak %':>10}{'GB':>8}{'first s':>9}{'loss':>9}"
         )
     lines += [_stage_line(name, found, peak) for name, found in stages.items()]
@@ -195,7 +204,7 @@ def _stage_line(name: str, found: Mapping[str, Any], peak: float | None) -> str:
     share = 100 * found["flop_per_s"] / peak if peak else None
     data = None if found["data_share"] is None else 100 * found["data_share"]
     return (
-        f"{name:<22}{found['batch']:>6}{found['steps']:>7}{found['samples_per_s']:>11.1f}"
+        f"{name:<24}{found['batch']:>6}{found['steps']:>7}{found['samples_per_s']:>11.1f}"
         f"{found['step_ms']:>9.1f}{_or(data, '.1f'):>8}{found['flop_per_s'] / 1e12:>9.3g}"
         f"{_or(share, '.1f'):>10}{_or(_giga(found['peak_bytes']), '.2f'):>8}"
         f"{found['first_s']:>9.1f}{found['loss']:>9.3f}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamchar_ref.core.errors import InputError
 
-_FIRST_S = 0.45
+_TRAINING = 0.45
 """Share of a stage's time limit that is spent on training; the rest is for what comes before."""
 
 
@@ -39,15 +39,22 @@ def chunk(preset: str, device: str, chunks: int) -> dict[str, Any]:
     return bench_scale(named(preset), device=device, chunks=chunks)
 
 
-def training(
-    preset: str, stage: str, device: str, limit_s: float, is_compiled: bool = False
-) -> dict[str, Any]:
+def training(preset: str, stage: str, device: str, limit_s: float) -> dict[str, Any]:
     """Trains a stage for a part of its time limit, see `bench training`."""
     from streamchar_ref.model.config import preset as named
     from streamchar_ref.train.bench import bench_training
 
+    cost = bench_training(named(preset), stage, device=device, seconds=_TRAINING * limit_s)
+    return asdict(cost)
+
+
+def compiled(preset: str, stage: str, device: str, num_steps: int = 10) -> dict[str, Any]:
+    """Trains a stage for some steps with compiled blocks; compiling is in ``first_s``."""
+    from streamchar_ref.model.config import preset as named
+    from streamchar_ref.train.bench import bench_training
+
     cost = bench_training(
-        named(preset), stage, device=device, seconds=_FIRST_S * limit_s, is_compiled=is_compiled
+        named(preset), stage, device=device, num_steps=num_steps, is_compiled=True
     )
     return asdict(cost)
 

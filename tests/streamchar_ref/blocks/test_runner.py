@@ -48,7 +48,7 @@ def test_the_parts_of_every_block_fit_into_its_time() -> None:
         assert len({each.name for each in made}) == len(made), name
         assert max(shares) <= 360
     probe = BLOCKS["g0"]([], Path("out"), "cuda", 360.0)
-    assert len(probe) == 1 + 3 + 20
+    assert len(probe) == 1 + 3 + 20 + 1
     assert sum(each.limit_s for each in probe[4:]) < 0.75 * 360
 
 
