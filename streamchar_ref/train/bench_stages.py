@@ -82,9 +82,10 @@ def _distillation(name: str, model: StreamChar, around: Around, batch: int) -> S
     if batch:
         config = replace(config, num_streams=batch, window_batch=max(batch, config.window_batch))
     windows = random_windows(model, augmentation=distill_augmentation(config))
-    pool = around(random_trajectories(model, windows, config))
+    pool = random_trajectories(model, windows, config)
     metric = torch.eye(model.config.geometry.video_channels, device=model.device)
     regression = TrajectoryRegression(pool, metric)
+    regression.pool = around(pool)
     if name == RegressStage.name:
         return RegressStage(model, regression, config)
     if name == DmdChunkStage.name:

@@ -20,7 +20,7 @@ app(sys.argv[1:], standalone_mode=False)
 import streamchar_ref.blocks.blocks, streamchar_ref.blocks.parts, streamchar_ref.blocks.runner
 from streamchar_ref.commands.bench import app as bench
 tiny = ["--preset", "tiny", "--device", "cpu", "--steps", "1"]
-bench(["training", *tiny, "--stages", "dmd_rollout", "--batch", "2"], standalone_mode=False)
+bench(["training", *tiny, "--stages", "distill_regress", "--batch", "2"], standalone_mode=False)
 bench(["scale", *tiny, "--chunks", "1"], standalone_mode=False)
 """
 
@@ -35,5 +35,5 @@ def test_every_stage_runs_on_torch_transformers_and_numpy_alone(tmp_path: Path) 
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "checkpoint" / "checkpoint.json").is_file()
     assert (tmp_path / "teacher" / "log.csv").is_file()
-    assert "dmd_rollout" in done.stdout
+    assert "distill_regress" in done.stdout
     assert "chunk of 640 ms: floor" in done.stdout

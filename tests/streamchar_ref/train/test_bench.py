@@ -2,35 +2,33 @@ import json
 import math
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from streamchar_ref.commands.bench import app
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.config import preset
-from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.augmentation import ContextAugmentation
-from streamchar_ref.train.bench import bench_training, stage_names
+from streamchar_ref.train.bench import bench_training
 from streamchar_ref.train.bench_stages import (
     bench_stage,
     random_clip,
     random_pictures,
     random_sounds,
 )
-from streamchar_ref.train.compiled import compile_blocks
 from streamchar_ref.train.windows import WindowPool
-from tests.streamchar_ref.tiny import tiny_config, tiny_model
+from tests.streamchar_ref.tiny import tiny_model
 from tests.streamchar_ref.train.latent_clips import store_of
 
+STAGES = "prompt,video_vae,audio_decoder,speech,dmd_rollout"
 WITHOUT_SOURCE = "prompt"
 
 
-def test_the_command_prints_speed_and_shares_of_every_stage() -> None:
+def test_the_command_prints_speed_and_shares_of_stages_of_every_kind() -> None:
     options = ["--preset", "tiny", "--batch", "2", "--steps", "1", "--device", "cpu", "--json"]
-    found = CliRunner().invoke(app, ["training", *options, "--stages", "all", "--tflops", "0.1"])
+    found = CliRunner().invoke(app, ["training", *options, "--stages", STAGES, "--tflops", "0.1"])
     rows = {row["stage"]: row for row in json.loads(found.stdout)["rows"]}
-    assert list(rows) == stage_names()
+    assert list(rows) == STAGES.split(",")
     for name, row in rows.items():
         assert row["steps"] == 1
         assert row["samples_per_s"] == pytest.approx(2000 / row["step_ms"])
@@ -67,7 +65,10 @@ def test_a_stretch_of_a_pool_is_a_piece_of_one_clip_or_a_still() -> None:
         assert rows in ([rows[0]] * 4, list(range(rows[0], rows[0] + 4)))
         is_moving = rows[0] != rows[1]
         seen["moving" if is_moving else "still"] += 1
-        assert rows[0] // 64 == rows[3] // 64 if is_moving else rows[0] >= 16 * 64
+        if is_moving:
+            assert rows[0] // 64 == rows[3] // 64  # of one clip of 64 frames
+        else:
+            assert rows[0] % 64 < 2  # whose first two are its stills
     assert min(seen.values()) > 0
 
 
@@ -77,16 +78,3 @@ def test_a_short_utterance_is_padded_with_silence() -> None:
     assert drawn.shape == (3, 80_100)
     assert not drawn[:, 80_000:].any()
     assert drawn[:, :80_000].abs().mean() > 0.05
-
-
-def test_compiled_blocks_give_the_losses_that_they_gave() -> None:
-    def losses(is_compiled: bool) -> list[float]:
-        torch.manual_seed(0)
-        model = StreamChar(tiny_config("dit.num_blocks=1", "orchestrator.num_layers=1"))
-        model.orchestrator.backbone.set_attn_implementation("eager")
-        stage = bench_stage("teacher", model, lambda source: source)
-        if is_compiled:
-            compile_blocks(stage, backend="eager")
-        return [float(stage(Draw(step=step, batch=2, seed=0))[0]) for step in range(2)]
-
-    assert losses(True) == pytest.approx(losses(False), rel=1e-5)
