@@ -11,7 +11,6 @@ from streamchar_ref.model.config import preset
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.bench import bench_training
 from streamchar_ref.train.bench_stages import (
-    bench_stage,
     random_clip,
     random_pictures,
     random_sounds,
