@@ -75,6 +75,10 @@ def train(
         int, typer.Option(min=0, max=1000, help="Processes for data; 0 is one a core.")
     ] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile blocks; minutes at the start, no gain on a CPU."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the states as JSON.")] = False,
 ) -> None:
     """Train the reference model, stage by stage or all of it in one go.
@@ -93,7 +97,7 @@ def train(
         raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(known)}, all, export")
     if math.isnan(max_minutes):
         raise InputError("--max-minutes is not a number")
-    run = _run(out, preset, setting or [], seed, jobs, device, start)
+    run = _run(out, preset, setting or [], seed, jobs, device, start, compiled)
     names = known if stage == "all" else [stage] if stage in known else []
     changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
     with run.held() if names or os.access(out, os.W_OK) else nullcontext():
@@ -156,6 +160,7 @@ def _run(
     jobs: int,
     device: str,
     start: Path | None,
+    compiled: bool,
 ) -> "TrainRun":
     from streamchar_ref.model import config
     from streamchar_ref.train.data_size import data_size
@@ -174,6 +179,7 @@ def _run(
         jobs=jobs or num_cores(),
         device=find_device(device),
         start=start,
+        is_compiled=compiled,
         stages=all_stages(distill),
         progress=lambda line: typer.echo(line, err=True),
     )

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-_FORMULAS: Mapping[Any, Callable[..., int]] = flop_registry | {  # it lacks attention on the CPU
+FLOP_FORMULAS: Mapping[Any, Callable[..., int]] = flop_registry | {  # it lacks attention on the CPU
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
         lambda q, k, v, *rest, **named: sdpa_flop_count(q.shape, k.shape, v.shape)
     ),
@@ -17,6 +17,7 @@ _FORMULAS: Mapping[Any, Callable[..., int]] = flop_registry | {  # it lacks atte
         )
     ),
 }
+"""Multiplications and additions of an operation, from its arguments."""
 
 
 class FlopCounter(TorchDispatchMode):
@@ -43,7 +44,7 @@ class FlopCounter(TorchDispatchMode):
         """Runs an operation and counts it."""
         named = dict(kwargs or {})
         out = func(*args, **named)
-        formula = _FORMULAS.get(func._overloadpacket)
+        formula = FLOP_FORMULAS.get(func._overloadpacket)
         if formula is not None:
             self.total += formula(*args, **named, out_val=out)
         return out

@@ -38,6 +38,8 @@ class OrchestratorConfig:
         num_layers: Of the language model.
         num_heads: Attention heads.
         feed_forward: Width of its feed-forward layers.
+        num_key_value_heads: Heads of keys and values, which several queries share; 0 is one for
+            each query.
         text_behind: Phonemes of the transcript window before the pointer.
         text_ahead: Phonemes after it.
         history_latents: Audio latents of the history, before the chunk.
@@ -60,6 +62,7 @@ class OrchestratorConfig:
     num_layers: int = 4
     num_heads: int = 4
     feed_forward: int = 448
+    num_key_value_heads: int = 0
     text_behind: int = 16
     text_ahead: int = 64
     history_latents: int = 48
@@ -391,6 +394,7 @@ def _llama(config: OrchestratorConfig) -> LlamaModel:
             hidden_size=config.width,
             num_hidden_layers=config.num_layers,
             num_attention_heads=config.num_heads,
+            num_key_value_heads=config.num_key_value_heads or config.num_heads,
             intermediate_size=config.feed_forward,
             max_position_embeddings=4096,
         )

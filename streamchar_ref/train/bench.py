@@ -1,152 +1,188 @@
-"""Cost of a training step, and how much of it is spent on data."""
+"""Cost of a training step of every stage, and how much of it is spent on data."""
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
 
-import numpy as np
 import torch
 
-from streamchar_ref.loop.fit import Draw, Stage
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.fit import fit
+from streamchar_ref.loop.state import TrainState
 from streamchar_ref.model.config import Config
+from streamchar_ref.model.rates import synchronize
 from streamchar_ref.model.streamchar import StreamChar
-from streamchar_ref.networks.text import FIRST_PHONE
-from streamchar_ref.train.augmentation import ContextAugmentation
-from streamchar_ref.train.latent_cache import LatentClip
-from streamchar_ref.train.stages.speech import SpeechStage
-from streamchar_ref.train.stages.teacher import TeacherStage
-from streamchar_ref.train.windows import WindowPool, window_source
+from streamchar_ref.train.bench_stages import bench_stage
+from streamchar_ref.train.compiled import compile_blocks
+from streamchar_ref.train.stages import STAGES
 
-NUM_CLIPS = 64
-CLIP_LATENTS = 40
-"""About as long as clips are on the average: 6.4 s."""
-_PHONEME_LATENTS = 2
+_SLOW_STEPS = 2
+"""Steps at the beginning that are not like the others: operations are counted, kernels chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingCost:
-    """Cost of a stage.
+    """Cost of a stage, trained as `fit` does, on random data.
 
     Attributes:
         stage: Name.
-        batch: Windows of a step.
-        windows_per_s: Of the data path alone.
-        data_ms: To draw a batch.
-        step_ms: Of a whole step: batch, forward and backward pass, AdamW.
+        batch: Samples of a step.
+        steps: That were timed.
+        samples_per_s: Of whole steps.
+        step_ms: Of a whole step: batch, forward and backward pass, optimisers, averages.
+        data_ms: To draw the batches of a step; ``None`` where a stage draws them inside.
         data_share: Share of the step that is spent on data.
+        flop_per_s: Achieved; operations are counted in the first step.
+        first_s: Of the slow steps at the beginning.
+        peak_bytes: Most memory of the device at once; ``None`` on a CPU, where it is not known.
+        loss: Of the last step.
     """
 
     stage: str
     batch: int
-    windows_per_s: float
-    data_ms: float
+    steps: int
+    samples_per_s: float
     step_ms: float
-    data_share: float
+    data_ms: float | None
+    data_share: float | None
+    flop_per_s: float
+    first_s: float
+    peak_bytes: int | None
+    loss: float
+
+
+class DataClock:
+    """Adds up the time that drawing takes, the device synchronised.
+
+    Args:
+        device: Where batches are made.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.seconds, self.is_used = 0.0, False
+
+    def around(self, source: Any) -> Any:
+        """Returns a source of batches that is timed when it is called, and is else the same."""
+        return _TimedSource(source, self)
+
+    def run(self, draw: Callable[[], Any]) -> Any:
+        """Draws a batch, timed."""
+        synchronize(self._device)
+        began = time.perf_counter()
+        batch = draw()
+        synchronize(self._device)
+        self.seconds += time.perf_counter() - began
+        self.is_used = True
+        return batch
+
+
+class _TimedSource:
+    def __init__(self, source: Any, clock: DataClock) -> None:
+        self._source, self._clock = source, clock
+
+    def __call__(self, *args: Any) -> Any:
+        return self._clock.run(lambda: self._source(*args))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def stage_names() -> list[str]:
+    """Returns the stages in the order of training."""
+    return [spec.name for spec in STAGES]
 
 
 def bench_training(
-    config: Config, *, batch: int, device: str, num_steps: int = 5
-) -> list[TrainingCost]:
-    """Measures the stages that learn from windows, on random latents and random weights.
+    config: Config,
+    stage: str,
+    *,
+    device: str,
+    batch: int = 0,
+    num_steps: int = 0,
+    seconds: float = 15.0,
+    is_compiled: bool = False,
+) -> TrainingCost:
+    """Trains a stage for a moment, on random latents and from random weights.
 
     Args:
         config: Of the model.
-        batch: Windows of a step.
+        stage: Its name.
         device: Where to train.
-        num_steps: Steps that are timed; the median counts.
+        batch: Samples of a step; 0 takes the stage's own.
+        num_steps: Steps that are timed; 0 takes as many as the time allows.
+        seconds: Time limit where no steps are given.
+        is_compiled: Compile the blocks of DiT and language model.
 
     Returns:
-        Speech and teacher.
+        The cost.
+
+    Raises:
+        InputError: If there is no such stage, or the preset is not trained.
     """
+    spec = next((spec for spec in STAGES if spec.name == stage), None)
+    if spec is None:
+        raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(stage_names())}")
     torch.manual_seed(0)
-    model = StreamChar(config).to(device)
-    costs = []
-    for has_pictures in (False, True):
-        clips = [random_clip(config, n, has_pictures=has_pictures) for n in range(NUM_CLIPS)]
-        windows = window_source(model, clips, ContextAugmentation())
-        stage: Stage = SpeechStage(model.orchestrator, model.dit, windows)
-        if has_pictures:
-            weight = torch.eye(config.geometry.video_channels)
-            stage = TeacherStage(model.orchestrator, model.dit, config, windows, sensitivity=weight)
-        costs.append(_cost(stage.to(device), windows, batch, num_steps))
-    return costs
-
-
-def random_clip(config: Config, seed: int, *, has_pictures: bool = True) -> LatentClip:
-    """Makes a clip of random latents whose phonemes follow each other without a pause.
-
-    Args:
-        config: Of the model.
-        seed: Of the latents.
-        has_pictures: Without them video latents are single zeros, as for the speech stage.
-
-    Returns:
-        The clip.
-    """
-    rng, geometry = np.random.default_rng(seed), config.geometry
-    num_audio = int(np.ceil(CLIP_LATENTS * geometry.audio_per_video))
-    num_phonemes = num_audio // _PHONEME_LATENTS
-    row = (np.arange(num_audio) // _PHONEME_LATENTS).clip(max=num_phonemes - 1)
-    cells = geometry.video_cells if has_pictures else (1, 1)
-    channels = geometry.video_channels if has_pictures else 1
-    start = np.arange(num_phonemes, dtype=np.float32) * _PHONEME_LATENTS
-    tokens = np.zeros((num_phonemes, 4), np.int16)
-    tokens[:, 0] = FIRST_PHONE
-    return LatentClip(
-        prompt="",
-        identity=seed,
-        tokens=tokens,
-        start=start,
-        end=start + _PHONEME_LATENTS,
-        position=((np.arange(num_audio, dtype=np.float32) + 1) / _PHONEME_LATENTS).clip(
-            max=num_phonemes
-        ),
-        row=row.astype(np.int16),
-        phone=np.ones(num_audio, np.int16),
-        gap=rng.random(num_audio, np.float32),
-        mouth=np.zeros((CLIP_LATENTS, *cells), np.float16),
-        video=rng.standard_normal((CLIP_LATENTS, channels, *cells), np.float32).astype(np.float16),
-        audio=rng.standard_normal((num_audio, geometry.audio_channels), np.float32).astype(
-            np.float16
-        ),
-        reference=rng.standard_normal((1, channels, *cells), np.float32).astype(np.float16),
+    place = torch.device(device)
+    clock = DataClock(place)
+    model = StreamChar(config).to(place)
+    if place.type == "cpu":  # as in training, see `layers.attention`
+        model.orchestrator.backbone.set_attn_implementation("eager")
+    made = bench_stage(stage, model, clock.around, batch=batch).to(place)
+    if is_compiled:
+        compile_blocks(made)
+    optim = spec.budget(config.preset).optim
+    optim = replace(
+        optim,
+        batch=batch or optim.batch,
+        num_steps=num_steps + _SLOW_STEPS if num_steps else 0,
+        log_every=1,
+        snapshot_every=1,
+        save_every_s=math.inf,
     )
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    marks, data, losses = [time.perf_counter()], [0.0], list[str]()
 
+    def mark(state: TrainState) -> None:
+        synchronize(place)
+        marks.append(time.perf_counter())
+        data.append(clock.seconds)
 
-def _cost(stage: Stage, windows: WindowPool, batch: int, num_steps: int) -> TrainingCost:
-    device = windows.store.device
-    trained = [p for p in stage.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)
-
-    def step(number: int) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16):
-            loss, _ = stage(Draw(step=number, batch=batch, seed=0))
-        loss.backward()
-        optimizer.step()
-
-    data_s = _median_s(
-        lambda number: windows(Draw(step=number, batch=batch, seed=0)), 10 * num_steps, device
-    )
-    step_s = _median_s(step, num_steps, device)
+    with TemporaryDirectory() as folder:
+        state = fit(
+            made,
+            optim,
+            folder=Path(folder),
+            max_minutes=math.inf if num_steps else seconds / 60,
+            progress=losses.append,
+            on_snapshot=mark,
+        )
+    step_s = [after - before for before, after in pairwise(marks)]
+    slow, timed = step_s[:_SLOW_STEPS], step_s[_SLOW_STEPS:]
+    if not timed:
+        raise InputError(
+            f"{stage}: {seconds:g} s are too short for {_SLOW_STEPS + 1} steps; give more time"
+        )
+    spent = data[-1] - data[min(_SLOW_STEPS, len(data) - 1)]
+    samples = len(timed) * optim.batch
     return TrainingCost(
-        stage=stage.name,
-        batch=batch,
-        windows_per_s=round(batch / data_s, 1),
-        data_ms=round(1000 * data_s, 3),
-        step_ms=round(1000 * step_s, 2),
-        data_share=round(data_s / step_s, 4),
+        stage=stage,
+        batch=optim.batch,
+        steps=len(timed),
+        samples_per_s=samples / sum(timed),
+        step_ms=1000 * median(timed),
+        data_ms=1000 * spent / len(timed) if clock.is_used else None,
+        data_share=spent / sum(timed) if clock.is_used else None,
+        flop_per_s=samples * (state.flops_per_sample or 0) / sum(timed),
+        first_s=sum(slow),
+        peak_bytes=torch.cuda.max_memory_allocated(place) if place.type == "cuda" else None,
+        loss=float(losses[-1].split()[-1]),
     )
-
-
-def _median_s(work: Callable[[int], object], count: int, device: torch.device) -> float:
-    """Times some work again and again; the first time, which is slow, does not count."""
-    seconds = []
-    for number in range(count + 1):
-        began = time.perf_counter()
-        work(number)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - began)
-    return median(seconds[1:])

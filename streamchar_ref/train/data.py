@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from streamchar_ref.model.checkpoint import (
@@ -95,8 +96,8 @@ class TrainingData:
         """Numbers of the others."""
         return range(len(self.training), len(self.corpus))
 
-    def video_pool(self) -> VideoPool:
-        """Draws frames of many characters."""
+    def video_pool(self, device: torch.device | str = "cpu") -> VideoPool:
+        """Draws frames of many characters, which are kept on a device."""
         numbers = range(self.data_size.pool_clips)
         self.progress(f"drawing {len(numbers)} characters")
         corpus = self.corpus
@@ -106,11 +107,12 @@ class TrainingData:
             self.config,
             seed=self.seed,
             jobs=self.jobs,
+            device=device,
         )
 
-    def sound_pool(self) -> SoundPool:
-        """Reads the audio of the corpus."""
-        return SoundPool(self.corpus, self.training)
+    def sound_pool(self, device: torch.device | str = "cpu") -> SoundPool:
+        """Reads the audio of the corpus, which is kept on a device."""
+        return SoundPool((self.corpus[number].samples for number in self.training), device)
 
     def latents(self, vaes: Mapping[str, Tensor], *, held_out: bool = False) -> list[LatentClip]:
         """Reads the latents of all clips under these VAEs; encodes what is missing.

@@ -3,7 +3,7 @@
 Shape letters: B batch, T frames, S samples, H and W pixels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from streamchar_ref.core.executor import local_executor
@@ -19,7 +19,7 @@ from streamchar_ref.loop.fit import Draw
 from streamchar_ref.model.config import Config
 from streamchar_ref.train.clips import DrawnClip, draw_clip
 from streamchar_ref.train.quality import regions
-from streamchar_ref.world.corpus import Corpus, open_corpus
+from streamchar_ref.world.corpus import open_corpus
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -48,65 +48,83 @@ class VideoBatch:
 
 
 class VideoPool:
-    """Frames of many characters.
+    """Frames of many characters, on the training device.
 
     Args:
         clips: RGB of each, with the interest as a fourth channel, see `VideoBatch`.
         stills: Reference pictures of each, the same way.
+        device: Where they are kept and batches are made.
     """
 
     def __init__(
         self,
         clips: Sequence[UInt8[np.ndarray, "_ H W 4"]],
         stills: Sequence[UInt8[np.ndarray, "_ H W 4"]],
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.clips, self.stills = list(clips), list(stills)
+        self._num_frames, self._num_stills = ([len(p) for p in part] for part in (clips, stills))
+        starts = np.cumsum([0, *self._num_frames, *self._num_stills])[:-1]
+        self._first_frame, self._first_still = np.split(starts, [len(clips)])
+        self.pixels = torch.from_numpy(np.concatenate([*clips, *stills])).to(device)
 
     def __call__(self, draw: Draw, num_frames: int) -> VideoBatch:
         """Draws stretches; the same draw gives the same stretches."""
         rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x76])
-        pixels = np.stack([self._stretch(rng, num_frames) for _ in range(draw.batch)])
-        channels = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).float()
+        rows = np.stack([self._rows(rng, num_frames) for _ in range(draw.batch)])
+        pixels = self.pixels[torch.from_numpy(rows).to(self.pixels.device)]
+        channels = pixels.permute(0, 1, 4, 2, 3).float()
         return VideoBatch(frames=channels[:, :, :3] / 127.5 - 1, interest=channels[:, :, 3:])
 
-    def _stretch(self, rng: np.random.Generator, num_frames: int) -> UInt8[np.ndarray, "T H W 4"]:
-        index = int(rng.integers(len(self.clips)))
+    def _rows(self, rng: np.random.Generator, num_frames: int) -> Int64[np.ndarray, " T"]:
+        index = int(rng.integers(len(self._num_frames)))
         if rng.random() < STILL:
-            stills = self.stills[index]
-            return np.repeat(stills[int(rng.integers(len(stills)))][None], num_frames, axis=0)
-        clip = self.clips[index]
-        start = int(rng.integers(len(clip) - num_frames + 1))
-        return clip[start : start + num_frames]
+            still = self._first_still[index] + int(rng.integers(self._num_stills[index]))
+            return np.full(num_frames, still)
+        start = int(rng.integers(self._num_frames[index] - num_frames + 1))
+        return self._first_frame[index] + start + np.arange(num_frames)
 
 
 class SoundPool:
-    """The audio of utterances.
+    """The audio of utterances, on the training device.
 
     Args:
-        corpus: Speech.
-        numbers: Of the utterances.
+        sounds: Waveforms in [-1, 1].
+        device: Where they are kept and batches are made.
     """
 
-    def __init__(self, corpus: Corpus, numbers: Sequence[int]) -> None:
-        self._sounds = [_as_int16(corpus[number].samples) for number in numbers]
-        lengths = np.array([len(sound) for sound in self._sounds])
-        self._shares = lengths / lengths.sum()
+    def __init__(
+        self, sounds: Iterable[Float32[np.ndarray, " _"]], device: torch.device | str = "cpu"
+    ) -> None:
+        pieces = [_as_int16(samples) for samples in sounds]
+        self._lengths = np.array([len(piece) for piece in pieces])
+        self._first = np.cumsum([0, *self._lengths])[:-1]
+        self._shares = self._lengths / self._lengths.sum()
+        self.samples = torch.from_numpy(np.concatenate(pieces)).to(device)
 
     def __call__(self, draw: Draw, num_samples: int) -> Float[Tensor, "B S"]:
         """Draws stretches; short utterances are padded with silence."""
         rng = np.random.default_rng([draw.seed, draw.step, draw.rank, 0x5D])
-        chosen = rng.choice(len(self._sounds), draw.batch, p=self._shares)
-        stretches = np.zeros((draw.batch, num_samples), np.float32)
-        for row, index in zip(stretches, chosen, strict=True):
-            sound = self._sounds[index]
-            start = int(rng.integers(max(1, len(sound) - num_samples + 1)))
-            stretch = sound[start : start + num_samples]
-            row[: len(stretch)] = stretch / 32_768
-        return torch.from_numpy(stretches)
+        chosen = rng.choice(len(self._lengths), draw.batch, p=self._shares)
+        lengths = self._lengths[chosen]
+        starts = np.array([int(rng.integers(max(1, n - num_samples + 1))) for n in lengths])
+        device = self.samples.device
+        begin, end = (
+            torch.from_numpy(self._first[chosen] + offset).to(device)[:, None]
+            for offset in (starts, lengths)
+        )
+        rows = begin + torch.arange(num_samples, device=device)
+        samples = self.samples[rows.clamp(max=len(self.samples) - 1)]
+        return torch.where(rows < end, samples, 0).float() / 32_768
 
 
 def video_pool(
-    folder: Path, numbers: Sequence[int], config: Config, *, seed: int, jobs: int = 1
+    folder: Path,
+    numbers: Sequence[int],
+    config: Config,
+    *,
+    seed: int,
+    jobs: int = 1,
+    device: torch.device | str = "cpu",
 ) -> VideoPool:
     """Draws clips of a corpus and keeps a piece of each.
 
@@ -116,13 +134,15 @@ def video_pool(
         config: Size and frame rate.
         seed: Of characters and scenes.
         jobs: Processes.
+        device: See `VideoPool`.
 
     Returns:
         The pool; the same arguments give the same pool.
     """
     work = partial(_piece, folder, config, seed)
     pieces = list(each_of(work, numbers, jobs=jobs))
-    return VideoPool([frames for frames, _ in pieces], [stills for _, stills in pieces])
+    frames, stills = zip(*pieces, strict=True)
+    return VideoPool(frames, stills, device)
 
 
 def each_of(

@@ -34,6 +34,7 @@ from streamchar_ref.model.checkpoint import (
 )
 from streamchar_ref.model.config import Config, to_json
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
+from streamchar_ref.train.compiled import compile_blocks
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.data_size import DataSize
 from streamchar_ref.train.stages import STAGES, StageSpec
@@ -61,6 +62,7 @@ class TrainRun:
         seed: Of weights, data and noise.
         jobs: Processes that make data.
         device: Where networks are trained.
+        is_compiled: Compile the blocks of DiT and language model; losses differ in the last digits.
         start: Checkpoint whose weights are there before any stage; ``None`` begins at random.
         stages: In the order of training.
         data_folder: Where corpus and latents are kept, for several runs on the same data; by
@@ -74,6 +76,7 @@ class TrainRun:
     seed: int = 0
     jobs: int = 1
     device: str = "cpu"
+    is_compiled: bool = False
     start: Path | None = None
     stages: tuple[StageSpec, ...] = STAGES
     data_folder: Path | None = None
@@ -203,7 +206,8 @@ class TrainRun:
         weights = {name: weight for name, weight in networks.items() if name in state}
         _check_shapes(weights, {name: each.shape for name, each in state.items()})
         stage.load_state_dict(state | weights)
-        return stage.to(self.device)
+        stage = stage.to(self.device)
+        return compile_blocks(stage) if self.is_compiled else stage
 
     def _check_samplers(self, spec: StageSpec, begun: Checkpoint) -> None:
         """Refuses networks that were trained on noise of another kind."""

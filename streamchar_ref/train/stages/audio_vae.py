@@ -105,7 +105,7 @@ def _make(model: StreamChar, data: TrainingData, *, frozen: bool = False) -> Sta
     def show(folder: Path) -> None:
         audio_samples(folder, model.audio_vae, [data.corpus[n].samples for n in data.held_out])
 
-    return AudioVaeStage(model.audio_vae, data.sound_pool(), frozen=frozen, show=show)
+    return AudioVaeStage(model.audio_vae, data.sound_pool(model.device), frozen=frozen, show=show)
 
 
 SPEC = StageSpec(

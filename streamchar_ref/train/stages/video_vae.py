@@ -135,7 +135,7 @@ def _make(model: StreamChar, data: TrainingData, *, frozen: bool = False) -> Sta
         )
         video_samples(folder, model.video_vae, [draw(n) for n in data.held_out[:_SHOWN_CLIPS]])
 
-    pool = data.video_pool()
+    pool = data.video_pool(model.device)
     return VideoVaeStage(model.video_vae, pool, num_latents=2, frozen=frozen, show=show)
 
 

@@ -16,6 +16,12 @@ import sys
 sys.modules.update(dict.fromkeys({REFUSED!r}))  # importing them fails as if they were not there
 from streamchar_ref.commands.train import app
 app(sys.argv[1:], standalone_mode=False)
+
+import streamchar_ref.blocks.blocks, streamchar_ref.blocks.parts, streamchar_ref.blocks.runner
+from streamchar_ref.commands.bench import app as bench
+tiny = ["--preset", "tiny", "--device", "cpu", "--steps", "1"]
+bench(["training", *tiny, "--stages", "distill_regress", "--batch", "2"], standalone_mode=False)
+bench(["scale", *tiny, "--chunks", "1"], standalone_mode=False)
 """
 
 
@@ -29,3 +35,5 @@ def test_every_stage_runs_on_torch_transformers_and_numpy_alone(tmp_path: Path) 
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "checkpoint" / "checkpoint.json").is_file()
     assert (tmp_path / "teacher" / "log.csv").is_file()
+    assert "distill_regress" in done.stdout
+    assert "chunk of 640 ms: floor" in done.stdout
