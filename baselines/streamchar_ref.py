@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
 
+from baselines.served import ServedStreams, request_of
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.align_world import AlignWorldExtractor
 from evals.recording.system import Prompt
@@ -19,12 +20,10 @@ from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.networks.text import FIRST_PHONE, PHONES
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import ContextOptions
-from streamchar_ref.streaming.engine import Engine
+from streamchar_ref.streaming.cost import ChunkCost, count_chunk
 from streamchar_ref.streaming.engine_config import EngineConfig
 from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, fixed_rate, own_pointer
 from streamchar_ref.streaming.stream import Precision, stream
-from streamchar_ref.streaming.transcript import Transcript
-from streamchar_ref.world.voices import prompt_of
 
 WORLD_RATE = 11.2
 """Phonemes a second of the world's voices, pauses included: the mean of the suites' dev twins."""
@@ -62,6 +61,7 @@ class StreamCharRef:
             the same numbers. A pointer that is not the model's own, or half precision, needs
             ``plain``, and has it by default.
         picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
+        compiled: Compile the blocks of the DiT in the engine.
         device: As torch names it.
         label: Row label in tables; by default made from what differs from the defaults.
 
@@ -89,6 +89,7 @@ class StreamCharRef:
         precision: str = "float32",
         path: str = "",
         picture_precision: str = "float32",
+        compiled: bool = False,
         device: str = "cpu",
         label: str = "",
     ) -> None:
@@ -108,14 +109,22 @@ class StreamCharRef:
             self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
             is_plain = _is_plain(path, pointer, self._precision)
             pictures = _precision(picture_precision)
-            if is_plain and pictures != "float32":
-                raise ValueError("picture_precision is of path=engine, which is not used here")
+            if is_plain and (pictures != "float32" or compiled):
+                raise ValueError("picture_precision and compiled are of path=engine, not used here")
             found = load_checkpoint(
                 Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
             )
             self._model = found.model(network).to(device)
-            engine = EngineConfig(max_streams=1, picture_precision=pictures)
-            self._engine = None if is_plain else self._engine_of(engine)
+            self._served = (
+                None
+                if is_plain
+                else ServedStreams(
+                    self._model,
+                    EngineConfig(picture_precision=pictures, compiled=compiled),
+                    sampler=self._sampler,
+                    options=self._options,
+                )
+            )
         except (ValueError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise InputError(str(error)) from error
         chosen = {name: value for name, value in sampler.items() if value is not None} | {
@@ -126,6 +135,7 @@ class StreamCharRef:
                 ("context", context, "full"),
                 ("precision", precision, "float32"),
                 ("path", f"{path}_path", "_path"),
+                ("compiled", "compiled" if compiled else "", ""),
                 ("pictures", f"{picture_precision}_pictures", "float32_pictures"),
             )
             if value != default
@@ -136,31 +146,43 @@ class StreamCharRef:
         self.fps = found.config.stream.fps
         self.sample_rate = found.config.audio_vae.sample_rate
         self.checkpoint = _name_of(found, network)
+        self.device, self.precision = device, precision
+        self.num_parameters = sum(each.numel() for each in self._model.parameters())
+        if self._served is not None:
+            self.stream_many = self._served.stream_many
+            self.take_parts = self._served.take_parts
+            self.max_streams, self.setup_s = self._served.max_streams, self._served.setup_s
+
+    @cached_property
+    def flops_per_chunk(self) -> int:
+        """Multiplications and additions of a chunk, see `streamchar_ref.streaming.cost`."""
+        return self._cost.total.flops
+
+    @cached_property
+    def bytes_per_chunk(self) -> int:
+        """Bytes that a chunk must read and write."""
+        return self._cost.total.bytes
+
+    @cached_property
+    def _cost(self) -> ChunkCost:
+        return count_chunk(self._model.config, self._sampler, number_bytes=4)
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields chunks, with the phonemes said by the pointer's own account."""
-        pieces = [(piece.t_s, piece.text) for piece in prompt.pieces]
-        transcript = Transcript(pieces or prompt.transcript)
-        request: dict[str, Any] = {
-            "prompt": prompt_of(prompt.caption, prompt.voice),
-            "reference": prompt.reference,
-            "seed": seed,
-        }
-        if self._engine is not None:
-            yield from self._engine.stream(transcript, **request)
+        if self._served is not None:
+            yield from self._served.stream(prompt, seed=seed)
             return
+        transcript, request = request_of(prompt)
         yield from stream(
             self._model,
             transcript,
             **request,
+            seed=seed,
             sampler=self._sampler,
             options=self._options,
             precision=self._precision,
             pointer=self._pointer(),
         )
-
-    def _engine_of(self, config: EngineConfig) -> Engine:
-        return Engine(self._model, config, sampler=self._sampler, options=self._options)
 
 
 class OraclePointer:

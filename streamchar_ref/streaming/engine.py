@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -20,7 +19,6 @@ from jaxtyping import UInt8
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
-from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.streaming.compiled import GREY, WARM_UP, check_compiled, compiled_model
 from streamchar_ref.streaming.context import FULL, ContextOptions
 from streamchar_ref.streaming.decoding import EarlyPiece, StreamDecoder, half_precision
@@ -31,49 +29,17 @@ from streamchar_ref.streaming.engine_config import (
     EngineStopped,
     RecentMean,
 )
+from streamchar_ref.streaming.engine_streams import DenoisedChunk, OpenStream
 from streamchar_ref.streaming.rollout import RolloutChunk, rollout_chunk
 from streamchar_ref.streaming.state import StreamState, initial_state
 from streamchar_ref.streaming.stream import enough_text
 from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
 
+Span = tuple[str, float, float]
 FULL_LOAD = 0.8
 """Share of the time that admitted streams may take of the busier of the two stages."""
 POLL_S = 0.005
 """Pause of a stream that waits for its text."""
-
-
-@dataclass(kw_only=True)
-class _Stream:
-    number: int
-    transcript: Transcript
-    opened_s: float
-    state: StreamState
-    decoder: StreamDecoder
-    starts_s: float
-    """When its viewer began to play, by the engine's clock, less what the viewer has skipped."""
-    num_made: int = 0
-    num_sent: int = 0
-    has_said_all: bool = False
-    is_over: bool = False
-
-    @property
-    def begins_again(self) -> bool:
-        """Whether there is something to be said again, after silence."""
-        return self.has_said_all and self.transcript.num_unsaid > 0
-
-
-@dataclass(kw_only=True)
-class _Task:
-    """A chunk of one stream that has been denoised."""
-
-    stream: _Stream
-    latents: Latents
-    begins: float
-    """Phonemes said before it."""
-    progress: torch.Tensor
-    ends: float
-    is_last: bool
-    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 class Engine:
@@ -107,9 +73,10 @@ class Engine:
         self._early = EarlyPiece.of(model.config, self.config.first_latents)
         is_half = self.config.picture_precision == "bfloat16"
         self._pictures = half_precision(model) if is_half else None
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, OpenStream] = {}
         self._num_opened = 0
         self._denoise_s, self._decode_s = RecentMean(), RecentMean()
+        self._spans: deque[Span] = deque(maxlen=10_000)
         self._decoding: deque[Future[list[EngineChunk]]] = deque()
         if is_cpu and self.config.overlap:
             torch.set_num_threads(1)
@@ -131,7 +98,7 @@ class Engine:
         """Streams that can be served at once without stalls, by the time that chunks have taken."""
         stages = (self._denoise_s.value, self._decode_s.value)
         busiest_s = max(stages) if self.config.overlap else sum(stages)
-        if not busiest_s:
+        if not busiest_s or self.config.admit_all:
             return self.config.max_streams
         served = int(FULL_LOAD * self.model.config.stream.chunk_s / busiest_s)
         return min(self.config.max_streams, max(1, served))
@@ -168,7 +135,7 @@ class Engine:
             state = initial_state(self.model, conditioning, [seed])
         number, now_s = self._num_opened, self._clock()
         self._num_opened += 1
-        self._streams[number] = _Stream(
+        self._streams[number] = OpenStream(
             number=number,
             transcript=transcript,
             opened_s=now_s,
@@ -206,6 +173,10 @@ class Engine:
     def close(self, stream: int) -> None:
         """Ends a stream early; chunks of it that are being decoded are dropped."""
         self._streams.pop(stream, None)
+
+    def take_spans(self) -> list[Span]:
+        """Returns and forgets what has been done when, by the clock: name, start and end [s]."""
+        return [self._spans.popleft() for _ in range(len(self._spans))]
 
     def step(self) -> list[EngineChunk]:
         """Makes the next chunk of the streams that need it most.
@@ -269,7 +240,7 @@ class Engine:
             wait = False
             yield from self._decoding.popleft().result()
 
-    def _due(self) -> list[tuple[_Stream, TranscriptPrefix]]:
+    def _due(self) -> list[tuple[OpenStream, TranscriptPrefix]]:
         """Streams to go on with, the most urgent first, and the text that has arrived for each."""
         now_s, waiting = self._clock(), []
         for stream in self._streams.values():
@@ -282,32 +253,32 @@ class Engine:
         waiting.sort(key=lambda each: each[0])
         return [(stream, prefix) for _, stream, prefix in waiting[: self._batch]]
 
-    def _deadline_s(self, stream: _Stream) -> float:
+    def _deadline_s(self, stream: OpenStream) -> float:
         """When the next chunk of a stream is to be played."""
         if stream.begins_again:
             return -math.inf
         return stream.starts_s + stream.num_made * self.model.config.stream.chunk_s
 
-    def _text(self, stream: _Stream, now_s: float) -> TranscriptPrefix | None:
+    def _text(self, stream: OpenStream, now_s: float) -> TranscriptPrefix | None:
         made, chunk_s = stream.num_made, self.model.config.stream.chunk_s
         if stream.transcript.is_live:
             return stream.transcript.prefix(made * chunk_s)
         position, elapsed_s = float(stream.state.position), now_s - stream.opened_s
         return enough_text(stream.transcript, position, made, chunk_s, elapsed_s)
 
-    def _denoised(self, due: list[tuple[_Stream, TranscriptPrefix]]) -> Iterator[_Task]:
+    def _denoised(self, due: list[tuple[OpenStream, TranscriptPrefix]]) -> Iterator[DenoisedChunk]:
         began_s = self._clock()
         text = TranscriptBatch.of([prefix for _, prefix in due], self.model.device)
         with torch.inference_mode():
             state = StreamState.stack([stream.state for stream, _ in due])
             chunk = rollout_chunk(self.model, state, text, self._sampler, options=self._options)
         tasks = [self._task(stream, prefix, chunk, row) for row, (stream, prefix) in enumerate(due)]
-        self._denoise_s.add((self._clock() - began_s) / len(due))
+        self._denoise_s.add(self._spent("denoise", began_s) / len(due))
         yield from tasks
 
     def _task(
-        self, stream: _Stream, prefix: TranscriptPrefix, chunk: RolloutChunk, row: int
-    ) -> _Task:
+        self, stream: OpenStream, prefix: TranscriptPrefix, chunk: RolloutChunk, row: int
+    ) -> DenoisedChunk:
         own = slice(row, row + 1)
         begins = float(stream.state.position)
         self._keep_pace(stream)
@@ -320,7 +291,7 @@ class Engine:
         stream.is_over = all_said or made_s >= stream.transcript.longest_s
         stream.transcript.said(float(stream.state.position))
         stream.has_said_all = not stream.transcript.num_unsaid
-        return _Task(
+        return DenoisedChunk(
             stream=stream,
             latents=latents,
             begins=begins,
@@ -329,13 +300,13 @@ class Engine:
             is_last=stream.is_over,
         )
 
-    def _keep_pace(self, stream: _Stream) -> None:
+    def _keep_pace(self, stream: OpenStream) -> None:
         """Moves the start of a stream whose viewer has waited, or skips silence before new text."""
         now_s, made_s = self._clock(), stream.num_made * self.model.config.stream.chunk_s
         if stream.begins_again or now_s > stream.starts_s + made_s:
             stream.starts_s = now_s - made_s
 
-    def _begin_decoding(self, task: _Task) -> list[EngineChunk]:
+    def _begin_decoding(self, task: DenoisedChunk) -> list[EngineChunk]:
         """Decodes the beginning of a stream at once, and has the rest decoded."""
         early = [self._decoded_early(task)] if self._early and task.stream.num_made == 1 else []
         rest = partial(self._decoded, task, skip=bool(early))
@@ -344,19 +315,20 @@ class Engine:
         self._decoding.append(self._worker.submit(rest))
         return early
 
-    def _decoded_early(self, task: _Task) -> EngineChunk:
+    def _decoded_early(self, task: DenoisedChunk) -> EngineChunk:
         assert self._early is not None, "asked for where there is an early piece"
-        cut = self._early
+        cut, began_s = self._early, self._clock()
         video, audio = task.latents
         with torch.inference_mode():
             samples = task.stream.decoder.sound(audio)
             frames = task.stream.decoder.pictures(video[:, : cut.video_latents])
+        self._spent("decode", began_s)
         task.samples = samples[cut.samples :]
         said = task.begins + float(task.progress[cut.audio_latents - 1])
         spoken = min(said, task.ends)
         return self._made(task, frames, samples[: cut.samples], spoken, is_last=False)
 
-    def _decoded(self, task: _Task, *, skip: bool) -> list[EngineChunk]:
+    def _decoded(self, task: DenoisedChunk, *, skip: bool) -> list[EngineChunk]:
         """Decodes a chunk, or what is left of it."""
         began_s = self._clock()
         video, audio = task.latents
@@ -366,13 +338,24 @@ class Engine:
             else:
                 samples = task.stream.decoder.sound(audio)
             frames = task.stream.decoder.pictures(video)
+        spent_s = self._spent("decode", began_s)
         if not skip:
-            self._decode_s.add(self._clock() - began_s)
+            self._decode_s.add(spent_s)
         return [self._made(task, frames, samples, task.ends, is_last=task.is_last)]
+
+    def _spent(self, part: str, began_s: float) -> float:
+        ended_s = self._clock()
+        self._spans.append((part, began_s, ended_s))
+        return ended_s - began_s
 
     @staticmethod
     def _made(
-        task: _Task, frames: np.ndarray, samples: np.ndarray, spoken: float, *, is_last: bool
+        task: DenoisedChunk,
+        frames: np.ndarray,
+        samples: np.ndarray,
+        spoken: float,
+        *,
+        is_last: bool,
     ) -> EngineChunk:
         chunk = AVChunk(index=-1, frames=frames, samples=samples, spoken=spoken)
         return EngineChunk(stream=task.stream.number, chunk=chunk, is_last=is_last)

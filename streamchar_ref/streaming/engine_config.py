@@ -32,6 +32,7 @@ class EngineConfig:
             `Engine.warm_up`.
         first_latents: Video latents of a stream that are sent before its first chunk is decoded
             whole; 0 sends whole chunks only.
+        admit_all: Admit up to ``max_streams`` even where stalls must be expected.
         ahead_s: How far ahead of playing a stream may be made; a server makes little that is thrown
             away when the text changes.
 
@@ -45,6 +46,7 @@ class EngineConfig:
     picture_precision: Precision = "float32"
     compiled: bool = False
     first_latents: int = 2
+    admit_all: bool = False
     ahead_s: float = math.inf
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from evals.recording.make_system import make_system
 from evals.recording.system import Prompt, TextPiece, installed_systems, problems_with
 from evals.suites import load_suite
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.media import AVChunk
 from streamchar_ref.model.checkpoint import load_checkpoint, part_of, save_checkpoint
 from streamchar_ref.model.config import PRESETS
 from streamchar_ref.networks.text import read_phonemes
@@ -158,6 +159,30 @@ def test_both_paths_stream_the_same_pictures_and_samples(checkpoint: str, prompt
     np.testing.assert_array_equal(ours, theirs)
     ours, theirs = (np.concatenate([c.samples for c in each])[: 640 * frames] for each in streams)
     np.testing.assert_array_equal(ours, theirs)
+
+
+def test_prompts_served_together_give_the_chunks_of_each_alone(
+    checkpoint: str, prompt: Prompt
+) -> None:
+    system = StreamCharRef(checkpoint=checkpoint)
+    prompts = [short(prompt), short(prompt, transcript="Ah, so.")]
+    made: dict[int, list[AVChunk]] = {0: [], 1: []}
+    for place, chunk in system.stream_many(prompts, seeds=[0, 1]):
+        made[place].append(chunk)
+    for place, (each, seed) in enumerate(zip(prompts, (0, 1), strict=True)):
+        alone = list(system.stream(each, seed=seed))
+        assert [chunk.index for chunk in made[place]] == list(range(len(alone)))
+        for one, other in zip(made[place], alone, strict=True):
+            np.testing.assert_array_equal(one.samples, other.samples)
+            np.testing.assert_array_equal(one.frames, other.frames)
+    parts = {name for name, start, end in system.take_parts() if end >= start}
+    assert parts == {"denoise", "decode"}
+    assert not system.take_parts()
+    assert system.flops_per_chunk > 0
+
+
+def test_the_plain_path_serves_one_prompt_a_process(checkpoint: str) -> None:
+    assert not hasattr(StreamCharRef(checkpoint=checkpoint, path="plain"), "stream_many")
 
 
 def test_it_follows_what_the_prompt_says(checkpoint: str, prompt: Prompt) -> None:
