@@ -73,7 +73,8 @@ class Config:
             ``joint``; of rivals ``sound_first`` or ``sound_given``, see `sampling.orders`.
 
     Raises:
-        ValueError: If there is no such order, a chunk is not whole latents, or the parts do not fit each other.
+        ValueError: If there is no such order, a chunk is not whole latents, or the parts do not fit
+            each other.
     """
 
     preset: str

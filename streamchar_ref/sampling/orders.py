@@ -69,9 +69,7 @@ def sample_in_order(
     return condition, (video, sound)
 
 
-def _one_of(
-    modality: int, start: Latents, noise: Callable[[], Latents]
-) -> Callable[[], Latents]:
+def _one_of(modality: int, start: Latents, noise: Callable[[], Latents]) -> Callable[[], Latents]:
     """Draws noise of one modality: first the start of the chunk, then fresh noise."""
     starts = [start]
     return lambda: ((starts.pop() if starts else noise())[modality],)

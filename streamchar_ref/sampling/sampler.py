@@ -187,7 +187,8 @@ def velocity(
     Returns:
         Velocities shaped like ``x``.
     """
-    audio_condition = condition.orchestrate(x[-1], sigma).condition
+    audio = x[-1] if condition.sound is None else condition.sound.clean
+    audio_condition = condition.orchestrate(audio, sigma).condition
     guided = _velocities(condition, x, sigma, audio_condition)
     scales = guidance[condition.modalities]
     if scales == UNGUIDED[condition.modalities]:

@@ -56,9 +56,7 @@ class GivenSpeech:
         return self.chunks[index : index + 1]
 
 
-def speech_for(
-    model: StreamChar, samples: Float32[np.ndarray, " S"] | None
-) -> GivenSpeech | None:
+def speech_for(model: StreamChar, samples: Float32[np.ndarray, " S"] | None) -> GivenSpeech | None:
     """Encodes the speech that a model needs; ``None`` for models that speak themselves.
 
     Args:
@@ -78,5 +76,7 @@ def speech_for(
             "none: give it, see `stream`, or take a model that speaks itself"
         )
     if samples is not None and not needs_speech:
-        raise InputError(f"speech is given to a model that speaks itself, order={model.config.order}")
+        raise InputError(
+            f"speech is given to a model that speaks itself, order={model.config.order}"
+        )
     return None if samples is None else GivenSpeech.of(model, samples)
