@@ -190,8 +190,9 @@ def velocity(
     audio = x[-1] if condition.sound is None else condition.sound.clean
     audio_condition = condition.orchestrate(audio, sigma).condition
     guided = _velocities(condition, x, sigma, audio_condition)
-    scales = guidance[condition.modalities]
-    if scales == UNGUIDED[condition.modalities]:
+    both: tuple[float, ...] = guidance
+    scales = both[condition.modalities]
+    if all(scale == 1 for scale in scales):
         return guided
     nothing = condition.model.dit.no_condition.expand_as(audio_condition)
     free = _velocities(condition, x, sigma, nothing, is_free=True)

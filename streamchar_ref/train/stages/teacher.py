@@ -162,7 +162,7 @@ class PictureAfterSoundStage(TeacherStage):
     """Trains the picture on sound that is there already, as rivals of the joint model need it.
 
     With ``order=sound_first`` it also trains the sound on its own, as `SpeechStage` does, on the
-    same windows: a tenth to a fifth more work a step than that of the joint model.
+    same windows: a third more work a step than the joint model.
     """
 
     def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
