@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
+from baselines.ground_truth import GroundTruth, world_clip
 from baselines.served import ServedStreams, request_of
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.align_world import AlignWorldExtractor
@@ -19,6 +20,7 @@ from streamchar_ref.model.checkpoint import Checkpoint, load_checkpoint
 from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.networks.text import FIRST_PHONE, PHONES
 from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.sampling.orders import SOUND_GIVEN
 from streamchar_ref.streaming.context import ContextOptions
 from streamchar_ref.streaming.cost import ChunkCost, count_chunk
 from streamchar_ref.streaming.engine_config import EngineConfig
@@ -32,6 +34,8 @@ POINTERS = ("own", "fixed_rate", "none", "oracle")
 
 class StreamCharRef:
     """Streams a checkpoint of `streamchar_ref`.
+
+    One that draws to given speech is given that of the world's own rendering of the prompt.
 
     Args:
         checkpoint: Folder; by default the one that comes with the package.
@@ -107,13 +111,17 @@ class StreamCharRef:
             self._options = ContextOptions(visible=context, motion_sigma=float(motion_sigma))
             self._precision = _precision(precision)
             self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
-            is_plain = _is_plain(path, pointer, self._precision)
-            pictures = _precision(picture_precision)
-            if is_plain and (pictures != "float32" or compiled):
-                raise ValueError("picture_precision and compiled are of path=engine, not used here")
             found = load_checkpoint(
                 Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
             )
+            self._needs_speech = found.config.order == SOUND_GIVEN
+            rate = found.config.audio_vae.sample_rate
+            if self._needs_speech and rate != GroundTruth.sample_rate:
+                raise ValueError(f"the world speaks at 16 kHz, and this model hears {rate} Hz")
+            is_plain = _is_plain(path, pointer, self._precision, needs_speech=self._needs_speech)
+            pictures = _precision(picture_precision)
+            if is_plain and (pictures != "float32" or compiled):
+                raise ValueError("picture_precision and compiled are of path=engine, not used here")
             self._model = found.model(network).to(device)
             self._served = (
                 None
@@ -178,6 +186,7 @@ class StreamCharRef:
             transcript,
             **request,
             seed=seed,
+            speech=world_clip(prompt, seed=seed).samples if self._needs_speech else None,
             sampler=self._sampler,
             options=self._options,
             precision=self._precision,
@@ -229,13 +238,16 @@ def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], PointerFn |
     return lambda: known[name]
 
 
-def _is_plain(path: str, pointer: str, precision: Precision) -> bool:
+def _is_plain(path: str, pointer: str, precision: Precision, *, needs_speech: bool) -> bool:
     """Says whether a system streams without the engine."""
-    needs_plain = pointer != "own" or precision != "float32"
+    needs_plain = pointer != "own" or precision != "float32" or needs_speech
     if path not in ("", "engine", "plain"):
         raise ValueError(f"path is engine or plain, not {path!r}")
     if path == "engine" and needs_plain:
-        raise ValueError("path=engine is for pointer=own and precision=float32; take path=plain")
+        raise ValueError(
+            "path=engine is for pointer=own, precision=float32 and models that speak themselves; "
+            "take path=plain"
+        )
     return needs_plain or path == "plain"
 
 

@@ -79,7 +79,7 @@ def piece_of(setup: Setup, seed: int) -> Piece | None:
     Returns:
         The piece whose weights are streamed; ``None`` for a row without training.
     """
-    if not setup.is_student:
+    if not setup.is_trained:
         return None
     return _piece(teacher_of(setup), setup.stages, setup.distillation, seed)
 

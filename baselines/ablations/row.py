@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 MODEL = "streamchar_ref"
+JOINT = "joint"
 """The system that streams rows with weights."""
 SETTINGS_OF_STAGE: Mapping[str, tuple[str, ...]] = {
     "distill_regress": ("num_steps", "motion_sigma", "visible"),
@@ -25,6 +26,7 @@ class Group(StrEnum):
     TEACHER = "teacher"
     STUDENT = "student"
     ABLATION = "ablation"
+    RIVAL = "rival"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class Setup:
         system: Entry point of the system.
         preset: Of the model; by default that of the grid.
         start: Checkpoint of its teacher; by default that of the grid.
-        stages: Trained after the teacher, in order; without any the teacher itself streams.
+        stages: Trained after the teacher, in order; without any the teacher itself streams. The
+            stage ``teacher`` trains it further, others make a student of it.
         num_steps: Steps of the sampler, in training and in streaming.
         streamed_steps: Steps in streaming where they differ from ``num_steps``; else 0.
         is_guided: Whether a teacher is guided; a student never is.
@@ -44,6 +47,8 @@ class Setup:
         motion_sigma: Highest noise level of motion latents in training; ``None`` is the preset's.
         max_chunks: Longest rollout in training; ``None`` is the preset's.
         orchestrator: ``in_loop`` or ``once``, in training and in streaming.
+        order: In which order picture and sound are denoised, in training and in streaming:
+            ``joint``, ``sound_first`` or ``sound_given``.
     """
 
     system: str = MODEL
@@ -58,6 +63,7 @@ class Setup:
     motion_sigma: float | None = None
     max_chunks: int | None = None
     orchestrator: str = "in_loop"
+    order: str = JOINT
 
     @property
     def has_weights(self) -> bool:
@@ -65,13 +71,22 @@ class Setup:
         return self.system == MODEL
 
     @property
-    def is_student(self) -> bool:
-        """Whether it is trained from the teacher."""
+    def is_trained(self) -> bool:
+        """Whether it streams weights that the grid trains."""
         return bool(self.stages)
 
     @property
+    def is_student(self) -> bool:
+        """Whether it is distilled from the teacher."""
+        return any(stage in SETTINGS_OF_STAGE for stage in self.stages)
+
+    @property
     def passes(self) -> int:
-        """Passes through the DiT a chunk; 0 without weights. Guidance doubles them."""
+        """Passes of the picture through the DiT a chunk; 0 without weights.
+
+        Guidance doubles them. A model that speaks first makes as many for the sound alone, which
+        are of a fraction of the tokens.
+        """
         if not self.has_weights:
             return 0
         steps = self.streamed_steps or self.num_steps
@@ -80,7 +95,8 @@ class Setup:
     @property
     def config(self) -> tuple[str, ...]:
         """Parts of the model's config that differ from the teacher's, as ``path=value``."""
-        return () if self.orchestrator == "in_loop" else (f"orchestrator.mode={self.orchestrator}",)
+        mode = () if self.orchestrator == "in_loop" else (f"orchestrator.mode={self.orchestrator}",)
+        return mode if self.order == JOINT else (*mode, f"order={self.order}")
 
     @property
     def distillation(self) -> dict[str, Any]:

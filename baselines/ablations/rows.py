@@ -1,7 +1,8 @@
 """The rows of the ablation table.
 
-A rival that needs a teacher of its own is a row whose `Setup` names a ``preset`` or a ``start``
-checkpoint; its stages are those that follow that teacher.
+A rival trains the teacher further on a task of its own, for as many steps as `teacher_tuned` is
+trained further on the teacher's; with that it is compared. One that needs another teacher is a row
+whose `Setup` names a ``preset`` or a ``start`` checkpoint; its stages follow that teacher.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from difflib import get_close_matches
 from baselines.ablations.row import Group, Row, Setup, changed_fields
 from streamchar_ref.core.errors import InputError
 
+TEACHER = "teacher"
 REGRESS, CHUNK, ROLLOUT = "distill_regress", "dmd_chunk", "dmd_rollout"
 
 GROUND_TRUTH = Row(
@@ -130,7 +132,29 @@ _ABLATIONS = [
         orchestrator="once",
     ),
 ]
-ROWS: tuple[Row, ...] = (GROUND_TRUTH, *_TEACHERS, *_STUDENTS, *_ABLATIONS)
+_TUNED = next(row for row in _TEACHERS if row.name == "teacher_8").child(
+    "teacher_tuned",
+    "the teacher trained further as long as its rivals: what they are compared with",
+    group=Group.RIVAL,
+    stages=(TEACHER,),
+)
+_RIVALS = [
+    _TUNED,
+    _TUNED.child(
+        "cascade",
+        "speaks first, without a picture, and then draws the picture to its own speech",
+        group=Group.RIVAL,
+        order="sound_first",
+    ),
+    _TUNED.child(
+        "audio_driven",
+        "is given the true speech and draws the picture alone: its words and voice are the truth's "
+        "through the audio VAE",
+        group=Group.RIVAL,
+        order="sound_given",
+    ),
+]
+ROWS: tuple[Row, ...] = (GROUND_TRUTH, *_TEACHERS, *_STUDENTS, *_ABLATIONS, *_RIVALS)
 """In the order of the table."""
 
 

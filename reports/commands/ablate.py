@@ -175,8 +175,8 @@ def _lines(
                 name=row.name,
                 group=str(row.group),
                 passes=row.setup.passes,
-                num_trainings=len(streamed) if row.setup.is_student else 0,
-                is_trained=row.setup.is_student,
+                num_trainings=len(streamed) if row.setup.is_trained else 0,
+                is_trained=row.setup.is_trained,
                 reason="; ".join(f"{prefixes[seed]}{why}" for seed, why in reasons.items()),
                 is_missing=not streamed,
             )

@@ -16,6 +16,7 @@ from streamchar_ref.networks.prompt import PromptConfig
 from streamchar_ref.networks.vae.audio import AudioVaeConfig
 from streamchar_ref.networks.vae.video import SPATIAL_STRIDE, VideoVaeConfig
 from streamchar_ref.sampling.config import DEFAULT, SamplerConfig
+from streamchar_ref.sampling.orders import JOINT, ORDERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +69,12 @@ class Config:
         prompt: Text to vectors.
         orchestrator: Transcript to audio condition.
         dit: Noise to latents.
+        order: In which order picture and sound are denoised, in training and in streaming:
+            ``joint``; of rivals ``sound_first`` or ``sound_given``, see `sampling.orders`.
 
     Raises:
-        ValueError: If a chunk is not whole latents, or the parts do not fit each other.
+        ValueError: If there is no such order, a chunk is not whole latents, or the parts do not fit
+            each other.
     """
 
     preset: str
@@ -81,8 +85,11 @@ class Config:
     prompt: PromptConfig
     orchestrator: OrchestratorConfig
     dit: DitConfig
+    order: str = JOINT
 
     def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ValueError(f"order is one of {', '.join(ORDERS)}, not {self.order!r}")
         rate, step = self.audio_vae.sample_rate, self.audio_vae.latent_samples
         samples = self.stream.chunk_frames * rate
         if samples % (self.stream.fps * step):
@@ -320,6 +327,8 @@ def to_json(config: Config) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     if not values["orchestrator"]["num_key_value_heads"]:
         del values["orchestrator"]["num_key_value_heads"]
+    if config.order == JOINT:
+        del values["order"]
     return values
 
 

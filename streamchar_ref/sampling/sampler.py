@@ -7,8 +7,9 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -27,6 +28,8 @@ from streamchar_ref.sampling.flow import Latents
 Guidance = tuple[float, float]
 """Scales for video and audio."""
 UNGUIDED: Guidance = (1.0, 1.0)
+BOTH, PICTURE, SOUND = slice(0, 2), slice(0, 1), slice(1, 2)
+"""Modalities among values that stand video before audio."""
 
 
 @runtime_checkable
@@ -35,6 +38,18 @@ class Networks(Protocol):
 
     orchestrator: Orchestrator
     dit: JointDiT
+
+
+class GivenSound(NamedTuple):
+    """Sound of a chunk that is not denoised, because it is there already.
+
+    Attributes:
+        clean: Its latents.
+        noise: Standard normal latents; the free pass of guidance gets them in place of the sound.
+    """
+
+    clean: Float[Tensor, "B A Ca"]
+    noise: Float[Tensor, "B A Ca"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +61,10 @@ class Condition:
         inputs: What the orchestrator has read.
         prefix: Its keys and values.
         context: Keys and values of the DiT's context.
-        output: Of the orchestrator in the mode ``once``; ``None`` where it runs in the loop.
+        output: Of the orchestrator where it does not run in the loop: in the mode ``once``, or of a
+            given sound; else ``None``.
         sound_only: Whether there is no video.
+        sound: The given sound, if only the video is denoised.
     """
 
     model: Networks
@@ -56,6 +73,14 @@ class Condition:
     context: list[KeyValue]
     output: OrchestratorOutput | None
     sound_only: bool = False
+    sound: GivenSound | None = None
+
+    @property
+    def modalities(self) -> slice:
+        """Which modalities are denoised."""
+        if self.sound is not None:
+            return PICTURE
+        return SOUND if self.sound_only else BOTH
 
     def seen_by(self, model: Networks, context: DitContext) -> "Condition":
         """Returns the condition for another DiT behind the same orchestrator.
@@ -78,9 +103,45 @@ class Condition:
             return self.output
         return self.model.orchestrator.decode(self.prefix, audio, sigma)
 
+    def heard(self, audio: Float[Tensor, "B A Ca"]) -> OrchestratorOutput:
+        """Returns what the orchestrator makes of finished audio, whatever durations it predicted.
+
+        Args:
+            audio: Clean latents of the chunk; where sound is given, that sound.
+
+        Returns:
+            Its output.
+        """
+        if self.sound is not None and self.output is not None:
+            return self.output
+        return _hear(self.model.orchestrator, self.prefix, audio)
+
+    def hearing(self, sound: GivenSound, context: DitContext) -> "Condition":
+        """Returns the condition of the picture, once the sound is there.
+
+        Args:
+            sound: Of the chunk.
+            context: What the DiT sees beside the chunk.
+
+        Returns:
+            The condition, in which only the video is denoised.
+        """
+        return replace(
+            self,
+            context=self.model.dit.encode_context(context),
+            output=_hear(self.model.orchestrator, self.prefix, sound.clean),
+            sound_only=False,
+            sound=sound,
+        )
+
 
 def prefill(
-    model: Networks, inputs: OrchestratorInputs, context: DitContext, *, sound_only: bool = False
+    model: Networks,
+    inputs: OrchestratorInputs,
+    context: DitContext,
+    *,
+    sound_only: bool = False,
+    sound: GivenSound | None = None,
 ) -> Condition:
     """Computes what holds for all noise levels of a chunk.
 
@@ -89,20 +150,25 @@ def prefill(
         inputs: What the orchestrator reads.
         context: What the DiT sees beside the chunk.
         sound_only: Sample audio alone, as if there were no video.
+        sound: Sample video alone, to this sound.
 
     Returns:
         The condition for `velocity` and `sample_chunk`.
     """
     orchestrator = model.orchestrator
-    prefix = orchestrator.prefill(inputs)
-    is_once = orchestrator.config.mode == "once"
+    prefix, output = orchestrator.prefill(inputs), None
+    if sound is not None:
+        output = _hear(orchestrator, prefix, sound.clean)
+    elif orchestrator.config.mode == "once":
+        output = orchestrator.decode(prefix, None, None)
     return Condition(
         model=model,
         inputs=inputs,
         prefix=prefix,
         context=model.dit.encode_context(context, sound_only=sound_only),
-        output=orchestrator.decode(prefix, None, None) if is_once else None,
+        output=output,
         sound_only=sound_only,
+        sound=sound,
     )
 
 
@@ -113,20 +179,23 @@ def velocity(
 
     Args:
         condition: From `prefill`.
-        x: Noisy video and audio latents; audio alone with ``sound_only``.
+        x: Noisy video and audio latents; audio alone with ``sound_only``, video alone where the
+            sound is given.
         sigma: Their noise level.
         guidance: Scales of classifier-free guidance by the audio condition.
 
     Returns:
         Velocities shaped like ``x``.
     """
-    audio_condition = condition.orchestrate(x[-1], sigma).condition
+    audio = x[-1] if condition.sound is None else condition.sound.clean
+    audio_condition = condition.orchestrate(audio, sigma).condition
     guided = _velocities(condition, x, sigma, audio_condition)
-    scales = guidance[-len(x) :]
-    if scales == UNGUIDED[-len(x) :]:
+    both: tuple[float, ...] = guidance
+    scales = both[condition.modalities]
+    if all(scale == 1 for scale in scales):
         return guided
     nothing = condition.model.dit.no_condition.expand_as(audio_condition)
-    free = _velocities(condition, x, sigma, nothing)
+    free = _velocities(condition, x, sigma, nothing, is_free=True)
     return tuple(
         b + (scale - 1) * (b - a) for scale, a, b in zip(scales, free, guided, strict=True)
     )
@@ -150,7 +219,8 @@ def sample_chunk(
         visit: Gets the noisy latents before each step.
 
     Returns:
-        Video and audio latents; audio alone with ``sound_only``.
+        Video and audio latents; audio alone with ``sound_only``, video alone where the sound is
+        given.
 
     Raises:
         ValueError: If a value of the config is not set, or a gradient step is asked of a sampler
@@ -160,7 +230,7 @@ def sample_chunk(
     if gradient_step is not None and kind != "renoise":
         raise ValueError(f"gradient_step is for the sampler renoise, not {kind}")
     guidance = (config.required("picture_guidance"), config.required("guidance"))
-    scaled = scaled_noise(config, noise)
+    scaled = scaled_noise(config, noise, condition.modalities)
     start = scaled()
 
     def velocity_fn(x: Latents, sigma: Tensor) -> Latents:
@@ -177,12 +247,15 @@ def sample_chunk(
     return integrate(velocity_fn, start, sigmas)
 
 
-def scaled_noise(config: SamplerConfig, noise: Callable[[], Latents]) -> Callable[[], Latents]:
+def scaled_noise(
+    config: SamplerConfig, noise: Callable[[], Latents], modalities: slice = BOTH
+) -> Callable[[], Latents]:
     """Scales noise to the temperatures of a sampler.
 
     Args:
         config: With its temperatures set.
         noise: Draws standard normal latents.
+        modalities: Which ones it draws.
 
     Returns:
         Draws of that standard deviation; for the start of a chunk, the fresh noise of ``renoise``
@@ -191,11 +264,17 @@ def scaled_noise(config: SamplerConfig, noise: Callable[[], Latents]) -> Callabl
     temperatures = (config.required("picture_temperature"), config.required("temperature"))
 
     def scaled() -> Latents:
-        drawn = noise()
-        scales = temperatures[-len(drawn) :]
-        return tuple(scale * x for scale, x in zip(scales, drawn, strict=True))
+        scales = temperatures[modalities]
+        return tuple(scale * x for scale, x in zip(scales, noise(), strict=True))
 
     return scaled
+
+
+def _hear(
+    orchestrator: Orchestrator, prefix: PrefixCache, audio: Float[Tensor, "B A Ca"]
+) -> OrchestratorOutput:
+    clean = torch.zeros_like(prefix.encoding.fraction)
+    return orchestrator.decode(prefix, audio, clean, infer_alignment=True)
 
 
 def _velocities(
@@ -203,10 +282,21 @@ def _velocities(
     x: Latents,
     sigma: Float[Tensor, " B"],
     audio_condition: Float[Tensor, "B A K"],
+    *,
+    is_free: bool = False,
 ) -> Latents:
-    dit = condition.model.dit
+    """Runs the DiT; the free pass of guidance hears nothing of a given sound."""
+    dit, sound = condition.model.dit, condition.sound
     if condition.sound_only:
         return (dit.forward_audio(x[0], sigma, audio_condition, condition.context)[0].float(),)
+    if sound is not None:
+        audio, level = (
+            (sound.noise, torch.ones_like(sigma))
+            if is_free
+            else (sound.clean, torch.zeros_like(sigma))
+        )
+        predicted = dit(x[0], audio, sigma, level, audio_condition, condition.context)
+        return (predicted.video.float(),)
     video, audio = x
     predicted = dit(video, audio, sigma, sigma, audio_condition, condition.context)
     return predicted.video.float(), predicted.audio.float()

@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.sampling.orders import SOUND_GIVEN
 from streamchar_ref.streaming.compiled import GREY, WARM_UP, check_compiled, compiled_model
 from streamchar_ref.streaming.context import FULL, ContextOptions
 from streamchar_ref.streaming.decoding import EarlyPiece, StreamDecoder, half_precision
@@ -53,6 +55,9 @@ class Engine:
         sampler: How chunks are sampled; what it leaves open is the checkpoint's.
         options: What a chunk may look back at.
         clock: Seconds; replaced in tests.
+
+    Raises:
+        InputError: If the model draws to given speech.
     """
 
     def __init__(
@@ -65,6 +70,8 @@ class Engine:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.config = config or EngineConfig()
+        if model.config.order == SOUND_GIVEN:
+            raise InputError("the engine streams models that speak themselves; see `stream`")
         self._plain = model
         self.model = compiled_model(model) if self.config.compiled else model
         self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock

@@ -19,7 +19,8 @@ from streamchar_ref.sampling.batch_invariance import batch_invariant
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.noise import NoiseDraw
-from streamchar_ref.sampling.sampler import Condition, prefill, sample_chunk
+from streamchar_ref.sampling.orders import sample_in_order
+from streamchar_ref.sampling.sampler import Condition
 from streamchar_ref.streaming.context import (
     FULL,
     ContextOptions,
@@ -41,7 +42,7 @@ class RolloutChunk(NamedTuple):
         latents: Clean video and audio latents; of streams that had ended, without meaning.
         progress: Phonemes that it has said by the end of each audio latent, by the model's account,
             [B, A].
-        is_over: Whether the model says that nothing is left to be said, [B].
+        is_over: Whether the model says that nothing is left to be said, [B]; never of given speech.
         state: The streams after it; one ends when it is over and its transcript is final.
     """
 
@@ -63,6 +64,7 @@ def rollout_chunk(
     sampler: SamplerConfig,
     *,
     options: ContextOptions = FULL,
+    sound: Float[Tensor, "B A Ca"] | None = None,
     gradient_step: int | None = None,
     is_exact: bool = True,
 ) -> RolloutChunk:
@@ -74,7 +76,8 @@ def rollout_chunk(
         text: What is known of their transcripts.
         sampler: How to sample; what it leaves open is the checkpoint's.
         options: What the chunk may look back at.
-        gradient_step: See `sample_chunk`.
+        sound: Clean latents of the speech that is given to a model of that order.
+        gradient_step: See `sample_in_order`.
         is_exact: Whether each stream is computed as if it were alone, see `batch_invariant`;
             without it, batches on a CPU are several times faster and differ in the last bits.
 
@@ -85,15 +88,20 @@ def rollout_chunk(
     draw, size = state.noise.open(), len(state.position)
     inputs, context = chunk_context(model, state, text, options, draw)
     with batch_invariant(size, model.device) if is_exact else nullcontext():
-        condition = prefill(model, inputs, context)
-        video, audio = sample_chunk(
-            condition,
+        condition, (video, audio) = sample_in_order(
+            model,
+            inputs,
+            context,
             sampler.over(model.config.sampler),
             lambda: chunk_noise(model, draw),
+            order=model.config.order,
+            sound=sound,
             gradient_step=gradient_step,
         )
         unsaid = (text.lengths - state.position).clamp(min=0)
         progress, is_over = read_progress(condition, audio, unsaid)
+    if sound is not None:  # whoever gives it knows where it ends
+        is_over = torch.zeros_like(is_over)
     after = state.append(
         video, audio, progress[:, -1], has_ended=is_over & text.is_final, noise=draw.close()
     )
@@ -138,9 +146,7 @@ def read_progress(
         Phonemes from the pointer before the chunk, by the end of each latent; and whether the last
         third of a second says that nothing is left.
     """
-    clean = torch.zeros_like(condition.inputs.fraction)
-    orchestrator = condition.model.orchestrator
-    output = orchestrator.decode(condition.prefix, audio, clean, infer_alignment=True)
+    output = condition.heard(audio)
     is_over = (output.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
     return torch.minimum(output.progress.position, unsaid[:, None]), is_over
 

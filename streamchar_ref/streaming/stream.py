@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.vae.convert import to_uint8, to_wave
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import FULL, ContextOptions
+from streamchar_ref.streaming.given_speech import speech_for
 from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, own_pointer
 from streamchar_ref.streaming.rollout import rollout_chunk
 from streamchar_ref.streaming.state import StreamState, initial_state
@@ -32,6 +33,7 @@ def stream(
     prompt: str,
     reference: UInt8[np.ndarray, "H W 3"],
     seed: int = 0,
+    speech: Float32[np.ndarray, " S"] | None = None,
     sampler: SamplerConfig | None = None,
     options: ContextOptions = FULL,
     precision: Precision = "float32",
@@ -46,6 +48,8 @@ def stream(
         prompt: What the character looks and sounds like.
         reference: Its picture.
         seed: The same seed gives the same stream.
+        speech: Samples of the transcript, for a model of the order ``sound_given``; the stream is
+            as long as they are.
         sampler: How chunks are sampled; what it leaves open, or all by default, is the
             checkpoint's.
         options: What a chunk may look back at.
@@ -55,19 +59,30 @@ def stream(
 
     Yields:
         Chunks in playing order, until all is said.
+
+    Raises:
+        InputError: If speech is missing, or given to a model that speaks itself.
     """
     start, config = clock(), model.config.stream
     sampler = sampler or SamplerConfig()
     is_half = precision == "bfloat16"
     with torch.inference_mode():
+        given = speech_for(model, speech)
         state = initial_state(model, model.conditioning([prompt], [reference]), [seed])
     video_past, audio_past, index = None, None, 0
-    while index * config.chunk_s < transcript.longest_s:
+    while given.has(index) if given else index * config.chunk_s < transcript.longest_s:
         prefix = _wait_for_text(transcript, state, index, config.chunk_s, lambda: clock() - start)
         with torch.inference_mode():  # not while the caller has the chunk
             text = TranscriptBatch.of([prefix], model.device)
             with torch.autocast(model.device.type, torch.bfloat16, enabled=is_half):
-                chunk = rollout_chunk(model, state, text, sampler, options=options)
+                chunk = rollout_chunk(
+                    model,
+                    state,
+                    text,
+                    sampler,
+                    options=options,
+                    sound=given.chunk(index) if given else None,
+                )
                 video, audio = chunk.latents
                 frames, video_past = model.video_vae.decode(video, video_past)
                 samples, audio_past = model.audio_vae.decode(audio, audio_past)

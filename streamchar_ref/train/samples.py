@@ -29,6 +29,7 @@ from streamchar_ref.networks.vae.mel import LogMel
 from streamchar_ref.networks.vae.video import VideoVae
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
+from streamchar_ref.sampling.orders import SOUND_GIVEN, sample_in_order
 from streamchar_ref.sampling.sampler import prefill, sample_chunk
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.clips import DrawnClip
@@ -108,9 +109,16 @@ def chunk_samples(folder: Path, model: StreamChar, window: TrainingWindow) -> No
         model: Networks.
         window: Of clips that the model has not learned from.
     """
-    condition = prefill(model, window.inputs, window.context)
     true = (window.video, window.audio)
-    sample = sample_chunk(condition, _sampler(model), partial(_noise, true))
+    _, sample = sample_in_order(
+        model,
+        window.inputs,
+        window.context,
+        _sampler(model),
+        partial(_noise, true),
+        order=model.config.order,
+        sound=window.audio if model.config.order == SOUND_GIVEN else None,
+    )
     reference, _ = model.video_vae.decode(window.context.reference)
     truth, drawn = (_frames(model, window, x[0]) for x in (true, sample))
     rows = []

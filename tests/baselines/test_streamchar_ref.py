@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,6 +89,25 @@ def test_the_checkpoint_of_a_stage_is_refused_in_one_line(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"stage teacher.* lacks weights of video_vae") as refused:
         StreamCharRef(checkpoint=str(tmp_path / "c"))
     assert "\n" not in str(refused.value)
+
+
+def test_a_model_that_draws_to_speech_is_given_the_truth(
+    prompt: Prompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, asked = talkative("order=sound_given"), []
+    save_checkpoint(tmp_path / "c", model.state_dict(), model.config, origin={})
+
+    def true(prompt: Prompt, *, seed: int) -> SimpleNamespace:
+        asked.append(seed)
+        return SimpleNamespace(samples=np.full(15_000, 0.1, np.float32))
+
+    monkeypatch.setattr(streamchar_ref, "world_clip", true)
+    system = StreamCharRef(checkpoint=str(tmp_path / "c"), num_steps=1)
+    chunks = list(system.stream(short(prompt), seed=3))
+    assert sum(len(chunk.samples) for chunk in chunks) == 2 * 10_240
+    assert asked == [3]
+    with pytest.raises(InputError, match="models that speak themselves; take path=plain"):
+        StreamCharRef(checkpoint=str(tmp_path / "c"), path="engine")
 
 
 def test_without_a_checkpoint_it_is_the_shipped_one(

@@ -3,7 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.sampling.orders import JOINT
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.distill.config import DistillConfig
@@ -49,7 +51,15 @@ def distill_data(
 
     Returns:
         Windows, and the loss of regression.
+
+    Raises:
+        InputError: If the teacher does not denoise picture and sound together.
     """
+    if teacher.config.order != JOINT:
+        raise InputError(
+            f"a teacher of order={teacher.config.order} has no student: distillation is of picture "
+            "and sound together; stream the teacher itself"
+        )
     teacher.requires_grad_(False).eval()
     clips = chunk_clips(teacher, data, *BOTH)
     augmentation = distill_augmentation(config)

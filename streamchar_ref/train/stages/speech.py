@@ -1,6 +1,6 @@
 """Stage of speech: orchestrator and DiT learn to read and to speak, without any video.
 
-Shape letters: B batch, A audio latents of a chunk, W width of the audio condition.
+Shape letters: B batch, A audio latents of a chunk, W width of the audio condition, D of the DiT.
 """
 
 from collections.abc import Callable
@@ -80,17 +80,9 @@ class SpeechStage(Stage):
         """Returns the loss of a batch."""
         window = self._windows(draw)
         generator = draw.generator(window.audio.device)
-        noise = torch.randn(window.audio.shape, generator=generator, device=generator.device)
-        sigma = draw_sigma(len(noise), generator, self._shift)
-        noisy = flow.add_noise(window.audio, noise, sigma)
-        plan, is_teacher_forced = run_orchestrator(
-            self.orchestrator, window, noisy, sigma, generator
+        parts, hidden_states = speech_losses(
+            self.orchestrator, self.dit, window, generator, self._shift
         )
-        condition = drop_condition(plan.condition, self.dit.no_condition, generator)
-        context = self.dit.encode_context(window.context, sound_only=True)
-        velocity, hidden_states = self.dit.forward_audio(noisy, sigma, condition, context)
-        parts = {"audio": F.mse_loss(velocity.float(), noise - window.audio)}
-        parts |= alignment_losses(plan, window, self.orchestrator.config, is_teacher_forced)
         aid = F.cross_entropy(
             self.phones(hidden_states).flatten(0, 1).float(), window.phones.flatten()
         )
@@ -100,6 +92,37 @@ class SpeechStage(Stage):
         """Writes samples, if there is a function for it."""
         if self._show:
             self._show(folder)
+
+
+def speech_losses(
+    orchestrator: Orchestrator,
+    dit: JointDiT,
+    window: TrainingWindow,
+    generator: torch.Generator,
+    shift: float,
+) -> tuple[dict[str, Tensor], Float[Tensor, "B A D"]]:
+    """Computes how well a window is read and spoken, as if it had no picture.
+
+    Args:
+        orchestrator: Network.
+        dit: Network.
+        window: The truth, and what is known before it.
+        generator: Of the draw.
+        shift: Of the noise levels, see `draw_sigma`.
+
+    Returns:
+        Losses by name, and the tokens in the middle of the blocks.
+    """
+    noise = torch.randn(window.audio.shape, generator=generator, device=generator.device)
+    sigma = draw_sigma(len(noise), generator, shift)
+    noisy = flow.add_noise(window.audio, noise, sigma)
+    plan, is_teacher_forced = run_orchestrator(orchestrator, window, noisy, sigma, generator)
+    condition = drop_condition(plan.condition, dit.no_condition, generator)
+    context = dit.encode_context(window.context, sound_only=True)
+    velocity, hidden_states = dit.forward_audio(noisy, sigma, condition, context)
+    parts = {"audio": F.mse_loss(velocity.float(), noise - window.audio)}
+    parts |= alignment_losses(plan, window, orchestrator.config, is_teacher_forced)
+    return parts, hidden_states
 
 
 def drop_condition(

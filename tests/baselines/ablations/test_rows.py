@@ -112,6 +112,25 @@ def test_a_rival_brings_a_teacher_of_its_own() -> None:
     assert piece.teacher == teacher_of(setup) != usual.teacher
 
 
+@pytest.mark.parametrize(
+    ("name", "order"), [("cascade", "sound_first"), ("audio_driven", "sound_given")]
+)
+def test_a_rival_is_compared_with_a_teacher_that_is_trained_as_long(name: str, order: str) -> None:
+    rival, tuned = BY_NAME[name].setup, BY_NAME["teacher_tuned"].setup
+    piece, other = piece_of(rival, 0), piece_of(tuned, 0)
+    assert piece is not None
+    assert other is not None
+    assert piece.stages == other.stages == ("teacher",)
+    assert piece.teacher.config == (f"order={order}",)
+    assert other.teacher == teacher_of(BY_NAME["teacher_8"].setup)
+    assert piece.before is None
+    assert rival.is_trained
+    assert not rival.is_student
+    assert rival.streaming == tuned.streaming == BY_NAME["teacher_8"].setup.streaming
+    assert rival.passes == tuned.passes == 16
+    assert contrasts(ROWS)[name] == ("teacher_tuned",)
+
+
 def test_rows_are_chosen_by_name_with_the_reference_beside() -> None:
     assert [row.name for row in choose_rows(["no_sink", "full"])] == [
         "ground_truth", "full", "no_sink",

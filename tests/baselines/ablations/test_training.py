@@ -77,6 +77,16 @@ def test_the_mode_once_is_written_into_the_config(trainer: StageTrainer, tmp_pat
     assert "needs timing=predicted" in trainer.place_teacher(late, tmp_path / "u").problem
 
 
+def test_the_order_of_a_rival_is_written_into_the_config(
+    trainer: StageTrainer, fake: type["FakeRun"], tmp_path: Path
+) -> None:
+    piece = piece_of(choose_rows(["cascade"])[1].setup, 0)
+    assert piece is not None
+    assert train(trainer, piece, tmp_path).is_done
+    assert fake.seen.config.order == "sound_first"
+    assert load_checkpoint(tmp_path / "p" / WEIGHTS).config.order == "sound_first"
+
+
 def test_a_preset_without_shipped_weights_says_so(trainer: StageTrainer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint 'base' comes with the package"):
         trainer.place_teacher(Teacher(preset="base"), tmp_path)

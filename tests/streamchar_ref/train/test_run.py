@@ -239,6 +239,24 @@ def test_stages_of_another_config_are_refused(trained: TrainRun, tmp_path: Path)
     assert load_checkpoint(tmp_path / "whole").config.sampler.num_steps == 7
 
 
+@pytest.mark.parametrize("order", ["sound_first", "sound_given"])
+def test_a_teacher_is_trained_further_in_another_order(
+    order: str, trained: TrainRun, corpus: Path, tmp_path: Path
+) -> None:
+    export(trained, tmp_path / "whole", storage="float32")
+    joint = replace(run_in(tmp_path / "rival", corpus), start=tmp_path / "whole")
+    run = replace(joint, config=override(joint.config, [f"order={order}"]))
+    train(run, "teacher", steps=2)
+    found = load_checkpoint(run.folder / "teacher" / "checkpoint")
+    assert found.config.order == order
+    assert found.origin["teacher"]["earlier"]["steps"] == 3
+    before = load_checkpoint(trained.folder / "teacher" / "checkpoint")
+    name = "dit.video_out.weight"
+    assert not torch.equal(found.tensors[name], before.tensors[name])
+    with pytest.raises(CheckpointError, match="trained with another config"):
+        joint.weights_so_far()
+
+
 def test_a_finished_stage_is_not_made_again(
     trained: TrainRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
