@@ -55,12 +55,10 @@ def test_a_random_clip_can_be_trained_on() -> None:
 def test_a_stretch_of_a_pool_is_a_piece_of_one_clip_or_a_still() -> None:
     pool = random_pictures(tiny_model())
     batch = pool(Draw(step=0, batch=64, seed=0), 4)
-    pixels = pool.pixels.permute(0, 3, 1, 2).float()
+    corner = pool.pixels[:, :4, :4, :3].permute(0, 3, 1, 2).float()
     seen = {"moving": 0, "still": 0}
-    for frames in ((batch.frames + 1) * 127.5).round():
-        rows = [
-            int((pixels[:, :3] == frame).flatten(1).all(dim=1).nonzero()[0]) for frame in frames
-        ]
+    for frames in ((batch.frames[..., :4, :4] + 1) * 127.5).round():
+        rows = [int((corner == frame).flatten(1).all(dim=1).nonzero()[0]) for frame in frames]
         assert rows in ([rows[0]] * 4, list(range(rows[0], rows[0] + 4)))
         is_moving = rows[0] != rows[1]
         seen["moving" if is_moving else "still"] += 1
