@@ -17,7 +17,7 @@ from tests.streamchar_ref.tiny import tiny_config, tiny_model
 
 MICRO_FLOPS = {
     "prefill": 324_621_120,
-    "context": 466_649_088,
+    "context": 411_205_632,
     "orchestrator": 457_359_360,
     "dit": 3_551_789_056,
     "progress": 106_874_880,
