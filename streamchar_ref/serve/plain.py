@@ -102,6 +102,7 @@ class PlainEngine:
         """
         if len(self._streams) >= self._max_streams:
             raise EngineFull(f"{self._max_streams} streams are open, and no more can be served")
+        opened: _Open
         chunks = stream(
             self._model,
             transcript,

@@ -26,9 +26,17 @@ STOPPED = "stopped"
 class EngineStep(Protocol):
     """A chunk as an engine hands it over."""
 
-    stream: int
-    chunk: AVChunk
-    is_last: bool
+    @property
+    def stream(self) -> int:
+        """Number of the stream."""
+
+    @property
+    def chunk(self) -> AVChunk:
+        """What to play; without frames it only says that the stream has ended."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the stream has ended."""
 
 
 @runtime_checkable
