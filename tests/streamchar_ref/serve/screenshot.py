@@ -14,7 +14,7 @@ from PIL import Image
 from tests.streamchar_ref.serve.browser import chromium, find_chromium
 
 MIDDLE = "trace.points.length >= 3 && document.querySelectorAll('#captions .said').length >= 7"
-FIGURES = "[...document.querySelectorAll('.figures p')].map((each) => each.textContent).join(', ')"
+FIGURES = "[...document.querySelectorAll('.figures p')].map((each) => each.innerText).join(', ')"
 SIZE = (1280, 800)
 
 
