@@ -13,6 +13,8 @@ entries = awk '/^[^ \#]/ {wanted = /^($(1))==/} wanted' requirements.lock
 LOCKED := --quiet --no-compile --no-deps --require-hashes --no-build-isolation --use-pep517
 
 export OMP_NUM_THREADS ?= 1
+# Where it is set, every process compiles torch and all else anew: seconds each, in dozens of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: env weights demo test test-faults lint bundle lock test-lowest test-latest clean
 
