@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STREAMCHAR := $(BIN)/streamchar
 PULL := $(STREAMCHAR) weights pull --profile default
 EXTRAS := metrics world torchmetrics dev
-PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BUNDLE := annotated-doc|click|jaxtyping|markdown-it-py|mdurl|pygments|rich|shellingham|typer|typing-extensions|wadler-lindig
 entries = awk '/^[^ \#]/ {wanted = /^($(1))==/} wanted' requirements.lock
 LOCKED := --quiet --no-compile --no-deps --require-hashes --no-build-isolation --use-pep517

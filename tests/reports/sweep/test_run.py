@@ -61,6 +61,7 @@ def sweep(suite: Path, out: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*given, "--metrics", "colour_drift", "--jobs", "1"])
 
 
+@pytest.mark.slow
 def test_a_step_that_falls_behind_raises_the_alarm(tmp_path: Path, suite: Path) -> None:
     pattern = save_steps(tmp_path, {100: 4.0, 200: 1.0, 1000: 8.0})
     against = f"{tmp_path / 'step-100'}:plain"

@@ -61,6 +61,7 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainRun:
     return run
 
 
+@pytest.mark.slow
 def test_all_stages_make_a_checkpoint_that_streams(trained: TrainRun, tmp_path: Path) -> None:
     export(trained, tmp_path / "whole", storage="int8")
     found = load_checkpoint(tmp_path / "whole", preset="tiny")
