@@ -135,7 +135,9 @@ def test_a_shard_with_the_right_seal_and_wrong_content_is_refused(corpus_folder:
 def data(corpus_folder: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingData:
     """Data of a run with clips in files of one."""
     monkeypatch.setattr(module, "CLIPS_A_FILE", 1)
-    return TrainingData(folder=corpus_folder.parent, config=preset("tiny"), data_size=data_size("tiny"))
+    return TrainingData(
+        folder=corpus_folder.parent, config=preset("tiny"), data_size=data_size("tiny")
+    )
 
 
 def test_altered_latents_are_made_again(data: TrainingData, tmp_path: Path) -> None:
