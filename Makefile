@@ -7,12 +7,14 @@ BIN := $(VENV)/bin
 STREAMCHAR := $(BIN)/streamchar
 PULL := $(STREAMCHAR) weights pull --profile default
 EXTRAS := metrics world torchmetrics serve dev
-PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BUNDLE := annotated-doc|click|jaxtyping|markdown-it-py|mdurl|pygments|rich|shellingham|typer|typing-extensions|wadler-lindig
 entries = awk '/^[^ \#]/ {wanted = /^($(1))==/} wanted' requirements.lock
 LOCKED := --quiet --no-compile --no-deps --require-hashes --no-build-isolation --use-pep517
 
 export OMP_NUM_THREADS ?= 1
+# Where it is set, every process compiles torch and all else anew: seconds each, in dozens of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: env weights demo test test-faults lint bundle lock test-lowest test-latest clean
 

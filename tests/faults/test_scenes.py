@@ -13,8 +13,10 @@ DISKS = ["full_record-1500000", "full_record-1500002", "full_score-1500003", "fu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [KILLED, RACES, DISKS], ids=["killed", "races", "disks"])
-def test_nothing_is_lost(names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = runner.run(names)
+def test_nothing_is_lost(
+    worker: runner.Worker, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = [worker.run(name) for name in names]
     table = runner.table(outcomes)
     with capsys.disabled():
         print(f"\n{table}")  # noqa: T201

@@ -99,6 +99,7 @@ def without_sound(folder: Path) -> dict[str, Recording]:
     }
 
 
+@pytest.mark.slow
 def test_without_sound_every_word_is_left_out_and_what_needs_speech_fails(tmp_path: Path) -> None:
     rows = scored(
         list(without_sound(tmp_path).values()),

@@ -120,6 +120,7 @@ def test_chip_of_a_large_face_is_averaged_and_stays_in_place() -> None:
     assert np.abs(difference).mean() < 1
 
 
+@pytest.mark.slow
 def test_one_person_is_nearer_than_another() -> None:
     one = clip_identity(TALKING_HEAD, 100)["embedding"]
     other = clip_identity(HALF_BODY, 75)["embedding"]

@@ -1,6 +1,5 @@
 """Whatever moment a kill comes at: readers see old or new results, and the next run is as ever."""
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,12 +46,6 @@ def curve(sample_id: str, metric: str, value: float = 0.5) -> WindowRow:
 
 
 Scoring = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Syncs are steps of their own, and wait for nothing: no test turns the power off."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @pytest.fixture

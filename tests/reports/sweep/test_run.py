@@ -14,6 +14,7 @@ from evals.scoring.results import read_scores
 from evals.suites import load_suite
 from reports.commands.sweep import app
 from reports.sweep import measure
+from reports.sweep import run as sweep_run
 from reports.sweep.measure import SweepPlan
 from reports.sweep.run import Source, Watch, run_sweep
 from streamchar_ref.core.errors import InputError
@@ -28,6 +29,13 @@ PROMPTS = 8
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_suite(tmp_path_factory.mktemp("suite") / "own.jsonl", PROMPTS)
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test looks at the files of the figure; to write them takes as long as all the rest."""
+    if request.function is not test_a_step_that_falls_behind_raises_the_alarm:
+        monkeypatch.setattr(sweep_run, "write_figures", lambda figures, folder: [])
 
 
 @pytest.fixture
@@ -53,6 +61,7 @@ def sweep(suite: Path, out: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*given, "--metrics", "colour_drift", "--jobs", "1"])
 
 
+@pytest.mark.slow
 def test_a_step_that_falls_behind_raises_the_alarm(tmp_path: Path, suite: Path) -> None:
     pattern = save_steps(tmp_path, {100: 4.0, 200: 1.0, 1000: 8.0})
     against = f"{tmp_path / 'step-100'}:plain"

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 
 REFUSED = (
@@ -25,6 +27,7 @@ bench(["scale", *tiny, "--chunks", "1"], standalone_mode=False)
 """
 
 
+@pytest.mark.slow
 def test_every_stage_runs_on_torch_transformers_and_numpy_alone(tmp_path: Path) -> None:
     plan = CorpusPlan(style="flat", rooms=0, shard_s=12, texts=("Seven geese cross the road.",))
     build_corpus(tmp_path / "corpus", plan, hours=12 / 3600, max_mb=5)

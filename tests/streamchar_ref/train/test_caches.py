@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,17 @@ def built(folder: Path, plan: CorpusPlan = PLANNED) -> Corpus:
     return build_corpus(folder, plan, hours=HOURS, max_mb=5)
 
 
+@pytest.fixture(scope="module")
+def whole_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("whole") / "corpus").folder
+
+
+@pytest.fixture
+def corpus_folder(whole_corpus: Path, tmp_path: Path) -> Path:
+    """A corpus that a test may alter."""
+    return Path(shutil.copytree(whole_corpus, tmp_path / "corpus"))
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -49,32 +61,34 @@ def read_all(folder: Path) -> None:
         assert len(utterance.samples)
 
 
-def test_an_altered_byte_anywhere_in_a_corpus_is_refused_and_built_again(tmp_path: Path) -> None:
-    whole = content(built(tmp_path / "c").folder)
+def test_an_altered_byte_anywhere_in_a_corpus_is_refused_and_built_again(
+    corpus_folder: Path,
+) -> None:
+    whole = content(corpus_folder)
     rng = random.Random(3)
-    for path in sorted((tmp_path / "c").iterdir()):
+    for path in sorted(corpus_folder.iterdir()):
         for _ in range(15):
             path.write_bytes(spoiled(whole[path.name], rng))
             with pytest.raises(InputError, match=path.name.replace(".", r"\.")) as refused:
-                read_all(tmp_path / "c")
+                read_all(corpus_folder)
             assert "\n" not in str(refused.value)
             if path.name == PLAN:  # what was wanted there is not known any more
                 path.write_bytes(whole[PLAN])
-        built(tmp_path / "c")
-        assert content(tmp_path / "c") == whole
+        built(corpus_folder)
+        assert content(corpus_folder) == whole
 
 
-def test_a_shard_of_another_corpus_or_place_is_noticed(tmp_path: Path) -> None:
-    one, other = built(tmp_path / "a"), built(tmp_path / "b", replace(PLANNED, seed=4))
-    whole = content(one.folder)
-    first, second = sorted(one.folder.glob("*.npz"))[:2]
+def test_a_shard_of_another_corpus_or_place_is_noticed(corpus_folder: Path, tmp_path: Path) -> None:
+    other = built(tmp_path / "b", replace(PLANNED, seed=4))
+    whole = content(corpus_folder)
+    first, second = sorted(corpus_folder.glob("*.npz"))[:2]
     for foreign in (other.folder / first.name, second):
         first.write_bytes(foreign.read_bytes())
         with pytest.raises(InputError, match="another one than the index says"):
-            read_all(one.folder)
-        (one.folder / INDEX).unlink()  # as after a kill
-        built(one.folder)
-        assert content(one.folder) == whole
+            read_all(corpus_folder)
+        (corpus_folder / INDEX).unlink()  # as after a kill
+        built(corpus_folder)
+        assert content(corpus_folder) == whole
 
 
 @pytest.mark.parametrize(
@@ -97,33 +111,33 @@ def test_a_shard_of_another_corpus_or_place_is_noticed(tmp_path: Path) -> None:
     ],
 )
 def test_an_index_of_another_shape_is_refused(
-    tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+    corpus_folder: Path, change: Callable[[dict[str, Any]], Any]
 ) -> None:
-    path = built(tmp_path).folder / INDEX
+    path = corpus_folder / INDEX
     index = read_index(path, version=FORMAT, remedy="")
     del index["digest"]
     change(index)
     path.write_bytes(index_bytes(index))
-    with pytest.raises(InputError, match=str(tmp_path)):
-        read_all(tmp_path)
+    with pytest.raises(InputError, match=str(corpus_folder)):
+        read_all(corpus_folder)
 
 
-def test_a_shard_with_the_right_seal_and_wrong_content_is_refused(tmp_path: Path) -> None:
-    folder = built(tmp_path).folder
-    path = folder / "shard-00000.npz"
+def test_a_shard_with_the_right_seal_and_wrong_content_is_refused(corpus_folder: Path) -> None:
+    path = corpus_folder / "shard-00000.npz"
     np.savez(path, text=np.frombuffer(b"[]", np.uint8))
     seal(path)
-    (folder / INDEX).unlink()
-    built(folder)
-    read_all(folder)
+    (corpus_folder / INDEX).unlink()
+    built(corpus_folder)
+    read_all(corpus_folder)
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingData:
+def data(corpus_folder: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingData:
     """Data of a run with clips in files of one."""
     monkeypatch.setattr(module, "CLIPS_A_FILE", 1)
-    built(tmp_path / "corpus")
-    return TrainingData(folder=tmp_path, config=preset("tiny"), data_size=data_size("tiny"))
+    return TrainingData(
+        folder=corpus_folder.parent, config=preset("tiny"), data_size=data_size("tiny")
+    )
 
 
 def test_altered_latents_are_made_again(data: TrainingData, tmp_path: Path) -> None:

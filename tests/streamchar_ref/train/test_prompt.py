@@ -56,6 +56,7 @@ def accuracy(trained: PromptStage) -> dict[str, float]:
     return held_out_accuracy(trained)
 
 
+@pytest.mark.slow
 def test_what_prompts_of_unseen_characters_say_is_learned(accuracy: dict[str, float]) -> None:
     found = accuracy
     assert set(found) == {*ATTRIBUTES, "all", "rewritten"}

@@ -110,6 +110,7 @@ def distilled(teacher: ToyVelocity, settings: DmdSettings, seed: int = 1) -> Dis
     return Distilled(student_quality(student, settings.sigmas), sum(last) / len(last))
 
 
+@pytest.mark.slow
 def test_a_student_of_one_step_comes_near_the_data(teacher: ToyVelocity) -> None:
     student = distilled(teacher, DmdSettings(updates=200, sigmas=ONE_STEP))
     assert student.quality.distance < student_quality(teacher, ONE_STEP).distance / 4

@@ -7,6 +7,7 @@ told the last frames before it (its motion frames) and, with a sink, a frame of 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import pytest
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -137,6 +138,7 @@ def test_distribution_matching_amplifies_drift_of_motion_only_context() -> None:
     assert min(teacher.motion, student.motion) > 0.95
 
 
+@pytest.mark.slow
 def test_a_sink_with_noise_on_motion_frames_stops_drift() -> None:
     teacher, student = trained(Conditioning(has_sink=True, motion_noise=0.3))
     assert max(teacher.identity_error, student.identity_error) < 0.12

@@ -92,6 +92,7 @@ def test_the_noise_levels_of_a_student_of_few_steps_are_among_those_of_one_of_mo
             assert set(flow.shifted_sigmas(count, shift)) <= set(eight)
 
 
+@pytest.mark.slow
 def test_trajectories_are_made_once_and_mended_where_they_are_cut(
     teacher: StreamChar, tmp_path: Path
 ) -> None:
