@@ -1,8 +1,9 @@
 """The rows of the ablation table.
 
 A rival trains the teacher further on a task of its own, for as many steps as `teacher_tuned` is
-trained further on the teacher's; with that it is compared. One that needs another teacher is a row
-whose `Setup` names a ``preset`` or a ``start`` checkpoint; its stages follow that teacher.
+trained further on the teacher's; with that it is compared. Those called untrained do not. One that
+needs another teacher is a row whose `Setup` names a ``preset`` or a ``start`` checkpoint; its
+stages follow that teacher.
 """
 
 from collections.abc import Sequence
@@ -132,13 +133,27 @@ _ABLATIONS = [
         orchestrator="once",
     ),
 ]
-_TUNED = next(row for row in _TEACHERS if row.name == "teacher_8").child(
+_TEACHER_8 = next(row for row in _TEACHERS if row.name == "teacher_8")
+_TUNED = _TEACHER_8.child(
     "teacher_tuned",
     "the teacher trained further as long as its rivals: what they are compared with",
     group=Group.RIVAL,
     stages=(TEACHER,),
 )
 _RIVALS = [
+    _TEACHER_8.child(
+        "cascade_untrained",
+        "the teacher as it is, sampled sound first; it has seen noise levels that differ in a "
+        "fifth of its training, never a finished sound",
+        group=Group.RIVAL,
+        order="sound_first",
+    ),
+    _TEACHER_8.child(
+        "audio_driven_untrained",
+        "the teacher as it is, given the true speech",
+        group=Group.RIVAL,
+        order="sound_given",
+    ),
     _TUNED,
     _TUNED.child(
         "cascade",

@@ -129,6 +129,10 @@ def test_a_rival_is_compared_with_a_teacher_that_is_trained_as_long(name: str, o
     assert rival.streaming == tuned.streaming == BY_NAME["teacher_8"].setup.streaming
     assert rival.passes == tuned.passes == 16
     assert contrasts(ROWS)[name] == ("teacher_tuned",)
+    untrained = BY_NAME[f"{name}_untrained"].setup
+    assert piece_of(untrained, 0) is None
+    assert teacher_of(untrained) == piece.teacher
+    assert untrained.streaming == rival.streaming
 
 
 def test_rows_are_chosen_by_name_with_the_reference_beside() -> None:
