@@ -219,7 +219,16 @@ class Engine:
         reference: UInt8[np.ndarray, "H W 3"],
         seed: int = 0,
     ) -> Generator[AVChunk, None, None]:
-        """Yields the chunks of a single stream; see `open`, and `stream` for the contract.
+        """Yields the chunks of a single stream, by the contract of `stream.stream`.
+
+        Args:
+            transcript: See `open`.
+            prompt: See `open`.
+            reference: See `open`.
+            seed: See `open`.
+
+        Yields:
+            Chunks in playing order, until all is said.
 
         Raises:
             EngineFull: If other streams are open: their chunks would be lost.
