@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 # Where it is set, every process compiles torch and all else anew: seconds each, in dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env weights demo test test-faults lint bundle lock test-lowest test-latest clean
+.PHONY: env weights demo test test-faults lint types style bundle lock test-lowest test-latest clean
 
 env: $(VENV)/.done
 
@@ -45,9 +45,14 @@ demo: env
 	$(STREAMCHAR) run smoke --systems ground_truth,streamchar_ref,cascade_oracle,shuffled_audio,shifted_sound,frozen_picture,static_portrait --reference ground_truth --max-failures 0.02 --out runs/demo
 
 lint: env
+	$(MAKE) --jobs 2 --output-sync types style
+
+types:
+	$(BIN)/mypy
+
+style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/pydoclint --quiet streamchar_ref evals baselines reports
 	$(BIN)/lint-imports
 

@@ -2,8 +2,8 @@
 
 Its sequence is packed: a start token, the prompt's vectors, a window of the transcript around the
 pointer, pooled audio history, and one position for each audio latent of the chunk, which carries
-the noisy latent and its noise level. The outputs there are the frame-aligned audio
-condition. All other positions are computed once a chunk.
+the noisy latent and its noise level. The outputs there are the frame-aligned audio condition. All
+other positions are computed once a chunk.
 
 Shape letters: B batch, P prompt vectors, E their width, W transcript window, R history latents,
 C audio channels, A audio latents of a chunk, D width, L prefix length, K width of the condition.
@@ -38,8 +38,7 @@ class OrchestratorConfig:
         num_layers: Of the language model.
         num_heads: Attention heads.
         feed_forward: Width of its feed-forward layers.
-        num_key_value_heads: Heads of keys and values, which several queries share; 0 is one for
-            each query.
+        num_key_value_heads: Heads of keys and values; 0 is one for each attention head.
         text_behind: Phonemes of the transcript window before the pointer.
         text_ahead: Phonemes after it.
         history_latents: Audio latents of the history, before the chunk.
