@@ -1,5 +1,6 @@
 """One chunk of a batch of streams: the same alone and in company, with and without gradients."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from streamchar_ref.model.streamchar import Conditioning, StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.sampler import prefill
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
+from streamchar_ref.streaming.cost import student_sampler
 from streamchar_ref.streaming.rollout import (
     OVER_LATENTS,
     RolloutChunk,
@@ -198,18 +200,17 @@ def test_states_of_one_seed_are_alike() -> None:
     assert not torch.equal(one.noise.states[0], third.noise.states[0])
 
 
-class ReadsByTheHost(TorchDispatchMode):
-    """Counts numbers that are read from the device, for which the host would wait."""
+class Calls(TorchDispatchMode):
+    """Counts operations; a number read from the device is one for which the host waits."""
 
-    count = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
-        self.count += func in (
-            torch.ops.aten._local_scalar_dense.default,
-            torch.ops.aten.nonzero.default,
-        )
+        self.counts[func.overloadpacket.__name__] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -217,8 +218,21 @@ class ReadsByTheHost(TorchDispatchMode):
 def test_the_host_never_waits_for_the_device_within_a_chunk(settings: tuple[str, ...]) -> None:
     model = tiny_model(*settings)
     state, text = tiny_state(model), TranscriptBatch.of([Transcript("Hello.").prefix(0)])
-    with torch.no_grad(), ReadsByTheHost() as reads:
+    with torch.no_grad(), Calls() as calls:
         rollout_chunk(model, state, text, SamplerConfig(num_steps=2))
-        assert reads.count == 0
+        assert calls.counts["_local_scalar_dense"] + calls.counts["nonzero"] == 0
         float(state.position[0])
-    assert reads.count == 1  # it does count
+    assert calls.counts["_local_scalar_dense"] == 1  # it does count
+
+
+def test_a_chunk_launches_as_many_matrix_products_as_it_did() -> None:
+    model = tiny_model()
+    state, text = tiny_state(model), TranscriptBatch.of([Transcript("Hello.").prefix(0)])
+
+    def products(num_steps: int) -> int:
+        with torch.no_grad(), Calls() as calls:
+            rollout_chunk(model, state, text, student_sampler(num_steps))
+        return sum(calls.counts[name] for name in ("mm", "addmm", "bmm"))
+
+    assert products(1) == 132
+    assert products(3) - products(2) == products(2) - products(1) == 57
