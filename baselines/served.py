@@ -62,11 +62,11 @@ class ServedStreams:
         Yields:
             Places in ``prompts``, each with its next chunk.
         """
-        places = {}
-        for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-            transcript, request = request_of(prompt)
-            places[self._engine.open(transcript, **request, seed=seed)] = place
+        places: dict[int, int] = {}
         try:
+            for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+                transcript, request = request_of(prompt)
+                places[self._engine.open(transcript, **request, seed=seed)] = place
             while places:
                 made = self._engine.step()
                 for each in made:

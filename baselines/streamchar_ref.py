@@ -62,7 +62,7 @@ class StreamCharRef:
         precision: ``float32`` or ``bfloat16``.
         path: ``engine`` decodes a chunk while the next is denoised, and sends the first pictures
             early, see `streamchar_ref.streaming.engine`; ``plain`` makes one chunk after the other,
-            the same numbers. A pointer that is not the model's own, or half precision, needs
+            the same numbers with one thread. A pointer that is not the model's own, or half precision, needs
             ``plain``, and has it by default.
         picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
         compiled: Compile the blocks of the DiT in the engine.
@@ -162,14 +162,14 @@ class StreamCharRef:
             self.max_streams, self.setup_s = self._served.max_streams, self._served.setup_s
 
     @cached_property
-    def flops_per_chunk(self) -> int:
+    def flops_per_chunk(self) -> int | None:
         """Multiplications and additions of a chunk, see `streamchar_ref.streaming.cost`."""
-        return self._cost.total.flops
+        return None if self._needs_speech else self._cost.total.flops
 
     @cached_property
-    def bytes_per_chunk(self) -> int:
-        """Bytes that a chunk must read and write."""
-        return self._cost.total.bytes
+    def bytes_per_chunk(self) -> int | None:
+        """Bytes that a chunk must read and write; not counted where speech is given."""
+        return None if self._needs_speech else self._cost.total.bytes
 
     @cached_property
     def _cost(self) -> ChunkCost:

@@ -131,9 +131,15 @@ LINES: tuple[tuple[str, _Cell], ...] = (
             else f"{row.energy_j_per_media_s:.3g} J"
         ),
     ),
-    ("FLOP/s (of the matrix rate)", lambda row: _tera(row.flops_per_s, row.flops_share, "FLOP/s")),
-    ("bytes/s (of the copy rate)", lambda row: _tera(row.bytes_per_s, row.bytes_share, "B/s")),
-    ("counted floor of a chunk", lambda row: seconds(row.floor_s)),
+    (
+        "FLOP/s (of one thread's rate)",
+        lambda row: _tera(row.flops_per_s, row.flops_share, "FLOP/s"),
+    ),
+    (
+        "bytes/s (of one thread's rate)",
+        lambda row: _tera(row.bytes_per_s, row.bytes_share, "B/s"),
+    ),
+    ("counted floor, one thread", lambda row: seconds(row.floor_s)),
     ("time by part, per chunk", _parts),
     ("load", lambda row: seconds(row.load_s)),
     ("warm-up", lambda row: seconds(row.warm_up_s)),

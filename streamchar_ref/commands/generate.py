@@ -236,7 +236,12 @@ def _film(out: Path, chunks: Iterable["AVChunk"], found: "Checkpoint", phonemes:
 
     fps, sample_rate = found.config.stream.fps, found.config.audio_vae.sample_rate
     count = write_mp4(
-        out, frames(), lambda: np.concatenate(heard), fps=fps, sample_rate=sample_rate
+        out,
+        frames(),
+        lambda: np.concatenate(heard),
+        fps=fps,
+        sample_rate=sample_rate,
+        has_mbtree=False,
     )
     return Film(
         out=str(out),

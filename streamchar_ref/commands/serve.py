@@ -102,7 +102,8 @@ def _model(folder: Path | None, settings: list[str]) -> "StreamChar":
 
 
 def _picture_precision() -> "Precision":
-    """Half precision where the processor has instructions for it."""
-    from torch.backends.cpu import get_cpu_capability
+    """Half precision where the processor has instructions for it, as far as torch tells."""
+    import torch
 
-    return "bfloat16" if "AVX512" in get_cpu_capability() else "float32"
+    tells = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return "bfloat16" if tells is not None and tells() else "float32"

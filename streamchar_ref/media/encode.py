@@ -83,6 +83,7 @@ def write_mp4(
     sample_rate: int,
     crf: int = 18,
     preset: str = "veryfast",
+    has_mbtree: bool = True,
 ) -> int:
     """Writes an mp4 that plays anywhere: H.264 4:2:0 and AAC.
 
@@ -96,6 +97,9 @@ def write_mp4(
         crf: Constant rate factor, 0 to 51; 18 is hard to tell from the source.
         preset: Of x264; part of a protocol, because it changes the picture: faster presets
             flicker more in still scenes.
+        has_mbtree: Whether x264 shares out bits by what later frames refer to. On pictures of a few
+            macroblocks its vector code reads memory that was never written: the same frames may
+            then give other bytes.
 
     Returns:
         Number of frames written.
@@ -103,10 +107,14 @@ def write_mp4(
     Raises:
         MediaError: If there are no frames, the size changes, or H.264 has no such size.
     """
+    # A fixed thread count: x264's output depends on it.
+    options = {"crf": str(crf), "preset": preset, "threads": "2", "flags": "+bitexact"}
+    if not has_mbtree:
+        options["mbtree"] = "0"
     try:
         with replacing(path) as partial:
             frames = _video_frames(map(_even, batches), path)
-            count = _encode_mp4(partial, frames, samples, fps, sample_rate, crf, preset)
+            count = _encode_mp4(partial, frames, samples, fps, sample_rate, options)
             _check_written(path, partial, count)
     except av.error.FFmpegError as error:
         raise _cannot_encode(path, error) from error
@@ -119,8 +127,7 @@ def _encode_mp4(
     samples: np.ndarray | Callable[[], np.ndarray] | None,
     fps: float,
     sample_rate: int,
-    crf: int,
-    preset: str,
+    x264: dict[str, str],
 ) -> int:
     rate = Fraction(fps).limit_denominator(1001)
     options = BIT_EXACT | {"movflags": "+faststart"}
@@ -128,10 +135,7 @@ def _encode_mp4(
     with av.open(file_url(path), "w", format="mp4", container_options=options) as container:
         video = container.add_stream("libx264", rate=rate)
         video.pix_fmt = "yuv420p"
-        # A fixed thread count: x264's output depends on it.
-        video.codec_context.options = {
-            "crf": str(crf), "preset": preset, "threads": "2", "flags": "+bitexact"
-        }  # fmt: skip
+        video.codec_context.options = x264
         sound = None if samples is None else _aac_stream(container, sample_rate)
         for frame in frames:
             if count == 0:

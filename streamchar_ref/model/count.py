@@ -92,6 +92,7 @@ def watched(
         (orchestrator, "decode", "orchestrator"),
         (dit, "encode_context", "context"),
         (dit, "forward", "dit"),
+        (dit, "forward_audio", "dit"),
         (model.video_vae, "decode", "video_decode"),
         (model.audio_vae, "decode", "audio_decode"),
     )

@@ -166,7 +166,7 @@ class Session:
 def _parsed(text: str) -> dict[str, Any]:
     try:
         asked = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("the page sent a message that is no JSON") from error
     if not isinstance(asked, dict):
         raise InputError("the page sent a message that is no JSON object")

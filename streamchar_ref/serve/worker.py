@@ -14,10 +14,13 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.serve.captions import captions_of
 from streamchar_ref.serve.wire import IS_LAST, SKIPS_WAIT, ChunkTimes, pack_chunk
 from streamchar_ref.streaming.engine_config import EngineChunk
+from streamchar_ref.streaming.engine_streams import SAID
 from streamchar_ref.streaming.live import LiveTranscript, Piece
 from streamchar_ref.world.reference import Person
 
 _POLL_S = 0.01
+MOST_UNSAID = 5_000
+"""Phonemes that a visitor may have waiting: some eight minutes."""
 ALL_SAID = "all is said"
 STOPPED = "stopped"
 
@@ -54,6 +57,7 @@ class _Stream:
     number: int
     viewer: Viewer
     transcript: LiveTranscript
+    person: Person
     samples: int = 0
     spoken: float = 0.0
     silent_s: float = 0.0
@@ -116,13 +120,17 @@ class Worker:
         wait_s: float | None = None
         while not self._is_stopping:
             command = self._next_command(wait_s)
-            if command is not None:
-                command()
+            try:
+                if command is not None:
+                    command()
+                    wait_s = 0.0
+                elif self._streams:
+                    wait_s = 0.0 if self._step() else _POLL_S
+                else:
+                    wait_s = None
+            except Exception as error:  # of a viewer that has gone, say: the others go on
+                self._report("a visitor was not served", error)
                 wait_s = 0.0
-            elif self._streams:
-                wait_s = 0.0 if self._step() else _POLL_S
-            else:
-                wait_s = None
 
     def _next_command(self, wait_s: float | None) -> Callable[[], None] | None:
         try:
@@ -144,8 +152,13 @@ class Worker:
             stream = None
         if stream is None:
             self._open(viewer, piece, person, seed)
+        elif not _is_same(person, stream.person):
+            self._leave(viewer, STOPPED)
+            self._open(viewer, piece, person, seed)
         elif replaces:
             stream.transcript.replace(piece)
+        elif stream.transcript.num_unsaid + piece.length > MOST_UNSAID:
+            viewer.tell("error", reason="there is much to say already: wait, or say this instead")
         else:
             stream.transcript.append(piece)
             self._show(stream)
@@ -163,7 +176,9 @@ class Worker:
             self._report("opening a stream failed", error)
             viewer.tell("refused", reason=_in_words(error))
             return
-        self._streams[number] = _Stream(number=number, viewer=viewer, transcript=transcript)
+        self._streams[number] = _Stream(
+            number=number, viewer=viewer, transcript=transcript, person=person
+        )
         self._of_viewer[viewer] = number
         viewer.tell("begun", stream=number)
         self._show(self._streams[number])
@@ -220,9 +235,12 @@ class Worker:
     def _follow(self, stream: _Stream, spoken: float, samples: int) -> None:
         """Notes what a chunk has said, and finishes the text of a stream that is silent long."""
         length_s = samples / self._sample_rate
-        stream.silent_s = 0.0 if spoken > stream.spoken else stream.silent_s + length_s
+        moves = spoken > stream.spoken
+        stream.silent_s = 0.0 if moves else stream.silent_s + length_s
         stream.samples, stream.spoken = stream.samples + samples, spoken
-        stream.has_said_all = not stream.transcript.num_unsaid
+        # By what was handed over: the transcript knows of chunks that are still being decoded.
+        is_end = spoken >= len(stream.transcript.text) - SAID
+        stream.has_said_all = is_end or (stream.has_said_all and not moves)
         if stream.silent_s > self._idle_s:
             stream.transcript.finish()
 
@@ -236,6 +254,10 @@ class Worker:
 
     def _report(self, what: str, error: Exception) -> None:
         logging.getLogger(__name__).error("%s", what, exc_info=error)
+
+
+def _is_same(one: Person, other: Person) -> bool:
+    return one.prompt == other.prompt and np.array_equal(one.picture, other.picture)
 
 
 def _in_words(error: Exception) -> str:

@@ -1,13 +1,16 @@
 """The fast path of streams: many at once, one chunk decoded while the next is denoised.
 
-`stream` is the reference: in float32 the engine yields the same numbers, whoever shares it.
+`stream` with one thread is the reference: in float32 on a CPU the engine yields the same numbers,
+whoever shares it.
 """
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -31,7 +34,7 @@ from streamchar_ref.streaming.engine_config import (
     EngineStopped,
     RecentMean,
 )
-from streamchar_ref.streaming.engine_streams import DenoisedChunk, OpenStream
+from streamchar_ref.streaming.engine_streams import SAID, DenoisedChunk, OpenStream, one_thread
 from streamchar_ref.streaming.rollout import RolloutChunk, rollout_chunk
 from streamchar_ref.streaming.state import StreamState, initial_state
 from streamchar_ref.streaming.stream import enough_text
@@ -47,7 +50,7 @@ POLL_S = 0.005
 class Engine:
     """Streams characters of one model, those first whose viewers will wait soonest.
 
-    On a CPU it computes with one thread in each of its two stages, so two cores are busy.
+    On a CPU with overlap each of its two stages computes with one thread, so two cores are busy.
 
     Args:
         model: Networks with their config.
@@ -85,8 +88,9 @@ class Engine:
         self._denoise_s, self._decode_s = RecentMean(), RecentMean()
         self._spans: deque[Span] = deque(maxlen=10_000)
         self._decoding: deque[Future[list[EngineChunk]]] = deque()
-        if is_cpu and self.config.overlap:
-            torch.set_num_threads(1)
+        has_stages = is_cpu and self.config.overlap
+        self._threads = one_thread if has_stages else nullcontext
+        self._is_parallel = has_stages and len(os.sched_getaffinity(0)) > 1
         self._failure: RuntimeError | None = None
         self._num_sent = 0
         self._worker = (
@@ -104,7 +108,7 @@ class Engine:
     def capacity(self) -> int:
         """Streams that can be served at once without stalls, by the time that chunks have taken."""
         stages = (self._denoise_s.value, self._decode_s.value)
-        busiest_s = max(stages) if self.config.overlap else sum(stages)
+        busiest_s = max(stages) if self._is_parallel else sum(stages)
         if not busiest_s or self.config.admit_all:
             return self.config.max_streams
         served = int(FULL_LOAD * self.model.config.stream.chunk_s / busiest_s)
@@ -137,7 +141,7 @@ class Engine:
                 f"{self.num_streams} streams are being served, and {self.capacity} can be without "
                 f"stalls; wait until one ends"
             )
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads():
             conditioning = self.model.conditioning([prompt], [reference])
             state = initial_state(self.model, conditioning, [seed])
         number, now_s = self._num_opened, self._clock()
@@ -178,8 +182,13 @@ class Engine:
         return time.perf_counter() - began_s
 
     def close(self, stream: int) -> None:
-        """Ends a stream early; chunks of it that are being decoded are dropped."""
-        self._streams.pop(stream, None)
+        """Ends a stream early; chunks of it that wait to be decoded are dropped."""
+        ended = self._streams.pop(stream, None)
+        if ended is not None:
+            ended.is_dropped = True
+        if not self._streams:  # nothing of it runs on beside what comes next
+            while self._decoding:
+                self._decoding.popleft().exception()
 
     def take_spans(self) -> list[Span]:
         """Returns and forgets what has been done when, by the clock: name, start and end [s]."""
@@ -205,10 +214,12 @@ class Engine:
         except RuntimeError as error:  # torch has many classes for it
             self._failure = error
         if self._failure and not ready and not self._decoding:
-            why = str(self._failure).partition("\n")[0]
+            failure, self._failure = self._failure, None
+            self._streams.clear()  # none of them can go on
+            why = str(failure).partition("\n")[0]
             raise EngineStopped(
                 f"the networks failed, after {self._num_sent} chunks: {why:.200}"
-            ) from self._failure
+            ) from failure
         return [self._sent(made) for made in ready if made.stream in self._streams]
 
     def stream(
@@ -285,7 +296,7 @@ class Engine:
     def _denoised(self, due: list[tuple[OpenStream, TranscriptPrefix]]) -> Iterator[DenoisedChunk]:
         began_s = self._clock()
         text = TranscriptBatch.of([prefix for _, prefix in due], self.model.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads():
             state = StreamState.stack([stream.state for stream, _ in due])
             chunk = rollout_chunk(self.model, state, text, self._sampler, options=self._options)
         tasks = [self._task(stream, prefix, chunk, row) for row, (stream, prefix) in enumerate(due)]
@@ -306,7 +317,7 @@ class Engine:
         all_said = prefix.is_final and bool(chunk.is_over[row])
         stream.is_over = all_said or made_s >= stream.transcript.longest_s
         stream.transcript.said(float(stream.state.position))
-        stream.has_said_all = not stream.transcript.num_unsaid
+        stream.has_said_all = stream.transcript.num_unsaid <= SAID
         return DenoisedChunk(
             stream=stream,
             latents=latents,
@@ -334,26 +345,23 @@ class Engine:
     def _decoded_early(self, task: DenoisedChunk) -> EngineChunk:
         assert self._early is not None, "asked for where there is an early piece"
         cut, began_s = self._early, self._clock()
-        video, audio = task.latents
-        with torch.inference_mode():
-            samples = task.stream.decoder.sound(audio)
-            frames = task.stream.decoder.pictures(video[:, : cut.video_latents])
+        with self._threads():
+            frames, samples = task.decode_early(cut)
         self._spent("decode", began_s)
-        task.samples = samples[cut.samples :]
         said = task.begins + float(task.progress[cut.audio_latents - 1])
         spoken = min(said, task.ends)
-        return self._made(task, frames, samples[: cut.samples], spoken, is_last=False)
+        return self._made(task, frames, samples, spoken, is_last=False)
 
     def _decoded(self, task: DenoisedChunk, *, skip: bool) -> list[EngineChunk]:
         """Decodes a chunk, or what is left of it."""
+        if task.stream.is_dropped:
+            return []
         began_s = self._clock()
-        video, audio = task.latents
-        with torch.inference_mode():
-            if skip and self._early:
-                samples, video = task.samples, video[:, self._early.video_latents :]
-            else:
-                samples = task.stream.decoder.sound(audio)
-            frames = task.stream.decoder.pictures(video)
+        try:
+            frames, samples = task.decode(after=self._early if skip else None)
+        except RuntimeError:
+            task.stream.is_dropped = True  # its later chunks would follow a hole
+            raise
         spent_s = self._spent("decode", began_s)
         if not skip:
             self._decode_s.add(spent_s)

@@ -26,6 +26,7 @@ from streamchar_ref.networks.text import read_phonemes
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.pointers import ChunkObservation
 from streamchar_ref.world.clips import make_clip
+from streamchar_ref.world.lexicon import UnreadableText
 from tests.streamchar_ref.streaming.test_stream import talkative
 
 
@@ -199,6 +200,13 @@ def test_prompts_served_together_give_the_chunks_of_each_alone(
     assert parts == {"denoise", "decode"}
     assert not system.take_parts()
     assert system.flops_per_chunk > 0
+
+
+def test_a_prompt_that_cannot_be_said_leaves_nothing_open(checkpoint: str, prompt: Prompt) -> None:
+    system = StreamCharRef(checkpoint=checkpoint)
+    with pytest.raises(UnreadableText):
+        list(system.stream_many([short(prompt), short(prompt, transcript="ЖЖ")], seeds=[0, 1]))
+    assert list(islice(system.stream_many([short(prompt)], seeds=[0]), 1))
 
 
 def test_the_plain_path_serves_one_prompt_a_process(checkpoint: str) -> None:

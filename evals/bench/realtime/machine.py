@@ -150,7 +150,7 @@ def _gpu() -> str:
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""
-    query = "--query-gpu=name,driver_version,clocks.sm,clocks.mem,power.limit"
+    query = "--query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem,power.limit"
     try:
         done = subprocess.run(
             [program, query, "--format=csv,noheader"],

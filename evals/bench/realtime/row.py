@@ -20,6 +20,8 @@ from evals.numerics.arrivals import (
 )  # fmt: skip
 from evals.protocols.base import Score
 
+TOGETHER = 0.9
+"""Share of the chunks of the longest stream of a turn that each of its streams must make."""
 MIN_CHUNKS = 50
 """Of each stream, over all turns; with fewer a row is not valid."""
 
@@ -65,7 +67,8 @@ class Row:
         media_s: Playing time of all streams.
         chunk_media_s: Playing time of a chunk, median.
         rtf: Generation time over playing time of the streams, mean weighted by playing time.
-        rtf_worst_30_s: Of any 30 s of any stream; ``None`` if none is so long.
+        rtf_worst_30_s: Of windows of 30 s, one every 15 s, of any stream; ``None`` if none is so
+            long.
         fps: Frames of one stream per second of generation, as others quote it.
         fps_all_streams: Frames of all streams per second.
         first_chunk_s: From request to first playable chunk, median over requests.
@@ -172,7 +175,7 @@ def make_row(
     runs = [run for turn in turns for run in turn.streams]
     playable = [run for run in runs if run.arrivals and len(run.trace.media_s)]
     num_chunks = _chunks_of_shortest(runs)
-    reasons = [*_failures(runs), why_busy(load)]
+    reasons = [*_failures(runs), why_busy(load), _why_alone(turns)]
     if num_chunks < MIN_CHUNKS:
         reasons.append(f"too few chunks: {num_chunks}, at least {MIN_CHUNKS} are needed")
     reasons = [reason for reason in reasons if reason]
@@ -207,6 +210,18 @@ def _failures(runs: Sequence[StreamRun]) -> list[str]:
     one = failed[0]
     count = f"{len(failed)} of {len(runs)} streams failed"
     return [f"{count}, first stream {one.stream} on {one.prompt_id}: {one.error}"]
+
+
+def _why_alone(turns: Sequence[Turn]) -> str:
+    """Why the streams of a turn were not all served at once."""
+    for number, turn in enumerate(turns):
+        counts = [len(run.trace.media_s) if run.arrivals else 0 for run in turn.streams]
+        if min(counts) < TOGETHER * max(counts):
+            return (
+                f"in turn {number} a stream ended after {min(counts)} chunks, another made "
+                f"{max(counts)}: fewer were served at once; take longer prompts or fewer --chunks"
+            )
+    return ""
 
 
 def _chunks_of_shortest(runs: Sequence[StreamRun]) -> int:

@@ -89,6 +89,7 @@ class _Lane:
     turns: list[Turn] = field(default_factory=list)
     loads: list[tuple[Load, Load]] = field(default_factory=list)
     warm_up_s: float = 0.0
+    warm_up_error: str = ""
 
     @property
     def serves_many(self) -> bool:
@@ -169,7 +170,10 @@ def _make_room(
     lane.turns, lane.loads = [], []
     start = time.perf_counter()
     requests = plan.requests(streams, plan.turns)  # seeds and prompts that no turn has
-    _serve(lane, requests, turn=-1, max_chunks=plan.warm_up_chunks)
+    warmed = _serve(lane, requests, turn=-1, max_chunks=plan.warm_up_chunks)
+    lane.warm_up_error = next(
+        (run.error for host in warmed for run in host.streams if run.error), ""
+    )
     lane.warm_up_s = time.perf_counter() - start
     return True
 
@@ -230,6 +234,9 @@ def _row(lane: _Lane, streams: int) -> Row:
         warm_up_s=lane.warm_up_s,
         load=load_share(lane.loads),
     )
+    if lane.warm_up_error:
+        why = f"the warm-up failed: {lane.warm_up_error}"
+        row = replace(row, is_valid=False, reasons=(*row.reasons, why))
     key, executor = lane.hosts[0]
     try:  # compilation came with the warm-up
         return replace(row, setup_s=executor.submit(setup_times, key).result())

@@ -160,6 +160,18 @@ def test_a_failing_stream_is_invalid_and_the_others_are_kept() -> None:
     assert [len(run.arrivals) for run in many.requests[:2]] == [50, 20]
 
 
+def test_a_row_whose_warm_up_failed_is_invalid() -> None:
+    (row,) = measured(toy("ColdToy"))
+    assert not row.is_valid
+    assert "the warm-up failed: it raises RuntimeError: not warm" in row.reasons[-1]
+
+
+def test_streams_that_were_not_served_at_once_are_invalid() -> None:
+    (row,) = measured(toy("UnevenToy"), streams=[2])
+    assert not row.is_valid
+    assert "in turn 0 a stream ended after 20 chunks" in row.reasons[0]
+
+
 def test_concurrent_streams_are_served_by_one_process_or_by_one_each() -> None:
     rows = measured(
         toy("ManyToy", label="many", gaps=[0.3]), toy(label="each"), streams=[1, 2, 4], turns=1

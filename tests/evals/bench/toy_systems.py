@@ -71,3 +71,28 @@ class ManyToy(Toy):
     def take_parts(self) -> list[tuple[str, float, float]]:
         spans, self.spans = getattr(self, "spans", []), []
         return spans
+
+
+class ColdToy(Toy):
+    """Its first request fails, as if a program had to be started again."""
+
+    requests = 0
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        self.requests += 1
+        if self.requests == 1:
+            raise RuntimeError("not warm")
+        yield from super().stream(prompt, seed=seed)
+
+
+class UnevenToy(ManyToy):
+    """Its second stream is over when the first has just begun."""
+
+    def stream_many(
+        self, prompts: Sequence[Prompt], *, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, AVChunk | Exception]]:
+        for index in range(self.length):
+            for place in range(len(prompts)):
+                if place == 0 or index < 20:
+                    wait(self.gaps[0])
+                    yield place, _chunk(index)

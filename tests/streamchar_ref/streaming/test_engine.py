@@ -248,6 +248,7 @@ def test_no_more_streams_are_admitted_than_can_be_served(model: StreamChar) -> N
 
 def test_capacity_follows_from_what_chunks_have_cost(model: StreamChar) -> None:
     engine = engine_of(model)
+    engine._is_parallel = True  # two cores
     engine._denoise_s.add(0.128)  # of 0.64 s
     engine._decode_s.add(0.064)
     assert engine.capacity == 4  # at 80 % of the busier stage
@@ -279,6 +280,49 @@ def test_what_was_made_before_the_device_was_lost_is_returned(
         chunks.extend(alone(engine_of(model)))
     assert sum(len(chunk.frames) for chunk in chunks) == sum(len(c.frames) for c in expected)
     assert_same(chunks, expected)
+
+
+def test_a_stream_has_no_chunk_after_one_that_could_not_be_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = talkative(tiny_model())
+    expected = plain(model, TEXTS[2], 3, 2)
+    real, calls = model.video_vae.decode, iter(range(10_000))
+
+    def decode(*args: Any) -> Any:
+        if next(calls) == 2:
+            raise RuntimeError("out of memory")
+        return real(*args)
+
+    monkeypatch.setattr(model.video_vae, "decode", decode)
+    engine, chunks = engine_of(model, first_latents=0), []
+    with pytest.raises(EngineStopped, match="after 2 chunks: out of memory"):  # noqa: PT012
+        for chunk in alone(engine):
+            chunks.append(chunk)  # noqa: PERF402
+    assert len(chunks) == 2
+    assert_same(chunks, expected)
+    assert_same(list(islice(alone(engine), 2)), expected)  # the engine serves others
+
+
+def test_a_closed_stream_leaves_no_work_behind(model: StreamChar) -> None:
+    engine = engine_of(model)
+    chunks = alone(engine)
+    next(chunks)
+    next(chunks)
+    chunks.close()
+    engine.take_spans()
+    assert not engine._decoding
+    assert engine.step() == []
+    assert engine.take_spans() == []
+
+
+def test_the_threads_of_the_process_are_left_as_they_were(model: StreamChar) -> None:
+    torch.set_num_threads(2)
+    try:
+        list(islice(alone(engine_of(model)), 2))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_half_precision_moves_pictures_by_a_few_grey_levels_and_no_sample(
