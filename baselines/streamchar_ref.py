@@ -62,8 +62,8 @@ class StreamCharRef:
         precision: ``float32`` or ``bfloat16``.
         path: ``engine`` decodes a chunk while the next is denoised, and sends the first pictures
             early, see `streamchar_ref.streaming.engine`; ``plain`` makes one chunk after the other,
-            the same numbers with one thread. A pointer that is not the model's own, or half precision, needs
-            ``plain``, and has it by default.
+            the same numbers with one thread. A pointer that is not the model's own, or half
+            precision, needs ``plain``, and has it by default.
         picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
         compiled: Compile the blocks of the DiT in the engine.
         device: As torch names it.
