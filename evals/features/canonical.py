@@ -106,7 +106,7 @@ def canonical_picture(recording: Recording) -> Path:
         return canonical(recording)
 
     def write(target: Path) -> None:
-        write_mp4(target, _frames(recording), None, fps=FPS, sample_rate=SAMPLE_RATE)
+        _encode(target, recording, None)
 
     return _kept(recording, "frames", write)
 
@@ -140,6 +140,11 @@ def _frames(recording: Recording) -> Iterator[np.ndarray]:
     return map(_even_width, frames(path, fps=FPS, short_side=SHORT_SIDE))
 
 
+def _encode(target: Path, recording: Recording, samples: np.ndarray | None) -> None:
+    pictures = _frames(recording)
+    write_mp4(target, pictures, samples, fps=FPS, sample_rate=SAMPLE_RATE, is_padded=True)
+
+
 def canonical(recording: Recording) -> Path:
     """Makes the canonical encode with picture and sound once and returns the cached file.
 
@@ -154,8 +159,7 @@ def canonical(recording: Recording) -> Path:
     """
 
     def write(target: Path) -> None:
-        samples = _sound_or_none(recording)
-        write_mp4(target, _frames(recording), samples, fps=FPS, sample_rate=SAMPLE_RATE)
+        _encode(target, recording, _sound_or_none(recording))
 
     return _kept(recording, "clip", write)
 
@@ -182,7 +186,7 @@ def _kept(
 
 
 def _even_width(batch: np.ndarray) -> np.ndarray:
-    """Cuts the sides: on widths off this grid, x264 was seen to write other bytes now and then."""
+    """Cuts the sides to whole macroblocks."""
     margin = batch.shape[2] % WIDTH_GRID
     left = margin // 2
     return batch[:, :, left : batch.shape[2] - (margin - left)]

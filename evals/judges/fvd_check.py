@@ -154,5 +154,5 @@ def as_scored(video: Video) -> Video:
         lossless, coded = Path(scratch) / "video.mkv", Path(scratch) / "video.mp4"
         write_lossless(lossless, [video], fps=FPS)
         large = frames(lossless, fps=FPS, short_side=SHORT_SIDE)
-        write_mp4(coded, large, None, fps=FPS, sample_rate=SAMPLE_RATE)
+        write_mp4(coded, large, None, fps=FPS, sample_rate=SAMPLE_RATE, is_padded=True)
         return np.concatenate(list(frames(coded, fps=FPS)))

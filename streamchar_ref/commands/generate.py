@@ -241,7 +241,6 @@ def _film(out: Path, chunks: Iterable["AVChunk"], found: "Checkpoint", phonemes:
         lambda: np.concatenate(heard),
         fps=fps,
         sample_rate=sample_rate,
-        has_mbtree=False,
     )
     return Film(
         out=str(out),

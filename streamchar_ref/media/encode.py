@@ -4,8 +4,9 @@ Shape letters: T frames, H and W pixels, S audio samples.
 """
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -18,6 +19,10 @@ from streamchar_ref.media.source import fault_of_machine, file_url, opened
 
 # No dates, versions or random identifiers: the same frames give the same bytes.
 BIT_EXACT = {"fflags": "+bitexact"}
+TREE_GRID = 128
+"""Width in pixels whose multiples x264's mbtree, which shares out bits by what later frames refer
+to, encodes the same way each time: its vector code takes eight macroblocks of a row at once, and
+beyond the end of a row reads memory that was never written."""
 
 
 def write_lossless(
@@ -39,7 +44,7 @@ def write_lossless(
     """
     try:
         with replacing(path) as partial:
-            count = _encode_lossless(partial, _video_frames(batches, path), fps)
+            count = _encode_lossless(partial, _video_frames(_of_one_size(batches, path)), fps)
             _check_written(path, partial, count)
     except av.error.FFmpegError as error:
         raise _cannot_encode(path, error) from error
@@ -83,7 +88,7 @@ def write_mp4(
     sample_rate: int,
     crf: int = 18,
     preset: str = "veryfast",
-    has_mbtree: bool = True,
+    is_padded: bool = False,
 ) -> int:
     """Writes an mp4 that plays anywhere: H.264 4:2:0 and AAC.
 
@@ -97,9 +102,9 @@ def write_mp4(
         crf: Constant rate factor, 0 to 51; 18 is hard to tell from the source.
         preset: Of x264; part of a protocol, because it changes the picture: faster presets
             flicker more in still scenes.
-        has_mbtree: Whether x264 shares out bits by what later frames refer to. On pictures of a few
-            macroblocks its vector code reads memory that was never written: the same frames may
-            then give other bytes.
+        is_padded: Whether widths off `TREE_GRID` are padded up to it and cropped again by every
+            decoder, so that bits are shared out at all widths alike; otherwise they are encoded
+            without mbtree. Not for players: the file's header has the padded width.
 
     Returns:
         Number of frames written.
@@ -109,11 +114,10 @@ def write_mp4(
     """
     # A fixed thread count: x264's output depends on it.
     options = {"crf": str(crf), "preset": preset, "threads": "2", "flags": "+bitexact"}
-    if not has_mbtree:
-        options["mbtree"] = "0"
     try:
         with replacing(path) as partial:
-            frames = _video_frames(map(_even, batches), path)
+            pictures = _repeatable(_of_one_size(map(_even, batches), path), options, is_padded)
+            frames = _video_frames(pictures)
             count = _encode_mp4(partial, frames, samples, fps, sample_rate, options)
             _check_written(path, partial, count)
     except av.error.FFmpegError as error:
@@ -135,11 +139,11 @@ def _encode_mp4(
     with av.open(file_url(path), "w", format="mp4", container_options=options) as container:
         video = container.add_stream("libx264", rate=rate)
         video.pix_fmt = "yuv420p"
-        video.codec_context.options = x264
         sound = None if samples is None else _aac_stream(container, sample_rate)
         for frame in frames:
             if count == 0:
                 video.width, video.height = frame.width & ~1, frame.height & ~1
+                video.codec_context.options = x264
             frame.pts, count = count, count + 1
             container.mux(video.encode(frame))
         if not count:
@@ -180,14 +184,32 @@ def _cannot_encode(path: Path, error: av.error.FFmpegError) -> Exception:
     return MediaError(f"{path.name}: cannot be encoded ({error.strerror})")
 
 
-def _video_frames(batches: Iterable[np.ndarray], path: Path) -> Iterable[av.VideoFrame]:
+def _of_one_size(batches: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
     size = None
     for batch in batches:
         size = size or batch.shape[1:]
         if batch.shape[1:] != size:
             raise MediaError(f"{path.name}: frame size changes from {size} to {batch.shape[1:]}")
-        for frame in batch:
-            yield av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        yield batch
+
+
+def _video_frames(batches: Iterable[np.ndarray]) -> Iterator[av.VideoFrame]:
+    for frame in chain.from_iterable(batches):
+        yield av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+
+
+def _repeatable(
+    batches: Iterable[np.ndarray], x264: dict[str, str], is_padded: bool
+) -> Iterator[np.ndarray]:
+    """Makes widths off `TREE_GRID` safe; completes the options before the first batch is out."""
+    for batch in batches:
+        margin = -batch.shape[2] % TREE_GRID
+        if margin and is_padded:
+            x264["x264-params"] = f"crop-rect=0,0,{margin},0"
+            yield np.pad(batch, ((0, 0), (0, 0), (0, margin), (0, 0)), mode="edge")
+        else:
+            x264 |= {"mbtree": "0"} if margin else {}
+            yield batch
 
 
 def _even(batch: np.ndarray) -> np.ndarray:

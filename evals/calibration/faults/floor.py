@@ -22,7 +22,15 @@ def plain_reencode(take: Take, dose: float, rng: np.random.Generator) -> Faulted
     """Encodes and decodes picture and sound as the canonical encode does."""
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "clip.mp4"
-        write_mp4(path, take.open_frames(), take.samples, fps=FPS, sample_rate=SAMPLE_RATE, crf=CRF)
+        write_mp4(
+            path,
+            take.open_frames(),
+            take.samples,
+            fps=FPS,
+            sample_rate=SAMPLE_RATE,
+            crf=CRF,
+            is_padded=True,
+        )
         samples = audio(path, sample_rate=SAMPLE_RATE)
         batches = list(frames(path))
     return Faulted(dose=dose, frames=iter(batches), samples=samples[: len(take.samples)])

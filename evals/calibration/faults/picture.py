@@ -152,7 +152,7 @@ def through_h264(batches: Batches, crf: int) -> Iterator[np.ndarray]:
     """
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "video.mp4"
-        write_mp4(path, batches, None, fps=FPS, sample_rate=SAMPLE_RATE, crf=crf)
+        write_mp4(path, batches, None, fps=FPS, sample_rate=SAMPLE_RATE, crf=crf, is_padded=True)
         yield from frames(path)
 
 

@@ -198,6 +198,26 @@ def test_odd_sizes_lose_their_last_row_and_column_and_are_not_rescaled(tmp_path:
     np.testing.assert_allclose(seen[0, :, 5, 0], tall[0, :64, 0, 0], atol=20)
 
 
+@pytest.mark.parametrize("is_padded", [False, True])
+@pytest.mark.parametrize("width", [32, 272, 512])
+def test_the_same_pictures_give_the_same_bytes_at_any_width(
+    tmp_path: Path, width: int, is_padded: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    still = rng.integers(0, 256, (64, width, 3), dtype=np.uint8)
+    moved = np.stack([np.roll(still, (frame, 2 * frame), (0, 1)) for frame in range(12)])
+    written = []
+    for count in range(4):
+        _ = [rng.bytes(int(size)) for size in rng.integers(1_000, 1_000_000, 10)]  # of the heap
+        path = tmp_path / f"{count}.mp4"
+        write_mp4(path, [moved], None, fps=25, sample_rate=RATE, is_padded=is_padded)
+        written.append(path.read_bytes())
+    assert len(set(written)) == 1
+    (seen,) = frames(tmp_path / "0.mp4")
+    assert seen.shape == moved.shape
+    np.testing.assert_allclose(seen.mean(axis=(0, 1)), moved.mean(axis=(0, 1)), atol=25)
+
+
 @pytest.mark.slow
 def test_four_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> None:
     second = np.random.default_rng(0).integers(0, 256, (25, 192, 192, 3), dtype=np.uint8)
