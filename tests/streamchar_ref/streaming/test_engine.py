@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from itertools import islice
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -126,16 +127,50 @@ def test_streams_that_join_and_leave_do_not_change_each_other(
         assert_same(chunks, plain(model, text, seed, len(chunks)))
 
 
+def test_a_chunk_does_not_wait_for_the_denoising_of_the_next(
+    model: StreamChar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls, begun, taken = model.dit.encode_context, iter(range(99)), Event(), Event()
+
+    def encode_context(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == 1:
+            begun.set()
+            assert taken.wait(30), "the first chunk waits for the second"
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(model.dit, "encode_context", encode_context)
+    engine = engine_of(model, first_latents=0)
+    number = start(engine, TEXTS[0], 0)
+    (first,) = engine.step()
+    assert begun.wait(30)
+    taken.set()
+    chunks = [first.chunk, *run(engine, 2)[number]]
+    assert_same(chunks, plain(model, TEXTS[0], 0, len(chunks)))
+
+
+def test_a_stream_is_closed_while_another_is_made_and_that_goes_on(
+    model: StreamChar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(model, first_latents=0)
+    first, second = start(engine, TEXTS[0], 0), start(engine, TEXTS[1], 1)
+    made = run(engine, 1)  # of the first; the second is being denoised
+    engine.close(second)
+    more = run(engine, 2)
+    assert second not in more
+    chunks = made[first] + more[first]
+    assert_same(chunks, plain(model, TEXTS[0], 0, len(chunks)))
+
+
 def test_the_first_pictures_do_not_wait_for_the_rest_of_their_chunk(model: StreamChar) -> None:
     engine = engine_of(model, first_latents=1)
     number = start(engine, TEXTS[0], 0)
-    (early,) = engine.step()
+    early, *more = engine.step()
     assert (len(early.chunk.frames), len(early.chunk.samples)) == (4, 2_560)
     whole = plain(model, TEXTS[0], 0, 1)[0]
     assert early.chunk.spoken is not None
     assert whole.spoken is not None
     assert 0 <= early.chunk.spoken <= whole.spoken
-    rest = run(engine, 2)[number][0]
+    rest = more[0].chunk if more else run(engine, 1)[number][0]
     assert (rest.index, len(rest.frames)) == (1, len(whole.frames) - 4)
     assert rest.spoken == whole.spoken
 
@@ -311,7 +346,7 @@ def test_a_closed_stream_leaves_no_work_behind(model: StreamChar) -> None:
     next(chunks)
     chunks.close()
     engine.take_spans()
-    assert not engine._decoding
+    assert engine._stages.is_idle
     assert engine.step() == []
     assert engine.take_spans() == []
 
