@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from evals.bench.realtime.memory import peak_memory_mb, reset_peak_memory
+from evals.bench.realtime.memory import family_processor_s, peak_memory_mb, reset_peak_memory
 from evals.bench.realtime.rates import ComputeRates, compute_rates
 from evals.recording.contract import chunk_iterator, problem_with_chunk, problems_with_system
 from evals.recording.make_system import make_system
@@ -21,6 +21,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import MediaError
 
 ClockFn = Callable[[], float]
+ProcessorFn = Callable[[], float | None]
 _hosts: dict[str, "Host"] = {}
 
 
@@ -147,15 +148,25 @@ class HostRun:
         parts: Spans that the system reported, on the clock of ``t_request_s``.
         memory_mb: Peak resident memory of the process and what it has started.
         cuda_memory_mb: Peak memory allocated on CUDA devices; ``None`` without one.
+        processor_s: Processor time of the process and what it has started, until the last chunk
+            that was asked for; what a system computes beyond it is not counted. ``None`` if
+            unknown.
     """
 
     streams: tuple[StreamRun, ...]
     parts: tuple[PartSpan, ...] = ()
     memory_mb: float | None = None
     cuda_memory_mb: float | None = None
+    processor_s: float | None = None
 
 
-def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepared:
+def prepare(
+    key: str,
+    spec: SystemSpec,
+    clock: ClockFn,
+    threads: int,
+    processor_s: ProcessorFn = family_processor_s,
+) -> Prepared:
     """Makes a system in this process.
 
     Args:
@@ -163,6 +174,7 @@ def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepare
         spec: What to make.
         clock: Monotonic seconds.
         threads: Of torch, if the system uses it.
+        processor_s: Reads the processor time of this process and what it has started.
 
     Returns:
         What is known of it.
@@ -178,7 +190,7 @@ def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepare
     torch = _torch()
     if torch is not None:
         torch.set_num_threads(threads)
-    _hosts[key] = Host(system, clock)
+    _hosts[key] = Host(system, clock, processor_s)
     return _hosts[key].prepared(spec.label, clock() - start)
 
 
@@ -198,11 +210,17 @@ class Host:
     Args:
         system: Valid by `evals.recording.contract.problems_with_system`.
         clock: Monotonic seconds.
+        processor_s: Reads the processor time of this process and what it has started.
     """
 
-    def __init__(self, system: Any, clock: ClockFn = time.perf_counter) -> None:
+    def __init__(
+        self,
+        system: Any,
+        clock: ClockFn = time.perf_counter,
+        processor_s: ProcessorFn = family_processor_s,
+    ) -> None:
         self._system = system
-        self._clock = clock
+        self._clock, self._processor_s = clock, processor_s
 
     def prepared(self, label: str, load_s: float) -> Prepared:
         """Asks the system for its optional attributes; measures rates if it counts its work."""
@@ -253,7 +271,7 @@ class Host:
         reset_peak_memory()
         self._take_parts()  # what is left of an earlier turn
         open_streams = {request.stream: _Stream(request) for request in requests}
-        start = self._clock()
+        spent_s, start = self._processor_s(), self._clock()
         chunks = self._chunks(requests)
         try:
             for stream, chunk in chunks:
@@ -264,6 +282,7 @@ class Host:
             for one in open_streams.values():
                 one.fail(error, max_chunks)
         finally:
+            then_s = self._processor_s()  # before close, where a system may go on for a while
             chunks.close()  # type: ignore[attr-defined]
         cuda_mb = _cuda_memory_mb()
         return HostRun(
@@ -271,6 +290,7 @@ class Host:
             parts=self._take_parts(),
             memory_mb=peak_memory_mb(),
             cuda_memory_mb=cuda_mb,
+            processor_s=None if spent_s is None or then_s is None else then_s - spent_s,
         )
 
     def _chunks(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:

@@ -15,6 +15,7 @@ from evals.bench.realtime.host import (
     ClockFn,
     HostRun,
     Prepared,
+    ProcessorFn,
     Request,
     StreamRun,
     SystemSpec,
@@ -23,6 +24,7 @@ from evals.bench.realtime.host import (
     setup_times,
 )  # fmt: skip
 from evals.bench.realtime.machine import Load, LoadFn, gpu_energy_j, load_share, read_load
+from evals.bench.realtime.memory import family_processor_s
 from evals.bench.realtime.row import Row, Turn, make_row
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
@@ -69,6 +71,7 @@ class Bench:
         load: Reads the load of the machine.
         executor: Makes the executor of one process.
         energy_j: Reads the energy spent so far.
+        processor_s: Reads the processor time spent so far by a process and what it has started.
         progress: Called with ``(what, done, total)``.
     """
 
@@ -76,6 +79,7 @@ class Bench:
     load: LoadFn = read_load
     executor: Callable[[], Executor] = lambda: WorkerProcesses(1)
     energy_j: Callable[[], float | None] = gpu_energy_j
+    processor_s: ProcessorFn = family_processor_s
     progress: ProgressFn = lambda what, done, total: None
 
 
@@ -143,7 +147,7 @@ def bench_realtime(
 def _add_host(lane: _Lane, plan: RealtimePlan, bench: Bench, stack: ExitStack) -> None:
     key = f"{id(lane)}-{len(lane.hosts)}"
     executor = stack.enter_context(bench.executor())
-    made = executor.submit(prepare, key, lane.spec, bench.clock, plan.threads)
+    made = executor.submit(prepare, key, lane.spec, bench.clock, plan.threads, bench.processor_s)
     lane.prepared.append(result_of(made))
     lane.hosts.append((key, executor))
 

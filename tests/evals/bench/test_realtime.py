@@ -56,7 +56,9 @@ def measured(
     *specs: SystemSpec, streams: Sequence[int] = (1,), load: Any = quiet, **plan: Any
 ) -> list[Row]:
     wanted = RealtimePlan(streams=streams, **{"prompts": prompts(), "turns": 5} | plan)
-    bench = Bench(clock=now, load=load, executor=InProcess, energy_j=lambda: 10 * now())
+    bench = Bench(
+        clock=now, load=load, executor=InProcess, energy_j=lambda: 10 * now(), processor_s=now
+    )
     return bench_realtime(list(specs), wanted, bench)
 
 
@@ -78,6 +80,13 @@ def test_a_steady_toy_is_measured_exactly() -> None:
     assert row.load_s == pytest.approx(7.0)
     assert row.processor_s_per_media_s == pytest.approx(0.5)  # the toy's core is never idle
     assert row.energy_j_per_media_s == pytest.approx(5.0)  # 10 W, twice as fast as real time
+
+
+def test_what_a_system_computes_after_the_last_chunk_is_not_counted() -> None:
+    (row,) = measured(toy("LateToy", gaps=[0.5]), prompts=prompts(10))
+    assert row.load is not None
+    assert row.load.own_s == pytest.approx(5 * (25 + 30))
+    assert row.processor_s_per_media_s == pytest.approx(0.5)
 
 
 def test_percentiles_and_stalls_are_those_of_the_trace() -> None:

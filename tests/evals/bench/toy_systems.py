@@ -41,6 +41,16 @@ class Toy:
             yield _chunk(index)
 
 
+class LateToy(Toy):
+    """Goes on for half a minute when nothing more is wanted."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        try:
+            yield from super().stream(prompt, seed=seed)
+        finally:
+            wait(30.0)
+
+
 class CountedToy(Toy):
     """Tells its size and its work."""
 
