@@ -34,6 +34,10 @@ def realtime(
         int, typer.Option(min=1, max=10**4, help="Chunks of each stream before the first turn.")
     ] = 8,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch in each process.")] = 1,
+    pictures: Annotated[
+        int,
+        typer.Option(min=0, max=10**4, help="Prompts to compare with the first system, by PSNR."),
+    ] = 0,
     compare: Annotated[
         Path | None, typer.Option(help="An earlier realtime.json, for a verdict.")
     ] = None,
@@ -67,6 +71,7 @@ def realtime(
         max_chunks=chunks,
         warm_up_chunks=warm_up,
         threads=threads,
+        pictures=pictures,
     )
     if not plan.prompts:
         raise InputError(f"{suite}: holds no prompts")

@@ -87,6 +87,7 @@ class Engine:
         self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock
         is_cpu = model.device.type == "cpu"
         self._batch = self.config.batch or (1 if is_cpu else self.config.max_streams)
+        self._is_exact = self.config.exact and is_cpu
         self._early = EarlyPiece.of(model.config, self.config.first_latents)
         is_half = self.config.picture_precision == "bfloat16"
         self._pictures = half_precision(model) if is_half else None
@@ -306,7 +307,14 @@ class Engine:
         text = TranscriptBatch.of([prefix for _, prefix in due], self.model.device)
         with torch.inference_mode():
             state = StreamState.stack([stream.state for stream, _ in due])
-            chunk = rollout_chunk(self.model, state, text, self._sampler, options=self._options)
+            chunk = rollout_chunk(
+                self.model,
+                state,
+                text,
+                self._sampler,
+                options=self._options,
+                is_exact=self._is_exact,
+            )
         self._denoise_s.add(self._spent("denoise", began_s) / len(due))
         return DenoisedBatch(due, chunk)
 

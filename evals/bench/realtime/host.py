@@ -8,10 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from evals.bench.realtime.memory import family_processor_s, peak_memory_mb, reset_peak_memory
+from evals.bench.realtime.pictures import PICTURE_CHUNKS, Pictures
 from evals.bench.realtime.rates import ComputeRates, compute_rates
 from evals.recording.contract import chunk_iterator, problem_with_chunk, problems_with_system
 from evals.recording.make_system import make_system
@@ -199,6 +203,11 @@ def serve(key: str, requests: Sequence[Request], turn: int, max_chunks: int) -> 
     return _hosts[key].serve(requests, turn=turn, max_chunks=max_chunks)
 
 
+def pictures(key: str, request: Request) -> Pictures:
+    """Streams the beginning of a request in this process, see `Host.pictures`."""
+    return _hosts[key].pictures(request)
+
+
 def setup_times(key: str) -> dict[str, float]:
     """Returns the setup times that a system reports, seconds by part; empty by default."""
     return _hosts[key].setup_times()
@@ -292,6 +301,17 @@ class Host:
             cuda_memory_mb=cuda_mb,
             processor_s=None if spent_s is None or then_s is None else then_s - spent_s,
         )
+
+    def pictures(self, request: Request) -> Pictures:
+        """Returns the frames of the first chunks of a request."""
+        chunks, made, error = self._chunks([request]), [np.zeros((0, 1, 1, 3), np.uint8)], ""
+        try:
+            made += [chunk.frames for _, chunk in islice(chunks, PICTURE_CHUNKS)]
+        except (Exception, SystemExit) as failure:  # said in a note
+            error = in_one_line(failure)
+        finally:
+            chunks.close()  # type: ignore[attr-defined]
+        return Pictures(frames=np.concatenate(made[1:] or made), error=error)
 
     def _chunks(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:
         """Pairs of stream number and chunk; the system's iterator is closed with this one."""

@@ -125,8 +125,8 @@ def _row_of(value: Mapping[str, Any]) -> Row:
         PartSpan(part=part, start_s=start, end_s=end) for part, start, end in value["part_spans"]
     )
     fields["load"] = LoadShare(**value["load"]) if value["load"] else None
-    for name in ("reasons", "notes"):
-        fields[name] = tuple(value[name])
+    for name in ("reasons", "notes", "picture_errors"):
+        fields[name] = tuple(value.get(name, ()))
     return Row(**fields)
 
 

@@ -97,6 +97,8 @@ class Row:
         floor_s: Least time of a chunk by the counted work and the measured rates.
         rates: These rates.
         parts_s: Time by part, for each chunk, as the system reports it.
+        picture_errors: Mean squared difference of its pictures from the first system's, for each
+            prompt compared [grey levels squared].
         load: Who used the cores.
         requests: The arrivals of all streams.
         part_spans: Of the first turn.
@@ -147,6 +149,7 @@ class Row:
     floor_s: float | None = None
     rates: dict[str, Any] | None = None
     parts_s: dict[str, float] = field(default_factory=dict)
+    picture_errors: tuple[float, ...] = ()
     load: LoadShare | None = None
     requests: tuple[StreamRun, ...] = ()
     part_spans: tuple[PartSpan, ...] = ()

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from evals.bench.realtime.host import (
     ClockFn,
     HostRun,
@@ -19,12 +21,14 @@ from evals.bench.realtime.host import (
     Request,
     StreamRun,
     SystemSpec,
+    pictures,
     prepare,
     serve,
     setup_times,
 )  # fmt: skip
 from evals.bench.realtime.machine import Load, LoadFn, gpu_energy_j, load_share, read_load
 from evals.bench.realtime.memory import family_processor_s
+from evals.bench.realtime.pictures import Pictures, squared_errors
 from evals.bench.realtime.row import Row, Turn, make_row
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
@@ -43,6 +47,7 @@ class RealtimePlan:
         max_chunks: After which a stream is stopped.
         warm_up_chunks: Of each stream, before the first timed turn.
         threads: Of torch in each process.
+        pictures: Prompts whose pictures are compared with the first system's, after all turns.
     """
 
     streams: Sequence[int]
@@ -51,6 +56,7 @@ class RealtimePlan:
     max_chunks: int = 50
     warm_up_chunks: int = 8
     threads: int = 1
+    pictures: int = 0
 
     def requests(self, streams: int, turn: int) -> list[Request]:
         """Returns the requests of a turn: prompts one after another, a new seed each round."""
@@ -138,6 +144,10 @@ def bench_realtime(
             for number, lane in enumerate(lanes):
                 is_able = lane in able
                 rows[number, place] = _row(lane, streams) if is_able else _refused(lane, streams)
+        if plan.pictures:
+            bench.progress("compare pictures", total, total)
+            notes = _compare_pictures(lanes, plan)
+            rows = {key: _with_pictures(row, *notes[key[0]]) for key, row in rows.items()}
     bench.progress("done", total, total)
     return [
         rows[number, place] for number in range(len(specs)) for place in range(len(plan.streams))
@@ -246,6 +256,27 @@ def _row(lane: _Lane, streams: int) -> Row:
         return replace(row, setup_s=executor.submit(setup_times, key).result())
     except WorkerEnded:
         return row
+
+
+def _compare_pictures(
+    lanes: Sequence[_Lane], plan: RealtimePlan
+) -> list[tuple[tuple[float, ...], str]]:
+    """Squared errors of each system against the first, and why there are none."""
+    requests = [plan.requests(1, number)[0] for number in range(plan.pictures)]
+    made = [[_pictures(lane, request) for request in requests] for lane in lanes]
+    return [((), ""), *(squared_errors(own, made[0]) for own in made[1:])]
+
+
+def _pictures(lane: _Lane, request: Request) -> Pictures:
+    key, executor = lane.hosts[0]
+    try:
+        return executor.submit(pictures, key, request).result()
+    except WorkerEnded as error:
+        return Pictures(frames=np.zeros((0, 1, 1, 3), np.uint8), error=str(error))
+
+
+def _with_pictures(row: Row, errors: tuple[float, ...], note: str) -> Row:
+    return replace(row, picture_errors=errors, notes=(*row.notes, *([note] if note else [])))
 
 
 def _refused(lane: _Lane, streams: int) -> Row:

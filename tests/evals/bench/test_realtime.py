@@ -220,6 +220,21 @@ def test_counted_work_is_held_against_the_rates(monkeypatch: pytest.MonkeyPatch)
     assert two.flops_share is None  # the rates are those of one process
 
 
+def test_pictures_are_compared_with_those_of_the_first_system() -> None:
+    specs = toy(), toy(label="same"), toy("GreyToy", label="grey"), toy("WideToy", label="wide")
+    rows = measured(*specs, toy(label="lost", fails_at=1), turns=1, pictures=2)
+    assert [row.picture_errors for row in rows] == [(), (0.0, 0.0), (4.0, 4.0), (), ()]
+    cells = dict(LINES)["PSNR to the first system, by prompt"]
+    assert [cells(row) for row in rows[:4]] == [
+        "not compared",
+        "equal (n = 2)",
+        "42.1 to 42.1 dB (n = 2)",  # 10 log10(255^2 / 4)
+        "not compared",
+    ]
+    assert rows[3].notes[-1].endswith("200 frames in common, sizes (4, 5) and (4, 4)")
+    assert "not compared: it raises RuntimeError: device lost" in rows[4].notes[-1]
+
+
 def test_two_of_one_label_are_refused() -> None:
     with pytest.raises(InputError, match="two of --systems are called 'toy'"):
         measured(toy(), toy())
