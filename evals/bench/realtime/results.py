@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.bench.realtime.compare import SpeedComparison, compare_rows
-from evals.bench.realtime.host import PartSpan, StreamRun
 from evals.bench.realtime.machine import LoadShare, Machine
+from evals.bench.realtime.records import PartSpan, StreamRun
 from evals.bench.realtime.row import Row, streams_without_stall
 from evals.recording.recording import Arrival
 from streamchar_ref.core.errors import InputError

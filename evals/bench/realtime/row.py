@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evals.bench.realtime.host import HostRun, PartSpan, Prepared, StreamRun
 from evals.bench.realtime.machine import LoadShare, why_busy
+from evals.bench.realtime.records import HostRun, PartSpan, Prepared, StreamRun
 from evals.numerics.arrivals import (
     chunk_gaps_s,
     deadline_miss_rate,

@@ -15,12 +15,7 @@ import numpy as np
 
 from evals.bench.realtime.host import (
     ClockFn,
-    HostRun,
-    Prepared,
     ProcessorFn,
-    Request,
-    StreamRun,
-    SystemSpec,
     pictures,
     prepare,
     serve,
@@ -29,6 +24,15 @@ from evals.bench.realtime.host import (
 from evals.bench.realtime.machine import Load, LoadFn, gpu_energy_j, load_share, read_load
 from evals.bench.realtime.memory import family_processor_s
 from evals.bench.realtime.pictures import Pictures, squared_errors
+from evals.bench.realtime.records import (
+    DEFAULT_LIMIT,
+    HostRun,
+    Prepared,
+    Request,
+    StreamLimit,
+    StreamRun,
+    SystemSpec,
+)
 from evals.bench.realtime.row import Row, Turn, make_row
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
@@ -44,7 +48,7 @@ class RealtimePlan:
         streams: Numbers of concurrent streams.
         prompts: Streams take them in turn.
         turns: How often all streams are requested.
-        max_chunks: After which a stream is stopped.
+        limit: Where a stream is stopped.
         warm_up_chunks: Of each stream, before the first timed turn.
         threads: Of torch in each process.
         pictures: Prompts whose pictures are compared with the first system's, after all turns.
@@ -53,7 +57,7 @@ class RealtimePlan:
     streams: Sequence[int]
     prompts: Sequence[Prompt]
     turns: int = 5
-    max_chunks: int = 50
+    limit: StreamLimit = DEFAULT_LIMIT
     warm_up_chunks: int = 8
     threads: int = 1
     pictures: int = 0
@@ -184,7 +188,7 @@ def _make_room(
     lane.turns, lane.loads = [], []
     start = time.perf_counter()
     requests = plan.requests(streams, plan.turns)  # seeds and prompts that no turn has
-    warmed = _serve(lane, requests, turn=-1, max_chunks=plan.warm_up_chunks)
+    warmed = _serve(lane, requests, turn=-1, limit=StreamLimit(plan.warm_up_chunks))
     lane.warm_up_error = next(
         (run.error for host in warmed for run in host.streams if run.error), ""
     )
@@ -195,7 +199,7 @@ def _make_room(
 def _take_turn(lane: _Lane, streams: int, turn: int, plan: RealtimePlan, bench: Bench) -> None:
     requests = plan.requests(streams, turn)
     before, spent_j = bench.load(), bench.energy_j()
-    hosts = _serve(lane, requests, turn=turn, max_chunks=plan.max_chunks)
+    hosts = _serve(lane, requests, turn=turn, limit=plan.limit)
     after, then_j = bench.load(), bench.energy_j()
     energy_j = None if spent_j is None or then_j is None else then_j - spent_j
     lane.turns.append(Turn(hosts=tuple(hosts), energy_j=energy_j))
@@ -203,11 +207,11 @@ def _take_turn(lane: _Lane, streams: int, turn: int, plan: RealtimePlan, bench: 
 
 
 def _serve(
-    lane: _Lane, requests: Sequence[Request], *, turn: int, max_chunks: int
+    lane: _Lane, requests: Sequence[Request], *, turn: int, limit: StreamLimit
 ) -> list[HostRun]:
     shares = [list(requests)] if lane.serves_many else [[request] for request in requests]
     futures = [
-        executor.submit(serve, key, share, turn, max_chunks)
+        executor.submit(serve, key, share, turn, limit)
         for (key, executor), share in zip(lane.hosts, shares, strict=False)
     ]
     return [
