@@ -5,9 +5,9 @@ Streams, rollouts and training previews all sample a chunk here.
 Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width of the condition.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -85,7 +85,8 @@ class Condition:
 
     def in_one_batch(self) -> "Condition":
         """Returns the condition under which both passes of guidance run as one batch."""
-        return replace(self, twice=[_twice(key_value) for key_value in self.context])
+        twice = [(torch.cat([k, k]), torch.cat([v, v])) for k, v in self.context]
+        return replace(self, twice=twice)
 
     @property
     def modalities(self) -> slice:
@@ -202,7 +203,8 @@ def velocity(
     """
     audio = x[-1] if condition.sound is None else condition.sound.clean
     audio_condition = condition.orchestrate(audio, sigma).condition
-    scales = guidance[condition.modalities]
+    both: tuple[float, ...] = guidance
+    scales = both[condition.modalities]
     if all(scale == 1 for scale in scales):
         return _pass(condition, x, sigma, audio_condition)
     nothing = condition.model.dit.no_condition.expand_as(audio_condition)
@@ -319,16 +321,14 @@ def _both_passes(
     nothing: Float[Tensor, "B A K"],
 ) -> tuple[Latents, Latents]:
     """Runs the DiT with and without the condition, as one batch."""
-    sound, heard = condition.sound, None
-    if sound is not None:
-        pairs = zip(
-            sound.heard(sigma, is_free=False), sound.heard(sigma, is_free=True), strict=True
-        )
-        heard = torch.cat(next(pairs)), torch.cat(next(pairs))
+    heard: tuple[Tensor, Tensor] | None = None
+    if condition.sound is not None:
+        one, other = (condition.sound.heard(sigma, is_free=is_free) for is_free in (False, True))
+        heard = torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]])
     assert condition.twice is not None, "asked for where it is there"
     both = _velocities(
         condition,
-        _twice(x),
+        tuple(torch.cat([each, each]) for each in x),
         torch.cat([sigma, sigma]),
         torch.cat([audio_condition, nothing]),
         heard,
@@ -354,7 +354,3 @@ def _velocities(
         return (predicted.video.float(),)
     predicted = dit(*x, sigma, sigma, audio_condition, context)
     return predicted.video.float(), predicted.audio.float()
-
-
-def _twice(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
-    return tuple(torch.cat([each, each]) for each in tensors)

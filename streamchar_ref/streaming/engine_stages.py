@@ -60,15 +60,15 @@ class Stages:
 
     def wait(self) -> None:
         """Waits until there is something to take."""
-        wait([*self._batch(), *islice(self._decoding, 1)], return_when=FIRST_COMPLETED)
+        wait([*self._pending(), *islice(self._decoding, 1)], return_when=FIRST_COMPLETED)
 
     def drain(self) -> None:
         """Waits until nothing runs, and drops what has come of it."""
-        wait([*self._batch(), *self._decoding])
+        wait([*self._pending(), *self._decoding])
         self._denoising = None
         self._decoding.clear()
 
-    def _batch(self) -> list[Future[DenoisedBatch]]:
+    def _pending(self) -> list[Future[Any]]:
         return [] if self._denoising is None else [self._denoising]
 
 
