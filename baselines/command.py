@@ -72,7 +72,8 @@ class Command:
         fps: Frames per second of its chunk files; an mp4 says it itself: by its timestamps, and
             one that varies or is no whole number is shown at 25.
         sample_rate: Samples per second of its chunk files; an mp4's sound is resampled to it.
-        timeout_s: Longest time between two signs of life (start, a chunk, the end).
+        timeout_s: Longest time between two signs of life (start, a chunk, the end), and for a
+            persistent one to read its request.
         total_s: Longest time for one prompt.
         disk_gb: Most that may lie in its output folder at a time.
 
@@ -179,7 +180,7 @@ class Command:
         if self._is_persistent:
             server = self._serving()
             try:
-                server.send(json.dumps({**request, "out": str(out)}))
+                server.send(json.dumps({**request, "out": str(out)}), timeout_s=self.timeout_s)
             except OSError as error:
                 raise _Stopped(f"it takes no request: {error}") from error
             return server

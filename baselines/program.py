@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from selectors import EVENT_WRITE, DefaultSelector
 from typing import IO
 
 LOG_BYTES = 32_768
@@ -54,9 +55,12 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.PIPE if takes_lines else subprocess.DEVNULL,
+                bufsize=0,
                 start_new_session=True,
                 env=environment,
             )
+            if self._process.stdin is not None:
+                os.set_blocking(self._process.stdin.fileno(), False)
         except BaseException:
             _release(self)
             raise
@@ -71,11 +75,30 @@ class Program:
         """Whether it has printed its signal line."""
         return self._log.has_signal
 
-    def send(self, line: str) -> None:
-        """Writes a line to its standard input; raises `OSError` if it no longer reads."""
-        assert self._process.stdin is not None, "it was started with takes_lines"
-        self._process.stdin.write(f"{line}\n".encode())
-        self._process.stdin.flush()
+    def send(self, line: str, *, timeout_s: float) -> None:
+        """Writes a line to its standard input.
+
+        Args:
+            line: Without its end.
+            timeout_s: Longest time that it may take to read what does not fit into the pipe.
+
+        Raises:
+            OSError: If it no longer reads.
+            TimeoutError: If it has not read in time; part of the line may be lost then.
+        """
+        pipe = self._process.stdin
+        assert pipe is not None, "it was started with takes_lines"
+        rest = total = memoryview(f"{line}\n".encode())
+        deadline = time.monotonic() + timeout_s
+        with DefaultSelector() as room:
+            room.register(pipe, EVENT_WRITE)
+            while rest:
+                if not room.select(max(0.0, deadline - time.monotonic())):
+                    raise TimeoutError(
+                        f"after {timeout_s:g} s it has not read {len(rest):,} of {len(total):,} "
+                        "bytes; a program must read its standard input line by line"
+                    )
+                rest = rest[os.write(pipe.fileno(), rest) :]
 
     @property
     def status(self) -> int | None:

@@ -65,6 +65,8 @@ class StreamCharRef:
             the same numbers with one thread. A pointer that is not the model's own, or half
             precision, needs ``plain``, and has it by default.
         picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
+        exact: Compute in the engine on a CPU what ``plain`` computes, bit for bit, see
+            `streamchar_ref.streaming.engine_config.EngineConfig`.
         compiled: Compile the blocks of the DiT in the engine.
         device: As torch names it.
         label: Row label in tables; by default made from what differs from the defaults.
@@ -93,6 +95,7 @@ class StreamCharRef:
         precision: str = "float32",
         path: str = "",
         picture_precision: str = "float32",
+        exact: bool = True,
         compiled: bool = False,
         device: str = "cpu",
         label: str = "",
@@ -120,15 +123,17 @@ class StreamCharRef:
                 raise ValueError(f"the world speaks at 16 kHz, and this model hears {rate} Hz")
             is_plain = _is_plain(path, pointer, self._precision, needs_speech=self._needs_speech)
             pictures = _precision(picture_precision)
-            if is_plain and (pictures != "float32" or compiled):
-                raise ValueError("picture_precision and compiled are of path=engine, not used here")
+            if is_plain and (pictures != "float32" or compiled or not exact):
+                raise ValueError(
+                    "picture_precision, exact and compiled are of path=engine, not used here"
+                )
             self._model = found.model(network).to(device)
             self._served = (
                 None
                 if is_plain
                 else ServedStreams(
                     self._model,
-                    EngineConfig(picture_precision=pictures, compiled=compiled),
+                    EngineConfig(picture_precision=pictures, compiled=compiled, exact=exact),
                     sampler=self._sampler,
                     options=self._options,
                 )
@@ -143,6 +148,7 @@ class StreamCharRef:
                 ("context", context, "full"),
                 ("precision", precision, "float32"),
                 ("path", f"{path}_path", "_path"),
+                ("exact", "" if exact else "not_exact", ""),
                 ("compiled", "compiled" if compiled else "", ""),
                 ("pictures", f"{picture_precision}_pictures", "float32_pictures"),
             )

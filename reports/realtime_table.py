@@ -1,8 +1,10 @@
 """Results of ``streamchar bench realtime`` as text: one column a row, one line a quantity."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from evals.bench.realtime.compare import SpeedComparison
+from evals.bench.realtime.pictures import psnr_db
 from evals.bench.realtime.results import RealtimeResults
 from evals.bench.realtime.row import Row, streams_without_stall
 
@@ -85,6 +87,15 @@ def _load(row: Row) -> str:
     return f"{load.own_cores:.2f} + {load.foreign_cores:.2f} of {load.cores}"
 
 
+def _psnr(row: Row) -> str:
+    found = sorted(map(psnr_db, row.picture_errors))
+    if not found:
+        return "not compared"
+    if found[0] == math.inf:
+        return f"equal (n = {len(found)})"
+    return f"{found[0]:.1f} to {found[-1]:.1f} dB (n = {len(found)})"
+
+
 def _parts(row: Row) -> str:
     shown = [f"{part} {seconds(spent)}" for part, spent in row.parts_s.items()]
     return ", ".join(shown) or "not reported"
@@ -141,6 +152,7 @@ LINES: tuple[tuple[str, _Cell], ...] = (
     ),
     ("counted floor, one thread", lambda row: seconds(row.floor_s)),
     ("time by part, per chunk", _parts),
+    ("PSNR to the first system, by prompt", _psnr),
     ("load", lambda row: seconds(row.load_s)),
     ("warm-up", lambda row: seconds(row.warm_up_s)),
     ("of these, compile and capture", _setup),

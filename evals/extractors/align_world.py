@@ -15,8 +15,8 @@ from evals.extractors.networks import judge_path
 from evals.extractors.networks.align_world import NUM_CLASSES, NUM_MELS, AlignWorld
 from evals.extractors.networks.sound import HOP_SAMPLES, log_mel, mel_power
 from evals.extractors.networks.weights_file import load_weights
-from evals.extractors.one_thread import one_thread
 from evals.text.progress import FIRST_FRAME_S, FRAMES_PER_S, PHONES
+from streamchar_ref.core.one_thread import one_thread
 
 _FRAMES_AT_ONCE = 500
 _MARGIN_FRAMES = 25

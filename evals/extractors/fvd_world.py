@@ -6,7 +6,7 @@ from jaxtyping import UInt8
 from evals.extractors.clip_features import ClipFeatures
 from evals.extractors.networks import judge_path
 from evals.extractors.networks.fvd_world import DETAIL_PX, FEATURE_SIZE, embed, load_network, square
-from evals.extractors.one_thread import one_thread
+from streamchar_ref.core.one_thread import one_thread
 
 
 class FvdWorldExtractor(ClipFeatures):

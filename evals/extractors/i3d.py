@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from evals.extractors.clip_features import ClipFeatures
-from evals.extractors.one_thread import one_thread
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import locate
 
 FEATURE_SIZE = 400

@@ -9,8 +9,8 @@ from jaxtyping import Float32, UInt8
 
 from evals.extractors.networks import judge_path
 from evals.extractors.networks.identity_world import EMBEDDING_SIZE, cut_head, embed, load_network
-from evals.extractors.one_thread import one_thread
 from evals.extractors.sampled_faces import SampledFaces
+from streamchar_ref.core.one_thread import one_thread
 
 
 class IdentityWorldExtractor(SampledFaces):

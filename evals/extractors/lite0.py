@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evals.extractors import FPS
 from evals.extractors.networks.lite0 import FEATURE_SIZE, load_lite0
-from evals.extractors.one_thread import one_thread
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import locate
 
 SIDE = 224

@@ -27,7 +27,6 @@ from evals.extractors.networks.sync_world import (
     SyncWorld,
 )
 from evals.extractors.networks.weights_file import load_weights
-from evals.extractors.one_thread import one_thread
 from evals.extractors.track_sync import (
     SAMPLES_A_FRAME,
     MouthEmbedder,
@@ -36,6 +35,7 @@ from evals.extractors.track_sync import (
     track_features,
 )
 from evals.numerics.syncnet import shifted_distances
+from streamchar_ref.core.one_thread import one_thread
 
 _MOUTH_WINDOWS_AT_ONCE = 16
 _SOUND_WINDOWS_AT_ONCE = 128

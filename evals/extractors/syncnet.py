@@ -30,7 +30,6 @@ from evals.extractors.networks.syncnet import (
     SyncNet,
     load_syncnet,
 )
-from evals.extractors.one_thread import one_thread
 from evals.extractors.track_sync import (
     SAMPLES_A_FRAME,
     MouthEmbedder,
@@ -39,6 +38,7 @@ from evals.extractors.track_sync import (
     track_features,
 )
 from evals.numerics.syncnet import shifted_distances
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.media.decode import frames as decoded_frames
 from streamchar_ref.weights import locate
 

@@ -12,8 +12,8 @@ from jaxtyping import Float32
 
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.extractors.face_crop import Track
-from evals.extractors.one_thread import one_thread
 from evals.numerics.syncnet import MARGIN
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.media.decode import frames as decoded_frames
 
 SAMPLES_A_FRAME = SAMPLE_RATE // FPS

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.mel import mel_spectrogram
-from evals.extractors.one_thread import one_thread
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import locate
 
 NUM_MELS = 40

@@ -13,11 +13,11 @@ from evals.calibration.faults.picture import PICTURE_FAULTS
 from evals.extractors import FPS, SAMPLE_RATE
 from evals.extractors.networks import judge_path
 from evals.extractors.networks.fvd_world import CLIP_FRAMES, VideoNetwork, embed, load_network
-from evals.extractors.one_thread import one_thread
 from evals.features.canonical import SHORT_SIDE
 from evals.judges.drawn import HELD_OUT, film
 from evals.judges.progress import LogFn
 from evals.numerics.frechet import frechet_distance
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.media.decode import frames
 from streamchar_ref.media.encode import write_lossless, write_mp4
 

@@ -19,11 +19,11 @@ from evals.calibration.faults.picture import rotation, to_bytes
 from evals.extractors import EXTRACTORS
 from evals.extractors.face import FaceExtractor
 from evals.extractors.networks import WEIGHTS
-from evals.extractors.one_thread import one_thread
 from evals.extractors.sampled_faces import SampledFaces
 from evals.judges.drawn import HELD_OUT
 from evals.judges.identity_data import STYLE, stream
 from evals.judges.progress import LogFn
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import WeightsMissing
 from streamchar_ref.world.character import blend
 from streamchar_ref.world.styles import STYLES

@@ -15,10 +15,10 @@ from torch.optim.swa_utils import update_bn
 
 from evals.extractors.networks import WEIGHTS, pin_judge
 from evals.extractors.networks.weights_file import save_weights
-from evals.extractors.one_thread import one_thread
 from evals.judges.progress import LogFn, counted
 from streamchar_ref.core.files import read_json, write_atomically
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.loop.fit import Draw, OptimConfig, Stage, fit
 from streamchar_ref.loop.log import LOG
 from streamchar_ref.loop.state import TrainState

@@ -30,7 +30,7 @@ from reports.contrasts import compare_rows, compare_trainings, write_contrasts
 from reports.load import load_runs
 from reports.render import grid_latex, grid_markdown
 from reports.tables import wide
-from streamchar_ref.commands.common import num_cores
+from streamchar_ref.commands.common import Device, num_cores
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import remove_abandoned, write_atomically
@@ -60,7 +60,7 @@ def ablate(
     total_minutes: Annotated[
         float, typer.Option(min=0, help="Of this command's training; 0 is no limit.")
     ] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
+    device: Device = "",
     jobs: Annotated[int, typer.Option(min=0, max=1000, help="Workers; 0 is one a core.")] = 0,
     skip_scoring: Annotated[bool, typer.Option(help="Only train and record.")] = False,
     list_rows: Annotated[bool, typer.Option("--list", help="Print the rows, do nothing.")] = False,

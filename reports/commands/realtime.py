@@ -27,6 +27,10 @@ def realtime(
     chunks: Annotated[
         int, typer.Option(min=1, max=10**6, help="After which a stream is stopped.")
     ] = 50,
+    stream_s: Annotated[
+        float,
+        typer.Option("--seconds", min=0, max=86_400, help="Of each stream, in place of --chunks."),
+    ] = 0.0,
     turns: Annotated[
         int, typer.Option(min=1, max=10**4, help="How often all streams are requested.")
     ] = 5,
@@ -34,6 +38,10 @@ def realtime(
         int, typer.Option(min=1, max=10**4, help="Chunks of each stream before the first turn.")
     ] = 8,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Of torch in each process.")] = 1,
+    pictures: Annotated[
+        int,
+        typer.Option(min=0, max=10**4, help="Prompts to compare with the first system, by PSNR."),
+    ] = 0,
     compare: Annotated[
         Path | None, typer.Option(help="An earlier realtime.json, for a verdict.")
     ] = None,
@@ -47,8 +55,9 @@ def realtime(
     Exit code 1 if a row is INVALID. By default a minute of each text of long_horizon_dev. Example:
     streamchar bench realtime --systems streamchar_ref --streams 1,2,4 --out runs/realtime
     """
-    from evals.bench.realtime.arguments import parse_streams, parse_systems
+    from evals.bench.realtime.arguments import long_enough, parse_streams, parse_systems
     from evals.bench.realtime.machine import this_machine
+    from evals.bench.realtime.records import StreamLimit
     from evals.bench.realtime.results import FILE_NAME, RealtimeResults, read_results
     from evals.bench.realtime.run import Bench, RealtimePlan, bench_realtime
     from evals.commands.terminal import ProgressBar
@@ -62,11 +71,12 @@ def realtime(
     specs = parse_systems(systems, setting or [])
     plan = RealtimePlan(
         streams=parse_streams(streams),
-        prompts=load_suite(suite)[:limit],
+        prompts=[long_enough(prompt, stream_s) for prompt in load_suite(suite)[:limit]],
         turns=turns,
-        max_chunks=chunks,
+        limit=StreamLimit(chunks, stream_s),
         warm_up_chunks=warm_up,
         threads=threads,
+        pictures=pictures,
     )
     if not plan.prompts:
         raise InputError(f"{suite}: holds no prompts")

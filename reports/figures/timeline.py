@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from evals.bench.realtime.host import StreamRun
+from evals.bench.realtime.records import StreamRun
 from evals.bench.realtime.row import Row
 from reports.figures.style import BAD, COLOURS, GREY, drawn
 

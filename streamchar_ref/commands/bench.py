@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from streamchar_ref.commands.common import AsJson, Device, Preset
 from streamchar_ref.commands.train import find_device
 from streamchar_ref.commands.verb import Verb
 
@@ -27,9 +28,7 @@ class Precision(Enum):
 
 @app.command()
 def training(
-    preset: Annotated[str, typer.Option(help="tiny, micro, base; see: streamchar ls presets")] = (
-        "micro"
-    ),
+    preset: Preset = "micro",
     stages: Annotated[
         str, typer.Option(help="Comma-separated; all takes all ten, in their order.")
     ] = "speech,teacher",
@@ -46,8 +45,8 @@ def training(
     tflops: Annotated[
         float, typer.Option(min=0, help="Matrix rate [TFLOP/s]; 0 measures it.")
     ] = 0.0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "",
+    as_json: AsJson = False,
 ) -> None:
     """Samples per second of training, share of a step spent on data, share of the matrix rate.
 
@@ -110,7 +109,7 @@ def scale(
     tbps: Annotated[
         float, typer.Option(min=0, help="Copy rate [TB/s]; 0 measures it; meta: 4.3, an H200.")
     ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Time of a chunk by part beside its counted floor, with random weights of any size.
 
@@ -142,7 +141,7 @@ def block(
     preset: Annotated[
         list[str] | None, typer.Option(help="Instead of the block's own; may be repeated.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
+    device: Device = "",
     limit_s: Annotated[float, typer.Option(min=1, help="Time limit of all parts [s].")] = 360.0,
 ) -> None:
     """Measurements on a machine that is there for minutes, each in its own process.

@@ -2,8 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from streamchar_ref.core.errors import InputError
+
+Preset = Annotated[str, typer.Option(help="tiny, micro, base; see: streamchar ls presets")]
+Device = Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def check_out(out: Path, *suffixes: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamchar_ref.commands.common import num_cores
+from streamchar_ref.commands.common import Device, Preset, num_cores
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 
@@ -34,9 +34,7 @@ class StorageKind(Enum):
 def train(
     stage: Annotated[str, typer.Argument(help="A stage, such as teacher; all of them; export")],
     out: Annotated[Path, typer.Option(help="Folder of the run; data and stages are kept there.")],
-    preset: Annotated[str, typer.Option(help="tiny, micro, base; see: streamchar ls presets")] = (
-        "micro"
-    ),
+    preset: Preset = "micro",
     max_minutes: Annotated[
         float, typer.Option(min=0, help="Time limit of training; 0 takes the default.")
     ] = 0,
@@ -74,7 +72,7 @@ def train(
     jobs: Annotated[
         int, typer.Option(min=0, max=1000, help="Processes for data; 0 is one a core.")
     ] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda; empty takes cuda if there is.")] = "",
+    device: Device = "",
     compiled: Annotated[
         bool,
         typer.Option("--compile", help="Compile blocks; minutes at the start, no gain on a CPU."),

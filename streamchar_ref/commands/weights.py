@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamchar_ref.commands.common import AsJson
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.weights import WeightSet, registry, weights_folder
 from streamchar_ref.weights import pull as pull_weights
@@ -16,7 +17,7 @@ app = Verb(__doc__, no_args_is_help=True)
 
 @app.command("list")
 def list_weights(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what there is, what of it is here, how large it is and under which licence.
 

@@ -33,6 +33,7 @@ class Work:
 
     Attributes:
         calls: How often it runs.
+        products: Products, convolutions and attentions; a GPU launches a kernel for each.
         flops: Multiplications and additions of products, convolutions and attention.
         weight_bytes: Weights that are read, once a call.
         cache_bytes: Keys and values of context and prefix, written once and read in each call.
@@ -40,6 +41,7 @@ class Work:
     """
 
     calls: int = 0
+    products: int = 0
     flops: int = 0
     weight_bytes: int = 0
     cache_bytes: int = 0
@@ -168,6 +170,7 @@ class WorkCounter:
         """Adds an operation."""
         work = self.parts[self._part]
         work.flops += flops
+        work.products += 1
         for tensor in tree_leaves(operands):
             if not isinstance(tensor, Tensor):
                 continue

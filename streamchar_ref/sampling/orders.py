@@ -7,6 +7,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
@@ -31,6 +32,7 @@ def sample_in_order(
     order: str = JOINT,
     sound: Float[Tensor, "B A Ca"] | None = None,
     gradient_step: int | None = None,
+    in_one_batch: bool = False,
 ) -> tuple[Condition, Latents]:
     """Samples the clean latents of a chunk in one of `ORDERS`.
 
@@ -47,6 +49,7 @@ def sample_in_order(
         order: One of `ORDERS`.
         sound: Clean latents of the given speech; for ``sound_given`` only.
         gradient_step: See `sample_chunk`; for ``joint`` only.
+        in_one_batch: See `sample_chunk`.
 
     Returns:
         What the last modality was sampled under, and video and audio latents.
@@ -55,17 +58,18 @@ def sample_in_order(
         ValueError: If there is no such order, or it does not go with what is given.
     """
     _check(order, sound, gradient_step)
+    sample = partial(sample_chunk, config=config, in_one_batch=in_one_batch)
     if order == JOINT:
         condition = prefill(model, inputs, context)
-        return condition, sample_chunk(condition, config, noise, gradient_step=gradient_step)
+        return condition, sample(condition, noise=noise, gradient_step=gradient_step)
     start = noise()
     if sound is not None:
         condition = prefill(model, inputs, context, sound=GivenSound(sound, start[1]))
     else:
         speaking = prefill(model, inputs, context, sound_only=True)
-        (sound,) = sample_chunk(speaking, config, _one_of(1, start, noise))
+        (sound,) = sample(speaking, noise=_one_of(1, start, noise))
         condition = speaking.hearing(GivenSound(sound, start[1]), context)
-    (video,) = sample_chunk(condition, config, _one_of(0, start, noise))
+    (video,) = sample(condition, noise=_one_of(0, start, noise))
     return condition, (video, sound)
 
 

@@ -51,6 +51,12 @@ class GivenSound(NamedTuple):
     clean: Float[Tensor, "B A Ca"]
     noise: Float[Tensor, "B A Ca"]
 
+    def heard(self, sigma: Float[Tensor, " B"], *, is_free: bool) -> tuple[Tensor, Tensor]:
+        """Returns what a pass of the DiT hears, and its noise level, shaped like ``sigma``."""
+        if is_free:
+            return self.noise, torch.ones_like(sigma)
+        return self.clean, torch.zeros_like(sigma)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
@@ -65,6 +71,7 @@ class Condition:
             given sound; else ``None``.
         sound_only: Whether there is no video.
         sound: The given sound, if only the video is denoised.
+        twice: The context once more for each stream, if both passes of guidance run as one batch.
     """
 
     model: Networks
@@ -74,6 +81,12 @@ class Condition:
     output: OrchestratorOutput | None
     sound_only: bool = False
     sound: GivenSound | None = None
+    twice: list[KeyValue] | None = None
+
+    def in_one_batch(self) -> "Condition":
+        """Returns the condition under which both passes of guidance run as one batch."""
+        twice = [(torch.cat([k, k]), torch.cat([v, v])) for k, v in self.context]
+        return replace(self, twice=twice)
 
     @property
     def modalities(self) -> slice:
@@ -93,7 +106,7 @@ class Condition:
             The condition; what the orchestrator has read is shared.
         """
         encoded = model.dit.encode_context(context, sound_only=self.sound_only)
-        return replace(self, model=model, context=encoded)
+        return replace(self, model=model, context=encoded, twice=None)
 
     def orchestrate(
         self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
@@ -132,6 +145,7 @@ class Condition:
             output=_hear(self.model.orchestrator, self.prefix, sound.clean),
             sound_only=False,
             sound=sound,
+            twice=None,
         )
 
 
@@ -189,13 +203,16 @@ def velocity(
     """
     audio = x[-1] if condition.sound is None else condition.sound.clean
     audio_condition = condition.orchestrate(audio, sigma).condition
-    guided = _velocities(condition, x, sigma, audio_condition)
     both: tuple[float, ...] = guidance
     scales = both[condition.modalities]
     if all(scale == 1 for scale in scales):
-        return guided
+        return _pass(condition, x, sigma, audio_condition)
     nothing = condition.model.dit.no_condition.expand_as(audio_condition)
-    free = _velocities(condition, x, sigma, nothing, is_free=True)
+    if condition.twice is not None:
+        guided, free = _both_passes(condition, x, sigma, audio_condition, nothing)
+    else:
+        guided = _pass(condition, x, sigma, audio_condition)
+        free = _pass(condition, x, sigma, nothing, is_free=True)
     return tuple(
         b + (scale - 1) * (b - a) for scale, a, b in zip(scales, free, guided, strict=True)
     )
@@ -208,6 +225,7 @@ def sample_chunk(
     *,
     gradient_step: int | None = None,
     visit: Callable[[Latents], object] | None = None,
+    in_one_batch: bool = False,
 ) -> Latents:
     """Samples the clean latents of a chunk.
 
@@ -217,6 +235,8 @@ def sample_chunk(
         noise: Draws standard normal latents: once for the start, and once a step for ``renoise``.
         gradient_step: For ``renoise``: the one step that carries gradient, see `flow.renoise`.
         visit: Gets the noisy latents before each step.
+        in_one_batch: Run both passes of a guided step as one batch: fewer and larger products,
+            which differ in the last bits.
 
     Returns:
         Video and audio latents; audio alone with ``sound_only``, video alone where the sound is
@@ -230,6 +250,8 @@ def sample_chunk(
     if gradient_step is not None and kind != "renoise":
         raise ValueError(f"gradient_step is for the sampler renoise, not {kind}")
     guidance = (config.required("picture_guidance"), config.required("guidance"))
+    if in_one_batch and guidance != UNGUIDED:
+        condition = condition.in_one_batch()
     scaled = scaled_noise(config, noise, condition.modalities)
     start = scaled()
 
@@ -277,7 +299,7 @@ def _hear(
     return orchestrator.decode(prefix, audio, clean, infer_alignment=True)
 
 
-def _velocities(
+def _pass(
     condition: Condition,
     x: Latents,
     sigma: Float[Tensor, " B"],
@@ -285,18 +307,50 @@ def _velocities(
     *,
     is_free: bool = False,
 ) -> Latents:
-    """Runs the DiT; the free pass of guidance hears nothing of a given sound."""
-    dit, sound = condition.model.dit, condition.sound
+    """Runs the DiT once; the free pass of guidance hears nothing of a given sound."""
+    sound = condition.sound
+    heard = None if sound is None else sound.heard(sigma, is_free=is_free)
+    return _velocities(condition, x, sigma, audio_condition, heard, condition.context)
+
+
+def _both_passes(
+    condition: Condition,
+    x: Latents,
+    sigma: Float[Tensor, " B"],
+    audio_condition: Float[Tensor, "B A K"],
+    nothing: Float[Tensor, "B A K"],
+) -> tuple[Latents, Latents]:
+    """Runs the DiT with and without the condition, as one batch."""
+    heard: tuple[Tensor, Tensor] | None = None
+    if condition.sound is not None:
+        one, other = (condition.sound.heard(sigma, is_free=is_free) for is_free in (False, True))
+        heard = torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]])
+    assert condition.twice is not None, "asked for where it is there"
+    both = _velocities(
+        condition,
+        tuple(torch.cat([each, each]) for each in x),
+        torch.cat([sigma, sigma]),
+        torch.cat([audio_condition, nothing]),
+        heard,
+        condition.twice,
+    )
+    halves = [each.chunk(2) for each in both]
+    return tuple(half[0] for half in halves), tuple(half[1] for half in halves)
+
+
+def _velocities(
+    condition: Condition,
+    x: Latents,
+    sigma: Float[Tensor, " B"],
+    audio_condition: Float[Tensor, "B A K"],
+    heard: tuple[Tensor, Tensor] | None,
+    context: list[KeyValue],
+) -> Latents:
+    dit = condition.model.dit
     if condition.sound_only:
-        return (dit.forward_audio(x[0], sigma, audio_condition, condition.context)[0].float(),)
-    if sound is not None:
-        audio, level = (
-            (sound.noise, torch.ones_like(sigma))
-            if is_free
-            else (sound.clean, torch.zeros_like(sigma))
-        )
-        predicted = dit(x[0], audio, sigma, level, audio_condition, condition.context)
+        return (dit.forward_audio(x[0], sigma, audio_condition, context)[0].float(),)
+    if heard is not None:
+        predicted = dit(x[0], heard[0], sigma, heard[1], audio_condition, context)
         return (predicted.video.float(),)
-    video, audio = x
-    predicted = dit(video, audio, sigma, sigma, audio_condition, condition.context)
+    predicted = dit(*x, sigma, sigma, audio_condition, context)
     return predicted.video.float(), predicted.audio.float()

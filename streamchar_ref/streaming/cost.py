@@ -57,7 +57,12 @@ def student_sampler(num_steps: int, guidance: float = 1.0) -> SamplerConfig:
 
 
 def count_chunk(
-    config: Config, sampler: SamplerConfig, *, batch: int = 1, number_bytes: int = 2
+    config: Config,
+    sampler: SamplerConfig,
+    *,
+    batch: int = 1,
+    number_bytes: int = 2,
+    is_exact: bool = False,
 ) -> ChunkCost:
     """Counts a chunk in the middle of a stream.
 
@@ -66,6 +71,7 @@ def count_chunk(
         sampler: How to sample; what it leaves open is the config's.
         batch: Streams.
         number_bytes: Of a weight and of an activation.
+        is_exact: See `rollout_chunk`.
 
     Returns:
         The cost. The first chunk of a stream costs as much.
@@ -75,7 +81,7 @@ def count_chunk(
     state, text = random_streams(model, batch), one_text(model, batch)
     counter = WorkCounter(model, number_bytes=number_bytes)
     with counter.counting(model):
-        make_chunk(model, state, text, sampler)
+        make_chunk(model, state, text, sampler, is_exact=is_exact)
     parts = counter.parts
     context, prefix = (parts[name].cache_bytes // parts[name].calls for name in ("dit", "progress"))
     parts["context"].cache_bytes += context  # written, where the steps read it
@@ -93,7 +99,12 @@ def count_chunk(
 
 
 def make_chunk(
-    model: StreamChar, state: StreamState, text: TranscriptBatch, sampler: SamplerConfig
+    model: StreamChar,
+    state: StreamState,
+    text: TranscriptBatch,
+    sampler: SamplerConfig,
+    *,
+    is_exact: bool = False,
 ) -> StreamState:
     """Makes a chunk on the plain path and decodes it, as a stream does.
 
@@ -102,11 +113,12 @@ def make_chunk(
         state: Streams before it.
         text: Their transcripts.
         sampler: How to sample.
+        is_exact: See `rollout_chunk`.
 
     Returns:
         The streams after it.
     """
-    chunk = rollout_chunk(model, state, text, sampler, is_exact=False)
+    chunk = rollout_chunk(model, state, text, sampler, is_exact=is_exact)
     model.video_vae.decode(chunk.latents[0])
     model.audio_vae.decode(chunk.latents[1])
     return chunk.state

@@ -8,8 +8,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
@@ -20,6 +19,7 @@ import torch
 from jaxtyping import UInt8
 
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
@@ -34,8 +34,15 @@ from streamchar_ref.streaming.engine_config import (
     EngineStopped,
     RecentMean,
 )
-from streamchar_ref.streaming.engine_streams import SAID, DenoisedChunk, OpenStream, one_thread
-from streamchar_ref.streaming.rollout import RolloutChunk, rollout_chunk
+from streamchar_ref.streaming.engine_stages import Stages
+from streamchar_ref.streaming.engine_streams import (
+    SAID,
+    DenoisedBatch,
+    DenoisedChunk,
+    Due,
+    OpenStream,
+)
+from streamchar_ref.streaming.rollout import rollout_chunk
 from streamchar_ref.streaming.state import StreamState, initial_state
 from streamchar_ref.streaming.stream import enough_text
 from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
@@ -80,6 +87,7 @@ class Engine:
         self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock
         is_cpu = model.device.type == "cpu"
         self._batch = self.config.batch or (1 if is_cpu else self.config.max_streams)
+        self._is_exact = self.config.exact and is_cpu
         self._early = EarlyPiece.of(model.config, self.config.first_latents)
         is_half = self.config.picture_precision == "bfloat16"
         self._pictures = half_precision(model) if is_half else None
@@ -87,17 +95,12 @@ class Engine:
         self._num_opened = 0
         self._denoise_s, self._decode_s = RecentMean(), RecentMean()
         self._spans: deque[Span] = deque(maxlen=10_000)
-        self._decoding: deque[Future[list[EngineChunk]]] = deque()
         has_stages = is_cpu and self.config.overlap
         self._threads = one_thread if has_stages else nullcontext
         self._is_parallel = has_stages and len(os.sched_getaffinity(0)) > 1
+        self._stages = Stages(overlap=self.config.overlap, batch=self._batch)
         self._failure: RuntimeError | None = None
         self._num_sent = 0
-        self._worker = (
-            ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
-            if self.config.overlap
-            else None
-        )
 
     @property
     def num_streams(self) -> int:
@@ -171,7 +174,8 @@ class Engine:
         """
         began_s = time.perf_counter()
         if self.config.compiled:
-            check_compiled(self.model, self._plain)
+            with self._threads():
+                check_compiled(self.model, self._plain)
         request: dict[str, Any] = {"prompt": "", "reference": GREY}
         for count in (1, chunks):
             self._denoise_s, self._decode_s = RecentMean(), RecentMean()  # first calls do not count
@@ -187,15 +191,16 @@ class Engine:
         if ended is not None:
             ended.is_dropped = True
         if not self._streams:  # nothing of it runs on beside what comes next
-            while self._decoding:
-                self._decoding.popleft().exception()
+            self._stages.drain()
 
     def take_spans(self) -> list[Span]:
         """Returns and forgets what has been done when, by the clock: name, start and end [s]."""
         return [self._spans.popleft() for _ in range(len(self._spans))]
 
     def step(self) -> list[EngineChunk]:
-        """Makes the next chunk of the streams that need it most.
+        """Makes chunks of the streams that need them most, until some are ready.
+
+        With overlap, the next one is being denoised when this returns.
 
         Returns:
             All chunks that have become ready, those of a stream in their order; none if every
@@ -204,23 +209,25 @@ class Engine:
         Raises:
             EngineStopped: If the networks fail; what was made before has been returned.
         """
-        due = [] if self._failure else self._due()
         ready: list[EngineChunk] = []
-        try:
-            for task in self._denoised(due) if due else ():
-                ready += self._begin_decoding(task)
-            for made in self._finished(wait=not due):
-                ready.append(made)
-        except RuntimeError as error:  # torch has many classes for it
-            self._failure = error
-        if self._failure and not ready and not self._decoding:
+        while True:
+            try:
+                self._go_on()
+                for made in self._stages.decoded():
+                    ready += [made] if made.stream in self._streams else []
+            except RuntimeError as error:  # torch has many classes for it
+                self._failure = self._failure or error
+            if ready or self._stages.is_idle:
+                break
+            self._stages.wait()
+        if self._failure and not ready:
             failure, self._failure = self._failure, None
             self._streams.clear()  # none of them can go on
             why = str(failure).partition("\n")[0]
             raise EngineStopped(
                 f"the networks failed, after {self._num_sent} chunks: {why:.200}"
             ) from failure
-        return [self._sent(made) for made in ready if made.stream in self._streams]
+        return [self._sent(made) for made in ready]
 
     def stream(
         self,
@@ -259,15 +266,17 @@ class Engine:
         finally:
             self.close(number)
 
-    def _finished(self, *, wait: bool) -> Iterator[EngineChunk]:
-        """Takes what has been decoded, and waits for one chunk if asked, or if too many queue."""
-        while self._decoding:
-            if not (wait or self._decoding[0].done() or len(self._decoding) > 2 * self._batch):
-                break
-            wait = False
-            yield from self._decoding.popleft().result()
+    def _go_on(self) -> None:
+        """Has decoded what is denoised, and the next chunks denoised."""
+        batch = self._stages.denoised()
+        if batch is not None:
+            for row, (stream, _) in enumerate(batch.due):
+                if not stream.is_dropped:
+                    self._begin_decoding(self._task(batch, row))
+        if self._failure is None and self._stages.takes_more and (due := self._due()):
+            self._stages.denoise(partial(self._denoised, due))
 
-    def _due(self) -> list[tuple[OpenStream, TranscriptPrefix]]:
+    def _due(self) -> Due:
         """Streams to go on with, the most urgent first, and the text that has arrived for each."""
         now_s, waiting = self._clock(), []
         for stream in self._streams.values():
@@ -293,19 +302,25 @@ class Engine:
         position, elapsed_s = float(stream.state.position), now_s - stream.opened_s
         return enough_text(stream.transcript, position, made, chunk_s, elapsed_s)
 
-    def _denoised(self, due: list[tuple[OpenStream, TranscriptPrefix]]) -> Iterator[DenoisedChunk]:
+    def _denoised(self, due: Due) -> DenoisedBatch:
         began_s = self._clock()
         text = TranscriptBatch.of([prefix for _, prefix in due], self.model.device)
-        with torch.inference_mode(), self._threads():
+        with torch.inference_mode():
             state = StreamState.stack([stream.state for stream, _ in due])
-            chunk = rollout_chunk(self.model, state, text, self._sampler, options=self._options)
-        tasks = [self._task(stream, prefix, chunk, row) for row, (stream, prefix) in enumerate(due)]
+            chunk = rollout_chunk(
+                self.model,
+                state,
+                text,
+                self._sampler,
+                options=self._options,
+                is_exact=self._is_exact,
+            )
         self._denoise_s.add(self._spent("denoise", began_s) / len(due))
-        yield from tasks
+        return DenoisedBatch(due, chunk)
 
-    def _task(
-        self, stream: OpenStream, prefix: TranscriptPrefix, chunk: RolloutChunk, row: int
-    ) -> DenoisedChunk:
+    def _task(self, batch: DenoisedBatch, row: int) -> DenoisedChunk:
+        """Moves a stream on by its chunk."""
+        (stream, prefix), chunk = batch.due[row], batch.chunk
         own = slice(row, row + 1)
         begins = float(stream.state.position)
         self._keep_pace(stream)
@@ -333,56 +348,35 @@ class Engine:
         if stream.begins_again or now_s > stream.starts_s + made_s:
             stream.starts_s = now_s - made_s
 
-    def _begin_decoding(self, task: DenoisedChunk) -> list[EngineChunk]:
-        """Decodes the beginning of a stream at once, and has the rest decoded."""
-        early = [self._decoded_early(task)] if self._early and task.stream.num_made == 1 else []
-        rest = partial(self._decoded, task, skip=bool(early))
-        if self._worker is None:
-            return [*early, *rest()]
-        self._decoding.append(self._worker.submit(rest))
-        return early
+    def _begin_decoding(self, task: DenoisedChunk) -> None:
+        """Has a chunk decoded, the first of a stream in two pieces."""
+        cut = self._early if task.stream.num_made == 1 else None
+        if cut is not None:
+            self._stages.decode(partial(self._decoded, task.stream, partial(task.early_piece, cut)))
+        rest = partial(task.rest, after=cut)
+        self._stages.decode(partial(self._decoded, task.stream, rest, is_whole=cut is None))
 
-    def _decoded_early(self, task: DenoisedChunk) -> EngineChunk:
-        assert self._early is not None, "asked for where there is an early piece"
-        cut, began_s = self._early, self._clock()
-        with self._threads():
-            frames, samples = task.decode_early(cut)
-        self._spent("decode", began_s)
-        said = task.begins + float(task.progress[cut.audio_latents - 1])
-        spoken = min(said, task.ends)
-        return self._made(task, frames, samples, spoken, is_last=False)
-
-    def _decoded(self, task: DenoisedChunk, *, skip: bool) -> list[EngineChunk]:
-        """Decodes a chunk, or what is left of it."""
-        if task.stream.is_dropped:
-            return []
+    def _decoded(
+        self, stream: OpenStream, decode: Callable[[], EngineChunk], *, is_whole: bool = False
+    ) -> EngineChunk | None:
+        """Decodes a chunk or a piece of it, if it is still wanted."""
+        if stream.is_dropped:
+            return None
         began_s = self._clock()
         try:
-            frames, samples = task.decode(after=self._early if skip else None)
+            made = decode()
         except RuntimeError:
-            task.stream.is_dropped = True  # its later chunks would follow a hole
+            stream.is_dropped = True  # its later chunks would follow a hole
             raise
         spent_s = self._spent("decode", began_s)
-        if not skip:
+        if is_whole:
             self._decode_s.add(spent_s)
-        return [self._made(task, frames, samples, task.ends, is_last=task.is_last)]
+        return made
 
     def _spent(self, part: str, began_s: float) -> float:
         ended_s = self._clock()
         self._spans.append((part, began_s, ended_s))
         return ended_s - began_s
-
-    @staticmethod
-    def _made(
-        task: DenoisedChunk,
-        frames: np.ndarray,
-        samples: np.ndarray,
-        spoken: float,
-        *,
-        is_last: bool,
-    ) -> EngineChunk:
-        chunk = AVChunk(index=-1, frames=frames, samples=samples, spoken=spoken)
-        return EngineChunk(stream=task.stream.number, chunk=chunk, is_last=is_last)
 
     def _sent(self, made: EngineChunk) -> EngineChunk:
         """Numbers a chunk as it leaves; a stream that is over is forgotten."""

@@ -27,6 +27,9 @@ class EngineConfig:
         overlap: Decode in a second thread while the next chunk is denoised.
         picture_precision: ``bfloat16`` decodes pictures in half precision: three times as fast on a
             CPU that has instructions for it; frames differ by a few grey levels.
+        exact: On a CPU, compute each stream as if it were alone, and the two passes of a guided
+            step one after the other, as `stream` does. Without it they are computed together, and
+            latents differ in the last bits; elsewhere that is always so.
         compiled: Compile the blocks of the DiT for this machine, which takes half a minute the
             first time and needs a C++ compiler; latents differ in the fifth digit, see
             `Engine.warm_up`.
@@ -44,6 +47,7 @@ class EngineConfig:
     batch: int = 0
     overlap: bool = True
     picture_precision: Precision = "float32"
+    exact: bool = True
     compiled: bool = False
     first_latents: int = 2
     admit_all: bool = False

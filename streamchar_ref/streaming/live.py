@@ -138,13 +138,7 @@ class LiveTranscript(Transcript):
             ValueError: If the transcript is finished.
             UnreadableText: If it cannot be said; then nothing changes.
         """
-        piece = _piece(text)
-        with self._lock:
-            self._check_open()
-            if self._rest is not None:
-                self._rest += (piece,)
-            else:
-                self._add(piece)
+        self._take(_piece(text), replaces=False)
 
     def replace(self, text: str | Piece) -> None:
         """Swaps what has not been said for other text, as soon as the next chunk is begun.
@@ -158,10 +152,7 @@ class LiveTranscript(Transcript):
             ValueError: If the transcript is finished.
             UnreadableText: If it cannot be said; then nothing changes.
         """
-        piece = _piece(text)
-        with self._lock:
-            self._check_open()
-            self._rest = (piece,)
+        self._take(_piece(text), replaces=True)
 
     def finish(self) -> None:
         """Says that nothing more will come; the stream ends when all is said."""
@@ -175,9 +166,16 @@ class LiveTranscript(Transcript):
         kept = word_end(self._text, self._spoken) - self._spoken
         return kept + sum(piece.length for piece in self._rest)
 
-    def _check_open(self) -> None:
-        if self._longest_s < math.inf:
-            raise ValueError(_NOTHING_NEW)
+    def _take(self, piece: Piece, *, replaces: bool) -> None:
+        with self._lock:
+            if self._longest_s < math.inf:
+                raise ValueError(_NOTHING_NEW)
+            if replaces:
+                self._rest = (piece,)
+            elif self._rest is not None:
+                self._rest += (piece,)
+            else:
+                self._add(piece)
 
     def _add(self, piece: Piece) -> None:
         self._pieces += (replace(piece, start=len(self._text)),)

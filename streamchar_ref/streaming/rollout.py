@@ -79,7 +79,8 @@ def rollout_chunk(
         sound: Clean latents of the speech that is given to a model of that order.
         gradient_step: See `sample_in_order`.
         is_exact: Whether each stream is computed as if it were alone, see `batch_invariant`;
-            without it, batches on a CPU are several times faster and differ in the last bits.
+            without it, batches on a CPU are several times faster and differ in the last bits, and
+            both passes of a guided step run as one batch.
 
     Returns:
         Latents, progress, whether it is over, and the state after the chunk, whose pointer has
@@ -97,6 +98,7 @@ def rollout_chunk(
             order=model.config.order,
             sound=sound,
             gradient_step=gradient_step,
+            in_one_batch=not is_exact,
         )
         unsaid = (text.lengths - state.position).clamp(min=0)
         progress, is_over = read_progress(condition, audio, unsaid)

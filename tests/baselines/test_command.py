@@ -360,6 +360,23 @@ def test_a_program_that_never_is_ready_is_a_failure(command: str, message: str) 
         list(system.stream(prompt(), seed=0))
 
 
+def test_a_persistent_program_that_does_not_read_is_a_failure() -> None:
+    system = Command("sh -c 'echo ready; exec sleep 60'", persistent=True, timeout_s=1.5)
+    long = Prompt(prompt_id="p", transcript="one " * 50_000, reference=prompt().reference)
+    message = (
+        r"takes no request: after 1.5 s it has not read [\d,]+ of 200,\d+ bytes; a program must"
+    )
+    with pytest.raises(CommandFailed, match=message):
+        list(system.stream(long, seed=0))
+
+
+def test_a_request_longer_than_a_pipe_arrives_whole(server: Callable[..., Command]) -> None:
+    system = server("chunk(out, 0, len(request['transcript']) % 251)")
+    long = Prompt(prompt_id="p", transcript="one " * 50_000, reference=prompt().reference)
+    (only,) = system.stream(long, seed=0)
+    assert int(only.frames[0, 0, 0, 0]) == 200_000 % 251
+
+
 def test_a_persistent_program_is_not_given_paths_as_words() -> None:
     with pytest.raises(InputError, match="on its standard input"):
         Command("gen {prompt}", persistent=True)

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from evals.bench.realtime.host import HostRun, PartSpan, Prepared, StreamRun
 from evals.bench.realtime.machine import LoadShare, Machine
+from evals.bench.realtime.records import HostRun, PartSpan, Prepared, StreamRun
 from evals.bench.realtime.results import FILE_NAME, RealtimeResults
 from evals.bench.realtime.row import Row, Turn, make_row
 from evals.recording.recording import Arrival

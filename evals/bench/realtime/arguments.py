@@ -1,12 +1,17 @@
 """Systems and settings as they are typed on the command line."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-from evals.bench.realtime.host import SystemSpec
+from evals.bench.realtime.records import SystemSpec
 from evals.recording.make_system import parse_settings
+from evals.recording.system import Prompt, TextPiece
 from streamchar_ref.core.errors import InputError
 
 MOST_STREAMS = 4096
+WORDS_PER_S = 4.0
+"""More than anybody says in a second."""
 
 
 def parse_systems(text: str, pairs: Sequence[str]) -> list[SystemSpec]:
@@ -63,3 +68,27 @@ def parse_streams(text: str) -> list[int]:
     if not numbers or numbers[0] < 1 or numbers[-1] > MOST_STREAMS:
         raise InputError(f"--streams is e.g. 1,2,4 (at most {MOST_STREAMS}), not {text!r:.60}")
     return numbers
+
+
+def long_enough(prompt: Prompt, seconds: float) -> Prompt:
+    """Repeats the text of a prompt until a stream of it lasts.
+
+    Args:
+        prompt: With text.
+        seconds: Playing time; 0 leaves the prompt.
+
+    Returns:
+        The prompt; what is repeated arrives with its last piece.
+
+    Raises:
+        InputError: If the playing time is no number.
+    """
+    if math.isnan(seconds):
+        raise InputError("--seconds is not a number")
+    words = max(1, len(prompt.transcript.split()))
+    more = math.ceil(WORDS_PER_S * seconds / words) - 1
+    if more < 1:
+        return prompt
+    text = " ".join([prompt.transcript] * more)
+    last = [TextPiece(t_s=piece.t_s, text=text) for piece in prompt.pieces[-1:]]
+    return replace(prompt, transcript=f"{prompt.transcript} {text}", pieces=(*prompt.pieces, *last))

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from evals.bench.realtime.host import StreamRun
+from evals.bench.realtime.records import StreamRun
 from evals.bench.realtime.row import Row
 from evals.numerics.arrivals import chunk_gaps_s, first_chunk_s
 from evals.numerics.statistics import MIN_CLUSTERS, paired_difference

@@ -7,155 +7,43 @@ key through the functions `prepare` and `serve`, which an executor can run.
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
-from evals.bench.realtime.memory import peak_memory_mb, reset_peak_memory
-from evals.bench.realtime.rates import ComputeRates, compute_rates
+import numpy as np
+
+from evals.bench.realtime.memory import family_processor_s, peak_memory_mb, reset_peak_memory
+from evals.bench.realtime.pictures import PICTURE_CHUNKS, Pictures
+from evals.bench.realtime.rates import compute_rates
+from evals.bench.realtime.records import (
+    HostRun,
+    PartSpan,
+    Prepared,
+    Request,
+    StreamLimit,
+    StreamRun,
+    SystemSpec,
+)
 from evals.recording.contract import chunk_iterator, problem_with_chunk, problems_with_system
 from evals.recording.make_system import make_system
-from evals.recording.recording import Arrival, Trace
-from evals.recording.system import Prompt, in_one_line
+from evals.recording.recording import Arrival
+from evals.recording.system import in_one_line
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import MediaError
 
 ClockFn = Callable[[], float]
+ProcessorFn = Callable[[], float | None]
 _hosts: dict[str, "Host"] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class SystemSpec:
-    """A system to measure.
-
-    Attributes:
-        name: As `evals.recording.make_system.make_system` takes it.
-        settings: For it.
-        label: Row label; the system's own name if empty.
-    """
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    label: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One stream to be generated.
-
-    Attributes:
-        stream: Number of the stream among the concurrent ones.
-        prompt: To stream.
-        seed: Of the generation.
-    """
-
-    stream: int
-    prompt: Prompt
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """What is known of a system once it is made.
-
-    Attributes:
-        label: Row label.
-        name: Of the system itself.
-        checkpoint: Which it reports; may be empty.
-        max_streams: Streams that one process can serve at a time; 1 without ``stream_many``.
-        serves_many: Whether it has ``stream_many``.
-        fps: Frames per second.
-        sample_rate: Samples per second.
-        load_s: Time to make it: import and weights.
-        setup_s: Parts of loading and warm-up that it reports, such as ``compile``.
-        threads: Of torch; 1 without it.
-        timing_note: What it says about its own times.
-        num_parameters: Of its model, if it tells.
-        flops_per_chunk: Counted for one chunk of one stream, if it tells.
-        bytes_per_chunk: Moved for one chunk of one stream, if it tells.
-        rates: What the device reaches, measured if the system tells its work.
-    """
-
-    label: str
-    name: str
-    fps: float
-    sample_rate: int
-    checkpoint: str = ""
-    max_streams: int = 1
-    serves_many: bool = False
-    load_s: float = 0.0
-    setup_s: dict[str, float] = field(default_factory=dict)
-    threads: int = 1
-    timing_note: str = ""
-    num_parameters: int | None = None
-    flops_per_chunk: float | None = None
-    bytes_per_chunk: float | None = None
-    rates: ComputeRates | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartSpan:
-    """A part of the work on a chunk, as a system reports it.
-
-    Attributes:
-        part: Name, e.g. ``denoise``.
-        start_s: On ``time.perf_counter``.
-        end_s: On the same clock.
-    """
-
-    part: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamRun:
-    """One stream as it arrived.
-
-    Attributes:
-        stream: Number among the concurrent streams.
-        turn: Number of the turn in which all of them were requested.
-        prompt_id: Of its prompt.
-        t_request_s: When it was requested, on the host's monotonic clock.
-        arrivals: Chunks, timed from the request.
-        fps: Frames per second.
-        sample_rate: Samples per second.
-        error: Why it failed; empty otherwise.
-    """
-
-    stream: int
-    turn: int
-    prompt_id: str
-    t_request_s: float
-    arrivals: tuple[Arrival, ...]
-    fps: float
-    sample_rate: int
-    error: str = ""
-
-    @property
-    def trace(self) -> Trace:
-        """Its arrivals as a trace."""
-        return Trace(arrivals=self.arrivals, fps=self.fps, sample_rate=self.sample_rate)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostRun:
-    """What a host did in one turn.
-
-    Attributes:
-        streams: One for each request.
-        parts: Spans that the system reported, on the clock of ``t_request_s``.
-        memory_mb: Peak resident memory of the process and what it has started.
-        cuda_memory_mb: Peak memory allocated on CUDA devices; ``None`` without one.
-    """
-
-    streams: tuple[StreamRun, ...]
-    parts: tuple[PartSpan, ...] = ()
-    memory_mb: float | None = None
-    cuda_memory_mb: float | None = None
-
-
-def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepared:
+def prepare(
+    key: str,
+    spec: SystemSpec,
+    clock: ClockFn,
+    threads: int,
+    processor_s: ProcessorFn = family_processor_s,
+) -> Prepared:
     """Makes a system in this process.
 
     Args:
@@ -163,6 +51,7 @@ def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepare
         spec: What to make.
         clock: Monotonic seconds.
         threads: Of torch, if the system uses it.
+        processor_s: Reads the processor time of this process and what it has started.
 
     Returns:
         What is known of it.
@@ -178,13 +67,18 @@ def prepare(key: str, spec: SystemSpec, clock: ClockFn, threads: int) -> Prepare
     torch = _torch()
     if torch is not None:
         torch.set_num_threads(threads)
-    _hosts[key] = Host(system, clock)
+    _hosts[key] = Host(system, clock, processor_s)
     return _hosts[key].prepared(spec.label, clock() - start)
 
 
-def serve(key: str, requests: Sequence[Request], turn: int, max_chunks: int) -> HostRun:
+def serve(key: str, requests: Sequence[Request], turn: int, limit: StreamLimit) -> HostRun:
     """Streams requests in this process, see `Host.serve`."""
-    return _hosts[key].serve(requests, turn=turn, max_chunks=max_chunks)
+    return _hosts[key].serve(requests, turn=turn, limit=limit)
+
+
+def pictures(key: str, request: Request) -> Pictures:
+    """Streams the beginning of a request in this process, see `Host.pictures`."""
+    return _hosts[key].pictures(request)
 
 
 def setup_times(key: str) -> dict[str, float]:
@@ -198,11 +92,17 @@ class Host:
     Args:
         system: Valid by `evals.recording.contract.problems_with_system`.
         clock: Monotonic seconds.
+        processor_s: Reads the processor time of this process and what it has started.
     """
 
-    def __init__(self, system: Any, clock: ClockFn = time.perf_counter) -> None:
+    def __init__(
+        self,
+        system: Any,
+        clock: ClockFn = time.perf_counter,
+        processor_s: ProcessorFn = family_processor_s,
+    ) -> None:
         self._system = system
-        self._clock = clock
+        self._clock, self._processor_s = clock, processor_s
 
     def prepared(self, label: str, load_s: float) -> Prepared:
         """Asks the system for its optional attributes; measures rates if it counts its work."""
@@ -237,33 +137,34 @@ class Host:
         """Seconds by part that the system reports for compilation and the like."""
         return dict(getattr(self._system, "setup_s", {}))
 
-    def serve(self, requests: Sequence[Request], *, turn: int, max_chunks: int) -> HostRun:
-        """Streams all requests at once, each until it ends or all have ``max_chunks`` chunks.
+    def serve(self, requests: Sequence[Request], *, turn: int, limit: StreamLimit) -> HostRun:
+        """Streams all requests at once, each until it ends or all are at the limit.
 
         A chunk has arrived when its arrays are in host memory, so its device has finished.
 
         Args:
             requests: One without ``stream_many``.
             turn: Kept in the result.
-            max_chunks: Of each stream.
+            limit: Of each stream.
 
         Returns:
             Arrivals, also of streams that failed, with the reason.
         """
         reset_peak_memory()
         self._take_parts()  # what is left of an earlier turn
-        open_streams = {request.stream: _Stream(request) for request in requests}
-        start = self._clock()
+        open_streams = {one.stream: _Stream(one, float(self._system.fps)) for one in requests}
+        spent_s, start = self._processor_s(), self._clock()
         chunks = self._chunks(requests)
         try:
             for stream, chunk in chunks:
                 open_streams[stream].add(chunk, self._clock() - start)
-                if all(one.is_done(max_chunks) for one in open_streams.values()):
+                if all(one.is_done(limit) for one in open_streams.values()):
                     break
         except (Exception, SystemExit) as error:  # kept as the failure of what was streaming
             for one in open_streams.values():
-                one.fail(error, max_chunks)
+                one.fail(error, limit)
         finally:
+            then_s = self._processor_s()  # before close, where a system may go on for a while
             chunks.close()  # type: ignore[attr-defined]
         cuda_mb = _cuda_memory_mb()
         return HostRun(
@@ -271,7 +172,19 @@ class Host:
             parts=self._take_parts(),
             memory_mb=peak_memory_mb(),
             cuda_memory_mb=cuda_mb,
+            processor_s=None if spent_s is None or then_s is None else then_s - spent_s,
         )
+
+    def pictures(self, request: Request) -> Pictures:
+        """Returns the frames of the first chunks of a request."""
+        chunks, made, error = self._chunks([request]), [np.zeros((0, 1, 1, 3), np.uint8)], ""
+        try:
+            made += [chunk.frames for _, chunk in islice(chunks, PICTURE_CHUNKS)]
+        except (Exception, SystemExit) as failure:  # said in a note
+            error = in_one_line(failure)
+        finally:
+            chunks.close()  # type: ignore[attr-defined]
+        return Pictures(frames=np.concatenate(made[1:] or made), error=error)
 
     def _chunks(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:
         """Pairs of stream number and chunk; the system's iterator is closed with this one."""
@@ -302,8 +215,8 @@ class Host:
 class _Stream:
     """Arrivals of one stream while it runs."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, fps: float) -> None:
+        self._request, self._fps, self._num_frames = request, fps, 0
         self._arrivals: list[Arrival] = []
         self._shape: tuple[int, ...] = ()
         self._error = ""
@@ -320,13 +233,16 @@ class _Stream:
             raise MediaError(problem)
         self._shape = chunk.frames.shape[1:]  # type: ignore[attr-defined]
         sizes = len(chunk.frames), len(chunk.samples)  # type: ignore[attr-defined]
+        self._num_frames += sizes[0]
         self._arrivals.append(Arrival(t_s=t_s, num_frames=sizes[0], num_samples=sizes[1]))
 
-    def is_done(self, max_chunks: int) -> bool:
-        return bool(self._error) or len(self._arrivals) >= max_chunks
+    def is_done(self, limit: StreamLimit) -> bool:
+        if limit.seconds:
+            return bool(self._error) or self._num_frames >= limit.seconds * self._fps
+        return bool(self._error) or len(self._arrivals) >= limit.chunks
 
-    def fail(self, error: BaseException, max_chunks: int) -> None:
-        if not self.is_done(max_chunks):
+    def fail(self, error: BaseException, limit: StreamLimit) -> None:
+        if not self.is_done(limit):
             self._error = in_one_line(error)
 
     def run(self, system: Any, turn: int, start_s: float) -> StreamRun:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.bench.realtime.compare import SpeedComparison, compare_rows
-from evals.bench.realtime.host import PartSpan, StreamRun
 from evals.bench.realtime.machine import LoadShare, Machine
+from evals.bench.realtime.records import PartSpan, StreamRun
 from evals.bench.realtime.row import Row, streams_without_stall
 from evals.recording.recording import Arrival
 from streamchar_ref.core.errors import InputError
@@ -125,8 +125,8 @@ def _row_of(value: Mapping[str, Any]) -> Row:
         PartSpan(part=part, start_s=start, end_s=end) for part, start, end in value["part_spans"]
     )
     fields["load"] = LoadShare(**value["load"]) if value["load"] else None
-    for name in ("reasons", "notes"):
-        fields[name] = tuple(value[name])
+    for name in ("reasons", "notes", "picture_errors"):
+        fields[name] = tuple(value.get(name, ()))
     return Row(**fields)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evals.bench.realtime.host import HostRun, PartSpan, Prepared, StreamRun
 from evals.bench.realtime.machine import LoadShare, why_busy
+from evals.bench.realtime.records import HostRun, PartSpan, Prepared, StreamRun
 from evals.numerics.arrivals import (
     chunk_gaps_s,
     deadline_miss_rate,
@@ -86,8 +86,9 @@ class Row:
         zero_stall_startup_s: Smallest wait with which no stream stalls.
         memory_mb: Peak resident memory of all its processes.
         cuda_memory_mb: Peak memory allocated on CUDA devices.
-        processor_s_per_media_s: Processor time of the run, all cores, per second of media; unlike
-            the real-time factor it hardly depends on what else the machine does.
+        processor_s_per_media_s: Processor time up to the last chunk that was asked for, all cores,
+            per second of media; unlike the real-time factor it hardly depends on what else the
+            machine does.
         energy_j_per_media_s: Of the NVIDIA devices, per second of media.
         flops_per_s: Counted work of all chunks over the time they took.
         flops_share: Of the measured matrix rate.
@@ -96,6 +97,8 @@ class Row:
         floor_s: Least time of a chunk by the counted work and the measured rates.
         rates: These rates.
         parts_s: Time by part, for each chunk, as the system reports it.
+        picture_errors: Mean squared difference of its pictures from the first system's, for each
+            prompt compared [grey levels squared].
         load: Who used the cores.
         requests: The arrivals of all streams.
         part_spans: Of the first turn.
@@ -146,6 +149,7 @@ class Row:
     floor_s: float | None = None
     rates: dict[str, Any] | None = None
     parts_s: dict[str, float] = field(default_factory=dict)
+    picture_errors: tuple[float, ...] = ()
     load: LoadShare | None = None
     requests: tuple[StreamRun, ...] = ()
     part_spans: tuple[PartSpan, ...] = ()
@@ -199,7 +203,7 @@ def make_row(
         load=load,
         requests=tuple(runs),
         part_spans=tuple(span for host in turns[0].hosts for span in host.parts),
-        **(_speed(playable) | _work(prepared, turns, playable) | _resources(turns, playable, load)),
+        **(_speed(playable) | _work(prepared, turns, playable) | _resources(turns, playable)),
     )
 
 
@@ -316,15 +320,15 @@ def _work(
     return found | {"floor_s": max(floors), "rates": dict(vars(first.rates))}
 
 
-def _resources(turns: Sequence[Turn], runs: Sequence[StreamRun], load: LoadShare) -> dict[str, Any]:
+def _resources(turns: Sequence[Turn], runs: Sequence[StreamRun]) -> dict[str, Any]:
     """Memory, processor time and energy."""
     media_s = sum(float(run.trace.media_s.sum()) for run in runs)
-    energy = [turn.energy_j for turn in turns]
-    spent_j = None if None in energy else math.fsum(e for e in energy if e is not None)
+    spent_j = _sum([turn.energy_j for turn in turns])
+    processor_s = _sum([host.processor_s for turn in turns for host in turn.hosts])
     return {
         "memory_mb": _most(turns, lambda host: host.memory_mb),
         "cuda_memory_mb": _most(turns, lambda host: host.cuda_memory_mb),
-        "processor_s_per_media_s": load.own_s / media_s if load.own_s and media_s else None,
+        "processor_s_per_media_s": processor_s / media_s if processor_s and media_s else None,
         "energy_j_per_media_s": spent_j / media_s if spent_j is not None and media_s else None,
     }
 
@@ -333,6 +337,10 @@ def _most(turns: Sequence[Turn], of: Callable[[HostRun], float | None]) -> float
     """Largest sum over the processes of a turn."""
     sums = [[of(host) for host in turn.hosts] for turn in turns]
     return _largest([None if None in one else sum(map(float, one)) for one in sums])  # type: ignore[arg-type]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    return None if None in values else math.fsum(value for value in values if value is not None)
 
 
 def _num_frames(run: StreamRun) -> int:

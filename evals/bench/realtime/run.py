@@ -11,18 +11,28 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from evals.bench.realtime.host import (
     ClockFn,
-    HostRun,
-    Prepared,
-    Request,
-    StreamRun,
-    SystemSpec,
+    ProcessorFn,
+    pictures,
     prepare,
     serve,
     setup_times,
 )  # fmt: skip
 from evals.bench.realtime.machine import Load, LoadFn, gpu_energy_j, load_share, read_load
+from evals.bench.realtime.memory import family_processor_s
+from evals.bench.realtime.pictures import Pictures, squared_errors
+from evals.bench.realtime.records import (
+    DEFAULT_LIMIT,
+    HostRun,
+    Prepared,
+    Request,
+    StreamLimit,
+    StreamRun,
+    SystemSpec,
+)
 from evals.bench.realtime.row import Row, Turn, make_row
 from evals.recording.system import Prompt
 from streamchar_ref.core.errors import InputError
@@ -38,17 +48,19 @@ class RealtimePlan:
         streams: Numbers of concurrent streams.
         prompts: Streams take them in turn.
         turns: How often all streams are requested.
-        max_chunks: After which a stream is stopped.
+        limit: Where a stream is stopped.
         warm_up_chunks: Of each stream, before the first timed turn.
         threads: Of torch in each process.
+        pictures: Prompts whose pictures are compared with the first system's, after all turns.
     """
 
     streams: Sequence[int]
     prompts: Sequence[Prompt]
     turns: int = 5
-    max_chunks: int = 50
+    limit: StreamLimit = DEFAULT_LIMIT
     warm_up_chunks: int = 8
     threads: int = 1
+    pictures: int = 0
 
     def requests(self, streams: int, turn: int) -> list[Request]:
         """Returns the requests of a turn: prompts one after another, a new seed each round."""
@@ -69,6 +81,7 @@ class Bench:
         load: Reads the load of the machine.
         executor: Makes the executor of one process.
         energy_j: Reads the energy spent so far.
+        processor_s: Reads the processor time spent so far by a process and what it has started.
         progress: Called with ``(what, done, total)``.
     """
 
@@ -76,6 +89,7 @@ class Bench:
     load: LoadFn = read_load
     executor: Callable[[], Executor] = lambda: WorkerProcesses(1)
     energy_j: Callable[[], float | None] = gpu_energy_j
+    processor_s: ProcessorFn = family_processor_s
     progress: ProgressFn = lambda what, done, total: None
 
 
@@ -134,6 +148,10 @@ def bench_realtime(
             for number, lane in enumerate(lanes):
                 is_able = lane in able
                 rows[number, place] = _row(lane, streams) if is_able else _refused(lane, streams)
+        if plan.pictures:
+            bench.progress("compare pictures", total, total)
+            notes = _compare_pictures(lanes, plan)
+            rows = {key: _with_pictures(row, *notes[key[0]]) for key, row in rows.items()}
     bench.progress("done", total, total)
     return [
         rows[number, place] for number in range(len(specs)) for place in range(len(plan.streams))
@@ -143,7 +161,7 @@ def bench_realtime(
 def _add_host(lane: _Lane, plan: RealtimePlan, bench: Bench, stack: ExitStack) -> None:
     key = f"{id(lane)}-{len(lane.hosts)}"
     executor = stack.enter_context(bench.executor())
-    made = executor.submit(prepare, key, lane.spec, bench.clock, plan.threads)
+    made = executor.submit(prepare, key, lane.spec, bench.clock, plan.threads, bench.processor_s)
     lane.prepared.append(result_of(made))
     lane.hosts.append((key, executor))
 
@@ -170,7 +188,7 @@ def _make_room(
     lane.turns, lane.loads = [], []
     start = time.perf_counter()
     requests = plan.requests(streams, plan.turns)  # seeds and prompts that no turn has
-    warmed = _serve(lane, requests, turn=-1, max_chunks=plan.warm_up_chunks)
+    warmed = _serve(lane, requests, turn=-1, limit=StreamLimit(plan.warm_up_chunks))
     lane.warm_up_error = next(
         (run.error for host in warmed for run in host.streams if run.error), ""
     )
@@ -181,7 +199,7 @@ def _make_room(
 def _take_turn(lane: _Lane, streams: int, turn: int, plan: RealtimePlan, bench: Bench) -> None:
     requests = plan.requests(streams, turn)
     before, spent_j = bench.load(), bench.energy_j()
-    hosts = _serve(lane, requests, turn=turn, max_chunks=plan.max_chunks)
+    hosts = _serve(lane, requests, turn=turn, limit=plan.limit)
     after, then_j = bench.load(), bench.energy_j()
     energy_j = None if spent_j is None or then_j is None else then_j - spent_j
     lane.turns.append(Turn(hosts=tuple(hosts), energy_j=energy_j))
@@ -189,11 +207,11 @@ def _take_turn(lane: _Lane, streams: int, turn: int, plan: RealtimePlan, bench: 
 
 
 def _serve(
-    lane: _Lane, requests: Sequence[Request], *, turn: int, max_chunks: int
+    lane: _Lane, requests: Sequence[Request], *, turn: int, limit: StreamLimit
 ) -> list[HostRun]:
     shares = [list(requests)] if lane.serves_many else [[request] for request in requests]
     futures = [
-        executor.submit(serve, key, share, turn, max_chunks)
+        executor.submit(serve, key, share, turn, limit)
         for (key, executor), share in zip(lane.hosts, shares, strict=False)
     ]
     return [
@@ -242,6 +260,27 @@ def _row(lane: _Lane, streams: int) -> Row:
         return replace(row, setup_s=executor.submit(setup_times, key).result())
     except WorkerEnded:
         return row
+
+
+def _compare_pictures(
+    lanes: Sequence[_Lane], plan: RealtimePlan
+) -> list[tuple[tuple[float, ...], str]]:
+    """Squared errors of each system against the first, and why there are none."""
+    requests = [plan.requests(1, number)[0] for number in range(plan.pictures)]
+    made = [[_pictures(lane, request) for request in requests] for lane in lanes]
+    return [((), ""), *(squared_errors(own, made[0]) for own in made[1:])]
+
+
+def _pictures(lane: _Lane, request: Request) -> Pictures:
+    key, executor = lane.hosts[0]
+    try:
+        return executor.submit(pictures, key, request).result()
+    except WorkerEnded as error:
+        return Pictures(frames=np.zeros((0, 1, 1, 3), np.uint8), error=str(error))
+
+
+def _with_pictures(row: Row, errors: tuple[float, ...], note: str) -> Row:
+    return replace(row, picture_errors=errors, notes=(*row.notes, *([note] if note else [])))
 
 
 def _refused(lane: _Lane, streams: int) -> Row:

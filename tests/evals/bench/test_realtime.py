@@ -12,12 +12,11 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from evals.bench.realtime.arguments import parse_streams, parse_systems
 from evals.bench.realtime.compare import compare_rows
-from evals.bench.realtime.host import StreamRun, SystemSpec
 from evals.bench.realtime.machine import Load, LoadShare, Machine, load_share, read_load, why_busy
 from evals.bench.realtime.memory import peak_memory_mb
 from evals.bench.realtime.rates import ComputeRates, compute_rates
+from evals.bench.realtime.records import StreamLimit, StreamRun, SystemSpec
 from evals.bench.realtime.results import FILE_NAME, RealtimeResults, read_results
 from evals.bench.realtime.row import Row, streams_without_stall
 from evals.bench.realtime.run import Bench, RealtimePlan, bench_realtime
@@ -56,7 +55,9 @@ def measured(
     *specs: SystemSpec, streams: Sequence[int] = (1,), load: Any = quiet, **plan: Any
 ) -> list[Row]:
     wanted = RealtimePlan(streams=streams, **{"prompts": prompts(), "turns": 5} | plan)
-    bench = Bench(clock=now, load=load, executor=InProcess, energy_j=lambda: 10 * now())
+    bench = Bench(
+        clock=now, load=load, executor=InProcess, energy_j=lambda: 10 * now(), processor_s=now
+    )
     return bench_realtime(list(specs), wanted, bench)
 
 
@@ -80,6 +81,13 @@ def test_a_steady_toy_is_measured_exactly() -> None:
     assert row.energy_j_per_media_s == pytest.approx(5.0)  # 10 W, twice as fast as real time
 
 
+def test_what_a_system_computes_after_the_last_chunk_is_not_counted() -> None:
+    (row,) = measured(toy("LateToy", gaps=[0.5]), prompts=prompts(10))
+    assert row.load is not None
+    assert row.load.own_s == pytest.approx(5 * (25 + 30))
+    assert row.processor_s_per_media_s == pytest.approx(0.5)
+
+
 def test_percentiles_and_stalls_are_those_of_the_trace() -> None:
     gaps = [0.5] * 24 + [26.0]
     (row,) = measured(toy(gaps=gaps), prompts=prompts(10), turns=1)
@@ -98,6 +106,11 @@ def test_warm_up_is_not_counted_and_turns_have_other_seeds() -> None:
     assert [run.prompt_id for run in row.requests] == ["p0", "p1", "p0", "p1", "p0"]
     first = [run.arrivals[0].t_s for run in row.requests]
     assert first == pytest.approx([0.5, 0.5, 0.505, 0.505, 0.51])  # a hundredth a seed
+
+
+def test_streams_of_a_given_length_stop_there() -> None:
+    (row,) = measured(toy(gaps=[0.5]), turns=1, limit=StreamLimit(3, seconds=60.0))
+    assert (row.num_chunks, row.media_s, row.deadline_miss_rate) == (60, 60.0, 0)
 
 
 def test_too_few_chunks_are_invalid() -> None:
@@ -211,6 +224,21 @@ def test_counted_work_is_held_against_the_rates(monkeypatch: pytest.MonkeyPatch)
     assert two.flops_share is None  # the rates are those of one process
 
 
+def test_pictures_are_compared_with_those_of_the_first_system() -> None:
+    specs = toy(), toy(label="same"), toy("GreyToy", label="grey"), toy("WideToy", label="wide")
+    rows = measured(*specs, toy(label="lost", fails_at=1), turns=1, pictures=2)
+    assert [row.picture_errors for row in rows] == [(), (0.0, 0.0), (4.0, 4.0), (), ()]
+    cells = dict(LINES)["PSNR to the first system, by prompt"]
+    assert [cells(row) for row in rows[:4]] == [
+        "not compared",
+        "equal (n = 2)",
+        "42.1 to 42.1 dB (n = 2)",  # 10 log10(255^2 / 4)
+        "not compared",
+    ]
+    assert rows[3].notes[-1].endswith("200 frames in common, sizes (4, 5) and (4, 4)")
+    assert "not compared: it raises RuntimeError: device lost" in rows[4].notes[-1]
+
+
 def test_two_of_one_label_are_refused() -> None:
     with pytest.raises(InputError, match="two of --systems are called 'toy'"):
         measured(toy(), toy())
@@ -309,34 +337,6 @@ def test_the_table_says_what_was_measured_and_what_was_not() -> None:
 def test_times_are_printed_in_a_unit_that_suits() -> None:
     shown = [seconds(value) for value in (None, 0.0, 0.00512, 0.128, 0.9999, 12.3456)]
     assert shown == ["not measured", "0 s", "5.12 ms", "128 ms", "1.00 s", "12.35 s"]
-
-
-def test_systems_and_settings_are_told_apart() -> None:
-    specs = parse_systems(
-        "plain=ref,fast=ref,path/to/a.py:Own",
-        ["device=cuda", "fast:engine=true", "path/to/a.py:Own:size=3"],
-    )
-    assert [(one.label, one.name) for one in specs] == [
-        ("plain", "ref"),
-        ("fast", "ref"),
-        ("", "path/to/a.py:Own"),
-    ]
-    assert [one.settings for one in specs] == [
-        {"device": "cuda"},
-        {"device": "cuda", "engine": True},
-        {"device": "cuda", "size": 3},
-    ]
-    with pytest.raises(InputError, match="for 'fsat', which is none of: plain, fast"):
-        parse_systems("plain=ref,fast=ref", ["fsat:engine=true"])
-    with pytest.raises(InputError, match="names none"):
-        parse_systems(",", [])
-
-
-def test_numbers_of_streams_are_whole_and_rising() -> None:
-    assert parse_streams("4,1,2,2") == [1, 2, 4]
-    for text in ("", "0", "1.5", "a", "9999999", "-1"):
-        with pytest.raises(InputError, match="--streams is"):
-            parse_streams(text)
 
 
 def test_rates_of_this_machine_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Systems whose chunks take exactly as long as they are told to."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -39,6 +40,32 @@ class Toy:
                 raise RuntimeError("device lost")
             wait(self.gaps[index % len(self.gaps)] * self.slower * (1 + 0.01 * seed))
             yield _chunk(index)
+
+
+class GreyToy(Toy):
+    """Shows grey level 2 in place of 0."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        for chunk in super().stream(prompt, seed=seed):
+            yield replace(chunk, frames=chunk.frames + np.uint8(2))
+
+
+class WideToy(Toy):
+    """Shows a column more."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        for chunk in super().stream(prompt, seed=seed):
+            yield replace(chunk, frames=np.zeros((25, 4, 5, 3), np.uint8))
+
+
+class LateToy(Toy):
+    """Goes on for half a minute when nothing more is wanted."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        try:
+            yield from super().stream(prompt, seed=seed)
+        finally:
+            wait(30.0)
 
 
 class CountedToy(Toy):

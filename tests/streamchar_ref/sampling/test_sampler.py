@@ -11,10 +11,17 @@ from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.config import DEFAULT, SamplerConfig
 from streamchar_ref.sampling.flow import Latents
-from streamchar_ref.sampling.sampler import Condition, prefill, sample_chunk, velocity
+from streamchar_ref.sampling.sampler import (
+    Condition,
+    GivenSound,
+    prefill,
+    sample_chunk,
+    velocity,
+)
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
 from streamchar_ref.streaming.rollout import chunk_noise
 from tests.streamchar_ref.streaming.test_stream import (
+    FIRST,
     SECOND,
     differ,
     is_same,
@@ -70,6 +77,35 @@ def test_guidance_goes_on_in_a_straight_line_through_the_conditioned_velocity() 
     for one, two, three in zip(plain, guided, strong, strict=True):
         torch.testing.assert_close(three - one, 2 * (two - one))
         assert not torch.equal(one, two)
+
+
+@pytest.mark.parametrize("given", [(), ("sound_only",), ("sound",)])
+@torch.no_grad()
+def test_both_passes_of_guidance_in_one_batch_give_the_same(given: tuple[str, ...]) -> None:
+    model = unconditioned()
+    state, text = tiny_state(model, batch=2), whole_texts(FIRST, SECOND)
+    start = random(2, 4, 4, 4, 4), random(2, 16, 16)
+    what = {"sound_only": True, "sound": GivenSound(start[1], random(2, 16, 16, seed=5))}
+    condition = prefill(
+        model,
+        orchestrator_inputs(model.config, state, text),
+        dit_context(model.config, state),
+        **{name: what[name] for name in given},  # type: ignore[arg-type]
+    )
+    config = replace(DEFAULT, num_steps=3, kind="ab2", guidance=3.0, picture_guidance=2.0)
+    apart, together = (
+        sample_chunk(
+            condition, config, lambda: start[condition.modalities], in_one_batch=in_one_batch
+        )
+        for in_one_batch in (False, True)
+    )
+    torch.testing.assert_close(together, apart, rtol=0, atol=1e-5)
+    unguided = sample_chunk(
+        condition, replace(DEFAULT, num_steps=3, kind="ab2"), lambda: start[condition.modalities]
+    )
+    assert all(
+        float((one - other).abs().max()) > 1e-3 for one, other in zip(apart, unguided, strict=True)
+    )
 
 
 @torch.no_grad()

@@ -27,6 +27,10 @@ MICRO_FLOPS = {
 }
 
 
+DIT_PRODUCTS = 15 + 7 * tiny_config().dit.num_blocks
+"""Of one pass of `tiny`: both passes of guidance in one batch launch as many."""
+
+
 @pytest.fixture(scope="module")
 def tiny() -> ChunkCost:
     return count_chunk(tiny_config(), student_sampler(4))
@@ -48,12 +52,21 @@ def test_work_is_linear_in_steps_and_in_streams(tiny: ChunkCost) -> None:
         assert more[name].weight_bytes == pytest.approx(rounds * work.weight_bytes, rel=0.01)
 
 
-def test_guidance_is_a_second_pass_of_the_dit_and_of_nothing_else(tiny: ChunkCost) -> None:
-    guided = count_chunk(tiny_config(), student_sampler(4, guidance=3.0)).parts
-    assert guided["dit"].calls == 2 * tiny.parts["dit"].calls == 8
-    assert guided["dit"].flops == 2 * tiny.parts["dit"].flops
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_guidance_is_a_second_pass_of_the_dit_in_one_batch_or_not(
+    tiny: ChunkCost, is_exact: bool
+) -> None:
+    sampler = student_sampler(4, guidance=3.0)
+    guided, plain = count_chunk(tiny_config(), sampler, is_exact=is_exact).parts, tiny.parts
+    times = 2 if is_exact else 1
+    assert (plain["dit"].calls, plain["dit"].products) == (4, 4 * DIT_PRODUCTS)
+    assert guided["dit"].calls == times * 4
+    assert guided["dit"].products == times * 4 * DIT_PRODUCTS
+    assert guided["dit"].weight_bytes == times * plain["dit"].weight_bytes
+    assert guided["dit"].cache_bytes == 2 * plain["dit"].cache_bytes
+    assert guided["dit"].flops == 2 * plain["dit"].flops
     others = [name for name in guided if name != "dit"]
-    assert all(guided[name].flops == tiny.parts[name].flops for name in others)
+    assert all(guided[name].flops == plain[name].flops for name in others)
 
 
 def test_caches_are_read_in_every_pass_and_written_once(tiny: ChunkCost) -> None:
