@@ -182,7 +182,9 @@ def in_words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {in_words(item)}" for name, item in value.items())
+        items = {name: in_words(item) for name, item in value.items()}
+        nested = {name for name, item in value.items() if isinstance(item, Mapping)}
+        return ", ".join(f"{n} ({t})" if n in nested else f"{n} {t}" for n, t in items.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(in_words, value))
     return str(value)

@@ -1,8 +1,9 @@
-"""Values that fill the recipe of a protocol card: a protocol's own settings, as the code has them."""
+"""Values that fill the recipe of a protocol card: the settings of a protocol in the code."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evals.extractors import EXTRACTORS
 from evals.protocols.base import protocol_hash
 
 Params = Mapping[str, Any]
@@ -45,10 +46,19 @@ def extractors_in(params: Params) -> Iterator[Mapping[str, Any]]:
 def _values_of(extractor: Mapping[str, Any]) -> dict[str, Any]:
     weights = [f"{name} #{digest}" for name, digest in extractor.get("weights", {}).items()]
     judge = [f"{extractor['name']} #{extractor['judge'][:12]}"] if "judge" in extractor else []
-    own = [f"a file with sha256 {extractor['own_weights']}"] if "own_weights" in extractor else []
     return {
         **extractor["params"],
         "package": extractor.get("package", "").replace("==", " "),
-        "weights": ", ".join(weights + judge + own) or "weights of the package",
+        "weights": ", ".join(weights + judge) or _other_weights(extractor),
         "version": extractor["version"],
     }
+
+
+def _other_weights(extractor: Mapping[str, Any]) -> str:
+    """Weights that are pinned by their package's version or by the hash of a reader's own file."""
+    if "own_weights" in extractor:
+        return f"a file with sha256 {extractor['own_weights']}"
+    spec = EXTRACTORS.get(extractor["name"])
+    if spec is not None and spec.weights_variable:
+        return f"a file named by ${spec.weights_variable}"
+    return "those of the package" if extractor.get("package") else "none"
