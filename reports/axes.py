@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from evals.metrics import INFOS
-from evals.protocols.info import Axis, Direction, Level, MetricInfo, spaced
+from evals.protocols.info import Direction, Level, MetricInfo, spaced
 from evals.scoring.names import in_order as in_order
 from evals.scoring.names import resolve_names
 from evals.scoring.summary import UNKNOWN

@@ -30,8 +30,8 @@ class ExplainedNumber:
         summaries: One a system and suite.
         explanation: Of the protocol, with the settings that the run holds; ``None`` if it holds
             none.
-        provenance: ``git``, ``device`` and ``versions`` of the scoring; ``written``, the date of the
-            file of scores.
+        provenance: ``git``, ``device`` and ``versions`` of the scoring; ``written``, the date of
+            the file of scores.
         notes: What a reader should know beside it.
     """
 

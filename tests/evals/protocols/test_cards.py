@@ -1,4 +1,4 @@
-"""Protocol cards: one for each protocol, in words that the code fills, with citations that exist."""
+"""Protocol cards: one for each protocol, filled from the code, with citations that exist."""
 
 from pathlib import Path
 

@@ -20,8 +20,9 @@ def chosen(*names: str, protocol: str = DEFAULT, profile: str = "") -> set[str]:
 @pytest.mark.parametrize(
     ("name", "metric"),
     [
-        ("wer", "wer"), ("WER", "wer"), ("LSE-C", "sync_c"), ("lse_d", "sync_d"), ("Sync-C", "sync_c"),
-        ("id rank-1", "id_rank1"), ("rtf", "rtf"), ("dnsmos", "dnsmos_ovrl"), ("FVD", "fvd"),
+        ("wer", "wer"), ("WER", "wer"), ("LSE-C", "sync_c"), ("lse_d", "sync_d"),
+        ("Sync-C", "sync_c"), ("id rank-1", "id_rank1"), ("rtf", "rtf"), ("dnsmos", "dnsmos_ovrl"),
+        ("FVD", "fvd"),
     ],
 )  # fmt: skip
 def test_labels_and_usual_names_are_metrics(name: str, metric: str) -> None:
