@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from evals.scoring.compare import DAGGER
+from evals.scoring.hashes import systems_by_hash
 from evals.scoring.results import ScoreRow, WindowRow
 
 
@@ -17,14 +18,9 @@ def main_hashes(rows: Iterable[ScoreRow]) -> dict[str, str]:
         Protocol -> the hash under which most systems have values; protocols with one hash are
         left out.
     """
-    systems: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for row in rows:
-        if row.value is not None:
-            systems[row.protocol][row.protocol_hash].add(row.system)
     return {
-        protocol: min(by_hash, key=lambda digest: (-len(by_hash[digest]), digest))
-        for protocol, by_hash in systems.items()
-        if len(by_hash) > 1
+        protocol: min(by_hash, key=lambda digest, all_=by_hash: (-len(all_[digest]), digest))
+        for protocol, by_hash in systems_by_hash(rows).items()
     }
 
 

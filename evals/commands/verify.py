@@ -55,7 +55,7 @@ def verify(
         if source.is_dir() and not is_run(source):
             raise InputError(f"{source}: no run folder")
         wrong = [] if source.is_dir() else _unpacked(source, folder)
-        recordings = recordings_of(folder) if source.is_dir() else _bundled(folder, media)
+        recordings = _of_run(folder) if source.is_dir() else _bundled(folder, media)
         found = _checked(folder, recordings, wrong, samples, seed, tolerance, not cached, jobs)
     if as_json:
         typer.echo(dump_json(asdict(found), indent=1))
@@ -68,6 +68,15 @@ def _unpacked(bundle: Path, folder: Path) -> list[str]:
     if not bundle.is_file():
         raise InputError(f"{bundle}: there is no such bundle or run folder")
     return [f"{name} {fault}" for name, fault in sorted(unpack(bundle, folder).items())]
+
+
+def _of_run(run: Path) -> list[Recording]:
+    """The recordings of a run; scores whose media went elsewhere are still checked."""
+    try:
+        return recordings_of(run)
+    except (InputError, OSError) as error:
+        typer.echo(f"without recordings: {error}", err=True)
+        return []
 
 
 def _bundled(folder: Path, media: Path | None) -> list[Recording]:

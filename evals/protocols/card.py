@@ -137,6 +137,12 @@ def bibliography(path: Path = REFERENCES) -> Mapping[str, str]:
 def placeholders(recipe: str) -> list[str]:
     """Returns the names in the braces of a recipe, in their order.
 
+    Args:
+        recipe: Of a card.
+
+    Returns:
+        Names, which may be there twice.
+
     Raises:
         ValueError: If its braces do not match.
     """

@@ -46,7 +46,13 @@ def load_profiles(folder: Path = PROFILES) -> Mapping[str, Profile]:
 
 
 def find_profile(name: str) -> Profile:
-    """Returns the profile of a name, which is not `DEFAULT`.
+    """Returns the profile of a name.
+
+    Args:
+        name: Not `DEFAULT`, which has no file.
+
+    Returns:
+        The profile.
 
     Raises:
         InputError: If there is none; the message names the nearest.

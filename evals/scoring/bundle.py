@@ -116,7 +116,13 @@ def unpack(bundle: Path, folder: Path) -> dict[str, str]:
 
 
 def read_samples(folder: Path) -> list[Sample]:
-    """Reads the samples of an unpacked bundle; paths are in its media folder.
+    """Reads the samples of an unpacked bundle.
+
+    Args:
+        folder: Of the bundle.
+
+    Returns:
+        Samples, whose paths are in the folder's media folder.
 
     Raises:
         InputError: If a line is damaged.

@@ -14,6 +14,7 @@ from evals.recording.recording import Recording
 from evals.recording.run_folder import recordings_of
 from evals.scoring.choice import choose_metrics, names_of
 from evals.scoring.compare import Comparison, compare
+from evals.scoring.hashes import systems_by_hash, told_apart
 from evals.scoring.names import resolve_names
 from evals.scoring.persist import identities_of, score_run, summaries_of
 from evals.scoring.results import ScoreRow, WindowRow, ordered_windows
@@ -120,19 +121,15 @@ def column_names(rows: Sequence[ScoreRow]) -> dict[tuple[str, str], str]:
         Protocol and hash -> metric, protocol, or protocol and hash.
     """
     protocols: dict[str, set[str]] = {}
-    hashes: dict[str, set[str]] = {}
+    several = systems_by_hash(rows)
     for row in rows:
         protocols.setdefault(row.metric, set()).add(row.protocol)
-        hashes.setdefault(row.protocol, set())
-        if row.value is not None:
-            hashes[row.protocol].add(row.protocol_hash)
-    names = {}
-    for row in rows:
-        name = row.protocol if len(protocols[row.metric]) > 1 else row.metric
-        if len(hashes[row.protocol]) > 1:
-            name = f"{row.protocol} #{row.protocol_hash}"
-        names[row.protocol, row.protocol_hash] = name
-    return names
+    return {
+        (row.protocol, row.protocol_hash): told_apart(row, several)
+        if row.protocol in several or len(protocols[row.metric]) > 1
+        else row.metric
+        for row in rows
+    }
 
 
 def evaluate(

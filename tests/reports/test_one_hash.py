@@ -4,12 +4,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from evals.scoring.evaluate import Results
 from evals.scoring.results import ScoreRow, write_scores
 from evals.scoring.summary import summarise, write_summary
+from evals.scoring.summary_table import summary_text
 from reports.gallery import draw
 from reports.load import Runs, load_runs
 from reports.one_hash import main_hashes, of_one_hash
@@ -62,7 +62,7 @@ def test_figures_leave_out_other_hashes_and_say_so(mixed: Runs) -> None:
 
 def test_a_table_of_samples_has_a_column_for_each_hash(mixed: Runs) -> None:
     heads = re.findall(r"<th[^>]*>([^<]*)</th>", str(samples(mixed.rows)))
-    assert [head for head in heads if OTHER in head] == [f"WER (wer/default@1 #{OTHER})"]
+    assert [head for head in heads if OTHER in head] == [f"WER % (wer/default@1 #{OTHER})"]
     assert sum("WER" in head for head in heads) == 2
 
 
@@ -72,8 +72,15 @@ def test_a_frame_of_results_has_a_column_for_each_hash(mixed: Runs) -> None:
     assert [name for name in wide.columns if "wer" in name and OTHER in name]
     assert len(wide.columns) == 3
     both = wide[[name for name in wide.columns if "wer" in name]].notna().all(axis=1)
-    assert isinstance(wide, pd.DataFrame)
     assert not both.any()
+
+
+def test_a_printed_summary_tells_the_hashes_apart(mixed: Runs) -> None:
+    lines = summary_text(mixed.summaries).splitlines()
+    words = [line for line in lines if "wer/default@1" in line]
+    assert len(words) == len({row.system for row in mixed.rows})
+    assert all(re.search(r"wer/default@1 #[0-9a-f]{12} ", line) for line in words)
+    assert not any("#" in line for line in lines if "cer/default@1" in line)
 
 
 def test_tables_mark_and_comparisons_refuse_other_hashes(mixed: Runs) -> None:
