@@ -1,10 +1,11 @@
 """How a metric's name and numbers are printed, as the metric says of itself."""
 
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 
 from evals.metrics import INFOS
-from evals.protocols.info import Axis, Direction, Level, MetricInfo, spaced
+from evals.protocols.info import Direction, Level, MetricInfo, spaced
+from evals.scoring.names import in_order as in_order
+from evals.scoring.names import resolve_names
 from evals.scoring.summary import UNKNOWN
 from streamchar_ref.core.errors import InputError
 
@@ -33,22 +34,12 @@ def without_replaced(metrics: Iterable[str]) -> list[str]:
     return [metric for metric in names if metric not in replaced]
 
 
-def in_order(metrics: Iterable[str]) -> list[str]:
-    """Sorts metrics by axis, and inside it as they are registered; unknown ones last, by name."""
-    axes = list(Axis)
-    places = {metric: place for place, metric in enumerate(INFOS)}
-
-    def place(metric: str) -> tuple[int, int, str]:
-        return axes.index(info_of(metric).axis), places.get(metric, len(places)), metric
-
-    return sorted(set(metrics), key=place)
-
-
 def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
     """Reads a comma-separated list of metrics and axes.
 
     Args:
-        text: E.g. ``wer,identity``; an axis stands for its metrics.
+        text: E.g. ``wer,identity``; an axis stands for its metrics, and usual aliases are
+            accepted, see `evals.scoring.names`.
         known: Metrics that there are scores of.
 
     Returns:
@@ -56,21 +47,17 @@ def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
         empty text, which asks for all.
 
     Raises:
-        InputError: If a name is neither an axis nor a known metric; the message names the nearest.
+        InputError: If a name is neither an axis nor a known metric, the message names the nearest;
+            or if there are scores of nothing that was asked for.
     """
-    axes = [str(axis) for axis in Axis if axis is not Axis.OTHER]
-    names: list[str] = []
-    for name in filter(None, text.split(",")):
-        if name in axes:
-            names += [metric for metric in in_order(known) if info_of(metric).axis == name]
-        elif name in known:
-            names.append(name)
-        else:
-            near = get_close_matches(name, [*known, *axes], 1)
-            others = f"; there are: {', '.join(sorted(known))}" if known else ""
-            hint = f"; did you mean {near[0]!r}?" if near else others
-            raise InputError(f"no scores of {name!r}{hint}")
-    return list(dict.fromkeys(names)) or None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        return None
+    found = resolve_names(names, known, "no scores of")
+    if not found:
+        there = ", ".join(in_order(known)) or "none"
+        raise InputError(f"no scores of {', '.join(names)}; there are: {there}")
+    return found
 
 
 def label_of(metric: str) -> str:

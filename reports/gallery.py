@@ -1,8 +1,8 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -30,6 +30,7 @@ from reports.figures.survival import (
 )
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
 from reports.load import Runs
+from reports.one_hash import of_one_hash
 from streamchar_ref.core.names import file_name
 
 MAX_STRIPS = 16
@@ -52,6 +53,7 @@ class Part:
         width_in: Of each figure.
         across: Small figures that stand side by side in this width.
         rule: When a stream has failed.
+        left_out: Metric -> a sentence on systems that must not share its figures.
     """
 
     suite: str
@@ -61,6 +63,13 @@ class Part:
     width_in: float
     across: int = 1
     rule: FailureRule
+    left_out: Mapping[str, str]
+
+    def noted(self, drawn: Drawn) -> Drawn:
+        """Says in the caption which systems a figure leaves out."""
+        shown = set(drawn.data["metric"]) if "metric" in drawn.data else set()
+        notes = [note for metric, note in self.left_out.items() if metric in shown]
+        return replace(drawn, caption=" ".join([drawn.caption, *notes]))
 
 
 def draw(
@@ -92,7 +101,7 @@ def draw(
         for part in _parts(runs, recordings, width, rule or FailureRule()):
             for kind in kinds or KINDS:
                 try:
-                    drawn += list(KINDS[kind](part, metrics))
+                    drawn += [part.noted(one) for one in KINDS[kind](part, metrics)]
                 except Exception as error:  # one figure must not cost a page
                     if faults is None:
                         raise
@@ -107,17 +116,19 @@ def _parts(
     for suite, domain in places:
         rows = tuple(row for row in runs.rows if (row.suite, row.domain) == (suite, domain))
         samples = {(row.system, row.sample_id, row.seed) for row in rows}
+        windows = [
+            row
+            for row in runs.window_rows
+            if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
+        ]
+        rows, curves, left_out = of_one_hash(rows, windows)
         yield Part(
             suite=suite,
             domain=domain,
             runs=Runs(
                 paths=runs.paths,
                 rows=rows,
-                window_rows=tuple(
-                    row
-                    for row in runs.window_rows
-                    if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
-                ),
+                window_rows=curves,
                 infos=runs.infos,
                 identities=runs.identities,
                 roles=runs.roles,
@@ -126,6 +137,7 @@ def _parts(
             width_in=WIDTHS_IN[width],
             across=2 if width == "report" else 1,
             rule=rule,
+            left_out=left_out,
         )
 
 

@@ -16,6 +16,7 @@ from evals.protocols.info import MetricInfo
 from evals.recording.role import Role
 from evals.recording.system import installed_role
 from evals.scoring.compare import Comparison, Pair, compare
+from evals.scoring.explanation import NATIVE
 from evals.scoring.results import MEND, ScoreRow, WindowRow
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.summary import SummaryRow, infos_of, summarise
@@ -50,6 +51,26 @@ class Runs:
     identities: dict[str, str] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     pairs: tuple[Pair, ...] | None = None
+
+    def under(self, protocols: Collection[str]) -> "Runs":
+        """Keeps the scores under some protocols, of canonical encodes and of files as they are.
+
+        Args:
+            protocols: Ids.
+
+        Returns:
+            Runs with the same roles and identities.
+
+        Raises:
+            InputError: If no score is under any of them.
+        """
+        wanted = {*protocols, *(f"{one}{NATIVE}" for one in protocols)}
+        rows = tuple(row for row in self.rows if row.protocol in wanted)
+        if not rows:
+            names = ", ".join(sorted(protocols))
+            raise InputError(f"no scores under {names}; score with the same --profile first")
+        windows = tuple(row for row in self.window_rows if row.protocol in wanted)
+        return replace(self, rows=rows, window_rows=windows)
 
     @cached_property
     def labels(self) -> list[str]:

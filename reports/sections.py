@@ -11,6 +11,7 @@ from reports.axes import in_order, label_of, scale_of, unit_of
 from reports.html import Html, el, join
 from reports.html_table import anchor, scroll
 from reports.numbers import NOT_APPLICABLE, rounded
+from reports.one_hash import main_hashes
 from reports.pairs import compared_label, difference_text, in_print_order, p_text, pair_counts
 
 MAX_SAMPLES = 200
@@ -82,9 +83,15 @@ def failures(rows: Sequence[ScoreRow]) -> Html:
 
 
 def samples(rows: Sequence[ScoreRow]) -> Html:
-    """Shows each sample's values; what has none says why under the pointer."""
+    """Shows each sample's values; what has none says why under the pointer.
+
+    Values of different protocol hashes have columns of their own.
+    """
     shown = [row for row in rows if row.sample_id != SET_ID]
-    measurable = {(row.metric, row.protocol) for row in shown if row.status != "unavailable"}
+    main = main_hashes(shown)
+    measurable = {
+        (row.metric, _named_hash(row, main)) for row in shown if row.status != "unavailable"
+    }
     columns = [
         (metric, protocol)
         for metric in in_order(metric for metric, _ in measurable)
@@ -93,7 +100,7 @@ def samples(rows: Sequence[ScoreRow]) -> Html:
     table: dict[tuple[str, str, str, int], dict[tuple[str, str], ScoreRow]] = defaultdict(dict)
     for row in shown:
         place = (row.suite, row.sample_id, row.system, row.seed)
-        table[place][row.metric, row.protocol] = row
+        table[place][row.metric, _named_hash(row, main)] = row
     body = [
         _sample_row(*place, cells, columns) for place, cells in sorted(table.items())[:MAX_SAMPLES]
     ]
@@ -183,6 +190,14 @@ def _column_name(metric: str, protocol: str, columns: Sequence[tuple[str, str]])
     name = f"{label_of(metric)} {unit}".strip()
     is_shared = sum(other == metric for other, _ in columns) > 1
     return f"{name} ({protocol})" if is_shared else name
+
+
+def _named_hash(row: ScoreRow, main: Mapping[str, str]) -> str:
+    """The protocol, with the hash where its values have several."""
+    if row.protocol not in main:
+        return row.protocol
+    digest = main[row.protocol] if row.value is None else row.protocol_hash
+    return f"{row.protocol} #{digest}"
 
 
 def _sample_row(

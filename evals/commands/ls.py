@@ -1,4 +1,4 @@
-"""List metrics, protocols, systems, suites or presets."""
+"""List metrics, protocols, profiles, systems, suites or presets."""
 
 import ast
 import json
@@ -11,12 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from evals.metrics import EVERY_METRIC
+from evals.protocols.card import load_cards
+from evals.protocols.profile import DEFAULT, load_profiles
 from evals.recording.system import installed_systems
+from evals.scoring.choice import protocols_of
+from evals.scoring.names import in_order
 from evals.suites import suite_names, summarise_suite
 from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)
-KINDS = ("metrics", "systems", "suites", "protocols", "presets")
+KINDS = ("metrics", "systems", "suites", "protocols", "profiles", "presets")
 
 
 @app.command()
@@ -24,7 +28,7 @@ def ls(
     kind: Annotated[str, typer.Argument(help=", ".join(KINDS))],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List metrics, protocols, systems, suites or presets."""
+    """List metrics, protocols, profiles, systems, suites or presets."""
     if kind not in KINDS:
         raise typer.BadParameter(f"one of {', '.join(KINDS)}, not {kind!r}")
     rows = _rows(kind)
@@ -51,14 +55,36 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         presets = sorted(entry_points(group="streamchar.presets"), key=lambda entry: entry.name)
         return [{"name": entry.name, "is": _summary(entry)} for entry in presets]
     metrics = EVERY_METRIC
-    if kind == "protocols":
+    if kind == "profiles":
+        profiles = {DEFAULT: "What score computes unless told otherwise"}
+        profiles |= {name: profile.title for name, profile in load_profiles().items()}
         return [
-            {"protocol": m.protocol, "default": "yes" if m.is_default else "no", "domain": m.domain}
+            {"name": name, "for": title, "protocols": len(protocols_of(name))}
+            for name, title in profiles.items()
+        ]
+    if kind == "protocols":
+        cards = load_cards()
+        return [
+            {
+                "protocol": m.protocol,
+                "default": "yes" if m.is_default else "no",
+                "axis": str(m.axis),
+                "domain": m.domain,
+                "definition": cards[m.protocol].title,
+            }
             for m in metrics
         ]
+    first = {m.name: m for m in reversed(metrics)}
     return [
-        {"name": m.name, "unit": m.unit, "direction": m.direction.words}
-        for m in {m.name: m for m in metrics}.values()
+        {
+            "name": name,
+            "unit": first[name].unit,
+            "direction": first[name].direction.words,
+            "axis": str(first[name].axis),
+            "domain": first[name].domain,
+            "definition": first[name].definition,
+        }
+        for name in in_order(first)
     ]
 
 

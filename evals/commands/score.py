@@ -19,7 +19,7 @@ from evals.recording.run_folder import (
     unknown_folders,
 )
 from evals.recording.transaction import missing_from
-from evals.scoring.choice import choose_metrics, take_shard
+from evals.scoring.choice import choose_metrics, names_of, take_shard
 from evals.scoring.persist import check_sources, score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
@@ -43,6 +43,9 @@ def score(
     ] = "",
     metrics: Annotated[str, typer.Option(help="Comma-separated; all by default.")] = "",
     protocol: Annotated[str, typer.Option(help="default, all, or a protocol id.")] = "default",
+    profile: Annotated[
+        str, typer.Option(help="Set of protocols in place of one; see: streamchar ls profiles.")
+    ] = "",
     native: Annotated[bool, typer.Option(help="Score files as they are, too.")] = False,
     shard: Annotated[str, typer.Option(help="i/n: part i of n, counted from 1.")] = "",
     reference: Annotated[
@@ -69,7 +72,7 @@ def score(
             "their curves come back when these metrics are scored again",
             err=True,
         )
-    chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], protocol)
+    chosen, chosen_sets = choose_metrics(names_of(metrics), protocol, profile=profile)
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
         raise InputError(f"--reference {reference!r} is none of: {', '.join(systems)}")

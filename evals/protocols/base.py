@@ -1,6 +1,7 @@
 """What a metric is: a name, a unit, a direction, a protocol, and a score for each recording."""
 
 import hashlib
+import inspect
 import json
 import math
 from abc import ABC, abstractmethod
@@ -174,6 +175,12 @@ class BaseMetric(ABC):
             replaces=self.replaces,
             remark=self.remark,
         )
+
+    @property
+    def definition(self) -> str:
+        """What it measures: its setting of that name, else the first words of its class."""
+        text = self.params.get("definition") or inspect.getdoc(type(self)) or ""
+        return " ".join(str(text).split("\n\n")[0].split())
 
     @property
     def direction(self) -> Direction:

@@ -12,8 +12,10 @@ from evals.recording.manifest import load_manifest, recordings_of_rows
 from evals.recording.media_files import is_run, recordings_of_files
 from evals.recording.recording import Recording
 from evals.recording.run_folder import recordings_of
-from evals.scoring.choice import choose_metrics
+from evals.scoring.choice import choose_metrics, names_of
 from evals.scoring.compare import Comparison, compare
+from evals.scoring.hashes import systems_by_hash, told_apart
+from evals.scoring.names import resolve_names
 from evals.scoring.persist import identities_of, score_run, summaries_of
 from evals.scoring.results import ScoreRow, WindowRow, ordered_windows
 from evals.scoring.run_reader import read_runs
@@ -54,15 +56,15 @@ class Results:
     def wide(self) -> pd.DataFrame:
         """A line for each sample, a column for each metric; NaN where there is no value.
 
-        The column of a metric with several protocols has the name of the protocol.
+        The column of a metric with several protocols has the name of the protocol; that of a
+        protocol with several hashes, whose values must not stand together, the hash beside it.
         """
-        protocols = pd.Series({row.protocol: row.metric for row in self.rows}, dtype=object)
-        several = set(protocols[protocols.duplicated(keep=False)])
+        names = column_names(self.rows)
         cells = pd.DataFrame(
             [
                 {
                     **{name: getattr(row, name) for name in _SAMPLE},
-                    "metric": row.protocol if row.metric in several else row.metric,
+                    "metric": names[row.protocol, row.protocol_hash],
                     "value": row.value,
                 }
                 for row in self.rows
@@ -88,8 +90,7 @@ class Results:
         Raises:
             InputError: If there is no such system or metric.
         """
-        names = names_of(metrics)
-        choose_metrics(names, "all")
+        names = resolve_names(names_of(metrics), INFOS, "unknown metric")
         found = compare(
             self.rows, INFOS, against=against, metrics=names or None, identities=self.identities
         )
@@ -110,11 +111,33 @@ class Results:
 _SAMPLE = ("system", "suite", "sample_id", "seed")
 
 
+def column_names(rows: Sequence[ScoreRow]) -> dict[tuple[str, str], str]:
+    """Returns a name for each protocol and hash: the shortest that tells it from the others.
+
+    Args:
+        rows: Of any metrics; a hash decides where there is a value.
+
+    Returns:
+        Protocol and hash -> metric, protocol, or protocol and hash.
+    """
+    protocols: dict[str, set[str]] = {}
+    several = systems_by_hash(rows)
+    for row in rows:
+        protocols.setdefault(row.metric, set()).add(row.protocol)
+    return {
+        (row.protocol, row.protocol_hash): told_apart(row, several)
+        if row.protocol in several or len(protocols[row.metric]) > 1
+        else row.metric
+        for row in rows
+    }
+
+
 def evaluate(
     source: Source,
     *,
     metrics: str | Sequence[str] = (),
     protocol: str = "default",
+    profile: str = "",
     native: bool = False,
     reference: str = "",
     jobs: int | None = None,
@@ -126,8 +149,9 @@ def evaluate(
         source: A run folder; a JSONL manifest; a video, a folder of videos, or a list of such (see
             `recordings_of_files`); or the lines of a manifest as dictionaries or as a data frame.
             Scores are written into a run folder only.
-        metrics: Names, in a list or separated by commas; all by default.
+        metrics: Metrics or axes, in a list or separated by commas; all by default.
         protocol: ``default``, ``all`` or a protocol id.
+        profile: Name of a set of protocols in place of one.
         native: Score the files as they are rather than their canonical encode.
         reference: System that Frechet distances and diversity refer to.
         jobs: Worker processes; one a core by default.
@@ -139,7 +163,7 @@ def evaluate(
     Raises:
         InputError: If the source breaks its format or a name is unknown; it is a `ValueError`.
     """
-    chosen, chosen_sets = choose_metrics(names_of(metrics), protocol)
+    chosen, chosen_sets = choose_metrics(names_of(metrics), protocol, profile=profile)
     recordings, run = _recordings(source)
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
@@ -158,12 +182,6 @@ def evaluate(
         rows = score_run(run, recordings, **what)
         (windows,) = read_runs([run], lambda readers: [each.windows() for each in readers])
     return Results(rows=rows, windows=windows, identities=identities_of(recordings))
-
-
-def names_of(metrics: str | Sequence[str]) -> list[str]:
-    """Reads names from a list, or from a text that separates them by commas."""
-    parts = [metrics] if isinstance(metrics, str) else list(metrics)
-    return [name.strip() for part in parts for name in part.split(",") if name.strip()]
 
 
 def _recordings(source: Source) -> tuple[list[Recording], Path | None]:

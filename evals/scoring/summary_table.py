@@ -5,6 +5,7 @@ from html import escape
 from itertools import pairwise
 
 from evals.protocols.info import Direction
+from evals.scoring.hashes import systems_by_hash, told_apart
 from evals.scoring.summary import SummaryRow
 from streamchar_ref.core.names import visible
 
@@ -17,16 +18,16 @@ def summary_html(rows: Sequence[SummaryRow]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in HEADS)
     lines = [
         f'<tr title="{escape("; ".join(row.reasons))}">'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row))
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
-        for row in rows
+        for row, cells in zip(rows, _lines(rows), strict=True)
     ]
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
 
 
 def summary_text(rows: Sequence[SummaryRow]) -> str:
     """Returns a table in columns of plain text."""
-    lines = [HEADS, *map(_cells, rows)]
+    lines = [HEADS, *_lines(rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -37,9 +38,7 @@ def summary_text(rows: Sequence[SummaryRow]) -> str:
 def summary_latex(rows: Sequence[SummaryRow]) -> str:
     """Returns a LaTeX table; the preamble needs ``booktabs``."""
     columns = "".join("r" if name in _NUMBERS else "l" for name in HEADS)
-    lines = [
-        " & ".join(map(escape_latex, cells)) + " \\\\" for cells in (HEADS, *map(_cells, rows))
-    ]
+    lines = [" & ".join(map(escape_latex, cells)) + " \\\\" for cells in (HEADS, *_lines(rows))]
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",
@@ -55,7 +54,12 @@ def summary_latex(rows: Sequence[SummaryRow]) -> str:
     )
 
 
-def _cells(row: SummaryRow) -> tuple[str, ...]:
+def _lines(rows: Sequence[SummaryRow]) -> list[tuple[str, ...]]:
+    several = systems_by_hash(rows)
+    return [_cells(row, told_apart(row, several)) for row in rows]
+
+
+def _cells(row: SummaryRow, protocol: str) -> tuple[str, ...]:
     interval = ""
     if row.ci_low is not None and row.ci_high is not None:
         interval = f"[{row.ci_low:.4g}, {row.ci_high:.4g}]"
@@ -63,7 +67,7 @@ def _cells(row: SummaryRow) -> tuple[str, ...]:
     return (
         row.system,
         row.suite,
-        row.protocol,
+        protocol,
         _why_none(row) if row.value is None else f"{row.value:.4g}",
         interval,
         row.unit,

@@ -13,7 +13,7 @@ from evals.protocols.set_metric import SetMetric
 from evals.recording.manifest import load_manifest
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
-from evals.scoring.choice import choose_metrics
+from evals.scoring.choice import choose_metrics, names_of
 from evals.scoring.results import dump_json
 from evals.scoring.score import default_jobs
 from evals.suites import load_suite
@@ -48,7 +48,7 @@ def calibrate(
     if doses not in {"few", "all"}:
         raise InputError(f"--doses {doses!r} is neither few nor all")
     wanted = chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all")
-    chosen, chosen_sets = choose_metrics([m for m in metrics.split(",") if m], "default")
+    chosen, chosen_sets = choose_metrics(names_of(metrics), "default")
     clips, name = _clips(suite, manifest)
     plan = CalibrationPlan(
         out=out,

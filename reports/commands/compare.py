@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from evals.scoring.choice import protocols_of
 from evals.scoring.compare import DAGGER, Comparison, why_nothing
 from evals.scoring.results import dump_json
 from reports.axes import names_in
@@ -26,6 +27,9 @@ def compare(
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics or axes; Holm counts these alone.")
     ] = "",
+    profile: Annotated[
+        str, typer.Option(help="Scores under its protocols only; see: streamchar ls profiles.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
@@ -34,6 +38,7 @@ def compare(
     streamchar compare runs/a runs/b --against ground_truth --metrics wer --out runs/a_and_b
     """
     loaded = load_runs(runs)
+    loaded = loaded.under(protocols_of(profile)) if profile else loaded
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
     content = {

@@ -9,7 +9,7 @@ from evals.commands.reasons import why_unscored
 from evals.commands.score import share_failed
 from evals.commands.terminal import ProgressBar
 from evals.recording.make_system import parse_settings
-from evals.scoring.choice import choose_metrics
+from evals.scoring.choice import choose_metrics, names_of
 from evals.scoring.results import dump_json
 from evals.scoring.score import Options, default_jobs
 from evals.suites import check_suite_folder, load_suite
@@ -69,8 +69,7 @@ def sweep(
     shown to be worse than the best one before. Example:
     streamchar sweep 'runs/micro/dmd_chunk/step-*' --suite short_clip_dev --out runs/sweep
     """
-    names = [name for name in metrics.split(",") if name]
-    chosen, chosen_sets = choose_metrics(names, "default")
+    chosen, chosen_sets = choose_metrics(names_of(metrics), "default")
     asked = _checked_rule(rule, {one.name for one in (*chosen, *chosen_sets)})
     whole = load_suite(suite)
     check_suite_folder(out, Path(suite).stem, whole)

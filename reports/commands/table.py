@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from evals.scoring.choice import protocols_of
 from evals.scoring.results import dump_json
 from reports.axes import names_in
 from reports.headline import headline_latex, headline_markdown, headline_of
@@ -46,6 +47,9 @@ def table(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     form: Annotated[Format, typer.Option("--format", help="Of the table.")] = Format.MD,
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics or axes, in order.")] = "",
+    profile: Annotated[
+        str, typer.Option(help="Scores under its protocols only; see: streamchar ls profiles.")
+    ] = "",
     systems: Annotated[str, typer.Option(help="Comma-separated, in order.")] = "",
     down: Annotated[Down, typer.Option(help="What a row is.")] = Down.AUTO,
     every_metric: Annotated[
@@ -58,6 +62,7 @@ def table(
     Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
     """
     loaded = load_runs(runs)
+    loaded = loaded.under(protocols_of(profile)) if profile else loaded
     tables = wide(
         loaded.summaries,
         metrics=names_in(metrics, known={row.metric for row in loaded.rows}),

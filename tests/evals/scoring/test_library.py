@@ -15,8 +15,8 @@ import reports
 from evals import evaluate
 from evals.metrics import TAKES_METRICS
 from evals.recording.manifest import load_manifest
-from evals.scoring.choice import choose_metrics
-from evals.scoring.evaluate import Results, names_of
+from evals.scoring.choice import choose_metrics, names_of
+from evals.scoring.evaluate import Results
 from evals.scoring.persist import score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.run_reader import RunReader
