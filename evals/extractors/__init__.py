@@ -19,9 +19,15 @@ from jaxtyping import Float32, UInt8
 from evals.extractors.networks import judge_digest, judge_path
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
+from evals.text.spoken_language import SpokenLanguage
 from streamchar_ref.core.cache import file_hash
 from streamchar_ref.weights import locate, registry
 from streamchar_ref.weights.packaged import verify_package
+
+
+Track = Literal["frames", "audio", "spoken", "clip"]
+SOUND_TRACKS: frozenset[Track] = frozenset(["audio", "spoken"])
+"""Tracks that read the sound alone."""
 
 
 class FrameExtractor(Protocol):
@@ -56,6 +62,16 @@ class AudioExtractor(Protocol):
         ...
 
 
+class SpokenExtractor(Protocol):
+    """Processes a complete waveform in which a known language should be spoken."""
+
+    def extract(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
+    ) -> Mapping[str, np.ndarray]:
+        """Returns features; they are kept apart by `SpokenLanguage.key`."""
+        ...
+
+
 class ClipExtractor(Protocol):
     """Processes a video file and upstream features."""
 
@@ -75,7 +91,7 @@ class ExtractorSpec:
 
     Attributes:
         name: Used by metrics in ``needs``.
-        track: ``frames``, ``audio`` or ``clip``: the protocol above that it follows.
+        track: ``frames``, ``audio``, ``spoken`` or ``clip``: the protocol above that it follows.
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
         params: All settings; part of the protocol hash.
         weights: Names in the weights registry; their sha256 are part of the hash.
@@ -87,12 +103,13 @@ class ExtractorSpec:
             part of the hash.
         weights_variable: Environment variable with the path of user-provided weights; the sha256
             of that file is part of the hash.
+        but_english: For track ``spoken``: whether English is left to other extractors.
         reads_sound: For track ``clip``: whether the sound is read from the file, not from
             ``samples``.
     """
 
     name: str
-    track: Literal["frames", "audio", "clip"]
+    track: Track
     implementation: str
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
@@ -101,6 +118,7 @@ class ExtractorSpec:
     after: tuple[str, ...] = ()
     package: str = ""
     weights_variable: str = ""
+    but_english: bool = False
     reads_sound: bool = False
 
     def make(self) -> Any:
@@ -297,6 +315,23 @@ SPECS: tuple[ExtractorSpec, ...] = (
         weights=("whisper-base",),
         version=2,
         package="faster-whisper",
+    ),
+    ExtractorSpec(
+        name="asr_whisper_multilingual",
+        track="spoken",
+        implementation="evals.extractors.asr_languages:MultilingualTranscriber",
+        params={
+            "beam_size": 5,
+            "compute_type": "int8",
+            "speech_threshold": 0.1,
+            "min_silence_s": 2.0,
+            "language": "that of the transcript",
+            "figures": "suppressed where the transcript has none",
+            "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
+        },
+        weights=("whisper-base",),
+        package="faster-whisper",
+        but_english=True,
     ),
     ExtractorSpec(
         name="asr_openai_whisper",

@@ -223,19 +223,26 @@ class WhisperTranscriber:
         compute_type: Of the weights in memory, see CTranslate2.
         speech_threshold: Speech probability above which the detector keeps the sound.
         min_silence_s: Shortest silence that is removed.
+        folder: Of another Whisper in CTranslate2's format.
     """
 
     def __init__(
-        self, *, beam_size: int, compute_type: str, speech_threshold: float, min_silence_s: float
+        self,
+        *,
+        beam_size: int,
+        compute_type: str,
+        speech_threshold: float,
+        min_silence_s: float,
+        folder: Path | None = None,
     ) -> None:
         from faster_whisper import WhisperModel
 
         self._model = WhisperModel(
-            "whisper-base",
+            "whisper-base" if folder is None else str(folder),
             device="cpu",
             compute_type=compute_type,
             cpu_threads=1,
-            files=whisper_files(locate("whisper-base")),
+            files=whisper_files(locate("whisper-base")) if folder is None else None,
         )
         features = self._model.feature_extractor
         features.mel_filters = _OneThreadFilters(features.mel_filters)
@@ -250,13 +257,19 @@ class WhisperTranscriber:
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns text, words and times; none for silence."""
+        return self.hear(samples)
+
+    def hear(
+        self, samples: Float32[np.ndarray, " S"], **options: Any
+    ) -> Mapping[str, np.ndarray]:
+        """As `extract`, with other `WHISPER_OPTIONS`."""
         if is_silent(samples):
             return features_of([], len(samples)) | language_features({})
         self._windows = []
         segments, _ = self._model.transcribe(
             samples,
             beam_size=self._beam_size,
-            **WHISPER_OPTIONS,
+            **(WHISPER_OPTIONS | options),
             vad_filter=True,
             vad_parameters=self._vad,
         )
