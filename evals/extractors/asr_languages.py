@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 from evals.extractors.asr import WhisperTranscriber
 from evals.protocols.base import Unscored
-from evals.text.spoken_language import SpokenLanguage
+from evals.text.spoken_language import ENGLISH, SpokenLanguage
 
 
 class MultilingualTranscriber(WhisperTranscriber):
@@ -49,12 +49,12 @@ class MultilingualTranscriber(WhisperTranscriber):
             Unscored: If Whisper does not know the language.
         """
         check_supported(spoken, self._model.supported_languages)
-        figures = [-1] if spoken.has_figures else [-1, *self._figure_tokens()]
+        keeps_figures = spoken.has_figures or spoken.code == ENGLISH  # its normaliser reads them
         return self.hear(
             samples,
             language=whisper_code(spoken),
             task="transcribe",
-            suppress_tokens=figures,
+            suppress_tokens=[-1] if keeps_figures else [-1, *self._figure_tokens()],
             initial_prompt=self._prompt.get(spoken.key.removesuffix("+figures")),
         )
 

@@ -5,6 +5,7 @@ from evals.metrics.appearance import APPEARANCE
 from evals.metrics.diversity import DIVERSITY
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.languages import LANGUAGES
+from evals.metrics.macro import MACRO
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.phoneme_error_rate import PHONEMES
 from evals.metrics.pointer import POINTER
@@ -26,6 +27,7 @@ METRICS: tuple[Metric, ...] = (
     *PER_WORLD,
     *COMPLETENESS,
     *LANGUAGES,
+    *MACRO,
     *POINTER,
     *SYNC,
     *SYNC_WORLD,

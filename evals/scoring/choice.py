@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 def choose_metrics(
-    names: Sequence[str], protocol: str
+    names: Sequence[str], protocol: str, more: Sequence[Metric] = ()
 ) -> tuple[list[Metric], list[SetMetric | TakesMetric]]:
     """Chooses what to compute.
 
@@ -24,6 +24,7 @@ def choose_metrics(
         protocol: ``default``, with which a metric without a default protocol is taken only if it
             is named; ``all``; or a protocol id such as ``wer/seed-tts-en@1``, which is then the
             only one of its metric.
+        more: Metrics of this run beside those of `EVERY_METRIC`.
 
     Returns:
         Metrics of samples; metrics of several recordings together, sets or takes.
@@ -32,7 +33,7 @@ def choose_metrics(
         InputError: If a name or the protocol is unknown, naming the nearest, or if they do not
             go together.
     """
-    everything: list[Metric | SetMetric | TakesMetric] = [*EVERY_METRIC]
+    everything: list[Metric | SetMetric | TakesMetric] = [*EVERY_METRIC, *more]
     _check_no_protocols(names, [metric.protocol for metric in everything])
     _check_known(names, {metric.name for metric in everything}, "metric")
     _check_known(

@@ -112,7 +112,8 @@ def _code_of_text(text: str) -> str:
     else:
         code = written.code
     if not code:
-        raise ValueError(f"the transcript may be {written.language} or another language; {_SET_IT}")
+        which = f"is {written.language}" if written.by_script else f"may be {written.language}"
+        raise ValueError(f"the transcript {which}, no language is given: {_SET_IT}")
     return code
 
 
