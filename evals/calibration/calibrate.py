@@ -386,7 +386,8 @@ def tracks_of(metric: Metric | SetMetric) -> frozenset[str]:
 
 def tracks_read(names: Iterable[str]) -> frozenset[str]:
     """Which tracks some extractors read, with those they come after."""
-    read = {"frames": {PICTURE}, "audio": {SOUND}, "clip": {PICTURE, SOUND}}
+    read = {"frames": {PICTURE}, "audio": {SOUND}, "spoken": {SOUND},
+            "clip": {PICTURE, SOUND}}  # fmt: skip
     return frozenset(track for name in _upstream(names) for track in read[EXTRACTORS[name].track])
 
 

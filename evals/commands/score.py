@@ -19,10 +19,11 @@ from evals.recording.run_folder import (
     unknown_folders,
 )
 from evals.recording.transaction import missing_from
-from evals.scoring.choice import choose_metrics, names_of, take_shard
+from evals.scoring.choice import names_of, take_shard
 from evals.scoring.persist import check_sources, score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
+from evals.scoring.speech_protocols import ASR_HELP, choose_for
 from streamchar_ref.commands.verb import Verb, run_verb
 from streamchar_ref.core.errors import InputError
 
@@ -41,6 +42,10 @@ def score(
     system: Annotated[
         str, typer.Option(help="What made the videos; the name of their folder by default.")
     ] = "",
+    language: Annotated[
+        str, typer.Option(help="Of the transcripts of videos, e.g. pt; lines of a manifest say.")
+    ] = "",
+    asr: Annotated[str, typer.Option(help=ASR_HELP)] = "",
     metrics: Annotated[str, typer.Option(help="Comma-separated; all by default.")] = "",
     protocol: Annotated[str, typer.Option(help="default, all, or a protocol id.")] = "default",
     profile: Annotated[
@@ -65,14 +70,16 @@ def score(
     streamchar score --manifest videos.jsonl --out runs/mine; streamchar score videos/
     """
     progress = ProgressBar()
-    folder, recordings, config = _input(sources or [], manifest, out, system)
+    folder, recordings, config = _input(sources or [], manifest, out, system, language)
     if missing := missing_from(folder):
         typer.echo(
             f"{folder}: {' and '.join(missing)} missing, made anew; rows of other metrics stay, "
             "their curves come back when these metrics are scored again",
             err=True,
         )
-    chosen, chosen_sets = choose_metrics(names_of(metrics), protocol, profile=profile)
+    chosen, chosen_sets = choose_for(
+        recordings, names_of(metrics), protocol, asr, profile=profile
+    )
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
         raise InputError(f"--reference {reference!r} is none of: {', '.join(systems)}")
@@ -102,7 +109,7 @@ def score(
 
 
 def _input(
-    sources: list[Path], manifest: Path | None, out: Path | None, system: str
+    sources: list[Path], manifest: Path | None, out: Path | None, system: str, language: str
 ) -> tuple[Path, list[Recording], dict[str, Any]]:
     if bool(sources) == (manifest is not None):
         raise InputError(
@@ -111,6 +118,8 @@ def _input(
     runs = [source for source in sources if is_run(source)]
     if system and (manifest is not None or runs):
         raise InputError("--system goes with videos; a manifest and a run say what made theirs")
+    if language and (manifest is not None or runs):
+        raise InputError("--language goes with videos; a manifest and a suite have a field for it")
     if manifest is not None:
         if out is None:
             raise InputError("--manifest needs --out RUN")
@@ -122,13 +131,13 @@ def _input(
         if out is not None and out != runs[0]:
             raise InputError("--out goes with videos; scores of a run are written into it")
         return runs[0], recordings_of(runs[0]), {}
-    return _videos(sources, out, system)
+    return _videos(sources, out, system, language)
 
 
 def _videos(
-    sources: list[Path], out: Path | None, system: str
+    sources: list[Path], out: Path | None, system: str, language: str
 ) -> tuple[Path, list[Recording], dict[str, Any]]:
-    recordings = recordings_of_files(sources, system)
+    recordings = recordings_of_files(sources, system, language)
     systems = sorted({recording.system for recording in recordings})
     if out is None:
         out = Path("runs") / "-".join(systems[:3])

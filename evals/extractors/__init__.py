@@ -4,12 +4,9 @@ This module imports no extractor, so that scoring from cached features is fast.
 Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,11 +14,25 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from evals.extractors.networks import judge_digest, judge_path
+from evals.extractors.own_weights import own_weights, versioned
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
-from streamchar_ref.core.cache import file_hash
+from evals.text.spoken_language import SpokenLanguage
 from streamchar_ref.weights import locate, registry
 from streamchar_ref.weights.packaged import verify_package
+
+
+Track = Literal["frames", "audio", "spoken", "clip"]
+SOUND_TRACKS: frozenset[Track] = frozenset(["audio", "spoken"])
+"""Tracks that read the sound alone."""
+
+
+OWN_RECOGNISERS = {
+    "faster-whisper": "OwnFasterWhisper",
+    "transformers": "OwnTransformers",
+    "openai-whisper": "OwnOpenAIWhisper",
+}
+"""Package -> class of the recogniser for weights that the user names with ``--asr``."""
 
 
 class FrameExtractor(Protocol):
@@ -56,6 +67,16 @@ class AudioExtractor(Protocol):
         ...
 
 
+class SpokenExtractor(Protocol):
+    """Processes a complete waveform in which a known language should be spoken."""
+
+    def extract(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
+    ) -> Mapping[str, np.ndarray]:
+        """Returns features; they are kept apart by `SpokenLanguage.key`."""
+        ...
+
+
 class ClipExtractor(Protocol):
     """Processes a video file and upstream features."""
 
@@ -75,7 +96,7 @@ class ExtractorSpec:
 
     Attributes:
         name: Used by metrics in ``needs``.
-        track: ``frames``, ``audio`` or ``clip``: the protocol above that it follows.
+        track: ``frames``, ``audio``, ``spoken`` or ``clip``: the protocol above that it follows.
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
         params: All settings; part of the protocol hash.
         weights: Names in the weights registry; their sha256 are part of the hash.
@@ -85,14 +106,15 @@ class ExtractorSpec:
         after: Upstream extractors.
         package: Distribution that contains the network or affects the features; its version is
             part of the hash.
-        weights_variable: Environment variable with the path of user-provided weights; the sha256
-            of that file is part of the hash.
+        weights_variable: Environment variable with the path of user-provided weights, a file or a
+            folder; its sha256 is part of the hash.
+        but_english: For track ``spoken``: whether English is left to other extractors.
         reads_sound: For track ``clip``: whether the sound is read from the file, not from
             ``samples``.
     """
 
     name: str
-    track: Literal["frames", "audio", "clip"]
+    track: Track
     implementation: str
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
@@ -101,6 +123,7 @@ class ExtractorSpec:
     after: tuple[str, ...] = ()
     package: str = ""
     weights_variable: str = ""
+    but_english: bool = False
     reads_sound: bool = False
 
     def make(self) -> Any:
@@ -138,25 +161,11 @@ class ExtractorSpec:
             "version": self.version,
             "params": dict(self.params),
             "weights": {name: registry()[name].digest for name in self.weights},
-            "package": _versioned(self.package),
+            "package": versioned(self.package),
             **({"judge": judge_digest(self.judge)} if self.judge else {}),
-            **_own_weights(self.weights_variable),
+            **own_weights(self.weights_variable),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
-
-
-@cache
-def _versioned(package: str) -> str:
-    """``name==version``; only the name of a package that is not installed."""
-    try:
-        return f"{package}=={version(package)}" if package else ""
-    except PackageNotFoundError:
-        return package
-
-
-def _own_weights(variable: str) -> dict[str, str]:
-    path = Path(os.environ.get(variable, ""))
-    return {"own_weights": file_hash(path)} if path.is_file() else {}
 
 
 SPECS: tuple[ExtractorSpec, ...] = (
@@ -299,6 +308,23 @@ SPECS: tuple[ExtractorSpec, ...] = (
         package="faster-whisper",
     ),
     ExtractorSpec(
+        name="asr_whisper_multilingual",
+        track="spoken",
+        implementation="evals.extractors.asr_languages:MultilingualTranscriber",
+        params={
+            "beam_size": 5,
+            "compute_type": "int8",
+            "speech_threshold": 0.1,
+            "min_silence_s": 2.0,
+            "language": "that of the transcript",
+            "figures": "suppressed where the transcript has none",
+            "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
+        },
+        weights=("whisper-base",),
+        package="faster-whisper",
+        but_english=True,
+    ),
+    ExtractorSpec(
         name="asr_openai_whisper",
         track="audio",
         implementation="evals.extractors.asr:OpenAIWhisperTranscriber",
@@ -306,6 +332,17 @@ SPECS: tuple[ExtractorSpec, ...] = (
         version=2,
         package="openai-whisper",
         weights_variable="STREAMCHAR_OPENAI_WHISPER",
+    ),
+    *(
+        ExtractorSpec(
+            name=f"asr_own_{package}",
+            track="spoken",
+            implementation=f"evals.extractors.asr_own:{implementation}",
+            params={"language": "that of the transcript", "variable": "STREAMCHAR_ASR"},
+            package=package,
+            weights_variable="STREAMCHAR_ASR",
+        )
+        for package, implementation in OWN_RECOGNISERS.items()
     ),
     ExtractorSpec(
         name="phonemes_hama",

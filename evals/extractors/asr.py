@@ -23,6 +23,7 @@ from jaxtyping import Float, Float32
 from rapidfuzz.distance import Levenshtein
 
 from evals.extractors import SAMPLE_RATE
+from streamchar_ref.core.files import has_file
 from streamchar_ref.weights import WeightsMissing, locate
 from streamchar_ref.weights.packaged import verify_package
 
@@ -223,19 +224,27 @@ class WhisperTranscriber:
         compute_type: Of the weights in memory, see CTranslate2.
         speech_threshold: Speech probability above which the detector keeps the sound.
         min_silence_s: Shortest silence that is removed.
+        folder: Of another Whisper in CTranslate2's format.
     """
 
     def __init__(
-        self, *, beam_size: int, compute_type: str, speech_threshold: float, min_silence_s: float
+        self,
+        *,
+        beam_size: int,
+        compute_type: str,
+        speech_threshold: float,
+        min_silence_s: float,
+        folder: Path | None = None,
     ) -> None:
         from faster_whisper import WhisperModel
 
+        packed = folder or locate("whisper-base")
         self._model = WhisperModel(
-            "whisper-base",
+            "whisper-base" if folder is None else str(folder),
             device="cpu",
             compute_type=compute_type,
             cpu_threads=1,
-            files=whisper_files(locate("whisper-base")),
+            files=None if folder and has_file(folder / "model.bin") else whisper_files(packed),
         )
         features = self._model.feature_extractor
         features.mel_filters = _OneThreadFilters(features.mel_filters)
@@ -250,13 +259,19 @@ class WhisperTranscriber:
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns text, words and times; none for silence."""
+        return self.hear(samples)
+
+    def hear(
+        self, samples: Float32[np.ndarray, " S"], **options: Any
+    ) -> Mapping[str, np.ndarray]:
+        """As `extract`, with other `WHISPER_OPTIONS`."""
         if is_silent(samples):
             return features_of([], len(samples)) | language_features({})
         self._windows = []
         segments, _ = self._model.transcribe(
             samples,
             beam_size=self._beam_size,
-            **WHISPER_OPTIONS,
+            **(WHISPER_OPTIONS | options),
             vad_filter=True,
             vad_parameters=self._vad,
         )
@@ -314,34 +329,43 @@ def whisper_files(folder: Path) -> dict[str, bytes]:
 class OpenAIWhisperTranscriber:
     """OpenAI's Whisper with its original weights, as a cross-check.
 
-    Needs the package openai-whisper and the weights file in ``$STREAMCHAR_OPENAI_WHISPER``.
+    Needs the package openai-whisper and the weights file that an environment variable names.
 
     Args:
         beam_size: Of the search.
+        variable: Its name.
 
     Raises:
         WeightsMissing: If the variable names no file.
     """
 
-    def __init__(self, *, beam_size: int) -> None:
+    def __init__(
+        self, *, beam_size: int, variable: str = "STREAMCHAR_OPENAI_WHISPER"
+    ) -> None:
         import whisper
 
-        path = Path(os.environ.get("STREAMCHAR_OPENAI_WHISPER", ""))
+        path = Path(os.environ.get(variable, ""))
         if not path.is_file():
             raise WeightsMissing(
-                "set STREAMCHAR_OPENAI_WHISPER to a weights file of openai-whisper, e.g. base.pt"
+                f"set {variable} to a weights file of openai-whisper, e.g. base.pt"
             )
         self._model: Any = whisper.load_model(str(path), device="cpu")
         self._beam_size = beam_size
 
     def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
         """Returns text, words and times; none for silence."""
+        return self.hear(samples)
+
+    def hear(
+        self, samples: Float32[np.ndarray, " S"], **options: Any
+    ) -> Mapping[str, np.ndarray]:
+        """As `extract`, with other `WHISPER_OPTIONS`."""
         if is_silent(samples):
             return features_of([], len(samples))
         result = self._model.transcribe(
             samples,
             beam_size=self._beam_size,
-            **WHISPER_OPTIONS,
+            **(WHISPER_OPTIONS | options),
             fp16=False,
         )
         lines = (

@@ -22,9 +22,11 @@ second one may hold features of files that were cut short."""
 
 def track_keys(recording: Recording, *, native: bool) -> TrackKeys:
     """Returns what the features of a recording are kept under, track by track."""
+    sound = track_hash(recording, "audio", native=native)
     return {
         "frames": track_hash(recording, "frames", native=native),
-        "audio": track_hash(recording, "audio", native=native),
+        "audio": sound,
+        "spoken": f"{sound}-{recording.spoken_key}",
         "clip": track_hash(recording, "clip", native=native),
     }
 

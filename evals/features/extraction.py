@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.extractors import EXTRACTORS, ExtractorSpec
+from evals.extractors import EXTRACTORS, SOUND_TRACKS, ExtractorSpec
 from evals.features.cache import TrackKeys, keep, load_kept, track_keys
 from evals.features.canonical import (
     EncodeDamaged,
@@ -26,6 +26,7 @@ from evals.protocols.base import Unscored
 from evals.recording.content import content_hash
 from evals.recording.recording import Recording
 from evals.recording.unchanged import FileChanged, unchanged
+from evals.text.spoken_language import ENGLISH, spoken_language
 from streamchar_ref.core.files import sha256_of
 from streamchar_ref.media import MediaError
 from streamchar_ref.media.limits import TooLarge
@@ -110,7 +111,7 @@ def _run(
     # A frame extractor reads its upstream batch by batch, so that runs again; a clip's is cached.
     frame_names = _with_upstream([spec.name for spec in wanted if spec.track == "frames"])
     over_frames = [EXTRACTORS[name] for name in frame_names]
-    over_sound = [spec for spec in wanted if spec.track == "audio"]
+    over_sound = [spec for spec in wanted if spec.track in SOUND_TRACKS]
     new: dict[str, Arrays | Missing] = {}
     if over_frames:
         new |= _guarded(lambda: _over_frames(recording, over_frames, native), over_frames)
@@ -203,12 +204,20 @@ def _over_sound(
     done: dict[str, Any] = {}
     failed: dict[str, Missing] = {}
     for spec in specs:
-        _attempt(spec, failed, done, partial(_extract_sound, spec, samples))
+        _attempt(spec, failed, done, partial(_extract_sound, spec, samples, recording))
     return done | failed
 
 
-def _extract_sound(spec: ExtractorSpec, samples: np.ndarray) -> Any:
-    return spec.make().extract(samples)
+def _extract_sound(spec: ExtractorSpec, samples: np.ndarray, recording: Recording) -> Any:
+    if spec.track == "audio":
+        return spec.make().extract(samples)
+    try:
+        spoken = spoken_language(recording.language, recording.transcript)
+    except ValueError as error:
+        raise Unscored(str(error)) from error
+    if spec.but_english and spoken.code == ENGLISH:
+        raise Unscored(f"{spec.name} is for other languages than English")
+    return spec.make().extract(samples, spoken)
 
 
 def _over_clip(

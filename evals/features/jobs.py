@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from evals.extractors import EXTRACTORS
+from evals.extractors import EXTRACTORS, SOUND_TRACKS
 from evals.features.cache import TrackKeys, load_kept
 from evals.features.canonical import canonical_picture, canonical_sound
 from evals.features.extraction import extract
@@ -37,7 +37,7 @@ class Job:
 
     def by_track(self) -> "list[Job]":
         """What reads the picture, and what reads the sound alone."""
-        is_sound = {name: EXTRACTORS[name].track == "audio" for name in self.names}
+        is_sound = {name: EXTRACTORS[name].track in SOUND_TRACKS for name in self.names}
         groups = [tuple(n for n in self.names if is_sound[n] is sound) for sound in (False, True)]
         return [replace(self, names=group) for group in groups if group]
 
@@ -141,7 +141,7 @@ def _encodings(
 
 def _encode(recording: Recording, tracks: frozenset[str]) -> None:
     try:
-        if tracks != {"audio"}:
+        if not tracks <= SOUND_TRACKS:
             canonical_picture(recording)
         if tracks != {"frames"}:
             canonical_sound(recording)

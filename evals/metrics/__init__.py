@@ -4,6 +4,8 @@ from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.diversity import DIVERSITY
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
+from evals.metrics.languages import LANGUAGES
+from evals.metrics.macro import MACRO
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.phoneme_error_rate import PHONEMES
 from evals.metrics.pointer import POINTER
@@ -24,6 +26,8 @@ METRICS: tuple[Metric, ...] = (
     *PHONEMES,
     *PER_WORLD,
     *COMPLETENESS,
+    *LANGUAGES,
+    *MACRO,
     *POINTER,
     *SYNC,
     *SYNC_WORLD,

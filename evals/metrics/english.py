@@ -18,6 +18,8 @@ from streamchar_ref.media.limits import MAX_LETTERS, excess
 CLEAR_LANGUAGE = 0.8
 """Probability from which it is said that speech sounds like another language."""
 
+OTHERS = "other languages have the protocols of whisper-base-multilingual"
+
 
 def _written_in(recording: Recording) -> WrittenIn:
     return written_in(without_markup(plain_characters(recording.transcript)))
@@ -42,15 +44,14 @@ def require_english(recording: Recording) -> None:
         raise Unscored(str(error)) from error
     if code not in {"en", UNKNOWN}:
         raise Unscored(
-            f"recognisers and normalisers are for English, this is {language_name(code)} "
-            f"({recording.language!r})"
+            f"this protocol is for English, the transcript is {language_name(code)} "
+            f"({recording.language!r}); {OTHERS}"
         )
     written = _written_in(recording)
     if written.by_script or (written.language and code == UNKNOWN):
         hint = "" if written.by_script else "; set language to 'en' if it is English"
         raise Unscored(
-            f"recognisers and normalisers are for English, the transcript is {written.language}"
-            f"{hint}"
+            f"this protocol is for English, the transcript is {written.language}; {OTHERS}{hint}"
         )
 
 

@@ -85,6 +85,25 @@ def compare_speech(
         Unscored: If the transcript has no words or is not English.
     """
     require_english(recording)
+    return align_speech(recording, speech, normaliser)
+
+
+def align_speech(
+    recording: Recording, speech: Mapping[str, np.ndarray], normaliser: str
+) -> Speech:
+    """As `compare_speech`, in any language.
+
+    Args:
+        recording: For its transcript.
+        speech: Features of a recogniser.
+        normaliser: A key of `evals.text.normalise.NORMALISERS`.
+
+    Returns:
+        Both sides, with times.
+
+    Raises:
+        Unscored: If the transcript has no words.
+    """
     reference, words = compare_texts(recording.transcript, str(speech["text"][0]), normaliser)
     # A normaliser can leave a lone full stop of text that is nothing but punctuation.
     if not any(sign.isalnum() for word in reference for sign in word):
@@ -124,6 +143,7 @@ class TranscriptMetric(Metric):
         recogniser: A key of `RECOGNISERS`.
         normaliser: A key of `evals.text.normalise.NORMALISERS`; part of the protocol's name
             unless it is ``spoken-en``.
+        extractor: Whose features are read, if not those of `RECOGNISERS`.
         is_default: Whether it is measured when nothing else is asked for.
     """
 
@@ -131,11 +151,16 @@ class TranscriptMetric(Metric):
     is_default: bool = True
 
     def __init__(
-        self, recogniser: str, normaliser: str = SPOKEN, *, is_default: bool = True
+        self,
+        recogniser: str,
+        normaliser: str = SPOKEN,
+        *,
+        extractor: str = "",
+        is_default: bool = True,
     ) -> None:
         suffix = "" if normaliser == SPOKEN else f"+{normaliser}"
         self.protocol = f"{self.name}/{recogniser}{suffix}@{self.version}"
-        self.needs = (RECOGNISERS[recogniser],)
+        self.needs = (extractor or RECOGNISERS[recogniser],)
         self.normaliser = normaliser
         self.is_default = is_default
         self.params: Mapping[str, Any] = {
@@ -152,6 +177,11 @@ class TranscriptMetric(Metric):
         """Aligns this metric's recogniser with the transcript; see `compare_speech`."""
         require_transcript(recording)
         return compare_speech(recording, features[self.needs[0]], self.normaliser)
+
+
+    def notes(self, recording: Recording, speech: Mapping[str, np.ndarray]) -> dict[str, str]:
+        """What a reader should know of the language; see `language_notes`."""
+        return language_notes(recording, speech)
 
 
 class _OfSpokenWords(TranscriptMetric):
@@ -201,7 +231,7 @@ class WordErrorRate(TranscriptMetric):
                 "reference_words": len(speech.reference),
                 "misplaced_words": speech.failures().num_misplaced,
                 "heard": str(features[self.needs[0]]["text"][0]),
-                **language_notes(recording, features[self.needs[0]]),
+                **self.notes(recording, features[self.needs[0]]),
                 "alignment": operations_s(alignment, speech.span_s, speech.duration_s),
             },
             windows=error_windows(alignment, speech.span_s, speech.duration_s),
@@ -223,11 +253,16 @@ class CharacterErrorRate(TranscriptMetric):
         """How recordings are averaged."""
         return {"average": "micro"}
 
+    def between_words(self, recording: Recording) -> str:
+        """What is written between two words, and counted."""
+        return " "
+
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns errors per reference character, with their counts."""
         speech = self.compare(recording, features)
-        reference = " ".join(speech.reference)
-        alignment = align(reference, " ".join(speech.hypothesis))
+        between = self.between_words(recording)
+        reference = between.join(speech.reference)
+        alignment = align(reference, between.join(speech.hypothesis))
         return Score(
             value=alignment.num_errors / len(reference),
             weight=float(len(reference)),

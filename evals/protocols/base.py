@@ -187,6 +187,10 @@ class BaseMetric(ABC):
         """Which values are better."""
         return self.info.direction
 
+    def params_for(self, recording: Recording) -> Mapping[str, Any]:
+        """Further settings for one recording, as its language: numbers of others are apart."""
+        return {}
+
     def check_domain(self, domain: str) -> None:
         """Refuses a network's judgement on pictures of another kind than it was trained on.
 

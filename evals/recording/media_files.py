@@ -9,6 +9,7 @@ from pathlib import Path
 from evals.recording.jsonl import check_folder_name
 from evals.recording.recording import Recording
 from evals.recording.transaction import place_of
+from evals.text.language import language_code
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import read_bytes, real
 from streamchar_ref.core.names import MOST_BYTES, file_name, visible
@@ -55,7 +56,9 @@ def is_run(path: Path) -> bool:
     return place_of(path, "run.json").is_file() or place_of(path, "recordings").is_dir()
 
 
-def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recording]:
+def recordings_of_files(
+    sources: Sequence[Path], system: str = "", language: str = ""
+) -> list[Recording]:
     """Makes a recording of each video, in a fixed order.
 
     The system is the folder's name; ``sample_id`` is the path in the folder without suffix, with
@@ -67,14 +70,19 @@ def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recor
         sources: Files, and folders that are searched recursively; hidden files and run folders
             are skipped.
         system: Of all recordings; by default the name of each folder, or of a file's folder.
+        language: Of all transcripts; by default each transcript decides.
 
     Returns:
         Recordings sorted by system and sample; an unreadable transcript becomes an error.
 
     Raises:
-        InputError: If a source is missing or has nothing to score, or ``system`` is not a valid
-            folder name.
+        InputError: If a source is missing or has nothing to score, ``system`` is not a valid
+            folder name, or ``language`` names no language.
     """
+    try:
+        code = language_code(language)
+    except ValueError as error:
+        raise InputError(f"the language of the videos: {error}") from error
     if system:
         check_folder_name("the videos", "system", system)
     files = {real(file.path): file for source in sources for file in _files_of(source, system)}
@@ -83,12 +91,14 @@ def recordings_of_files(sources: Sequence[Path], system: str = "") -> list[Recor
     kept = [file for file in kept if file.path not in sounds.values()]
     names = _sample_ids(kept)
     return sorted(
-        (_recording(file, names[file.path], sounds.get(file.path)) for file in kept),
+        (_recording(file, names[file.path], sounds.get(file.path), code) for file in kept),
         key=lambda recording: recording.recording_id,
     )
 
 
-def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording:
+def _recording(
+    file: MediaFile, sample_id: str, sound: Path | None, language: str
+) -> Recording:
     transcript, problems = "", []
     try:
         transcript = _transcript(file.path)
@@ -105,6 +115,7 @@ def _recording(file: MediaFile, sample_id: str, sound: Path | None) -> Recording
         transcript=transcript,
         video_path=file.path,
         audio_path=sound,
+        language=language,
         error="; ".join(problems),
         error_status="evaluator_failure",
     )

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from evals.recording.role import Role
+from evals.text.spoken_language import spoken_language
 
 # An unclosed tag is matched once, to the end, and kept: time grows linearly with the length.
 _TAGS = (re.compile(r"(\[[^\]]*\])|\[[^\]]*\Z"), re.compile(r"(<[^>]*>)|<[^>]*\Z"))
@@ -152,6 +153,14 @@ class Recording:
             text = tag.sub(lambda match: " " if match[1] else match[0], text)
         words = text.split()
         return sum(any(char.isalnum() for char in word) for word in words)
+
+    @property
+    def spoken_key(self) -> str:
+        """Stands for the language to be spoken, see `SpokenLanguage.key`; empty if it is open."""
+        try:
+            return spoken_language(self.language, self.transcript).key
+        except ValueError:
+            return ""
 
     @property
     def recording_id(self) -> str:

@@ -17,7 +17,11 @@ Item = TypeVar("Item")
 
 
 def choose_metrics(
-    names: Sequence[str], protocol: str = DEFAULT, *, profile: str = ""
+    names: Sequence[str],
+    protocol: str = DEFAULT,
+    *,
+    profile: str = "",
+    more: Sequence[Metric] = (),
 ) -> tuple[list[Metric], list[SetMetric | TakesMetric]]:
     """Chooses what to compute.
 
@@ -27,6 +31,7 @@ def choose_metrics(
             is named, not with its axis; ``all``; or a protocol id such as
             ``wer/whisper-base+seed-tts-en@2``, which is then the only one of its metric.
         profile: Name of a set of protocols, see `evals.protocols.profile`, in place of a protocol.
+        more: Metrics of this run beside those of `EVERY_METRIC`.
 
     Returns:
         Metrics of samples; metrics of several recordings together, sets or takes.
@@ -35,7 +40,7 @@ def choose_metrics(
         InputError: If a name, the protocol or the profile is unknown, naming the nearest, or if
             they do not go together.
     """
-    everything: list[Metric | SetMetric | TakesMetric] = [*EVERY_METRIC]
+    everything: list[Metric | SetMetric | TakesMetric] = [*EVERY_METRIC, *more]
     protocols = {metric.protocol for metric in everything}
     _check_no_protocols(names, [metric.protocol for metric in everything])
     _check_known(protocol, {DEFAULT, "all"} | protocols)
@@ -45,7 +50,7 @@ def choose_metrics(
     named = resolve_names(names, known, "unknown metric")
     chosen = [metric for metric in everything if not names or metric.name in named]
     if profile:
-        wanted = protocols_of(profile)
+        wanted = protocols_of(profile) | {metric.protocol for metric in more}
     elif protocol == DEFAULT:
         wanted = _default_protocols(chosen, [name for name in names if axis_named(name) is None])
     else:

@@ -20,6 +20,7 @@ from evals.scoring.persist import identities_of, score_run, summaries_of
 from evals.scoring.results import ScoreRow, WindowRow, ordered_windows
 from evals.scoring.run_reader import read_runs
 from evals.scoring.score import Options, default_jobs, score
+from evals.scoring.speech_protocols import choose_for
 from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import summary_html, summary_latex, summary_text
 from streamchar_ref.core.errors import InputError
@@ -140,6 +141,8 @@ def evaluate(
     profile: str = "",
     native: bool = False,
     reference: str = "",
+    language: str = "",
+    asr: str = "",
     jobs: int | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Results:
@@ -154,6 +157,8 @@ def evaluate(
         profile: Name of a set of protocols in place of one.
         native: Score the files as they are rather than their canonical encode.
         reference: System that Frechet distances and diversity refer to.
+        language: Of the transcripts beside videos; rows and manifests have a field for it.
+        asr: Another recogniser, see `evals.extractors.find_asr.find_asr`.
         jobs: Worker processes; one a core by default.
         progress: Told ``(what, done, total)``.
 
@@ -163,8 +168,10 @@ def evaluate(
     Raises:
         InputError: If the source breaks its format or a name is unknown; it is a `ValueError`.
     """
-    chosen, chosen_sets = choose_metrics(names_of(metrics), protocol, profile=profile)
-    recordings, run = _recordings(source)
+    names = names_of(metrics)
+    choose_metrics(names, protocol if not asr else "default", profile=profile)
+    recordings, run = _recordings(source, language)
+    chosen, chosen_sets = choose_for(recordings, names, protocol, asr, profile=profile)
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
         raise InputError(f"reference {reference!r} is none of: {', '.join(systems)}")
@@ -184,7 +191,7 @@ def evaluate(
     return Results(rows=rows, windows=windows, identities=identities_of(recordings))
 
 
-def _recordings(source: Source) -> tuple[list[Recording], Path | None]:
+def _recordings(source: Source, language: str) -> tuple[list[Recording], Path | None]:
     """What to score, and the run folder that it is from, if it is from one."""
     if isinstance(source, pd.DataFrame):
         lines = source.to_dict("records")
@@ -198,14 +205,14 @@ def _recordings(source: Source) -> tuple[list[Recording], Path | None]:
             return recordings_of(path), path
         if path.suffix == ".jsonl":
             return load_manifest(path), None
-        return recordings_of_files([path]), None
+        return recordings_of_files([path], language=language), None
     items = list(source) if isinstance(source, Iterable) else [source]
     if items and all(isinstance(item, Mapping) for item in items):
         return recordings_of_rows(item for item in items if isinstance(item, Mapping)), None
     paths = [Path(item) for item in items if isinstance(item, str | Path)]
     if not paths or len(paths) < len(items):
         raise InputError("source is a path, a list of paths, a list of rows, or a data frame")
-    return recordings_of_files(paths), None
+    return recordings_of_files(paths, language=language), None
 
 
 def _plain(cell: Any) -> Any:

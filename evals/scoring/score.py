@@ -3,7 +3,7 @@
 import math
 import os
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,9 +89,8 @@ def score(
     scored = Scored(rows=[], windows=[], protocols={})
     for metric in metrics:
         params = params_of(metric, options)
-        digest = protocol_hash(params)
-        scored.protocols[digest] = params
         for recording, view in zip(recordings, features, strict=True):
+            digest = _registered(params, metric.params_for(recording), scored.protocols)
             found = score_one(recording, metric, view, context, scored.logs)
             _add(scored, recording, metric, found, digest, options)
     is_shard = len(recordings) < len(whole)
@@ -101,6 +100,16 @@ def score(
         _add_takes(scored, recordings, features, takes_metric, options, is_shard)
     scored.logs.extend(dict.fromkeys(log for view in features for log in view.logs()))
     return scored
+
+
+def _registered(
+    params: Mapping[str, Any], own: Mapping[str, Any], protocols: dict[str, Any]
+) -> str:
+    """Enters the settings of a row among the protocols and returns their hash."""
+    whole = {**params, **own}
+    digest = protocol_hash(whole)
+    protocols[digest] = whole
+    return digest
 
 
 def score_one(

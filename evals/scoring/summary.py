@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from evals.metrics import INFOS
 from evals.numerics.statistics import ConfidenceInterval, bootstrap_mean
-from evals.protocols.info import NON_NEGATIVE, Direction, MetricInfo, direction_of
+from evals.protocols.info import NON_NEGATIVE, Axis, Direction, MetricInfo, direction_of
 from evals.scoring.results import MEND, SET_ID, STATUSES, ScoreRow, dump_json
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import write_atomically
@@ -48,6 +48,8 @@ class SummaryRow:
         abs_value: Mean of the absolute values where zero is best; else ``None``.
         abs_ci_low: Lower end of its interval.
         abs_ci_high: Upper end.
+        macro_value: Mean that counts each sample once, for error rates whose ``value`` counts each
+            word; else ``None``.
         coverage: Computed rows / rows that apply, where all rows apply but those that are
             ``not_applicable``: failures and what was unavailable lower it. ``None`` if no row
             applies.
@@ -75,6 +77,7 @@ class SummaryRow:
     abs_value: float | None = None
     abs_ci_low: float | None = None
     abs_ci_high: float | None = None
+    macro_value: float | None = None
 
     @property
     def direction(self) -> Direction:
@@ -250,6 +253,7 @@ def _summary(
         ci_low=_known(mean.low),
         ci_high=_known(mean.high),
         **absolute,
+        macro_value=_macro(computed, info),
         n_independent=mean.num_clusters if first.sample_id != SET_ID else None,
         n=counts["computed"],
         coverage=counts["computed"] / applicable if applicable else None,
@@ -283,6 +287,13 @@ def _estimate(
     if interval.low == interval.high:  # samples that are all alike tell nothing of the spread
         return replace(interval, low=np.nan, high=np.nan)
     return interval
+
+
+def _macro(computed: list[ScoreRow], info: MetricInfo) -> float | None:
+    """Mean over samples of an error rate whose samples weigh by their words."""
+    values = [row.value for row in computed if row.value is not None]
+    is_micro = info.axis is Axis.TEXT and info.is_percent and len({r.weight for r in computed}) > 1
+    return float(np.mean(values)) if is_micro else None
 
 
 def _known(value: float) -> float | None:

@@ -3,7 +3,7 @@
 Fields of a line: ``prompt_id``; ``transcript``, a string or a list of ``{"t_s": ..., "text":
 ...}`` for text that arrives ``t_s`` seconds after the request; either ``reference_path``, a
 picture beside the file, or ``character``, the seed of a world character whose portrait is the
-reference; optionally ``voice``, ``caption``, ``seed`` and ``groups``.
+reference; optionally ``voice``, ``language``, ``caption``, ``seed`` and ``groups``.
 """
 
 from collections.abc import Sequence
@@ -38,6 +38,7 @@ _OPTIONAL: dict[str, Any] = {
     "reference_path": str,
     "character": Count,
     "voice": str,
+    "language": str,
     "caption": str,
     "seed": Count,
     "groups": dict[str, str | int | float],
@@ -154,6 +155,7 @@ def _prompt(entry: dict[str, Any], folder: Path, place: str) -> Prompt:
     _check(entry, place)
     pieces = _pieces(entry["transcript"], place)
     groups = {str(key): str(value) for key, value in entry.get("groups", {}).items()}
+    groups |= {"language": entry["language"]} if "language" in entry else {}
     caption = entry.get("caption", "")
     if "character" in entry:
         picture, drawn_caption = _portrait(entry["character"])
@@ -183,10 +185,12 @@ def _check(entry: dict[str, Any], place: str) -> None:
     check_folder_length(place, "prompt_id", entry["prompt_id"])
     if ("reference_path" in entry) == ("character" in entry):
         raise InputError(f"{place}: give either 'reference_path' or 'character'")
-    try:
-        language_code(str(entry.get("groups", {}).get("language", "")))
-    except ValueError as error:
-        raise InputError(f"{place}: groups.language: {error}") from error
+    groups = entry.get("groups", {})
+    for field, tag in (("language", entry.get("language")), ("groups.language", groups.get("language"))):
+        try:
+            language_code(str(tag or ""))
+        except ValueError as error:
+            raise InputError(f"{place}: {field}: {error}") from error
 
 
 def _pieces(transcript: str | list[dict[str, Any]], place: str) -> tuple[TextPiece, ...]:

@@ -49,6 +49,11 @@ def _unclosed(match: re.Match[str]) -> str:
     return "" if match[1] else match[0]
 
 
+def without_brackets(text: str) -> str:
+    """Drops what stands in brackets, as Whisper's normalisers do; unclosed ones stay."""
+    return _PARENTHESES.sub(_unclosed, _BRACKETS.sub(_unclosed, text))
+
+
 @cache
 def _table(name: str) -> dict[str, str]:
     table: dict[str, str] = json.loads(files("evals.text").joinpath(name).read_text())
@@ -87,9 +92,7 @@ def american(word: str) -> str:
 
 def whisper_english(text: str) -> str:
     """Returns the text as Whisper's authors compare English transcripts."""
-    text = text.lower()
-    text = _BRACKETS.sub(_unclosed, text)
-    text = _PARENTHESES.sub(_unclosed, text)
+    text = without_brackets(text.lower())
     text = re.sub(r"\b(hmm|mm|mhm|mmm|uh|um)\b", "", text)
     text = re.sub(r"(?<!\s)\s++'", "'", text)
     for pattern, full in _contractions():

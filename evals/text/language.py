@@ -1,8 +1,8 @@
 """Identifies the language of a tag and of a transcript.
 
-Recognisers, normalisers and pronunciations are English. A transcript in another language has no
-word error rate, whatever its tag says; an English transcript always has one, whatever the system
-speaks.
+Most protocols are English: there a transcript in another language has no error rate, whatever its
+tag says; an English transcript always has one, whatever the system speaks. Which other language a
+transcript is to be spoken in says `evals.text.spoken_language`.
 """
 
 import difflib
@@ -30,6 +30,8 @@ MIN_FOREIGN_SHARE = 0.2
 MIN_FOREIGN_RATIO = 2.0
 """Evidence of another language: its distinct function words, their share of all words, and their
 ratio to the English ones."""
+MIN_LEAD = 1.5
+"""Ratio to the function words of the second likeliest language, from which it is taken for sure."""
 LONG_TEXT = 40
 """Words beyond which the required number no longer grows, as function words repeat."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
@@ -94,11 +96,15 @@ class WrittenIn:
         language: Name of a language or script other than English; empty if none is evident.
         is_certain: Whether English is evident where no other language is.
         by_script: Whether its script is not Latin, so that it cannot be read as English.
+        code: Of the language if its function words are clearly more than those of any other one.
+        is_english: Whether its function words are as clearly English as another language's must be.
     """
 
     language: str
     is_certain: bool
     by_script: bool = False
+    code: str = ""
+    is_english: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -167,8 +173,16 @@ def _by_function_words(words: list[str]) -> WrittenIn:
         and most >= MIN_FOREIGN_RATIO * num_english
     )
     if is_foreign:
-        return WrittenIn(language=language_name(likeliest), is_certain=True)
-    return WrittenIn(language="", is_certain=num_english > most or not words)
+        rivals = [count for code, count in counts.items() if code != likeliest]
+        code = likeliest if most >= MIN_LEAD * max(rivals) else ""
+        return WrittenIn(language=language_name(likeliest), is_certain=True, code=code)
+    is_english = (
+        num_english >= MIN_FOREIGN_WORDS
+        and num_english >= MIN_FOREIGN_SHARE * min(len(words), LONG_TEXT)
+        and num_english >= MIN_FOREIGN_RATIO * most
+    )
+    is_certain = num_english > most or not words
+    return WrittenIn(language="", is_certain=is_certain, is_english=is_english)
 
 
 @cache

@@ -1,21 +1,25 @@
 """Text normalisers, by the names that protocols give them.
 
-========================  ====================================================================
+========================= ===================================================================
 ``spoken-en``             verbalised, see `evals.text.spoken`, then ``whisper-en`` (the default)
 ``whisper-en``            OpenAI Whisper's English normaliser, see `evals.text.english`
 ``seed-tts-en``           seed-tts-eval: punctuation but ``'`` removed, lower case
 ``raw``                   unchanged; words are separated by spaces
-========================  ====================================================================
+``whisper-basic``         OpenAI Whisper's normaliser of all other languages, as in transformers
+``whisper-basic-letters`` the same with a space between all letters, for text without spaces
+========================= ===================================================================
 """
 
 import string
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from evals.text.english import whisper_english
+from evals.text.english import whisper_english, without_brackets
 from evals.text.spoken import spoken_form
 
 SPOKEN = "spoken-en"
+BASIC = "whisper-basic"
+BASIC_LETTERS = "whisper-basic-letters"
 
 # What the package zhon 2 calls hanzi punctuation, as code points.
 _HANZI = (
@@ -62,11 +66,43 @@ def spoken_english(text: str) -> str:
     return whisper_english(spoken_form(text))
 
 
+_OPENING = str.maketrans("[<(", "   ")
+
+
+@cache
+def _basic_normaliser(split_letters: bool) -> Callable[[str], str]:
+    from transformers.models.whisper.english_normalizer import BasicTextNormalizer  # slow
+
+    normaliser: Callable[[str], str] = BasicTextNormalizer(split_letters=split_letters)
+    return normaliser
+
+
+def _basic(text: str, *, split_letters: bool) -> str:
+    """Brackets without a partner would become spaces, after a search that grows quadratically."""
+    return _basic_normaliser(split_letters)(without_brackets(text.lower()).translate(_OPENING))
+
+
+def whisper_basic(text: str) -> str:
+    """Returns the text as Whisper's authors compare transcripts that are not English.
+
+    Lower case; what stands in brackets is dropped; marks, symbols and punctuation become spaces,
+    and so do the vowel signs of Indic, Thai and other scripts, which splits their words.
+    """
+    return _basic(text, split_letters=False)
+
+
+def whisper_basic_letters(text: str) -> str:
+    """As `whisper_basic`, with a space between all letters."""
+    return _basic(text, split_letters=True)
+
+
 NORMALISERS: dict[str, Callable[[str], str]] = {
     SPOKEN: spoken_english,
     "whisper-en": whisper_english,
     "seed-tts-en": seed_tts_english,
     "raw": raw,
+    BASIC: whisper_basic,
+    BASIC_LETTERS: whisper_basic_letters,
 }
 
 

@@ -9,14 +9,15 @@ import typer
 from evals.commands.reasons import why_cut_off, why_failed, why_passed_over, why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar
+from evals.protocols.base import Metric
 from evals.recording.contract import problems_with_system
 from evals.recording.make_system import make_system
 from evals.recording.record import RecordPlan, failures, record
 from evals.recording.run_folder import cut_off, recordings_of, unknown_folders
-from evals.scoring.choice import choose_metrics
 from evals.scoring.persist import score_run
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
+from evals.scoring.speech_protocols import ASR_HELP, choose_for, own_metrics_of
 from evals.suites import check_suite_folder, load_suite
 from reports.build import build_report, printed
 from streamchar_ref.commands.verb import Verb
@@ -36,6 +37,7 @@ def run(
     reference: Annotated[
         str, typer.Option(help="System that Frechet distances and diversity refer to.")
     ] = "",
+    asr: Annotated[str, typer.Option(help=ASR_HELP)] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
@@ -61,12 +63,13 @@ def run(
     check_suite_folder(out, Path(suite).stem, whole)
     prompts = whole[:limit]
     plan = RecordPlan(out=out, suite=Path(suite).stem, seed=seed)
+    own = own_metrics_of(asr)  # a name that is not here, before the first hour is spent
     options = Options(jobs=jobs or default_jobs(), reference_system=reference)
     with only_writer(out, verb="run"):
         for one in made:
             record(one, prompts, plan, progress=progress)
         failed = [line for one in made for line in why_failed(failures(one.name, prompts, plan))]
-        rows = _scored(out, options, progress)
+        rows = _scored(out, options, own, progress)
         left_out = [*why_cut_off(cut_off(out)), *why_passed_over(unknown_folders(out))]
         unscored = [*left_out, *why_unscored(rows, out)]
         page = build_report([out], out / "report.html")
@@ -77,11 +80,14 @@ def run(
     raise typer.Exit(code=1 if failed or share_failed(rows) > max_failures else 0)
 
 
-def _scored(out: Path, options: Options, progress: ProgressBar) -> list[ScoreRow]:
-    metrics, set_metrics = choose_metrics([], "default")
+def _scored(
+    out: Path, options: Options, own: Sequence[Metric], progress: ProgressBar
+) -> list[ScoreRow]:
+    recordings = recordings_of(out)
+    metrics, set_metrics = choose_for(recordings, [], "default", own)
     rows = score_run(
         out,
-        recordings_of(out),
+        recordings,
         metrics=metrics,
         set_metrics=set_metrics,
         options=options,
