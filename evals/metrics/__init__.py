@@ -10,6 +10,7 @@ from evals.metrics.pointer import POINTER
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
+from evals.metrics.sync_drift import SYNC_DETAIL
 from evals.metrics.sync_world import SYNC_WORLD
 from evals.metrics.text import COMPLETENESS, ERROR_RATES
 from evals.metrics.video import VIDEO_SETS
@@ -27,6 +28,7 @@ METRICS: tuple[Metric, ...] = (
     *POINTER,
     *SYNC,
     *SYNC_WORLD,
+    *SYNC_DETAIL,
     *IDENTITY,
     *IDENTITY_WORLD,
     *APPEARANCE,
