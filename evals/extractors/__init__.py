@@ -16,7 +16,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from evals.extractors.by_path import own_digest, own_weights
 from evals.extractors.networks import judge_digest, judge_path
+from evals.extractors.published import published_specs
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
 from streamchar_ref.core.cache import file_hash
@@ -69,13 +71,29 @@ class ClipExtractor(Protocol):
         ...
 
 
+class PairExtractor(Protocol):
+    """Compares a video with its ground truth, frame by frame."""
+
+    def update(
+        self, frame: UInt8[np.ndarray, "H W 3"], truth: UInt8[np.ndarray, "H W 3"]
+    ) -> None:
+        """Takes the frames that both show at one time; RGB, of one size."""
+        ...
+
+    def finish(self) -> Mapping[str, np.ndarray]:
+        """Returns the features of all pairs."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExtractorSpec:
     """Name, implementation and identity of an extractor.
 
     Attributes:
         name: Used by metrics in ``needs``.
-        track: ``frames``, ``audio`` or ``clip``: the protocol above that it follows.
+        track: ``frames``, ``audio``, ``clip`` or ``pair``: the protocol above that it follows;
+            ``other``: the features of the extractor in ``after``, but of another file of the
+            sample, see `companion`.
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
         params: All settings; part of the protocol hash.
         weights: Names in the weights registry; their sha256 are part of the hash.
@@ -85,23 +103,32 @@ class ExtractorSpec:
         after: Upstream extractors.
         package: Distribution that contains the network or affects the features; its version is
             part of the hash.
+        companion: Of the tracks ``pair`` and ``other``: the field of `Recording` with the other
+            file.
+        own: Names in `evals.extractors.by_path.OWN_FILES` of weights that a user has; their sha256
+            are part of the hash.
         weights_variable: Environment variable with the path of user-provided weights; the sha256
             of that file is part of the hash.
         reads_sound: For track ``clip``: whether the sound is read from the file, not from
             ``samples``.
+        reads_original: For track ``clip``: whether it reads the file as it came, because its
+            published protocol has an encode of its own.
     """
 
     name: str
-    track: Literal["frames", "audio", "clip"]
-    implementation: str
+    track: Literal["frames", "audio", "clip", "pair", "other"]
+    implementation: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
     judge: str = ""
     version: int = 1
     after: tuple[str, ...] = ()
     package: str = ""
+    companion: str = ""
+    own: tuple[str, ...] = ()
     weights_variable: str = ""
     reads_sound: bool = False
+    reads_original: bool = False
 
     def make(self) -> Any:
         """Imports and instantiates the extractor.
@@ -126,6 +153,8 @@ class ExtractorSpec:
         """
         for weights in self.weights:
             locate(weights)
+        for name in self.own:
+            own_weights(name)
         if self.judge:
             judge_path(self.judge)
         if self.package:
@@ -140,7 +169,10 @@ class ExtractorSpec:
             "weights": {name: registry()[name].digest for name in self.weights},
             "package": _versioned(self.package),
             **({"judge": judge_digest(self.judge)} if self.judge else {}),
+            **({"own": {name: own_digest(name) for name in self.own}} if self.own else {}),
             **_own_weights(self.weights_variable),
+            **({"of": self.companion} if self.companion else {}),
+            **({"reads": "original file"} if self.reads_original else {}),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
 
@@ -347,4 +379,4 @@ SPECS: tuple[ExtractorSpec, ...] = (
         judge="align_world",
     ),
 )
-EXTRACTORS = {spec.name: spec for spec in SPECS}
+EXTRACTORS = {spec.name: spec for spec in (*SPECS, *published_specs(ExtractorSpec))}

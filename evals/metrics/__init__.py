@@ -3,6 +3,7 @@
 from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.diversity import DIVERSITY
+from evals.metrics.full_reference import FULL_REFERENCE
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.phoneme_error_rate import PHONEMES
@@ -11,9 +12,11 @@ from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
 from evals.metrics.sync_drift import SYNC_DETAIL
+from evals.metrics.sync_protocols import BY_RECIPE
 from evals.metrics.sync_world import SYNC_WORLD
 from evals.metrics.text import COMPLETENESS, ERROR_RATES
 from evals.metrics.video import VIDEO_SETS
+from evals.metrics.video_protocols import VIDEO_PROTOCOLS
 from evals.metrics.voice import DNSMOS, VOICE
 from evals.protocols.base import Metric
 from evals.protocols.info import MetricInfo
@@ -35,11 +38,13 @@ METRICS: tuple[Metric, ...] = (
     *PUBLISHED,
     *WITHOUT_CROP,
     *SECOND_BACK_END,
+    *BY_RECIPE,
     *VOICE,
     *DNSMOS,
+    *FULL_REFERENCE,
     *SPEED_METRICS,
 )
-SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
+SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS, *VIDEO_PROTOCOLS)
 TAKES_METRICS: tuple[TakesMetric, ...] = (*DIVERSITY,)
 EVERY_METRIC: tuple[Metric | SetMetric | TakesMetric, ...] = (
     *METRICS,

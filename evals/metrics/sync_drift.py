@@ -179,7 +179,7 @@ def _drift(
 
 
 class SyncConfidenceAtZeroInWorld(SyncConfidenceAtZero):
-    """The same in nats, by the judge of the drawn world."""
+    """How much better the drawn world's sound as it is played fits than the median shift, in nats."""
 
     name = "sync_c0_world"
     label = "Sync-C0-world"
@@ -190,7 +190,7 @@ class SyncConfidenceAtZeroInWorld(SyncConfidenceAtZero):
 
 
 class SyncDistanceAtZeroInWorld(SyncDistanceAtZero):
-    """The same by the judge of the drawn world."""
+    """Distance between mouth and sound of the drawn world as they are played."""
 
     name = "sync_d0_world"
     label = "Sync-D0-world"
@@ -200,7 +200,7 @@ class SyncDistanceAtZeroInWorld(SyncDistanceAtZero):
 
 
 class SyncDriftInWorld(SyncDrift):
-    """The same by the judge of the drawn world."""
+    """Slope of the offset over playing time by the judge of the drawn world."""
 
     name = "sync_drift_world_ms_per_min"
     label = "AV clock drift-world"
