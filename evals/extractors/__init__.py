@@ -74,9 +74,7 @@ class ClipExtractor(Protocol):
 class PairExtractor(Protocol):
     """Compares a video with its ground truth, frame by frame."""
 
-    def update(
-        self, frame: UInt8[np.ndarray, "H W 3"], truth: UInt8[np.ndarray, "H W 3"]
-    ) -> None:
+    def update(self, frame: UInt8[np.ndarray, "H W 3"], truth: UInt8[np.ndarray, "H W 3"]) -> None:
         """Takes the frames that both show at one time; RGB, of one size."""
         ...
 

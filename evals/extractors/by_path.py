@@ -1,8 +1,8 @@
 """Networks that are had by path: files that their authors publish and nobody may pass on.
 
-Such a file lies under its official name in the folder ``$STREAMCHAR_PUBLISHED``, or a variable of its
-own names it. Its SHA-256 enters the protocol hash of every metric that reads it, so that numbers by
-other weights never share a column.
+Such a file lies under its official name in the folder ``$STREAMCHAR_PUBLISHED``, or a variable of
+its own names it. Its SHA-256 enters the protocol hash of every metric that reads it, so that
+numbers by other weights never share a column.
 """
 
 import os

@@ -22,9 +22,7 @@ class CutDetector:
         ``ContentDetector`` of Breakthrough/PySceneDetect (BSD-3), rewritten; its default settings.
     """
 
-    def __init__(
-        self, *, threshold: float = THRESHOLD, min_frames: int = MIN_SCENE_FRAMES
-    ) -> None:
+    def __init__(self, *, threshold: float = THRESHOLD, min_frames: int = MIN_SCENE_FRAMES) -> None:
         self._threshold, self._min_frames = threshold, min_frames
         self._before: np.ndarray | None = None
         self._num_frames = 0

@@ -1,6 +1,7 @@
 """Features that need another file of a sample: its ground truth, or the voice it was to have.
 
-The other file is an input, as a reference picture is: what is wrong with it is no fault of the system.
+The other file is an input, as a reference picture is: what is wrong with it is no fault of the
+system.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,11 @@ def by_file(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """
     tracks = {name: EXTRACTORS[name].track for name in names}
     own = [name for name in names if tracks[name] not in {"other", "pair"}]
-    return own, [n for n in names if tracks[n] == "other"], [n for n in names if tracks[n] == "pair"]
+    return (
+        own,
+        [n for n in names if tracks[n] == "other"],
+        [n for n in names if tracks[n] == "pair"],
+    )
 
 
 def add_companions(sources: list[Source], others: Sequence[str]) -> list[dict[str, int]]:
@@ -55,7 +60,9 @@ def add_companions(sources: list[Source], others: Sequence[str]) -> list[dict[st
         for field in fields:
             path = _path(recording, field)
             if path is not None and not recording.error:
-                wanted = [EXTRACTORS[n].after[0] for n in others if EXTRACTORS[n].companion == field]
+                wanted = [
+                    EXTRACTORS[n].after[0] for n in others if EXTRACTORS[n].companion == field
+                ]
                 places[index][field] = len(sources)
                 sources.append((companion_of(recording, path), wanted))
     return places

@@ -3,8 +3,9 @@
 from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.diversity import DIVERSITY
+from evals.metrics.face_damage import FACE_DAMAGE
 from evals.metrics.full_reference import FULL_REFERENCE
-from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
+from evals.metrics.identity import IDENTITY, IDENTITY_CONTRAST, IDENTITY_WORLD
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.phoneme_error_rate import PHONEMES
 from evals.metrics.pointer import POINTER
@@ -18,6 +19,7 @@ from evals.metrics.text import COMPLETENESS, ERROR_RATES
 from evals.metrics.video import VIDEO_SETS
 from evals.metrics.video_protocols import VIDEO_PROTOCOLS
 from evals.metrics.voice import DNSMOS, VOICE
+from evals.metrics.voice_reference import VOICE_REFERENCE
 from evals.protocols.base import Metric
 from evals.protocols.info import MetricInfo
 from evals.protocols.set_metric import SetMetric
@@ -34,14 +36,17 @@ METRICS: tuple[Metric, ...] = (
     *SYNC_DETAIL,
     *IDENTITY,
     *IDENTITY_WORLD,
+    *IDENTITY_CONTRAST,
     *APPEARANCE,
     *PUBLISHED,
     *WITHOUT_CROP,
     *SECOND_BACK_END,
     *BY_RECIPE,
     *VOICE,
+    *VOICE_REFERENCE,
     *DNSMOS,
     *FULL_REFERENCE,
+    *FACE_DAMAGE,
     *SPEED_METRICS,
 )
 SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS, *VIDEO_PROTOCOLS)

@@ -1,8 +1,8 @@
 """How near a video is to its ground truth, frame by frame in playing time from the first of each.
 
-Only the time that both show is compared; how much that is, is in every row. A generated talking head
-may be right and yet not be the one that was filmed, so that these belong to reconstruction and
-re-enactment, not to generation from text. The metrics of the mesh have names of their own: the
+Only the time that both show is compared; how much that is, is in every row. A generated talking
+head may be right and yet not be the one that was filmed, so that these belong to reconstruction
+and re-enactment, not to generation from text. The metrics of the mesh have names of their own: the
 published LMD, AED and APD are by other landmarks and by coefficients of a 3D model.
 
 Shape letters: T frames at 25 fps, L landmarks, P numbers.
@@ -104,7 +104,7 @@ class PictureReference(Metric):
 
 
 class MeshReference(Metric):
-    """A distance of two meshes at each moment; ``own`` is the person whom the recording is about."""
+    """A distance of two meshes at each moment, of the person whom the recording is about."""
 
     axis = Axis.VIDEO
     unit = "1"

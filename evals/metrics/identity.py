@@ -143,6 +143,26 @@ class IdDrift(IdentityMetric):
         )
 
 
+class IdDriftSize(IdDrift):
+    """Distance of start and end whatever its sign, after FramePack's start-end contrast.
+
+    The mean over recordings of a magnitude is never 0: with a deviation s of either end it is
+    1.13 s where nothing drifts. The signed `IdDrift` has no such floor; it is in the components.
+    """
+
+    level = Level.DETAIL
+    bounds = NON_NEGATIVE
+    is_default = False
+
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
+        """Returns the size of the contrast of end and start."""
+        score = super().measure_person(recording, features, context)
+        signed = {"signed": score.value, **score.components}
+        return replace(score, value=abs(score.value), components=signed)
+
+
 class IdSlope(IdentityMetric):
     """Theil-Sen slope of the distance per minute, with what sharpness explains taken out.
 
@@ -235,6 +255,11 @@ IDENTITY: tuple[Metric, ...] = (
     IdDrift(params=_PARAMS, protocol="id_drift/dlib@2", figures=_DLIB),
     IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB, label="id slope"),
     IdCoverage(params=_PARAMS, protocol="id_coverage/dlib@1"),
+)
+IDENTITY_CONTRAST: tuple[Metric, ...] = (
+    IdDriftSize(
+        params=_PARAMS, protocol="id_drift_abs/dlib@1", figures=_DLIB, label="id drift, absolute"
+    ),
 )
 
 

@@ -1,9 +1,9 @@
 """Does lip-sync hold? Scores at zero shift, and by how much the offset drifts each minute.
 
 Offsets of consecutive windows, each the best shift there, are laid through a straight line. Sound
-and picture on two clocks, or a generator whose sound runs ahead of its picture, show as a slope; one
-constant offset does not. What each window says is the curve of the metric. A drift by the mesh and
-one by a judge of the drawn world have names of their own, for a published one is by SyncNet.
+and picture on two clocks, or a generator whose sound runs ahead of its picture, show as a slope;
+one constant offset does not. What each window says is the curve of the metric. A drift by the mesh
+and one by a judge of the drawn world have names of their own, for a published one is by SyncNet.
 """
 
 import math
@@ -152,9 +152,7 @@ class MeshDrift(SyncMetric):
         return curve.offset_frames * FRAME_MS
 
 
-def _drift(
-    windows: Sequence[MetricWindow], *, step_ms: float, components: dict[str, Any]
-) -> Score:
+def _drift(windows: Sequence[MetricWindow], *, step_ms: float, components: dict[str, Any]) -> Score:
     """Returns the slope through windows of offsets in ms, as milliseconds a minute."""
     known = [window for window in windows if not math.isnan(window.value)]
     if len(known) < MIN_WINDOWS:
@@ -179,7 +177,7 @@ def _drift(
 
 
 class SyncConfidenceAtZeroInWorld(SyncConfidenceAtZero):
-    """How much better the drawn world's sound as it is played fits than the median shift, in nats."""
+    """How much better drawn sound as it is played fits than the median shift, in nats."""
 
     name = "sync_c0_world"
     label = "Sync-C0-world"

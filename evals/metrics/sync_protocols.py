@@ -1,8 +1,8 @@
 """Sync-C, Sync-D and offset with the crops and the averages of published evaluation scripts.
 
 All read SyncNet's distances on the crops of S3FD (`evals.extractors.syncnet_s3fd`), so that they
-differ in the encode, the shortest track, and in what becomes of several tracks of one file. Nobody is
-followed: every face counts, as in the scripts.
+differ in the encode, the shortest track, and in what becomes of several tracks of one file. Nobody
+is followed: every face counts, as in the scripts.
 """
 
 from collections.abc import Callable, Mapping, Sequence

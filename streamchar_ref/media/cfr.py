@@ -1,8 +1,8 @@
 """Which frames the program FFmpeg shows when it is told ``-r RATE``.
 
-The option does not convert to the nearest frame, as the filter ``fps`` does: a frame is dropped only
-once the output is more than 1.1 frames ahead of it, so that after the first second of a faster video
-the picture is late by one to two output frames.
+The option does not convert to the nearest frame, as the filter ``fps`` does: a frame is dropped
+only once the output is more than 1.1 frames ahead of it, so that after the first second of a
+faster video the picture is late by one to two output frames.
 """
 
 from dataclasses import dataclass

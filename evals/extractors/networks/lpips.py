@@ -1,7 +1,7 @@
 """LPIPS: distance of two pictures in the features of AlexNet, weighted as people judge.
 
-Modules are named so that torchvision's ``alexnet-owt-7be5be79.pth`` and LPIPS's ``alex.pth`` load by
-key. Shape letters: N pictures, H and W pixels.
+Modules are named so that torchvision's ``alexnet-owt-7be5be79.pth`` and LPIPS's ``alex.pth`` load
+by key. Shape letters: N pictures, H and W pixels.
 """
 
 import numpy as np
@@ -85,5 +85,3 @@ def lpips_distance(network: LpipsAlex, first: np.ndarray, second: np.ndarray) ->
         for picture in (first, second)
     ]
     return float(network.distance(*(2 * pixels.float() / 255 - 1 for pixels in pair)))
-
-

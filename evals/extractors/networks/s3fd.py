@@ -175,5 +175,3 @@ def _vgg() -> list[nn.Module]:
         layers.append(nn.MaxPool2d(2, 2, ceil_mode=stage == 2))
     layers += [nn.Conv2d(512, 1024, 3, padding=6, dilation=6), nn.ReLU()]
     return [*layers, nn.Conv2d(1024, 1024, 1), nn.ReLU()]
-
-

@@ -179,7 +179,9 @@ def measured(metric: MeshReference, own: np.ndarray, truth: np.ndarray) -> Score
 
 def test_landmarks_are_compared_in_eye_distances() -> None:
     truth = faces()
-    assert measured(MeshLandmarkDistance(), truth + [8.0, 0.0], truth).value == pytest.approx(0.1)
+    assert measured(
+        MeshLandmarkDistance(), truth + np.array([8.0, 0.0]), truth
+    ).value == pytest.approx(0.1)
     lower = faces(_14=(90.0, 120.0))
     share = 1 / 40  # of the forty points of the lips
     assert measured(MeshLipDistance(), lower, truth).value == pytest.approx(0.1 * share)

@@ -181,7 +181,9 @@ def test_the_kernel_interval_is_that_of_leaving_groups_out_one_by_one() -> None:
     for side, labels in enumerate(groups):
         left_out = []
         for label in np.unique(labels):
-            kept = [part[labels != label] if row == side else part for row, part in enumerate((x, y))]
+            kept = [
+                part[labels != label] if row == side else part for row, part in enumerate((x, y))
+            ]
             left_out.append(kernel_distance(*kept))
         variance += (len(left_out) - 1) * np.var(left_out)
     assert found.high - found.value == pytest.approx(1.96 * np.sqrt(variance), rel=1e-4)
