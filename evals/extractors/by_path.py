@@ -49,6 +49,12 @@ OWN_FILES: dict[str, OwnFile] = {
         needed_for="lpips",
         sha256_start="7be5be79",
     ),
+    "arcface": OwnFile(
+        file="w600k_r50.onnx",
+        origin="github.com/deepinsight/insightface, model zoo, buffalo_l.zip",
+        licence="non-commercial research",
+        needed_for="csim",
+    ),
     "lpips-alex": OwnFile(
         file="alex.pth",
         origin="github.com/richzhang/PerceptualSimilarity, lpips/weights/v0.1/alex.pth",

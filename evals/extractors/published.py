@@ -87,4 +87,14 @@ def published_specs(spec: Callable[..., SpecT]) -> Sequence[SpecT]:
             companion="ground_truth_path",
         ),
     ]
-    return [*sync, *clips, *pictures, *others, *pairs]
+    faces = [
+        spec(
+            name="arcface",
+            track="frames",
+            implementation="evals.extractors.arcface:ArcFaceExtractor",
+            params={"samples_per_s": 5, "min_face_px": 32.0},
+            after=("face",),
+            own=("arcface",),
+        )
+    ]
+    return [*sync, *clips, *pictures, *faces, *others, *pairs]

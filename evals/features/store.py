@@ -15,7 +15,7 @@ from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 from streamchar_ref.core.progress import ProgressFn
 
-REFERENCE_EXTRACTORS = ("identity", "identity_world")
+REFERENCE_EXTRACTORS = ("identity", "identity_world", "arcface")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 _OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
 

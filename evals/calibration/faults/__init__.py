@@ -14,7 +14,11 @@ from streamchar_ref.core.errors import InputError
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
-        *SOUND_FAULTS, *WORD_FAULTS, *PERSON_FAULTS, *PICTURE_FAULTS, *MELT_FAULTS,
+        *SOUND_FAULTS,
+        *WORD_FAULTS,
+        *PERSON_FAULTS,
+        *PICTURE_FAULTS,
+        *MELT_FAULTS,
     )
 }
 """Name -> fault, in the order of tables."""
