@@ -111,6 +111,28 @@ def voices(
     _table(rows)
 
 
+@app.command("small-n")
+def small_n(
+    clips: Annotated[int, typer.Option(min=64, max=1000, help="Drawn, each of one person.")] = 256,
+    style: Annotated[str, typer.Option(help="Of the drawing.")] = "painted",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Distance of equal sets by their size: how far FVD-world is from its true value, 0.
+
+    Example: streamchar bench small-n --clips 256
+    """
+    from evals.bench.small_n import bias_table, drawn_features
+
+    progress = ProgressBar()
+    rows = bias_table(drawn_features(clips, style=style, progress=progress))
+    progress.close()
+    if as_json:
+        typer.echo(json.dumps({"device": device(), "rows": rows}, indent=1))
+        return
+    typer.echo(device())
+    _table(rows)
+
+
 def _print(tables: dict[str, Any]) -> None:
     typer.echo(tables.pop("device"))
     for length, table in tables.items():

@@ -77,9 +77,7 @@ def score(
             "their curves come back when these metrics are scored again",
             err=True,
         )
-    chosen, chosen_sets = choose_for(
-        recordings, names_of(metrics), protocol, asr, profile=profile
-    )
+    chosen, chosen_sets = choose_for(recordings, names_of(metrics), protocol, asr, profile=profile)
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
         raise InputError(f"--reference {reference!r} is none of: {', '.join(systems)}")

@@ -1,28 +1,23 @@
 """The registry of extractors, which turn video and audio into feature arrays.
 
 This module imports no extractor, so that scoring from cached features is fast.
-Shape letters: T frames at 25 fps, H and W pixels, S audio samples at 16 kHz.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-import numpy as np
-from jaxtyping import Float32, UInt8
-
+from evals.extractors.by_path import own_digest, own_weights
 from evals.extractors.networks import judge_digest, judge_path
-from evals.extractors.own_weights import own_weights, versioned
+from evals.extractors.own_weights import named_weights, versioned
+from evals.extractors.published import published_specs
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
-from evals.text.spoken_language import SpokenLanguage
 from streamchar_ref.weights import locate, registry
 from streamchar_ref.weights.packaged import verify_package
 
-
-Track = Literal["frames", "audio", "spoken", "clip"]
+Track = Literal["frames", "audio", "spoken", "clip", "pair", "other"]
 SOUND_TRACKS: frozenset[Track] = frozenset(["audio", "spoken"])
 """Tracks that read the sound alone."""
 
@@ -35,68 +30,15 @@ OWN_RECOGNISERS = {
 """Package -> class of the recogniser for weights that the user names with ``--asr``."""
 
 
-class FrameExtractor(Protocol):
-    """Processes a video in order, in batches of at most 32 frames."""
-
-    def update(
-        self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
-    ) -> Mapping[str, np.ndarray]:
-        """Processes the next frames.
-
-        Args:
-            frames: RGB.
-            upstream: Result of `update` of each extractor named in ``after`` for the same frames;
-                under ``source`` the ``scale`` of the frames: pixels of the original file per
-                pixel, at most 1.
-
-        Returns:
-            Arrays for later extractors, with frames as first axis; may be empty.
-        """
-        ...
-
-    def finish(self) -> Mapping[str, np.ndarray]:
-        """Returns the features of the whole video; no object arrays."""
-        ...
-
-
-class AudioExtractor(Protocol):
-    """Processes a complete waveform."""
-
-    def extract(self, samples: Float32[np.ndarray, " S"]) -> Mapping[str, np.ndarray]:
-        """Returns features, text as arrays of ``str``; silent videos have 0 samples."""
-        ...
-
-
-class SpokenExtractor(Protocol):
-    """Processes a complete waveform in which a known language should be spoken."""
-
-    def extract(
-        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
-    ) -> Mapping[str, np.ndarray]:
-        """Returns features; they are kept apart by `SpokenLanguage.key`."""
-        ...
-
-
-class ClipExtractor(Protocol):
-    """Processes a video file and upstream features."""
-
-    def extract(
-        self,
-        path: Path,
-        samples: Float32[np.ndarray, " S"],
-        upstream: Mapping[str, Mapping[str, np.ndarray]],
-    ) -> Mapping[str, np.ndarray]:
-        """Returns features of the file at ``path``, whose sound is ``samples``."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class ExtractorSpec:
     """Name, implementation and identity of an extractor.
 
     Attributes:
         name: Used by metrics in ``needs``.
-        track: ``frames``, ``audio``, ``spoken`` or ``clip``: the protocol above that it follows.
+        track: ``frames``, ``audio``, ``spoken``, ``clip`` or ``pair``: the protocol of `kinds` that it
+            follows; ``other``: the features of the extractor in ``after``, but of another file of
+            the sample, see `companion`.
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
         params: All settings; part of the protocol hash.
         weights: Names in the weights registry; their sha256 are part of the hash.
@@ -106,25 +48,34 @@ class ExtractorSpec:
         after: Upstream extractors.
         package: Distribution that contains the network or affects the features; its version is
             part of the hash.
+        companion: Of the tracks ``pair`` and ``other``: the field of `Recording` with the other
+            file.
+        own: Names in `evals.extractors.by_path.OWN_FILES` of weights that a user has; their sha256
+            are part of the hash.
         weights_variable: Environment variable with the path of user-provided weights, a file or a
             folder; its sha256 is part of the hash.
         but_english: For track ``spoken``: whether English is left to other extractors.
         reads_sound: For track ``clip``: whether the sound is read from the file, not from
             ``samples``.
+        reads_original: For track ``clip``: whether it reads the file as it came, because its
+            published protocol has an encode of its own.
     """
 
     name: str
     track: Track
-    implementation: str
+    implementation: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
     judge: str = ""
     version: int = 1
     after: tuple[str, ...] = ()
     package: str = ""
+    companion: str = ""
+    own: tuple[str, ...] = ()
     weights_variable: str = ""
     but_english: bool = False
     reads_sound: bool = False
+    reads_original: bool = False
 
     def make(self) -> Any:
         """Imports and instantiates the extractor.
@@ -149,6 +100,8 @@ class ExtractorSpec:
         """
         for weights in self.weights:
             locate(weights)
+        for name in self.own:
+            own_weights(name)
         if self.judge:
             judge_path(self.judge)
         if self.package:
@@ -163,7 +116,10 @@ class ExtractorSpec:
             "weights": {name: registry()[name].digest for name in self.weights},
             "package": versioned(self.package),
             **({"judge": judge_digest(self.judge)} if self.judge else {}),
-            **own_weights(self.weights_variable),
+            **({"own": {name: own_digest(name) for name in self.own}} if self.own else {}),
+            **named_weights(self.weights_variable),
+            **({"of": self.companion} if self.companion else {}),
+            **({"reads": "original file"} if self.reads_original else {}),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
 
@@ -384,4 +340,4 @@ SPECS: tuple[ExtractorSpec, ...] = (
         judge="align_world",
     ),
 )
-EXTRACTORS = {spec.name: spec for spec in SPECS}
+EXTRACTORS = {spec.name: spec for spec in (*SPECS, *published_specs(ExtractorSpec))}

@@ -67,7 +67,8 @@ class FaceExtractor:
 
         Args:
             frames: RGB.
-            upstream: ``source`` with the ``scale`` of the frames, see `FrameExtractor.update`.
+            upstream: ``source`` with the ``scale`` of the frames, see
+                `evals.extractors.kinds.FrameExtractor`.
 
         Returns:
             Features of the class for these frames; ``all_frame`` counts from the start of the

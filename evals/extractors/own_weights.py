@@ -18,7 +18,7 @@ def versioned(package: str) -> str:
         return package
 
 
-def own_weights(variable: str) -> dict[str, str]:
+def named_weights(variable: str) -> dict[str, str]:
     """Returns the SHA-256 of the file or folder that an environment variable names, if it does."""
     path = Path(os.environ.get(variable, "") or os.devnull)
     if path.is_dir():

@@ -89,7 +89,7 @@ class SyncNetExtractor:
             tracks = tracks_of(upstream["face"], self._rule)
             mouths = self._embed_tracks(path, tracks)
         distances = [
-            self._distances(mouth, samples[track.start_frame * SAMPLES_A_FRAME :])
+            sync_distances(self._network, mouth, samples[track.start_frame * SAMPLES_A_FRAME :])
             for track, mouth in zip(tracks, mouths, strict=True)
         ]
         return track_features(tracks, distances)
@@ -112,13 +112,23 @@ class SyncNetExtractor:
             mouth=lambda: mouth_embedder(self._network),
         )
 
-    def _distances(
-        self, mouth: Float32[np.ndarray, "L E"], samples: Float32[np.ndarray, " S"]
-    ) -> Float32[np.ndarray, "L2 31"]:
-        """Compares mouth and sound; one window less than the mouth has, as published."""
-        sound, num_windows = sound_beside(len(mouth), samples, window_frames=WINDOW_FRAMES)
-        audio = embed_sound(self._network, int16_samples(sound), num_windows)
-        return shifted_distances(mouth[:num_windows], audio)
+
+def sync_distances(
+    network: SyncNet, mouth: Float32[np.ndarray, "L E"], samples: Float32[np.ndarray, " S"]
+) -> Float32[np.ndarray, "L2 31"]:
+    """Compares mouth and sound; one window less than the mouth has, as published.
+
+    Args:
+        network: With weights.
+        mouth: Embeddings of a track.
+        samples: From the track's first frame on.
+
+    Returns:
+        Distance of each window at each shift.
+    """
+    sound, num_windows = sound_beside(len(mouth), samples, window_frames=WINDOW_FRAMES)
+    audio = embed_sound(network, int16_samples(sound), num_windows)
+    return shifted_distances(mouth[:num_windows], audio)
 
 
 def mouth_embedder(

@@ -3,7 +3,7 @@
 Shape letters: L windows, K shifts, S audio samples, E dimensions of an embedding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,7 @@ def embed_tracks(
     squares: Callable[[np.ndarray], np.ndarray],
     cut: Callable[[np.ndarray, np.ndarray], np.ndarray],
     mouth: Callable[[], MouthEmbedder],
+    batches: Iterable[np.ndarray] | None = None,
 ) -> list[Float32[np.ndarray, "_ E"]]:
     """Embeds each face track of a file, which is read once.
 
@@ -82,6 +83,7 @@ def embed_tracks(
         squares: Face boxes of a track to the squares to crop.
         cut: Frame and square to a crop.
         mouth: Creates the embedder of one track.
+        batches: Its frames at 25 fps, if other than those that a player shows.
 
     Returns:
         Embeddings of each track.
@@ -89,7 +91,8 @@ def embed_tracks(
     embedders = [mouth() for _ in tracks]
     crops = [squares(track.box) for track in tracks]
     index = 0
-    for batch in decoded_frames(path, fps=FPS) if tracks else ():
+    shown = decoded_frames(path, fps=FPS) if batches is None else batches
+    for batch in shown if tracks else ():
         for frame in batch:
             for track, embedder, boxes in zip(tracks, embedders, crops, strict=True):
                 if track.start_frame <= index < track.stop_frame:

@@ -94,7 +94,7 @@ def reference_features(path: Path, names: Sequence[str]) -> dict[str, Arrays | M
             found = load_kept(keys, [spec.name for spec in specs])
             if len(found) == len(specs):
                 return {name: without_verdict(known) for name, known in found.items()}
-            ran = _guarded(lambda: _run_frames([read_picture(path)[None]], specs), specs)
+            ran = guarded(lambda: _run_frames([read_picture(path)[None]], specs), specs)
     except FileNotFoundError as error:
         missing = f"reference_path: there is no file {path.name}"
         return {s.name: replace(failed_reading(error), reason=missing) for s in specs}
@@ -114,13 +114,13 @@ def _run(
     over_sound = [spec for spec in wanted if spec.track in SOUND_TRACKS]
     new: dict[str, Arrays | Missing] = {}
     if over_frames:
-        new |= _guarded(lambda: _over_frames(recording, over_frames, native), over_frames)
+        new |= guarded(lambda: _over_frames(recording, over_frames, native), over_frames)
     if over_sound:
-        new |= _guarded(lambda: _over_sound(recording, over_sound, native), over_sound)
+        new |= guarded(lambda: _over_sound(recording, over_sound, native), over_sound)
     for spec in wanted:
         if spec.track == "clip":
             run = partial(_over_clip, recording, spec, {**found, **new}, native)
-            new |= _guarded(run, [spec])
+            new |= guarded(run, [spec])
     return new
 
 
@@ -141,7 +141,7 @@ def _with_upstream(names: Sequence[str]) -> list[str]:
     return ordered
 
 
-def _guarded(
+def guarded(
     run: Callable[[], dict[str, Arrays | Missing]], specs: Sequence[ExtractorSpec]
 ) -> dict[str, Arrays | Missing]:
     """Turns what stops a whole pass into a reason for each of its extractors."""
@@ -226,6 +226,7 @@ def _over_clip(
     found: Mapping[str, Arrays | Missing],
     native: bool,
 ) -> dict[str, Arrays | Missing]:
+    native = native or spec.reads_original
     make = partial(picture_path, recording, native=native, with_sound=spec.reads_sound)
     samples = sound(recording, native=native)
     done: dict[str, Any] = {}

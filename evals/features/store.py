@@ -6,6 +6,7 @@ import numpy as np
 
 from evals.extractors import EXTRACTORS
 from evals.features.cache import TrackKeys, load_kept, track_keys
+from evals.features.companions import add_companions, by_file, of_companions, pair_features
 from evals.features.extraction import extract, reference_features, unavailable
 from evals.features.jobs import Job, run_jobs
 from evals.features.missing import Arrays, Missing, failed_reading, is_fault
@@ -14,7 +15,7 @@ from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
 from streamchar_ref.core.progress import ProgressFn
 
-REFERENCE_EXTRACTORS = ("identity", "identity_world")
+REFERENCE_EXTRACTORS = ("identity", "identity_world", "arcface")
 """Those that also embed the reference picture, for metrics to find as ``reference_NAME``."""
 _OTHER_DOMAIN = Missing(reason="its network is for another domain", status="not_applicable")
 
@@ -63,10 +64,13 @@ class FeatureStore:
         """
         absent = unavailable(names)
         runnable = [name for name in names if name not in absent]
+        own, others, pairs = by_file(runnable)
         features: dict[int, dict[str, Arrays | Missing]] = {}
         todo: dict[int, Job] = {}
-        for index, recording in enumerate(recordings):
-            features[index], job = self._look_up(recording, runnable)
+        sources = [(recording, own) for recording in recordings]
+        places = add_companions(sources, others)  # measured by the same workers
+        for index, (recording, wanted) in enumerate(sources):
+            features[index], job = self._look_up(recording, wanted)
             if job is not None:
                 todo[index] = job
         for index, measured in run_jobs(todo, self.jobs, self._progress):
@@ -75,6 +79,8 @@ class FeatureStore:
             FeatureView(
                 features[index]
                 | absent
+                | of_companions(recording, others, places[index], features)
+                | pair_features(recording, pairs, native=self.native)
                 | ({} if recording.error else self.reference(recording, names))
             )
             for index, recording in enumerate(recordings)

@@ -3,7 +3,9 @@
 from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.diversity import DIVERSITY
-from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
+from evals.metrics.face_damage import FACE_DAMAGE
+from evals.metrics.full_reference import FULL_REFERENCE
+from evals.metrics.identity import IDENTITY, IDENTITY_CONTRAST, IDENTITY_WORLD
 from evals.metrics.languages import LANGUAGES
 from evals.metrics.macro import MACRO
 from evals.metrics.per_world import PER_WORLD
@@ -12,10 +14,14 @@ from evals.metrics.pointer import POINTER
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.sync import SYNC
+from evals.metrics.sync_drift import SYNC_DETAIL
+from evals.metrics.sync_protocols import BY_RECIPE
 from evals.metrics.sync_world import SYNC_WORLD
 from evals.metrics.text import COMPLETENESS, ERROR_RATES
 from evals.metrics.video import VIDEO_SETS
+from evals.metrics.video_protocols import VIDEO_PROTOCOLS
 from evals.metrics.voice import DNSMOS, VOICE
+from evals.metrics.voice_reference import VOICE_REFERENCE
 from evals.protocols.base import Metric
 from evals.protocols.info import MetricInfo
 from evals.protocols.set_metric import SetMetric
@@ -31,17 +37,23 @@ METRICS: tuple[Metric, ...] = (
     *POINTER,
     *SYNC,
     *SYNC_WORLD,
+    *SYNC_DETAIL,
     *IDENTITY,
     *IDENTITY_WORLD,
+    *IDENTITY_CONTRAST,
     *APPEARANCE,
     *PUBLISHED,
     *WITHOUT_CROP,
     *SECOND_BACK_END,
+    *BY_RECIPE,
     *VOICE,
+    *VOICE_REFERENCE,
     *DNSMOS,
+    *FULL_REFERENCE,
+    *FACE_DAMAGE,
     *SPEED_METRICS,
 )
-SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS,)
+SET_METRICS: tuple[SetMetric, ...] = (*VIDEO_SETS, *VIDEO_PROTOCOLS)
 TAKES_METRICS: tuple[TakesMetric, ...] = (*DIVERSITY,)
 EVERY_METRIC: tuple[Metric | SetMetric | TakesMetric, ...] = (
     *METRICS,

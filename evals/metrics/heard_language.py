@@ -58,8 +58,10 @@ def check_heard(spoken: SpokenLanguage, transcript: str, speech: Mapping[str, np
 
 def _not_transcribed(spoken: SpokenLanguage, transcript: str, text: str) -> str:
     """Says what a recogniser did instead of transcribing; empty if it did transcribe."""
-    if share_in_script(spoken.code, transcript) >= MIN_IN_SCRIPT > share_in_script(
-        spoken.code, text
+    if (
+        share_in_script(spoken.code, transcript)
+        >= MIN_IN_SCRIPT
+        > share_in_script(spoken.code, text)
     ):
         letters = scripts_in(text).most_common(1)[0][0].capitalize()
         return f"the recogniser translates or respells {spoken.name}: it wrote {letters} letters"

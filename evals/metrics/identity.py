@@ -66,6 +66,35 @@ class IdDistance(IdentityMetric):
         )
 
 
+class Csim(IdentityMetric):
+    """Mean cosine of ArcFace's embedding of the face to that of the reference picture.
+
+    Frames without a usable face do not count: read the coverage beside it.
+    """
+
+    unit = "1"
+    higher_is_better = True
+    bounds = (-1.0, 1.0)
+    is_default = False
+
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
+        """Returns the mean over the embedded frames, and over those of each window."""
+        anchor = self.reference_embedding(recording, features)
+        cosines = self.series(features, self.embeddings(recording, features) @ anchor)
+        sampled = features[self.extractor]["sampled"]
+        return Score(
+            value=float(cosines.values.mean()),
+            components={
+                "num_frames": len(cosines.values),
+                "num_sampled": len(sampled),
+                "p05": float(np.percentile(cosines.values, 5)),
+            },
+            windows=cosines.windows(self.settings.window_s),
+        )
+
+
 class IdRank1(IdentityMetric):
     """Share of frames whose nearest reference picture in the run is that of the own identity."""
 
@@ -141,6 +170,26 @@ class IdDrift(IdentityMetric):
                 self.settings.window_s
             ),
         )
+
+
+class IdDriftSize(IdDrift):
+    """Distance of start and end whatever its sign, after FramePack's start-end contrast.
+
+    The mean over recordings of a magnitude is never 0: with a deviation s of either end it is
+    1.13 s where nothing drifts. The signed `IdDrift` has no such floor; it is in the components.
+    """
+
+    level = Level.DETAIL
+    bounds = NON_NEGATIVE
+    is_default = False
+
+    def measure_person(
+        self, recording: Recording, features: Features, context: MetricContext
+    ) -> Score:
+        """Returns the size of the contrast of end and start."""
+        score = super().measure_person(recording, features, context)
+        signed = {"signed": score.value, **score.components}
+        return replace(score, value=abs(score.value), components=signed)
 
 
 class IdSlope(IdentityMetric):
@@ -235,6 +284,12 @@ IDENTITY: tuple[Metric, ...] = (
     IdDrift(params=_PARAMS, protocol="id_drift/dlib@2", figures=_DLIB),
     IdSlope(params=_PARAMS, protocol="id_slope_per_min/dlib@2", figures=_DLIB, label="id slope"),
     IdCoverage(params=_PARAMS, protocol="id_coverage/dlib@1"),
+)
+IDENTITY_CONTRAST: tuple[Metric, ...] = (
+    Csim(params=_PARAMS, protocol="csim/arcface-w600k@1", extractor="arcface", label="CSIM"),
+    IdDriftSize(
+        params=_PARAMS, protocol="id_drift_abs/dlib@1", figures=_DLIB, label="id drift, absolute"
+    ),
 )
 
 

@@ -61,8 +61,8 @@ class SyncNetMetric(Metric):
             "tracks": "of one person: mean by windows; offset of the longest",
             **({"follow": FOLLOW_PARAMS} if self._is_cropped else {}),
         }
-        self.is_default = crop == "mesh-crop"
-        self._window_frames = round(window_s * FPS)
+        self.is_default = type(self).is_default and crop == "mesh-crop"
+        self.window_frames = round(window_s * FPS)
 
     @abstractmethod
     def read(self, score: SyncScore) -> float:
@@ -70,13 +70,7 @@ class SyncNetMetric(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Measures all tracks of the person whom the recording is about."""
-        distances = features[self._extractor]
-        followed = follow(recording, features) if self._is_cropped else Followed()
-        tracks = _tracks(distances, followed)
-        if not tracks and self._is_cropped:
-            require_face(recording, features)
-        if not tracks:
-            raise Unscored("no face track that is long and large enough, with sound")
+        tracks, followed = self.tracks(recording, features)
         scores = [read_curve(mean_curve(distance)) for _, distance in tracks]
         sizes = [len(distance) for _, distance in tracks]
         return Score(
@@ -84,6 +78,22 @@ class SyncNetMetric(Metric):
             components={**self._components(tracks, scores), **followed.components},
             windows=self._windows(tracks),
         )
+
+    def tracks(
+        self, recording: Recording, features: Features
+    ) -> tuple[list[tuple[int, np.ndarray]], Followed]:
+        """Returns first frame and distances of each track of that person, and the choice.
+
+        Not measured if there is no track.
+        """
+        distances = features[self._extractor]
+        followed = follow(recording, features) if self._is_cropped else Followed()
+        tracks = _tracks(distances, followed)
+        if not tracks and self._is_cropped:
+            require_face(recording, features)
+        if not tracks:
+            raise Unscored("no face track that is long and large enough, with sound")
+        return tracks, followed
 
     def _over_tracks(self, scores: list[SyncScore], sizes: list[int]) -> float:
         return float(np.average([self.read(score) for score in scores], weights=sizes))
@@ -108,7 +118,7 @@ class SyncNetMetric(Metric):
         } | self._offsets_over_time(distance)
 
     def _offsets_over_time(self, distance: np.ndarray) -> dict[str, Any]:
-        spans = list(windowed_scores(distance, window_frames=self._window_frames))
+        spans = list(windowed_scores(distance, window_frames=self.window_frames))
         if not spans:
             return {
                 "offset_histogram": {},
@@ -130,7 +140,7 @@ class SyncNetMetric(Metric):
                 t0_s=(first + start) / FPS, t1_s=(first + stop) / FPS, value=float(self.read(score))
             )
             for first, distance in tracks
-            for start, stop, score in windowed_scores(distance, window_frames=self._window_frames)
+            for start, stop, score in windowed_scores(distance, window_frames=self.window_frames)
         )
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evals.metrics.absence import missing_lips, require_face
-from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, follow
+from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
 from evals.metrics.lip_closures import (
     CLOSURE_LEAD_MS,
     CLOSURE_PARAMS,
@@ -167,7 +167,7 @@ def require_face_size(face: Mapping[str, np.ndarray], domain: str) -> None:
         )
 
 
-class _Sync(Metric):
+class SyncMetric(Metric):
     """What the lip-sync metrics share: signals, curve, windows."""
 
     axis = Axis.LIP_SYNC
@@ -207,16 +207,22 @@ class _Sync(Metric):
             weights=tuple(self.settings.channels.values()),
         )
 
-    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
-        """Returns the value of the whole video, and of each window."""
+    def followed_signals(
+        self, recording: Recording, features: Features
+    ) -> tuple[Followed, Features, SyncSignals]:
+        """Returns who is measured, the features of that person, and mouth and sound."""
         followed = follow(recording, features)
         features = followed.view(features)
         require_face(recording, features)
         require_face_size(features["face"], recording.domain)
         if float(np.nanstd(features["face"]["lip_aperture"])) < self.settings.min_motion:
             raise missing_lips(recording, "no mouth motion")
+        return followed, features, self.signals(features, self.settings.lead_ms[recording.domain])
+
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
+        """Returns the value of the whole video, and of each window."""
+        followed, features, signals = self.followed_signals(recording, features)
         lead_ms = self.settings.lead_ms[recording.domain]
-        signals = self.signals(features, lead_ms)
         curve = signals.curve(min_frames=self.settings.min_frames)
         value = self.value(curve)
         return Score(
@@ -300,7 +306,7 @@ def _components(curve: SyncCurve, lead_ms: float, lead_spread_ms: float) -> dict
     }
 
 
-class MeshSync(_Sync):
+class MeshSync(SyncMetric):
     """Correlation of mouth and heard phonemes at the best shift, minus the median over shifts."""
 
     name = "mesh_sync"
@@ -314,7 +320,7 @@ class MeshSync(_Sync):
         return curve.score
 
 
-class MeshSyncAtZero(_Sync):
+class MeshSyncAtZero(SyncMetric):
     """Correlation of mouth and heard phonemes as a viewer gets them, minus the median."""
 
     name = "mesh_sync_at_zero"
@@ -327,7 +333,7 @@ class MeshSyncAtZero(_Sync):
         return curve.score_at_zero
 
 
-class MeshOffset(_Sync):
+class MeshOffset(SyncMetric):
     """Time by which the audio is early; negative when it is late."""
 
     name = "mesh_offset_ms"
@@ -361,7 +367,7 @@ class MeshOffset(_Sync):
         return score
 
 
-class EnvelopeSync(_Sync):
+class EnvelopeSync(SyncMetric):
     """Correlation of mouth opening and loudness at the best shift, minus the median."""
 
     name = "envelope_sync"
@@ -374,7 +380,7 @@ class EnvelopeSync(_Sync):
         return curve.score
 
 
-_AGAINST_PHONEMES = SyncParams(
+AGAINST_PHONEMES = SyncParams(
     band_hz=PHONEME_BAND_HZ,
     lead_ms=PHONEME_LEAD_MS,
     lead_spread_ms=LEAD_SPREAD_MS,
@@ -387,8 +393,8 @@ _AGAINST_LOUDNESS = SyncParams(
     width_weight=0.0,
 )
 SYNC: tuple[Metric, ...] = (
-    MeshSync(params=_AGAINST_PHONEMES, protocol="mesh_sync/facemesh-hama@2"),
-    MeshSyncAtZero(params=_AGAINST_PHONEMES, protocol="mesh_sync_at_zero/facemesh-hama@2"),
-    MeshOffset(params=_AGAINST_PHONEMES, protocol="mesh_offset_ms/facemesh-hama@2"),
+    MeshSync(params=AGAINST_PHONEMES, protocol="mesh_sync/facemesh-hama@2"),
+    MeshSyncAtZero(params=AGAINST_PHONEMES, protocol="mesh_sync_at_zero/facemesh-hama@2"),
+    MeshOffset(params=AGAINST_PHONEMES, protocol="mesh_offset_ms/facemesh-hama@2"),
     EnvelopeSync(params=_AGAINST_LOUDNESS, protocol="envelope_sync/facemesh-500-2500hz@2"),
 )

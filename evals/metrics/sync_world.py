@@ -9,7 +9,7 @@ from evals.metrics.published import AvOffset, SyncConfidence, SyncDistance
 from evals.protocols.base import Features, Metric, MetricContext, Score, Unscored
 from evals.recording.recording import Recording
 
-_CROPS = {"mesh-crop": "sync_world"}
+MESH_CROP = {"mesh-crop": "sync_world"}
 MIN_CONFIDENCE = 0.6
 """Of an offset, in nats without padding. True pairs of 8 s lie at 2.6 on the average and hardly
 any below; stills and silence below 0.6."""
@@ -23,7 +23,7 @@ class SyncConfidenceInWorld(SyncConfidence):
     is_project_specific = True
     unit = "nat"
     domain = "world"
-    extractors = _CROPS
+    extractors = MESH_CROP
 
 
 class SyncDistanceInWorld(SyncDistance):
@@ -33,7 +33,7 @@ class SyncDistanceInWorld(SyncDistance):
     label = "Sync-D-world"
     is_project_specific = True
     domain = "world"
-    extractors = _CROPS
+    extractors = MESH_CROP
 
 
 class AvOffsetInWorld(AvOffset):
@@ -46,7 +46,7 @@ class AvOffsetInWorld(AvOffset):
     name = "av_offset_world"
     label = "AV offset-world"
     domain = "world"
-    extractors = _CROPS
+    extractors = MESH_CROP
 
     def __init__(self) -> None:
         super().__init__()

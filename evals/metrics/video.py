@@ -3,7 +3,8 @@
 A Frechet distance falls with the number of features even when nothing else changes: two draws
 from one 400-dimensional Gaussian with a covariance of trace 6.6 are 6.4 apart with 32 features
 each and 0.3 with 2048. So both sets are cut to one size, the size is in every row, and rows of
-different sizes do not compare. ``mmd2``, the kernel distance beside it, has no such bias.
+different sizes do not compare (`evals.scoring.compare` refuses them). The kernel distance, KVD or
+KID, has no such bias.
 
 Shape letters: N features, D dimensions.
 """
@@ -20,8 +21,9 @@ from evals.numerics.frechet import (
     jackknife_interval,
     kernel_distance,
 )
+from evals.numerics.kernel import kernel_jackknife
 from evals.protocols.base import Features, Score, Unscored
-from evals.protocols.info import NON_NEGATIVE, Axis, Level
+from evals.protocols.info import NON_NEGATIVE, UNBOUNDED, Axis, Level
 from evals.protocols.set_metric import SetMetric
 
 MIN_FEATURES = 32
@@ -76,6 +78,7 @@ class FrechetMetric(SetMetric):
         domain: Of the network behind the features.
         is_default: Whether it is computed unless told otherwise.
         seed: Of the draw that cuts the larger set to the size of the smaller.
+        max_features: Of a set; the rest is left out at random.
     """
 
     axis = Axis.VIDEO
@@ -98,6 +101,7 @@ class FrechetMetric(SetMetric):
         domain: str = "any",
         is_default: bool = True,
         seed: int = 0,
+        max_features: int = MAX_FEATURES,
     ) -> None:
         self.name = name
         self.label, self.level, self.replaces = label, level, replaces
@@ -110,24 +114,25 @@ class FrechetMetric(SetMetric):
             "counted": counted,
             "ddof": ddof,
             "min_features": MIN_FEATURES,
-            "max_features": MAX_FEATURES,
+            "max_features": max_features,
             "equal_sizes": "larger set cut at random",
             "seed": seed,
             "interval": f"jackknife over videos in at most {JACKKNIFE_GROUPS} groups a set",
         }
         self._ddof, self._seed, self._counted = ddof, seed, counted
+        self._max_features = max_features
 
     def measure_set(self, features: Sequence[Features], reference: Sequence[Features]) -> Score:
         """Measures the distance to the reference set at equal sizes."""
         fake, real = self._collect(features), self._collect(reference)
-        size = min(len(fake), len(real), MAX_FEATURES)
+        size = min(len(fake), len(real), self._max_features)
         if size < MIN_FEATURES:
             raise Unscored(
                 f"{len(fake)} {self._counted}s against {len(real)}; "
                 f"fewer than {MIN_FEATURES} give noise, not a distance"
             )
         drawn_fake, drawn_real = fake.draw(size, self._seed), real.draw(size, self._seed)
-        interval = self._interval(drawn_real, drawn_fake)
+        value, interval, further = self._distance(drawn_real, drawn_fake)
         components = {
             "n": size,
             f"n_real_{self._counted}s": len(real),
@@ -140,10 +145,17 @@ class FrechetMetric(SetMetric):
             "ci_high": interval.high if interval else None,
             "is_small_n": size <= real.vectors.shape[1],
             "reference_halves": self._between_halves(real, size),
-            "mmd2": kernel_distance(drawn_real.vectors, drawn_fake.vectors),
+            **further,
         }
-        value = frechet_distance(drawn_real.vectors, drawn_fake.vectors, ddof=self._ddof)
         return Score(value=value, components=components)
+
+    def _distance(
+        self, real: FeatureSet, fake: FeatureSet
+    ) -> tuple[float, JackknifeInterval | None, dict[str, Any]]:
+        """Returns the distance, its interval, and what else the row says."""
+        mmd2 = kernel_distance(real.vectors, fake.vectors)
+        value = frechet_distance(real.vectors, fake.vectors, ddof=self._ddof)
+        return value, self._interval(real, fake), {"mmd2": mmd2}
 
     def _collect(self, recordings: Sequence[Features]) -> FeatureSet:
         """Joins the features of all recordings that have any; raises if none has, or we failed."""
@@ -176,12 +188,50 @@ class FrechetMetric(SetMetric):
             return None
         order = np.random.default_rng(self._seed).permutation(len(real))
         one, other = order[:size], order[size : 2 * size]
-        return frechet_distance(real.vectors[one], real.vectors[other], ddof=self._ddof)
+        return self._plain(real.vectors[one], real.vectors[other])
+
+    def _plain(self, one: np.ndarray, other: np.ndarray) -> float:
+        return frechet_distance(one, other, ddof=self._ddof)
 
 
 def _groups(features: FeatureSet) -> np.ndarray:
     _, number = np.unique(features.video, return_inverse=True)
     return number % JACKKNIFE_GROUPS
+
+
+KERNEL = {"kernel": "(x.y / D + 1)^3", "estimate": "unbiased MMD^2 of all features"}
+
+
+class KernelMetric(FrechetMetric):
+    """Unbiased squared maximum mean discrepancy of the same features, with a cubic kernel.
+
+    Its mean does not depend on the number of features, so that it is negative about half the time
+    where both sets come from one distribution.
+
+    Args:
+        name: ``kvd`` or ``kid`` by published networks, or that of a stand-in.
+        protocol: Name and version.
+        **settings: As of `FrechetMetric`; there is no covariance, so no ``ddof``.
+    """
+
+    bounds = UNBOUNDED
+
+    def __init__(self, *, name: str, protocol: str, **settings: Any) -> None:
+        super().__init__(name=name, protocol=protocol, ddof=1, **settings)
+        own = {key: value for key, value in self.params.items() if key != "ddof"}
+        self.params = {**own, **KERNEL}
+
+    def _distance(
+        self, real: FeatureSet, fake: FeatureSet
+    ) -> tuple[float, JackknifeInterval | None, dict[str, Any]]:
+        groups = _groups(real), _groups(fake)
+        value = self._plain(real.vectors, fake.vectors)
+        if any(len(group) - np.bincount(group).max() < 2 for group in groups):
+            return value, None, {}
+        return value, kernel_jackknife(real.vectors, fake.vectors, *groups), {}
+
+    def _plain(self, one: np.ndarray, other: np.ndarray) -> float:
+        return kernel_distance(one, other)
 
 
 VIDEO_SETS = (

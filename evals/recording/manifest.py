@@ -13,6 +13,10 @@ from streamchar_ref.core.files import check_is_file, real
 from streamchar_ref.core.shape import Count, NonNegative
 from streamchar_ref.media import MediaError
 
+PATHS = (
+    "video_path", "audio_path", "reference_path", "ground_truth_path", "voice_reference_path",
+    "trace_path",
+)  # fmt: skip
 REQUIRED: dict[str, Any] = {"sample_id": str, "system": str, "video_path": str}
 OPTIONAL: dict[str, Any] = {
     "transcript": str,
@@ -20,6 +24,8 @@ OPTIONAL: dict[str, Any] = {
     "seed": Count,
     "audio_path": str,
     "reference_path": str,
+    "ground_truth_path": str,
+    "voice_reference_path": str,
     "language": str,
     "chunk_frames": Count,
     "trace_path": str,
@@ -100,7 +106,7 @@ def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: st
         raise InputError(f"{place}: groups.domain is one of {', '.join(DOMAINS)}")
     paths: dict[str, Path] = {
         name: Path(value[name]) if folder is None else path_beside(place, name, value[name], folder)
-        for name in ("video_path", "audio_path", "reference_path", "trace_path")
+        for name in PATHS
         if name in value
     }
     needed = [name for name in ("video_path", "audio_path") if name in paths]
@@ -114,6 +120,8 @@ def _recording(place: str, value: dict[str, Any], folder: Path | None, suite: st
         video_path=paths["video_path"],
         audio_path=paths.get("audio_path"),
         reference_path=paths.get("reference_path"),
+        ground_truth_path=paths.get("ground_truth_path"),
+        voice_reference_path=paths.get("voice_reference_path"),
         language=_language(place, value.get("language", "")),
         checkpoint=value.get("checkpoint", ""),
         chunk_frames=value.get("chunk_frames"),

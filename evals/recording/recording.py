@@ -107,6 +107,8 @@ class Recording:
         video_path: Video, with the sound unless ``audio_path`` is given.
         audio_path: Separate sound file.
         reference_path: Picture of the character.
+        ground_truth_path: Video of the same performance that the system was to make.
+        voice_reference_path: Sound, or video, of the voice that it was to speak with.
         language: Of the transcript, see `evals.text.language.language_code`; empty if unspecified.
         checkpoint: Of the system, if reported.
         chunk_frames: Video frames in a chunk, if known.
@@ -130,6 +132,8 @@ class Recording:
     seed: int = 0
     audio_path: Path | None = None
     reference_path: Path | None = None
+    ground_truth_path: Path | None = None
+    voice_reference_path: Path | None = None
     language: str = ""
     checkpoint: str = ""
     chunk_frames: int | None = None

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 from av.container import InputContainer
 from jaxtyping import UInt8
 
+from streamchar_ref.media.cfr import ConstantRate
 from streamchar_ref.media.chunk import MediaError
 from streamchar_ref.media.complete import check_complete
 from streamchar_ref.media.display import Display, display_of
@@ -121,7 +123,12 @@ def _oddities(frame: av.VideoFrame) -> tuple[str, ...]:
 
 
 def frames(
-    path: Path, *, fps: float | None = None, short_side: int | None = None, batch: int = BATCH
+    path: Path,
+    *,
+    fps: float | None = None,
+    short_side: int | None = None,
+    batch: int = BATCH,
+    rule: Literal["nearest", "ffmpeg -r"] = "nearest",
 ) -> Iterator[UInt8[np.ndarray, "_T H W 3"]]:
     """Decodes the video from start to end, upright and with square pixels.
 
@@ -133,6 +140,8 @@ def frames(
             every frame of the file once.
         short_side: Length of the shorter side to scale to (bicubic); by default as in the file.
         batch: Frames per array; the last may have fewer, as may all arrays of large frames.
+        rule: ``ffmpeg -r`` converts the rate as that option of the program does, which shows
+            frames of a faster video late, see `ConstantRate`.
 
     Yields:
         RGB frames.
@@ -148,7 +157,8 @@ def frames(
         stream = _picture(path, container)
         stream.thread_type = "AUTO"
         display = None
-        for frame, repeats in _repeated(timed_frames(path, container, stream), fps):
+        repeated = _repeated if rule == "nearest" else _repeated_by_option
+        for frame, repeats in repeated(timed_frames(path, container, stream), fps):
             if display is None:
                 display = display_of(stream, frame)
                 width, height = _shown_size(frame, display, short_side)
@@ -191,6 +201,24 @@ def _repeated(
         done, last = max(done, until), item.frame
     if last is not None and done == 0:
         yield last, 1
+
+
+def _repeated_by_option(
+    timed: Iterator[TimedFrame], fps: float | None
+) -> Iterator[tuple[av.VideoFrame, int]]:
+    """The same by the rule of FFmpeg's option ``-r``."""
+    if fps is None:
+        raise ValueError("the rule 'ffmpeg -r' needs a rate")
+    clock = ConstantRate(rate=Fraction(fps).limit_denominator(1001))
+    start_s: Fraction | None = None
+    last: av.VideoFrame | None = None
+    for item in timed:
+        start_s = item.start_s if start_s is None else start_s
+        before, own = clock.repeats(item.start_s - start_s, item.end_s - item.start_s)
+        if last is not None:
+            yield last, before
+        yield item.frame, own
+        last = item.frame
 
 
 def nearest_index(time_s: Fraction, fps: Fraction) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from evals.calibration.faults.base import Fault, Faulted, Take
 from evals.calibration.faults.floor import FLOORS
+from evals.calibration.faults.melt import MELT_FAULTS
 from evals.calibration.faults.person import PERSON_FAULTS
 from evals.calibration.faults.picture import PICTURE_FAULTS
 from evals.calibration.faults.sound import SOUND_FAULTS
@@ -11,7 +12,14 @@ from evals.calibration.faults.words import WORD_FAULTS
 from streamchar_ref.core.errors import InputError
 
 FAULTS: dict[str, Fault] = {
-    fault.name: fault for fault in (*SOUND_FAULTS, *WORD_FAULTS, *PERSON_FAULTS, *PICTURE_FAULTS)
+    fault.name: fault
+    for fault in (
+        *SOUND_FAULTS,
+        *WORD_FAULTS,
+        *PERSON_FAULTS,
+        *PICTURE_FAULTS,
+        *MELT_FAULTS,
+    )
 }
 """Name -> fault, in the order of tables."""
 

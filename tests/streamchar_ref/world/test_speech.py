@@ -8,7 +8,8 @@ import jiwer
 import numpy as np
 import pytest
 
-from evals.extractors import EXTRACTORS, AudioExtractor
+from evals.extractors import EXTRACTORS
+from evals.extractors.kinds import AudioExtractor
 from streamchar_ref.world import piper, speech
 from streamchar_ref.world.lexicon import UnreadableText, read_text
 from streamchar_ref.world.room import Room, draw_room, place
