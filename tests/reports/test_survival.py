@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from evals.recording.role import Role
@@ -11,7 +10,6 @@ from evals.scoring.results import ScoreRow, WindowRow
 from reports.figures.survival import (
     FailureRule,
     in_words,
-    kaplan_meier,
     lifetimes,
     survival_data,
 )
@@ -40,28 +38,6 @@ def row(system: str, metric: str, sample: str = "a", **changes: object) -> Score
         status="computed", reason="",
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def test_the_estimate_is_that_of_the_textbook() -> None:
-    """Remission of 21 patients under 6-MP (Freireich et al., 1963), in every textbook."""
-    weeks = np.array(
-        [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35], float
-    )
-    failed = np.array([1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], bool)
-    found = kaplan_meier(weeks, failed)
-    assert found.times_s.tolist() == [0, 6, 7, 10, 13, 16, 22, 23]
-    expected = [1, 0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
-    assert found.share == pytest.approx(expected, abs=5e-4)
-    assert found.low[1] == pytest.approx(0.620, abs=1e-3)
-    assert found.high[1] == pytest.approx(0.952, abs=1e-3)
-
-
-def test_streams_that_end_without_a_failure_do_not_lower_it() -> None:
-    found = kaplan_meier(np.array([10.0, 20.0]), np.array([False, False]))
-    assert (found.times_s.tolist(), found.share.tolist()) == ([0.0], [1.0])
-    everyone = kaplan_meier(np.array([10.0, 10.0]), np.array([True, True]))
-    assert everyone.share.tolist() == [1.0, 0.0]
-    assert np.isnan(everyone.low).all()
 
 
 @pytest.mark.parametrize(
