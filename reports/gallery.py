@@ -29,6 +29,7 @@ from reports.figures.survival import (
     survival_data,
 )
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
+from reports.lifetimes import log_rank_in_words
 from reports.load import Runs
 from streamchar_ref.core.names import file_name
 
@@ -214,7 +215,7 @@ def _survival(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         title="Streams without a failure over playing time",
         caption=f"Kaplan-Meier estimate; ticks: streams that ended without a failure. "
         f"{in_words(part.rule, identity)}{aside} Band: pointwise 95 % interval, from "
-        f"{MIN_FOR_BAND} streams on.",
+        f"{MIN_FOR_BAND} streams on.{log_rank_in_words(found)}",
         figure=figure,
         data=survival_data(found),
     )

@@ -20,6 +20,8 @@ IDENTITY = ("id_world_distance", "id_distance")
 """Distances of which the first that the ceiling has curves of is used."""
 WIDE_IN = 5.0
 """Narrower figures have a legend of one column."""
+MIN_CURVE = 5
+"""Windows of the longest stream from which on survival is drawn and tested."""
 Sample = tuple[str, str, int]
 """System, sample_id and seed, inside one suite."""
 
@@ -130,6 +132,11 @@ def lifetimes(
         time_s, cause = min(failures, default=(end_s, ""))
         found.append(Lifetime(place[0], _named(place), time_s, cause))
     return sorted(found)
+
+
+def longest_curve(windows: Sequence[WindowRow]) -> int:
+    """Counts the windows of ``wer`` of the longest stream."""
+    return max(map(len, _curves(windows, "wer").values()), default=0)
 
 
 def identity_limit(

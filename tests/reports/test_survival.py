@@ -14,6 +14,7 @@ from reports.figures.survival import (
     survival_data,
 )
 from reports.gallery import draw
+from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
 from reports.load import Runs
 from reports.nothing import why_nothing
 from streamchar_ref.core.errors import InputError
@@ -109,3 +110,30 @@ def test_the_figure_says_what_a_failure_is_and_needs_minutes() -> None:
     short = replace(runs, window_rows=windows[:4])
     assert draw(short, kinds=["survival"]) == []
     assert "over minutes" in why_nothing(short, "survival", None)
+
+
+def test_systems_are_compared_by_how_long_the_same_streams_last() -> None:
+    """Ten streams: one system fails in each, the other never; both see the same prompts."""
+    windows, rows = [], []
+    for n in range(10):
+        windows += curve("bad", [0.0] * (2 + n % 3) + [0.9] * 4, sample=f"s{n}")
+        windows += curve("good", [0.0] * 8, sample=f"s{n}")
+        rows += [row(system, "wer", f"s{n}") for system in ("bad", "good")]
+    runs = Runs(paths=(Path("r"),), rows=tuple(rows), window_rows=tuple(windows), infos={})
+    (found,) = compare_lifetimes(runs)
+    assert (found.system, found.failed, found.failed_against, found.n_pairs) == ("bad", 10, 0, 10)
+    assert (found.median_s, found.verdict) == (45.0, "fails earlier")
+    assert (found.p, found.p_holm) == (2 / 2**10, 2 / 2**10)
+    assert found.p_log_rank < 0.001
+    (mirrored,) = compare_lifetimes(runs, against="bad")
+    assert (mirrored.verdict, mirrored.p) == ("lasts longer", found.p)
+    printed = lifetimes_markdown([found])
+    assert "| u | bad | good | 10 against 0 | 45 against n.r. |" in printed
+    assert lifetimes_csv([found]).splitlines()[1].endswith("fails earlier")
+    people = {f"u/s{n}": f"face{n % 3}" for n in range(10)}
+    (clustered,) = compare_lifetimes(replace(runs, identities=people))
+    assert (clustered.n_independent, clustered.p, clustered.verdict) == (3, 0.25, "inconclusive")
+    drawn = draw(runs, kinds=["survival"])[0]
+    assert "Log-rank test over all systems: chi2 = " in drawn.caption
+    short = replace(runs, window_rows=tuple(one for one in windows if one.t0_s < 60))
+    assert compare_lifetimes(short) == []
