@@ -151,7 +151,8 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
 
 
 _SPREAD = (
-    "band: 95 % interval of the mean; thin lines: single recordings, where there are fewer than "
+    "dark band: 95 % interval of the mean, each window alone; light band: simultaneous 95 % band "
+    "(sup-t) of the whole curve; thin lines: single recordings, where there are fewer than "
     f"{MIN_FOR_BAND}."
 )
 _CURVE_CAPTION = f"Word error rate in windows, mean over recordings; {_SPREAD}"

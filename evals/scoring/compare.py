@@ -10,8 +10,8 @@ import numpy as np
 
 from evals.numerics.statistics import PairedDifference, holm, paired_difference
 from evals.protocols.info import Direction, MetricInfo
-from evals.scoring.results import SET_ID, ScoreRow
 from evals.scoring.paired import PairedValues
+from evals.scoring.results import SET_ID, ScoreRow
 from evals.scoring.summary import UNKNOWN
 from streamchar_ref.core.errors import InputError
 

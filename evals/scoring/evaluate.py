@@ -116,6 +116,7 @@ def evaluate(
     metrics: str | Sequence[str] = (),
     protocol: str = "default",
     native: bool = False,
+    as_played: bool = False,
     reference: str = "",
     jobs: int | None = None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
@@ -129,6 +130,7 @@ def evaluate(
         metrics: Names, in a list or separated by commas; all by default.
         protocol: ``default``, ``all`` or a protocol id.
         native: Score the files as they are rather than their canonical encode.
+        as_played: Score what a viewer saw and heard, given the arrival times.
         reference: System that Frechet distances and diversity refer to.
         jobs: Worker processes; one a core by default.
         progress: Told ``(what, done, total)``.
@@ -144,7 +146,9 @@ def evaluate(
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
         raise InputError(f"reference {reference!r} is none of: {', '.join(systems)}")
-    options = Options(native=native, jobs=jobs or default_jobs(), reference_system=reference)
+    options = Options(
+        native=native, as_played=as_played, jobs=jobs or default_jobs(), reference_system=reference
+    )
     what: dict[str, Any] = {
         "metrics": chosen,
         "set_metrics": chosen_sets,

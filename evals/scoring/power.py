@@ -76,9 +76,7 @@ def plan_prompts(
     return [_planned(one, gaps or {}, alpha, power) for one in tested]
 
 
-def _planned(
-    one: Comparison, gaps: Mapping[str, float], alpha: float, power: float
-) -> PowerRow:
+def _planned(one: Comparison, gaps: Mapping[str, float], alpha: float, power: float) -> PowerRow:
     gap = gaps.get(one.metric, one.delta or 0.0)
     spread = one.spread or 0.0
     needed = clusters_needed(gap, spread, alpha=alpha, power=power)

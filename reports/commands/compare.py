@@ -47,7 +47,8 @@ def compare(
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
 
     Where every pair was tested, systems get letters; long streams are compared by the time to
-    their first failure, too. --power adds how many prompts would show each gap. Exit code 1 if nothing at all can be compared. Example:
+    their first failure, too. --power adds how many prompts would show each gap. Exit code 1 if
+    nothing at all can be compared. Example:
     streamchar compare runs/a runs/b --against ground_truth --metrics wer --out runs/a_and_b
     """
     loaded = load_runs(runs)

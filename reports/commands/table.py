@@ -51,6 +51,9 @@ def table(
     every_metric: Annotated[
         bool, typer.Option("--all", help="All metrics, not only the headline.")
     ] = False,
+    letters: Annotated[
+        bool, typer.Option("--letters", help="Letters of tie groups behind the values.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all summaries as JSON.")] = False,
 ) -> None:
     """Print the headline, the metrics of --metrics, or --all: values, intervals, protocols.
@@ -64,6 +67,7 @@ def table(
         systems=_known(systems, {row.system for row in loaded.rows}),
         comparisons=loaded.comparisons,
         roles=loaded.roles,
+        has_letters=letters,
     )
     is_headline = not (every_metric or metrics or as_json)
     if is_headline:
