@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 from evals.recording.playback import playback
 from evals.recording.rates import FPS, SAMPLE_RATE
 from evals.recording.recording import Recording, Trace
+from streamchar_ref.media.limits import MAX_HELD_S, excess
 
 Holds = Sequence[tuple[int, int]]
 """After which frame playback pauses, and for how many frames; in order."""
@@ -51,6 +52,9 @@ def as_played(recording: Recording) -> Recording:
         return replace(recording, error=reason, error_status="not_applicable")
     if not len(trace.media_s):
         return replace(recording, error="nothing arrived that could be played")
+    stalled_s = playback(trace.t_playable_s, trace.media_s).stall_s
+    if too_long := excess("its stalls last", stalled_s, MAX_HELD_S, "s"):
+        return replace(recording, error=too_long, error_status="unavailable")
     return replace(recording, holds=holds_of(trace))
 
 

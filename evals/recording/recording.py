@@ -120,7 +120,8 @@ class Recording:
         is_still: Whether the system declares that its mouth does not move.
         error: Why there is nothing to score; empty otherwise.
         error_status: Whether ``error`` is the system's failure, the evaluator's (a missing or
-            unreadable file), or nobody's (a stream as played, whose arrival is not known).
+            unreadable file), or nobody's (a stream as played whose arrival is not known, or that
+            stalled beyond a limit).
     """
 
     sample_id: str
@@ -145,9 +146,9 @@ class Recording:
     is_silent: bool = False
     is_still: bool = False
     error: str = ""
-    error_status: Literal["not_applicable", "generation_failure", "evaluator_failure"] = (
-        "generation_failure"
-    )
+    error_status: Literal[
+        "not_applicable", "generation_failure", "evaluator_failure", "unavailable"
+    ] = "generation_failure"
 
     @property
     def words_asked(self) -> int:

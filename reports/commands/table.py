@@ -11,6 +11,7 @@ from reports.axes import names_in
 from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
 from reports.render import RowsOf, latex, markdown, tables_csv
+from reports.reported import reported_latex, reported_markdown, reported_tables
 from reports.tables import Table, wide
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
@@ -54,12 +55,19 @@ def table(
     letters: Annotated[
         bool, typer.Option("--letters", help="Letters of tie groups behind the values.")
     ] = False,
+    with_reported: Annotated[
+        str,
+        typer.Option(help="Published tables below, never ranked: names of ls reported, or all."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print all summaries as JSON.")] = False,
 ) -> None:
     """Print the headline, the metrics of --metrics, or --all: values, intervals, protocols.
 
     Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
     """
+    if with_reported and (as_json or form is Format.CSV):
+        raise InputError("--with-reported goes with --format md or latex: files hold measured rows")
+    published = reported_tables(with_reported)
     loaded = load_runs(runs)
     tables = wide(
         loaded.summaries,
@@ -80,6 +88,8 @@ def table(
     else:
         in_blocks = is_headline and down is Down.AUTO
         typer.echo("\n".join(_rendered(one, form, down, in_blocks) for one in tables), nl=False)
+        below = reported_latex if form is Format.LATEX else reported_markdown
+        typer.echo(below(published), nl=False)
 
 
 def _rendered(table: Table, form: Format, down: Down, in_blocks: bool) -> str:

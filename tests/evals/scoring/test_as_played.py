@@ -93,6 +93,9 @@ def test_without_arrival_times_it_does_not_apply(tmp_path: Path) -> None:
         row = by_metric(read_scores(run / "scores.jsonl"))["brightness"]
         assert (row.status, row.value) == ("not_applicable", None)
         assert word in row.reason
+    endless = as_played(recording(path, trace=trace(1.0, 5e5)))
+    assert endless.error_status == "unavailable"
+    assert "STREAMCHAR_MAX_HELD_S" in endless.error
     with pytest.raises(InputError, match="without --native"):
         Options(native=True, as_played=True)
 
