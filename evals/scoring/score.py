@@ -95,9 +95,14 @@ def score(
 
     Returns:
         Rows, windows, protocols and logs.
+
+    Raises:
+        InputError: If nothing is left to be scored as it was played.
     """
     if options.as_played:
         metrics = [metric for metric in metrics if not metric.is_of_arrivals]
+        if not metrics:
+            raise InputError("none of these metrics has another value as played: choose others")
         set_metrics = ()
         recordings, whole = ([as_played(one) for one in some] for some in (recordings, whole))
     sets = [metric for metric in set_metrics if isinstance(metric, SetMetric)]

@@ -96,10 +96,11 @@ def test_compare_writes_and_prints(
     assert "| inconclusive: with 3 independent pairs p is at least 0.25 |" in printed
     assert "| protocol |" in printed
     assert "| wer/" in printed
+    assert "## Time to failure" in printed
     rows = json.loads((tmp_path / "c" / "compare.json").read_text())
     assert {row["against"] for row in rows} == {"ground_truth"}
     assert {path.name for path in (tmp_path / "c").iterdir()} == {
-        "compare.csv", "compare.json", "compare.md",
+        "compare.csv", "compare.json", "compare.md", "lifetimes.csv",
     }  # fmt: skip
 
 

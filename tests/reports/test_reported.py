@@ -87,5 +87,5 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_ls_lists_them() -> None:
     result = CliRunner().invoke(ls.app, ["reported"])
     assert result.exit_code == 0
-    assert "StreamChar  Table 1, short clips" in result.output
+    assert re.search("StreamChar +Table 1, short clips +2605.25659", result.output)
     assert len(result.output.splitlines()) == len(listing())

@@ -13,7 +13,7 @@ from evals.recording.played import as_played, holds_of, with_frozen_frames, with
 from evals.recording.recording import Arrival, Recording, Trace
 from evals.scoring.persist import score_run
 from evals.scoring.results import read_scores
-from evals.scoring.score import Options
+from evals.scoring.score import Options, score
 from streamchar_ref.core.errors import InputError
 from tests.evals.toys import ALL, RAN, by_metric, recording, toy_extractors, video
 
@@ -96,6 +96,8 @@ def test_without_arrival_times_it_does_not_apply(tmp_path: Path) -> None:
     endless = as_played(recording(path, trace=trace(1.0, 5e5)))
     assert endless.error_status == "unavailable"
     assert "STREAMCHAR_MAX_HELD_S" in endless.error
+    with pytest.raises(InputError, match="none of these metrics"):
+        score([endless], metrics=SPEED_METRICS[:2], options=Options(as_played=True))
     with pytest.raises(InputError, match="without --native"):
         Options(native=True, as_played=True)
 
