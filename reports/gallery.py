@@ -29,6 +29,7 @@ from reports.figures.survival import (
     survival_data,
 )
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
+from reports.lifetimes import log_rank_in_words
 from reports.load import Runs
 from reports.one_hash import of_one_hash
 from streamchar_ref.core.names import file_name
@@ -162,7 +163,8 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
 
 
 _SPREAD = (
-    "band: 95 % interval of the mean; thin lines: single recordings, where there are fewer than "
+    "dark band: 95 % interval of the mean, each window alone; light band: simultaneous 95 % band "
+    "(sup-t) of the whole curve; thin lines: single recordings, where there are fewer than "
     f"{MIN_FOR_BAND}."
 )
 _CURVE_CAPTION = f"Word error rate in windows, mean over recordings; {_SPREAD}"
@@ -226,7 +228,7 @@ def _survival(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         title="Streams without a failure over playing time",
         caption=f"Kaplan-Meier estimate; ticks: streams that ended without a failure. "
         f"{in_words(part.rule, identity)}{aside} Band: pointwise 95 % interval, from "
-        f"{MIN_FOR_BAND} streams on.",
+        f"{MIN_FOR_BAND} streams on.{log_rank_in_words(found)}",
         figure=figure,
         data=survival_data(found),
     )

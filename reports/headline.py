@@ -116,7 +116,8 @@ def _value_cell(line: Line, system: str, usual: str) -> Cell:
     row = line.cells.get(system)
     if row is None:
         return Cell(text="n/s")
-    asides = [interval_text(row, line.decimals), _size(row, usual), _gap(row)]
+    letters = line.letters.get(system, "")
+    asides = [letters, interval_text(row, line.decimals), _size(row, usual), _gap(row)]
     return Cell(
         text=value_text(row, line.decimals),
         aside=" ".join(filter(None, asides)),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from evals.protocols.info import Direction
 from evals.scoring.summary import SummaryRow
 from reports.axes import info_of, scale_of
 
@@ -82,6 +83,27 @@ def aside_text(row: SummaryRow, decimals: int) -> str:
     """
     texts = (interval_text(row, decimals), samples_text(row) if is_few(row) else "")
     return " ".join(filter(None, texts))
+
+
+def missing_bounds_text(row: SummaryRow, decimals: int) -> str:
+    """Prints ``[worst, excluded, best]`` of a mean that rests on fewer samples than apply.
+
+    Args:
+        row: With a coverage below 1.
+        decimals: Of the numbers.
+
+    Returns:
+        The mean as it is ranked between both bounds; empty where neither direction is better.
+    """
+    mean = row.ranked.value
+    if mean is None or row.direction is Direction.NONE:
+        return ""
+    scale = scale_of(row.metric)
+    worst, best = (
+        "unbounded" if end is None else number(end * scale, decimals)
+        for end in (row.if_worst, row.if_best)
+    )
+    return f"[{worst}, {number(mean * scale, decimals)}, {best}]"
 
 
 def is_few(row: SummaryRow) -> bool:

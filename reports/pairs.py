@@ -11,20 +11,21 @@ from reports.numbers import NOT_APPLICABLE, number, rounded
 from reports.render import escape_markdown
 
 _HEADS = (
-    "suite", "metric", "protocol", "system", "against", "difference", "95 % interval", "p",
-    "p (Holm)", "pairs", "verdict",
+    "suite", "metric", "protocol", "system", "against", "difference", "95 % interval", "effect",
+    "better in", "p", "p (Holm)", "pairs", "verdict",
 )  # fmt: skip
 
 
 def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
     """Prints a line for each comparison; differences are system minus against."""
-    lines = [" | ".join(_HEADS), " | ".join(["---"] * 5 + ["---:"] * 5 + ["---"])]
+    lines = [" | ".join(_HEADS), " | ".join(["---"] * 5 + ["---:"] * 7 + ["---"])]
     lines += [" | ".join(map(escape_markdown, _cells(one))) for one in in_print_order(comparisons)]
     notes = [
         "Difference: system minus against, weighted mean over pairs, of absolute values where it "
         "says |...|; interval: paired bootstrap-t over independent pairs, from "
-        f"{MIN_CLUSTERS} on; p: sign-flip test; Holm over all lines. Inconclusive: no difference "
-        "is shown, which is not to say that there is none."
+        f"{MIN_CLUSTERS} on; effect: mean over standard deviation of the differences; better in: "
+        "share of pairs in which system is better, ties as half; p: sign-flip test; Holm over all "
+        "lines. Inconclusive: no difference is shown, which is not to say that there is none."
     ]
     return "\n".join([*(f"| {line} |" for line in lines), "", *notes]) + "\n"
 
@@ -55,6 +56,26 @@ def difference_text(one: Comparison) -> tuple[str, str]:
     return delta, f"[{rounded(one.ci_low * scale)}, {rounded(one.ci_high * scale)}]"
 
 
+def effect_text(one: Comparison) -> str:
+    """Returns the paired standardised difference with its interval."""
+    return _with_ends((one.effect, one.effect_low, one.effect_high), "{:+.2f}", 1)
+
+
+def superiority_text(one: Comparison) -> str:
+    """Returns the share of pairs in which the system is better, in per cent, with its interval."""
+    ends = (one.superiority, one.superiority_low, one.superiority_high)
+    return _with_ends(ends, "{:.0f}", 100, " %")
+
+
+def _with_ends(
+    ends: tuple[float | None, float | None, float | None], form: str, scale: float, unit: str = ""
+) -> str:
+    if ends[0] is None:
+        return NOT_APPLICABLE
+    value, low, high = ("" if end is None else form.format(scale * end) for end in ends)
+    return f"{value}{unit}" + (f" [{low}, {high}]" if low and high else "")
+
+
 def compared_label(one: Comparison) -> str:
     """Returns what was compared: the metric, between bars if its absolute values were."""
     return absolute_label(one.metric) if one.is_absolute else label_of(one.metric)
@@ -82,6 +103,8 @@ def _cells(one: Comparison) -> list[str]:
         one.system,
         one.against,
         *difference_text(one),
+        effect_text(one),
+        superiority_text(one),
         p_text(one.p),
         p_text(one.p_holm),
         pair_counts(one),

@@ -12,7 +12,14 @@ from evals.scoring.compare import DAGGER
 from evals.scoring.results import csv_text, guard_cell
 from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import escape_latex
-from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, is_few, value_text
+from reports.numbers import (
+    NOT_APPLICABLE,
+    aside_text,
+    coverage_text,
+    is_few,
+    missing_bounds_text,
+    value_text,
+)
 from reports.tables import MAX_METRICS_ACROSS, Line, Table, coverage_gaps
 from streamchar_ref.core.names import visible
 
@@ -196,9 +203,10 @@ def _value_cell(system: str) -> Callable[[Line], Cell]:
         row = line.cells.get(system)
         if row is None:
             return Cell(text="n/s")
+        asides = (line.letters.get(system), aside_text(row, line.decimals))
         return Cell(
             text=value_text(row, line.decimals),
-            aside=aside_text(row, line.decimals),
+            aside=" ".join(filter(None, asides)),
             is_best=line.best == system,
         )
 
@@ -257,6 +265,11 @@ def remarks(table: Table) -> list[str]:
         texts.append(f"Bold: better than each other system{aside}.")
     elif len(table.systems) > 1:
         texts.append("Nothing is bold: no system is shown to be better than all others in a line.")
+    if any(line.letters for line in table.lines):
+        texts.append(
+            "Letters: systems share one unless their difference is significant after Holm; that "
+            "does not mean that they are equal."
+        )
     names = [line.label for line in table.lines if line.info.is_project_specific]
     if names:
         texts.append(
@@ -268,11 +281,26 @@ def remarks(table: Table) -> list[str]:
         texts.append(f"{DAGGER} Same protocol with other parameters: not comparable across lines.")
     if any(coverage_gaps([cell]) for cell in cells):
         texts.append("Coverage: scored samples of those the metric applies to.")
+        texts.append(_bounds_in_words(table))
     if any(cell.value is None or coverage_gaps([cell]) for cell in cells):
         texts.append(
             f"{NOT_APPLICABLE} not applicable; n/s not scored, failed: with number of samples."
         )
-    return texts
+    return list(filter(None, texts))
+
+
+def _bounds_in_words(table: Table) -> str:
+    """Says where means would lie if what is missing had the worst or the best possible value."""
+    parts = [
+        f"{line.label} of {system} {missing_bounds_text(line.cells[system], line.decimals)}"
+        for line in table.lines
+        for system in table.systems
+        if system in line.cells and coverage_gaps([line.cells[system]])
+    ]
+    parts = [part for part in parts if part.endswith("]")]
+    if not parts:
+        return ""
+    return f"[worst, excluded, best] with what is missing at its bounds: {'; '.join(parts)}."
 
 
 def _markdown_row(cells: Iterable[Cell]) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from evals.protocols.info import Direction, MetricInfo
@@ -10,6 +10,7 @@ from evals.recording.role import Role, place_of
 from evals.recording.system import installed_role
 from evals.scoring.compare import DAGGER, Comparison
 from evals.scoring.summary import SummaryRow
+from evals.scoring.ties import tie_letters
 from reports.axes import in_order, info_of, unit_of
 from reports.numbers import decimals_for
 
@@ -29,6 +30,7 @@ class Line:
         cells: System -> summary; systems without any row are missing.
         best: The system to print bold, ceilings aside; empty if no one is shown to be best.
         mark: A dagger if the same protocol is there with another hash.
+        letters: System -> tie group, see `evals.scoring.ties`; empty if some pair was not tested.
     """
 
     metric: str
@@ -39,6 +41,7 @@ class Line:
     cells: Mapping[str, SummaryRow]
     best: str = ""
     mark: str = ""
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def info(self) -> MetricInfo:
@@ -102,7 +105,9 @@ class Table:
     def variant_of(self, line: Line) -> str:
         """Tells protocols of one metric apart, e.g. ``whisper-base``; empty where there is one."""
         is_shared = sum(other.metric == line.metric for other in self.lines) > 1
-        return line.protocol.partition("/")[2].partition("@")[0] if is_shared else ""
+        name, _, rest = line.protocol.partition("/")[2].partition("@")
+        input_of = rest.partition("+")[2].replace("-", " ")
+        return ", ".join(filter(None, (name, input_of))) if is_shared else ""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -122,6 +127,7 @@ def wide(
     systems: Sequence[str] | None = None,
     comparisons: Sequence[Comparison] | None = None,
     roles: Mapping[str, Role] | None = None,
+    has_letters: bool = False,
 ) -> list[Table]:
     """Arranges summaries into one table for each suite and domain.
 
@@ -132,6 +138,7 @@ def wide(
         comparisons: Paired results that decide what is best; without them, intervals that lie
             apart do.
         roles: Of the systems; what is missing has the role of the installed system of its name.
+        has_letters: Whether lines have letters of tie groups, where comparisons cover every pair.
 
     Returns:
         Tables by suite and domain; none is empty.
@@ -144,10 +151,11 @@ def wide(
     chosen.sort(key=lambda row: (row.suite, row.domain))
     declared = {row.system: (roles or {}).get(row.system) for row in chosen}
     every = {system: role or installed_role(system) for system, role in declared.items()}
-    return [
+    tables = [
         _table(suite, domain, list(rows), metrics, systems, comparisons, every)
         for (suite, domain), rows in groupby(chosen, key=lambda row: (row.suite, row.domain))
     ]
+    return [_lettered(one, comparisons or ()) for one in tables] if has_letters else tables
 
 
 def coverage_gaps(cells: Iterable[SummaryRow | None]) -> bool:
@@ -236,6 +244,17 @@ def _best(
         beaten = _beaten_by(first, comparisons)
         wins = all(other.system in beaten for other in others)
     return first.system if wins else ""
+
+
+def _lettered(table: Table, comparisons: Sequence[Comparison]) -> Table:
+    """Adds letters to the lines of one hash; those of several were never compared."""
+
+    def letters(line: Line) -> dict[str, str]:
+        here = (table.suite, line.metric, line.protocol)
+        tested = [one for one in comparisons if (one.suite, one.metric, one.protocol) == here]
+        return {} if line.mark else tie_letters(tested, line.direction)
+
+    return replace(table, lines=tuple(replace(line, letters=letters(line)) for line in table.lines))
 
 
 def _apart(first: SummaryRow, other: SummaryRow) -> bool:

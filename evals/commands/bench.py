@@ -57,7 +57,7 @@ def metrics(
 def numerics(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Frechet distance and word errors against other libraries, timed in one run."""
+    """Frechet distance, word errors and paired tests against other libraries, timed in one run."""
     from evals.bench.numerics import bench_numerics
 
     rows = bench_numerics()

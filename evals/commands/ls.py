@@ -1,4 +1,4 @@
-"""List metrics, protocols, profiles, systems, suites or presets."""
+"""List metrics, protocols, profiles, systems, suites, presets or reported tables."""
 
 import ast
 import json
@@ -21,6 +21,8 @@ from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)
 KINDS = ("metrics", "systems", "suites", "protocols", "profiles", "presets")
+GROUP = "streamchar.listings"
+"""Entry points of lists in other packages: functions that return rows."""
 
 
 @app.command()
@@ -28,10 +30,11 @@ def ls(
     kind: Annotated[str, typer.Argument(help=", ".join(KINDS))],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List metrics, protocols, profiles, systems, suites or presets."""
-    if kind not in KINDS:
-        raise typer.BadParameter(f"one of {', '.join(KINDS)}, not {kind!r}")
-    rows = _rows(kind)
+    """List metrics, protocols, profiles, systems, suites, presets or reported tables."""
+    others = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if kind not in {*KINDS, *others}:
+        raise typer.BadParameter(f"one of {', '.join([*KINDS, *others])}, not {kind!r}")
+    rows = others[kind].load()() if kind in others else _rows(kind)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return

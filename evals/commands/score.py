@@ -52,6 +52,9 @@ def score(
         str, typer.Option(help="Set of protocols in place of one; see: streamchar ls profiles.")
     ] = "",
     native: Annotated[bool, typer.Option(help="Score files as they are, too.")] = False,
+    as_played: Annotated[
+        bool, typer.Option(help="Score what a viewer saw and heard, stalls included, too.")
+    ] = False,
     shard: Annotated[str, typer.Option(help="i/n: part i of n, counted from 1.")] = "",
     reference: Annotated[
         str, typer.Option(help="System that Frechet distances and diversity refer to.")
@@ -86,7 +89,12 @@ def score(
         take_shard(recordings, shard),
         metrics=chosen,
         set_metrics=chosen_sets,
-        options=Options(native=native, jobs=jobs or default_jobs(), reference_system=reference),
+        options=Options(
+            native=native,
+            as_played=as_played,
+            jobs=jobs or default_jobs(),
+            reference_system=reference,
+        ),
         progress=progress,
         config=config,
         whole=recordings,

@@ -17,6 +17,7 @@ from evals.extractors import FPS, SAMPLE_RATE
 from evals.protocols.base import Unscored, protocol_hash
 from evals.recording.content import content_hash
 from evals.recording.lengths import lengths_of
+from evals.recording.played import with_frozen_frames, with_silence
 from evals.recording.recording import Recording
 from evals.recording.unchanged import FileChanged, unchanged
 from streamchar_ref.core.cache import cache_folder, ensure_cached
@@ -77,7 +78,8 @@ def track_hash(
     video, sound = recording.video_path, recording.audio_path
     paths = {"frames": (video, None), "audio": (None, sound), "clip": (video, sound)}[track]
     files = content_hash(*(paths if sound is not None else (video, None)))
-    return f"{files}-{protocol_hash(input_protocol(native=native))}"
+    pauses = f"-{protocol_hash({'holds': recording.holds})}" if recording.holds else ""
+    return f"{files}-{protocol_hash(input_protocol(native=native))}{pauses}"
 
 
 def encode_path(recording: Recording, track: Literal["frames", "audio", "clip"]) -> Path:
@@ -128,7 +130,7 @@ def canonical_sound(recording: Recording) -> Path:
         return canonical(recording)
 
     def write(target: Path) -> None:
-        samples = audio(source, sample_rate=SAMPLE_RATE)
+        samples = with_silence(audio(source, sample_rate=SAMPLE_RATE), recording.holds)
         write_m4a(target, samples, sample_rate=SAMPLE_RATE)
 
     return _kept(recording, "audio", write)
@@ -137,7 +139,8 @@ def canonical_sound(recording: Recording) -> Path:
 def _frames(recording: Recording) -> Iterator[np.ndarray]:
     path = recording.video_path
     lengths_of(path)  # refuses at once what would be found too long only in the end
-    return map(_even_width, frames(path, fps=FPS, short_side=SHORT_SIDE))
+    shown = map(_even_width, frames(path, fps=FPS, short_side=SHORT_SIDE))
+    return with_frozen_frames(shown, recording.holds)
 
 
 def _encode(target: Path, recording: Recording, samples: np.ndarray | None) -> None:
@@ -288,8 +291,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
 
 
 def _sound_or_none(recording: Recording) -> np.ndarray | None:
-    if recording.audio_path is not None:
-        return audio(recording.audio_path, sample_rate=SAMPLE_RATE)
-    if not probe(recording.video_path).audio_codec:
+    if recording.audio_path is None and not probe(recording.video_path).audio_codec:
         return None
-    return audio(recording.video_path, sample_rate=SAMPLE_RATE)
+    samples = audio(recording.audio_path or recording.video_path, sample_rate=SAMPLE_RATE)
+    return with_silence(samples, recording.holds)

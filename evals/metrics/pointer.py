@@ -38,6 +38,7 @@ class PointerError(Metric):
     higher_is_better = False
     bounds = NON_NEGATIVE
     domain = "world"
+    is_of_arrivals = True
 
     def __init__(self) -> None:
         self.protocol = "pointer_error/align-world@1"

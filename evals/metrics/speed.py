@@ -39,6 +39,7 @@ class SpeedMetric(Metric):
     axis = Axis.SPEED
     higher_is_better = False
     bounds = NON_NEGATIVE
+    is_of_arrivals = True
 
     def __init__(
         self,

@@ -250,11 +250,7 @@ def _studentised(
     t_values = []
     for block, size in enumerate(_blocks(num, draws)):
         counts = _resample_counts(num, size, seed, block)
-        # einsum without BLAS: the sum does not depend on the number of threads
-        drawn, moved, squares, crossed, own = (
-            np.einsum("dc,c->d", counts, column)
-            for column in (shares, residuals, residuals**2, residuals * shares, shares**2)
-        )
+        drawn, moved, squares, crossed, own = _drawn_sums(counts, shares, residuals)
         shift = moved / drawn  # of the draw's mean from the sample's
         power = np.maximum(squares - 2 * shift * crossed + shift**2 * own, 0.0)
         errors = np.sqrt(num / (num - 1) * power) / drawn
@@ -262,6 +258,26 @@ def _studentised(
     tail = 100 * (1 - LEVEL) / 2
     below, above = np.percentile(np.concatenate(t_values), [tail, 100 - tail])
     return float(mean - max(above, 0.0) * error), float(mean - min(below, 0.0) * error)
+
+
+def _drawn_sums(
+    counts: Float[np.ndarray, "D C"],
+    shares: Float[np.ndarray, " C"],
+    residuals: Float[np.ndarray, " C"],
+) -> tuple[np.ndarray | int, np.ndarray, np.ndarray, np.ndarray, np.ndarray | int]:
+    """Sums of each draw: shares, residuals, squared ones, their products, and squared shares.
+
+    With shares of 1, as of unweighted samples, two sums tell the other three to the last bit.
+    """
+    # einsum without BLAS: the sum does not depend on the number of threads
+    moved = np.einsum("dc,c->d", counts, residuals)
+    squares = np.einsum("dc,c->d", counts, residuals**2)
+    if (shares == 1).all():
+        return len(shares), moved, squares, moved, len(shares)
+    drawn, crossed, own = (
+        np.einsum("dc,c->d", counts, column) for column in (shares, residuals * shares, shares**2)
+    )
+    return drawn, moved, squares, crossed, own
 
 
 @lru_cache(maxsize=12)

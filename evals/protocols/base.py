@@ -132,6 +132,8 @@ class BaseMetric(ABC):
         needs: Names of the extractors whose features it reads.
         needs_at_times: Those of them that it reads in some recordings only.
         is_of_speech: Whether it has no meaning without speech in the sound, see `absence`.
+        is_of_arrivals: Whether it reads the arrival times themselves, and hence has no other value
+            for the stream as it was played.
         protocol: Name and version, e.g. ``wer/whisper-base@1``.
         params: All settings of its own; extractors and input add theirs to the hash.
     """
@@ -155,6 +157,7 @@ class BaseMetric(ABC):
     needs: tuple[str, ...] = ()
     needs_at_times: tuple[str, ...] = ()
     is_of_speech: bool = False
+    is_of_arrivals: bool = False
     protocol: str
     params: Mapping[str, Any]
 

@@ -16,11 +16,13 @@ class Playback:
     Attributes:
         startup_s: From the request until the first frame is shown.
         stalls_s: Length of each stall, in order.
+        stalls_at_s: Media that had been played when each of them began.
         media_s: Playing time of the stream.
     """
 
     startup_s: float
     stalls_s: tuple[float, ...]
+    stalls_at_s: tuple[float, ...]
     media_s: float
 
     @property
@@ -57,13 +59,19 @@ def playback(
     buffered = np.cumsum(media_s)
     first = min(int(np.searchsorted(buffered, prebuffer_s)), len(media_s) - 1)
     startup = clock = float(t_arrival_s[first])
-    stalls = []
-    for arrival, duration in zip(t_arrival_s, media_s, strict=True):
+    stalls, places = [], []
+    for arrival, duration, end in zip(t_arrival_s, media_s, buffered, strict=True):
         if arrival > clock:
             stalls.append(float(arrival - clock))
+            places.append(float(end - duration))
             clock = float(arrival)
         clock += float(duration)
-    return Playback(startup_s=startup, stalls_s=tuple(stalls), media_s=float(buffered[-1]))
+    return Playback(
+        startup_s=startup,
+        stalls_s=tuple(stalls),
+        stalls_at_s=tuple(places),
+        media_s=float(buffered[-1]),
+    )
 
 
 def zero_stall_startup_s(

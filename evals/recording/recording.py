@@ -115,13 +115,16 @@ class Recording:
         trace: Arrival times, if they were recorded.
         trace_error: Why a named trace cannot be used.
         trace_status: Status of rows that need a missing trace.
+        holds: Pauses that are put in before scoring, as a viewer had them: after which frame of
+            the canonical encode, and how many frames long; see `evals.recording.played`.
         groups: Grouping keys: identity, voice, domain (``real`` or ``world``) and so on.
         role: Of the system; ``None`` if the recording does not say.
         is_silent: Whether the system declares that it makes no sound.
         is_still: Whether the system declares that its mouth does not move.
         error: Why there is nothing to score; empty otherwise.
-        error_status: Whether ``error`` is the system's failure, or the evaluator's (a missing or
-            unreadable file).
+        error_status: Whether ``error`` is the system's failure, the evaluator's (a missing or
+            unreadable file), or nobody's (a stream as played whose arrival is not known, or that
+            stalled beyond a limit).
     """
 
     sample_id: str
@@ -142,12 +145,15 @@ class Recording:
     trace_status: Literal["not_applicable", "generation_failure", "evaluator_failure"] = (
         "not_applicable"
     )
+    holds: tuple[tuple[int, int], ...] = ()
     groups: dict[str, str] = field(default_factory=dict)
     role: Role | None = None
     is_silent: bool = False
     is_still: bool = False
     error: str = ""
-    error_status: Literal["generation_failure", "evaluator_failure"] = "generation_failure"
+    error_status: Literal[
+        "not_applicable", "generation_failure", "evaluator_failure", "unavailable"
+    ] = "generation_failure"
 
     @property
     def words_asked(self) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 
 from evals.numerics.statistics import PairedDifference, holm, paired_difference
 from evals.protocols.info import Direction, MetricInfo
+from evals.scoring.paired import PairedValues
 from evals.scoring.results import SET_ID, ScoreRow
-from evals.scoring.summary import UNKNOWN, bootstrap_clusters
+from evals.scoring.summary import UNKNOWN
 from streamchar_ref.core.errors import InputError
 
 ALPHA = 0.05
@@ -33,6 +34,7 @@ class Comparison:
         n_pairs: Samples that both have scored; differences rest on these alone.
         n_unpaired: Samples that only one of the two has scored.
         n_independent: Pairs that are drawn apart, see `evals.scoring.summary.bootstrap_clusters`.
+        n_prompts: Prompts of the pairs, whatever their number of seeds.
         unit: Of the difference.
         delta: Weighted mean of system minus against, in the metric's unit; where zero is best, of
             their absolute values.
@@ -40,6 +42,16 @@ class Comparison:
         ci_low: Lower end of its 95 % bootstrap interval; ``None`` with fewer than five
             independent pairs.
         ci_high: Upper end.
+        spread: Standard deviation of what one independent pair adds to ``delta``, see
+            `evals.numerics.power.PairedSpread`; ``None`` likewise.
+        effect: Paired standardised mean difference of system minus against, see
+            `evals.numerics.effects`; ``None`` where it is not defined.
+        effect_low: Lower end of its 95 % interval.
+        effect_high: Upper end.
+        superiority: Share of pairs in which the system is better, ties as half; ``None`` where
+            neither direction is better.
+        superiority_low: Lower end of its 95 % interval.
+        superiority_high: Upper end.
         p: Two-sided, of the sign-flip test.
         smallest_p: What ``p`` is at least with so many independent pairs.
         p_holm: ``p``, times the candidates of its `Pair`, after Holm over all comparisons of one
@@ -58,11 +70,19 @@ class Comparison:
     n_pairs: int = 0
     n_unpaired: int = 0
     n_independent: int = 0
+    n_prompts: int = 0
     unit: str = ""
     delta: float | None = None
     is_absolute: bool = False
     ci_low: float | None = None
     ci_high: float | None = None
+    spread: float | None = None
+    effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
+    superiority: float | None = None
+    superiority_low: float | None = None
+    superiority_high: float | None = None
     p: float | None = None
     smallest_p: float | None = None
     p_holm: float | None = None
@@ -195,19 +215,26 @@ def _compare(
     if not shared:
         return replace(result, reason="no sample has a score of both")
     info = infos.get(metric, UNKNOWN)
-    is_absolute = info.direction is Direction.ZERO
-    difference = _difference(ours, theirs, shared, identities, resampling, is_absolute=is_absolute)
+    pairs = PairedValues.of(
+        [(ours[key], theirs[key]) for key in shared], identities, direction=info.direction
+    )
+    difference = paired_difference(
+        pairs.first, pairs.second, weights=pairs.weights, clusters=pairs.clusters,
+        draws=resampling.draws, flips=resampling.flips, seed=resampling.seed,
+    )  # fmt: skip
     return replace(
         result,
         n_independent=difference.num_clusters,
+        n_prompts=pairs.num_prompts,
         unit=info.unit,
         delta=_known(difference.delta),
-        is_absolute=is_absolute,
+        is_absolute=info.direction is Direction.ZERO,
         ci_low=_known(difference.low),
         ci_high=_known(difference.high),
         p=_known(difference.p),
         smallest_p=_known(difference.smallest_p),
         reason=_doubt(difference, shared, info),
+        **{name: _known(value) for name, value in pairs.sizes().items()},
     )
 
 
@@ -248,33 +275,6 @@ def _doubt(difference: PairedDifference, shared: Sequence[_Sample], info: Metric
 
 def _computed(rows: list[ScoreRow]) -> dict[_Sample, ScoreRow]:
     return {(row.sample_id, row.seed): row for row in rows if row.value is not None}
-
-
-def _difference(
-    ours: Mapping[_Sample, ScoreRow],
-    theirs: Mapping[_Sample, ScoreRow],
-    shared: Sequence[_Sample],
-    identities: Mapping[str, str],
-    resampling: _Resampling,
-    *,
-    is_absolute: bool,
-) -> PairedDifference:
-    first, second = _values(ours, shared), _values(theirs, shared)
-    if is_absolute:
-        first, second = np.abs(first), np.abs(second)
-    return paired_difference(
-        first,
-        second,
-        weights=np.array([(ours[key].weight + theirs[key].weight) / 2 for key in shared]),
-        clusters=bootstrap_clusters([ours[sample] for sample in shared], identities),
-        draws=resampling.draws,
-        flips=resampling.flips,
-        seed=resampling.seed,
-    )
-
-
-def _values(rows: Mapping[_Sample, ScoreRow], samples: Sequence[_Sample]) -> np.ndarray:
-    return np.array([rows[sample].value for sample in samples], dtype=np.float64)
 
 
 def _judged(

@@ -140,6 +140,7 @@ def evaluate(
     protocol: str = "default",
     profile: str = "",
     native: bool = False,
+    as_played: bool = False,
     reference: str = "",
     language: str = "",
     asr: str = "",
@@ -156,6 +157,7 @@ def evaluate(
         protocol: ``default``, ``all`` or a protocol id.
         profile: Name of a set of protocols in place of one.
         native: Score the files as they are rather than their canonical encode.
+        as_played: Score what a viewer saw and heard, given the arrival times.
         reference: System that Frechet distances and diversity refer to.
         language: Of the transcripts beside videos; rows and manifests have a field for it.
         asr: Another recogniser, see `evals.extractors.find_asr.find_asr`.
@@ -175,7 +177,9 @@ def evaluate(
     systems = sorted({recording.system for recording in recordings})
     if reference and reference not in systems:
         raise InputError(f"reference {reference!r} is none of: {', '.join(systems)}")
-    options = Options(native=native, jobs=jobs or default_jobs(), reference_system=reference)
+    options = Options(
+        native=native, as_played=as_played, jobs=jobs or default_jobs(), reference_system=reference
+    )
     what: dict[str, Any] = {
         "metrics": chosen,
         "set_metrics": chosen_sets,

@@ -160,9 +160,17 @@ def check_sources(run: Path, made_from: Mapping[str, Any]) -> None:
 
 
 def identities_of(recordings: Sequence[Recording]) -> dict[str, str]:
-    """Returns who is shown in each sample of which that is known, see `bootstrap_clusters`."""
-    named = [recording for recording in recordings if "identity" in recording.groups]
-    return {f"{recording.suite}/{recording.sample_id}": recording.identity for recording in named}
+    """Returns who is shown in each sample of which that is known, see `bootstrap_clusters`.
+
+    A sample without an identity but with a voice group is of the one who speaks in it.
+    """
+    people = {f"{r.suite}/{r.sample_id}": _person(r.groups) for r in recordings}
+    return {sample: person for sample, person in people.items() if person}
+
+
+def _person(groups: Mapping[str, str]) -> str:
+    voice = groups.get("voice", "")
+    return groups.get("identity") or (f"voice {voice}" if voice else "")
 
 
 def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> list[SummaryRow]:

@@ -16,9 +16,11 @@ from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
 from evals.protocols.base import Metric, MetricContext, Score, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import SeedTake, TakesMetric
+from evals.recording.played import POLICY, as_played
 from evals.recording.recording import Recording
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
 from evals.scoring.takes import by_prompt, has_takes, reference_of_takes
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.progress import ProgressFn
 
 
@@ -28,14 +30,29 @@ class Options:
 
     Attributes:
         native: Score files as they are, not their canonical encode.
+        as_played: Score what a viewer saw and heard, see `evals.recording.played`; metrics of
+            arrival times, of sets and of takes have no such value and are left out.
         jobs: Worker processes; results do not depend on it.
         reference_system: System whose recordings are the reference set of Frechet distances, and
             whose takes diversity is compared with.
+
+    Raises:
+        InputError: If files are to be taken as they are and as they were played.
     """
 
     native: bool = False
+    as_played: bool = False
     jobs: int = 1
     reference_system: str = ""
+
+    def __post_init__(self) -> None:
+        if self.native and self.as_played:
+            raise InputError("--as-played puts pauses into the canonical encode: without --native")
+
+    @property
+    def suffix(self) -> str:
+        """What a protocol's name gets for another input than the canonical encode."""
+        return "+native" if self.native else "+as-played" if self.as_played else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +95,16 @@ def score(
 
     Returns:
         Rows, windows, protocols and logs.
+
+    Raises:
+        InputError: If nothing is left to be scored as it was played.
     """
+    if options.as_played:
+        metrics = [metric for metric in metrics if not metric.is_of_arrivals]
+        if not metrics:
+            raise InputError("none of these metrics has another value as played: choose others")
+        set_metrics = ()
+        recordings, whole = ([as_played(one) for one in some] for some in (recordings, whole))
     sets = [metric for metric in set_metrics if isinstance(metric, SetMetric)]
     of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
     measured_takes = of_takes if has_takes(recordings) else []
@@ -165,6 +191,7 @@ def params_of(metric: Metric | SetMetric | TakesMetric, options: Options) -> dic
         "protocol": metric.protocol,
         "params": metric.params,
         **feature_protocol(_read_by(metric), native=options.native),
+        **({"played": POLICY} if options.as_played else {}),
     }
 
 
@@ -211,7 +238,7 @@ def _row(
         suite=recording.suite,
         seed=0 if sample_id else recording.seed,
         metric=metric.name,
-        protocol=metric.protocol + ("+native" if options.native else ""),
+        protocol=metric.protocol + options.suffix,
         protocol_hash=digest,
         domain=recording.domain,
         **outcome(score),

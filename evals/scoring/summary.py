@@ -50,6 +50,9 @@ class SummaryRow:
         abs_ci_high: Upper end.
         macro_value: Mean that counts each sample once, for error rates whose ``value`` counts each
             word; else ``None``.
+        if_best: Where coverage is below 1: the mean, as it is ranked, if all that is missing had
+            the best possible value; ``None`` without a bound on that side, or a direction.
+        if_worst: Likewise with the worst possible value.
         coverage: Computed rows / rows that apply, where all rows apply but those that are
             ``not_applicable``: failures and what was unavailable lower it. ``None`` if no row
             applies.
@@ -78,6 +81,8 @@ class SummaryRow:
     abs_ci_low: float | None = None
     abs_ci_high: float | None = None
     macro_value: float | None = None
+    if_best: float | None = None
+    if_worst: float | None = None
 
     @property
     def direction(self) -> Direction:
@@ -143,7 +148,7 @@ def summarise(
 def bootstrap_clusters(
     rows: Sequence[ScoreRow], identities: Mapping[str, str]
 ) -> Int[np.ndarray, " N"]:
-    """Numbers what a resampling draws as one: all samples and seeds of an identity.
+    """Numbers what a resampling draws as one: all samples and seeds of an identity or a voice.
 
     Two prompts spoken by one face are no two independent witnesses. With one identity alone, all
     that can be said is about it, and its samples are drawn; so are samples of nobody known.
@@ -239,6 +244,9 @@ def _summary(
         )
         ends = (_known(absolute_mean.value), _known(absolute_mean.low), _known(absolute_mean.high))
         absolute = dict(zip(("abs_value", "abs_ci_low", "abs_ci_high"), ends, strict=True))
+    coverage = counts["computed"] / applicable if applicable else None
+    ranked = absolute.get("abs_value") if info.zero_is_best else _known(mean.value)
+    if_best, if_worst = _if_complete(ranked, coverage, info)
     return SummaryRow(
         system=first.system,
         suite=first.suite,
@@ -256,10 +264,27 @@ def _summary(
         macro_value=_macro(computed, info),
         n_independent=mean.num_clusters if first.sample_id != SET_ID else None,
         n=counts["computed"],
-        coverage=counts["computed"] / applicable if applicable else None,
+        if_best=if_best,
+        if_worst=if_worst,
+        coverage=coverage,
         counts={status: counts[status] for status in STATUSES},
         reasons=dict(Counter(row.reason for row in rows if row.status != "computed")),
     )
+
+
+def _if_complete(
+    ranked: float | None, coverage: float | None, info: MetricInfo
+) -> tuple[float | None, float | None]:
+    """Mean over all samples if those that are missing were as good, or as bad, as there can be.
+
+    Each missing sample has the mean weight of the others: it has none of its own.
+    """
+    if ranked is None or coverage is None or coverage >= 1 or info.direction is Direction.NONE:
+        return None, None
+    low, high = NON_NEGATIVE if info.zero_is_best else info.bounds
+    ends = (high, low) if info.direction is Direction.HIGHER else (low, high)
+    best, worst = (coverage * ranked + (1 - coverage) * end for end in ends)
+    return (best if np.isfinite(best) else None), (worst if np.isfinite(worst) else None)
 
 
 def _estimate(

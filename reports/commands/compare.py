@@ -1,19 +1,26 @@
 """Compare systems on the samples that both have, with intervals and p-values."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from evals.numerics.power import POWER
 from evals.scoring.choice import protocols_of
 from evals.scoring.compare import DAGGER, Comparison, why_nothing
+from evals.scoring.power import plan_prompts
 from evals.scoring.results import dump_json
+from evals.scoring.ties import tie_groups
 from reports.axes import names_in
+from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
+from reports.ties import power_csv, power_markdown, ties_markdown
 from streamchar_ref.commands.verb import Verb
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import remove_abandoned, write_atomically
 
 app = Verb(__doc__)
@@ -30,28 +37,82 @@ def compare(
     profile: Annotated[
         str, typer.Option(help="Scores under its protocols only; see: streamchar ls profiles.")
     ] = "",
+    power: Annotated[
+        bool, typer.Option("--power", help="Say how many prompts each gap needs; power.csv.")
+    ] = False,
+    gap: Annotated[
+        str, typer.Option(help="For --power, in stored units: wer=0.01; as observed if left out.")
+    ] = "",
+    probability: Annotated[
+        float, typer.Option(min=0.05, max=0.999, help="For --power: of showing the gap.")
+    ] = POWER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
 
-    Exit code 1 if nothing at all can be compared. Example:
+    Where every pair was tested, systems get letters; long streams are compared by the time to
+    their first failure, too. --power adds how many prompts would show each gap. Exit code 1 if
+    nothing at all can be compared. Example:
     streamchar compare runs/a runs/b --against ground_truth --metrics wer --out runs/a_and_b
     """
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
+    lives = [] if chosen else compare_lifetimes(loaded, against=against or None)
+    parts = [
+        pairs_markdown(comparisons),
+        ties_markdown(tie_groups(comparisons, loaded.infos)),
+        lifetimes_markdown(lives),
+    ]
     content = {
         "compare.json": dump_json([asdict(one) for one in comparisons], indent=1) + "\n",
         "compare.csv": pairs_csv(comparisons),
-        "compare.md": pairs_markdown(comparisons),
     }
+    if lives:
+        content["lifetimes.csv"] = lifetimes_csv(lives)
+    if power:
+        rows = plan_prompts(comparisons, gaps=gaps_in(gap, comparisons), power=probability)
+        parts.append(power_markdown(rows))
+        content["power.json"] = dump_json([asdict(one) for one in rows], indent=1) + "\n"
+        content["power.csv"] = power_csv(rows)
+    content["compare.md"] = "\n".join(filter(None, parts))
     remove_abandoned(out, deep=False)
     for name, text in content.items():
         write_atomically(out / name, text.encode(errors="replace"))
-    typer.echo(content["compare.json" if as_json else "compare.md"], nl=False)
+    as_shown = "power.json" if power else "compare.json"
+    typer.echo(content[as_shown if as_json else "compare.md"], nl=False)
     typer.echo(_in_short(comparisons) if comparisons else why_nothing(loaded.rows), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in comparisons) else 1)
+
+
+def gaps_in(text: str, comparisons: Sequence[Comparison]) -> dict[str, float]:
+    """Reads differences that matter, e.g. ``wer=0.01,mesh_sync=0.05``.
+
+    Args:
+        text: Comma-separated; empty for none.
+        comparisons: Whose metrics may be named.
+
+    Returns:
+        Metric -> its gap, in the unit that it is stored in.
+
+    Raises:
+        InputError: If a metric was not compared, or a gap is no positive number.
+    """
+    known = {one.metric for one in comparisons}
+    gaps: dict[str, float] = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        try:
+            gaps[name] = float(value)
+        except ValueError:
+            raise InputError(f"--gap is metric=number, e.g. wer=0.01, not {part!r}") from None
+        if name not in known:
+            there = ", ".join(sorted(known))
+            raise InputError(f"--gap: {name!r} was not compared; there are: {there}")
+        if not 0 < gaps[name] < float("inf"):
+            raise InputError(f"--gap {part}: a gap is larger than zero")
+    return gaps
 
 
 def _in_short(comparisons: list[Comparison]) -> str:

@@ -12,6 +12,7 @@ from reports.axes import names_in
 from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
 from reports.render import RowsOf, latex, markdown, tables_csv
+from reports.reported import reported_latex, reported_markdown, reported_tables
 from reports.tables import Table, wide
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
@@ -55,12 +56,22 @@ def table(
     every_metric: Annotated[
         bool, typer.Option("--all", help="All metrics, not only the headline.")
     ] = False,
+    letters: Annotated[
+        bool, typer.Option("--letters", help="Letters of tie groups behind the values.")
+    ] = False,
+    with_reported: Annotated[
+        str,
+        typer.Option(help="Published tables below, never ranked: names of ls reported, or all."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print all summaries as JSON.")] = False,
 ) -> None:
     """Print the headline, the metrics of --metrics, or --all: values, intervals, protocols.
 
     Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
     """
+    if with_reported and (as_json or form is Format.CSV):
+        raise InputError("--with-reported goes with --format md or latex: files hold measured rows")
+    published = reported_tables(with_reported)
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
     tables = wide(
@@ -69,6 +80,7 @@ def table(
         systems=_known(systems, {row.system for row in loaded.rows}),
         comparisons=loaded.comparisons,
         roles=loaded.roles,
+        has_letters=letters,
     )
     is_headline = not (every_metric or metrics or as_json)
     if is_headline:
@@ -81,6 +93,8 @@ def table(
     else:
         in_blocks = is_headline and down is Down.AUTO
         typer.echo("\n".join(_rendered(one, form, down, in_blocks) for one in tables), nl=False)
+        below = reported_latex if form is Format.LATEX else reported_markdown
+        typer.echo(below(published), nl=False)
 
 
 def _rendered(table: Table, form: Format, down: Down, in_blocks: bool) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from scipy.stats import t as student_t
 
+from evals.numerics.bands import simultaneous_factor
 from evals.protocols.info import UNBOUNDED, Bounds, Direction
 from reports.axes import axis_label, scale_of
 from reports.figures.style import ABOVE, GREY, colours_of, drawn
@@ -100,7 +101,8 @@ def plot_drift(
 ) -> Axes:
     """Draws the mean over recordings against playing time, with a 95 % band.
 
-    The band is the t interval of the mean, window by window, cut at the bounds. A system with
+    The dark band is the t interval of the mean, window by window; the light one covers the whole
+    curve at once, see `evals.numerics.bands`. Both are cut at the bounds. A system with
     fewer than `MIN_FOR_BAND` recordings has a thin line for each of them instead, as an interval
     of so few says little. The line of the mean is dotted where recordings have ended or could not
     be measured: from there on it is the mean of others.
@@ -146,6 +148,8 @@ def _draw_curve(ax: Axes, curve: DriftCurve, colour: str, bounds: Bounds) -> Non
         markersize=2.5,
     )
     ax.fill_between(curve.times_s, low, high, color=colour, alpha=0.16, lw=0)
+    outer = (scale * line for line in ends_at_once(curve.values, bounds))
+    ax.fill_between(curve.times_s, *outer, color=colour, alpha=0.09, lw=0)
 
 
 def mean_and_ends(
@@ -161,9 +165,40 @@ def mean_and_ends(
         Mean, low, high; the ends are NaN where fewer than `MIN_FOR_BAND` recordings have a number.
     """
     mean, half = mean_and_band(values)
-    half = np.where(np.isfinite(values).sum(axis=0) >= MIN_FOR_BAND, half, np.nan)
+    half = np.where(_has_band(values), half, np.nan)
+    return mean, *_within(mean, half, bounds)
+
+
+def ends_at_once(
+    values: Float[np.ndarray, "R K"], bounds: Bounds = UNBOUNDED
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Ends of the band that covers the whole curve of the mean with 95 %.
+
+    Args:
+        values: One row a recording, taken as independent; NaN where there is none.
+        bounds: The band is cut there.
+
+    Returns:
+        Low, high; NaN where `mean_and_ends` has no band.
+    """
+    mean, half = mean_and_band(values)
+    is_shown = _has_band(values)
+    count = np.isfinite(values).sum(axis=0)
+    error = half / student_t.ppf(0.975, np.maximum(count - 1, 1))
+    half = np.where(is_shown, simultaneous_factor(values, is_shown) * error, np.nan)
+    return _within(mean, half, bounds)
+
+
+def _has_band(values: Float[np.ndarray, "R K"]) -> Bool[np.ndarray, " K"]:
+    return np.isfinite(values).sum(axis=0) >= MIN_FOR_BAND
+
+
+def _within(
+    mean: Float[np.ndarray, " K"], half: Float[np.ndarray, " K"], bounds: Bounds
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Ends of a band, cut at the bounds of what there can be."""
     low, high = np.maximum(mean - half, bounds[0]), np.minimum(mean + half, bounds[1])
-    return mean, np.minimum(low, mean), np.maximum(high, mean)
+    return np.minimum(low, mean), np.maximum(high, mean)
 
 
 def mean_and_band(
@@ -196,7 +231,10 @@ def drift_data(curves: Sequence[DriftCurve], bounds: Bounds = UNBOUNDED) -> pd.D
     for curve in curves:
         mean, low, high = mean_and_ends(curve.values, bounds)
         count = np.isfinite(curve.values).sum(axis=0)
-        frames.append(_rows(curve, mean, count) | {"ci_low": low, "ci_high": high})
+        outer = dict(
+            zip(("curve_low", "curve_high"), ends_at_once(curve.values, bounds), strict=True)
+        )
+        frames.append(_rows(curve, mean, count) | {"ci_low": low, "ci_high": high} | outer)
         if 1 < len(curve.values) < MIN_FOR_BAND:
             for place, row in enumerate(curve.values):
                 name = curve.samples[place] if curve.samples else str(place)
@@ -219,4 +257,6 @@ def _rows(
         "n": count,
         "ci_low": np.nan,
         "ci_high": np.nan,
+        "curve_low": np.nan,
+        "curve_high": np.nan,
     }

@@ -1,7 +1,4 @@
-"""How long streams last: time to the first failure, as Kaplan-Meier curves.
-
-Shape letters: N recordings, K times at which one fails.
-"""
+"""How long streams last: time to the first failure, as Kaplan-Meier curves."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,10 +7,10 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from evals.numerics.survival import Survival, kaplan_meier
 from evals.scoring.results import ScoreRow, WindowRow
 from reports.figures.drift import MIN_FOR_BAND
 from reports.figures.style import ABOVE, colours_of, drawn
@@ -23,6 +20,8 @@ IDENTITY = ("id_world_distance", "id_distance")
 """Distances of which the first that the ceiling has curves of is used."""
 WIDE_IN = 5.0
 """Narrower figures have a legend of one column."""
+MIN_CURVE = 5
+"""Windows of the longest stream from which on survival is drawn and tested."""
 Sample = tuple[str, str, int]
 """System, sample_id and seed, inside one suite."""
 
@@ -87,52 +86,10 @@ class Lifetime(NamedTuple):
     time_s: float
     cause: str
 
-
-class Survival(NamedTuple):
-    """A Kaplan-Meier curve; steps hold from their time on.
-
-    Attributes:
-        times_s: 0 and the times of failures, [K + 1].
-        share: Of streams that have not failed.
-        low: Lower end of the pointwise 95 % interval; NaN where it is not defined.
-        high: Upper end.
-    """
-
-    times_s: Float[np.ndarray, " K_plus_1"]
-    share: Float[np.ndarray, " K_plus_1"]
-    low: Float[np.ndarray, " K_plus_1"]
-    high: Float[np.ndarray, " K_plus_1"]
-
-
-def kaplan_meier(times_s: Float[np.ndarray, " N"], has_failed: Bool[np.ndarray, " N"]) -> Survival:
-    """Estimates the share of streams without a failure at each time.
-
-    Args:
-        times_s: Of the failure or, for a stream without one, of its end.
-        has_failed: Which of both.
-
-    Returns:
-        The curve, with Greenwood's interval on the scale log(-log).
-
-    Source:
-        Kalbfleisch and Prentice, "The Statistical Analysis of Failure Time Data", 2002, 1.4.
-    """
-    moments = np.unique(times_s[has_failed])
-    at_risk = (times_s[:, None] >= moments).sum(axis=0)
-    failed = ((times_s[:, None] == moments) & has_failed[:, None]).sum(axis=0)
-    share = np.cumprod(1 - failed / np.maximum(at_risk, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt(np.cumsum(failed / (at_risk * (at_risk - failed))))
-        factor = np.exp(1.96 * spread / np.abs(np.log(share)))
-        low, high = share**factor, share ** (1 / factor)
-    is_known = (share > 0) & (share < 1)
-    low, high = (np.where(is_known, end, np.nan) for end in (low, high))
-    return Survival(
-        times_s=np.append(0.0, moments),
-        share=np.append(1.0, share),
-        low=np.append(np.nan, low),
-        high=np.append(np.nan, high),
-    )
+    @property
+    def sample_id(self) -> str:
+        """Name of the sample, without its seed."""
+        return self.sample.rpartition(" / ")[0]
 
 
 def lifetimes(
@@ -175,6 +132,11 @@ def lifetimes(
         time_s, cause = min(failures, default=(end_s, ""))
         found.append(Lifetime(place[0], _named(place), time_s, cause))
     return sorted(found)
+
+
+def longest_curve(windows: Sequence[WindowRow]) -> int:
+    """Counts the windows of ``wer`` of the longest stream."""
+    return max(map(len, _curves(windows, "wer").values()), default=0)
 
 
 def identity_limit(

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -95,10 +96,11 @@ def test_compare_writes_and_prints(
     assert "| inconclusive: with 3 independent pairs p is at least 0.25 |" in printed
     assert "| protocol |" in printed
     assert "| wer/" in printed
+    assert "## Time to failure" in printed
     rows = json.loads((tmp_path / "c" / "compare.json").read_text())
     assert {row["against"] for row in rows} == {"ground_truth"}
     assert {path.name for path in (tmp_path / "c").iterdir()} == {
-        "compare.csv", "compare.json", "compare.md",
+        "compare.csv", "compare.json", "compare.md", "lifetimes.csv",
     }  # fmt: skip
 
 
@@ -127,3 +129,39 @@ def test_plot_exits_with_1_when_there_is_nothing_to_draw(folder: Path) -> None:
 def test_report_writes_one_page(folder: Path, tmp_path: Path) -> None:
     assert run("report", folder, "--out", tmp_path / "page.html", "--title", "T") == 0
     assert "<title>T</title>" in (tmp_path / "page.html").read_text()
+
+
+def test_a_table_has_letters_and_reported_rows_on_request(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ("--letters", "--with-reported", "streamchar-2", "--metrics", "wer,id_rank1")
+    assert run("table", folder, *wanted) == 0
+    printed = capsys.readouterr().out
+    measured, reported = printed.split("\n---\n")
+    assert "Letters: systems share one unless" in measured
+    assert re.search(r"\| ground_truth \| \S+ a ", measured)
+    assert "[worst, excluded, best] with what is missing at its bounds: " in measured
+    assert re.search(r"WER of cascade_a \[unbounded, \S+, \S+\]", measured)
+    assert "| StreamChar (reported) | 8.185 |" in reported
+    assert run("table", folder, "--with-reported", "all", "--format", "csv") == 2
+    assert "files hold measured rows" in capsys.readouterr().err
+    assert run("table", folder, "--with-reported", "streamchar3") == 2
+    assert "did you mean" in capsys.readouterr().err
+
+
+def test_compare_says_how_many_prompts_are_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = make_run(tmp_path / "run", num_samples=8), tmp_path / "c"
+    options = ("--metrics", "wer,rtf", "--power", "--gap", "wer=0.01", "--out", out)
+    assert run("compare", folder, *options) == 0
+    printed = capsys.readouterr().out
+    assert "## Tie groups" in printed
+    assert "## Prompts needed" in printed
+    rows = json.loads((out / "power.json").read_text())
+    assert {row["gap"] for row in rows if row["metric"] == "wer"} == {0.01}
+    assert {row["is_observed"] for row in rows if row["metric"] == "rtf"} == {True}
+    assert (out / "power.csv").read_text().startswith("suite,metric,protocol,system,against")
+    for wrong in ("cer=0.1", "wer=x", "wer=-1"):
+        assert run("compare", folder, *options[:3], "--gap", wrong, "--out", out) == 2
+        assert "--gap" in capsys.readouterr().err

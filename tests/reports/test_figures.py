@@ -72,8 +72,8 @@ def test_drift_names_units_direction_and_counts() -> None:
 
 
 def band(ax: Axes) -> np.ndarray:
-    """Corners of the only band, [V, 2]; none if there is no area."""
-    (found,) = ax.collections
+    """Corners of the pointwise band, [V, 2]; none if there is no area."""
+    found, _ = ax.collections
     paths = found.get_paths()
     return np.concatenate([path.vertices for path in paths]) if paths else np.empty((0, 2))
 
@@ -99,6 +99,16 @@ def test_a_band_stays_inside_what_the_metric_can_be() -> None:
     assert 0.1 < edges.max() <= 1.0
     assert mean_and_band(rates)[1].max() > rates.mean(axis=0).max()  # it would have reached below 0
     assert drift_data([curve(rates)], (0.0, 1.0))["ci_low"].min() == 0.0
+
+
+def test_the_band_of_the_whole_curve_is_wider_and_inside_the_bounds() -> None:
+    values = np.random.default_rng(1).normal(size=(12, 15))
+    data = drift_data([curve(values)], (-1.0, 1.0))
+    inner, outer = (data[f"{kind}_high"] - data[f"{kind}_low"] for kind in ("ci", "curve"))
+    assert (outer > inner).all()
+    assert data["curve_low"].min() >= -1
+    few = drift_data([curve(values[:5])])
+    assert few["curve_low"].isna().all()
 
 
 @pytest.mark.parametrize(

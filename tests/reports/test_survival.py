@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from evals.recording.role import Role
@@ -11,11 +10,11 @@ from evals.scoring.results import ScoreRow, WindowRow
 from reports.figures.survival import (
     FailureRule,
     in_words,
-    kaplan_meier,
     lifetimes,
     survival_data,
 )
 from reports.gallery import draw
+from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
 from reports.load import Runs
 from reports.nothing import why_nothing
 from streamchar_ref.core.errors import InputError
@@ -40,28 +39,6 @@ def row(system: str, metric: str, sample: str = "a", **changes: object) -> Score
         status="computed", reason="",
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def test_the_estimate_is_that_of_the_textbook() -> None:
-    """Remission of 21 patients under 6-MP (Freireich et al., 1963), in every textbook."""
-    weeks = np.array(
-        [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35], float
-    )
-    failed = np.array([1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], bool)
-    found = kaplan_meier(weeks, failed)
-    assert found.times_s.tolist() == [0, 6, 7, 10, 13, 16, 22, 23]
-    expected = [1, 0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
-    assert found.share == pytest.approx(expected, abs=5e-4)
-    assert found.low[1] == pytest.approx(0.620, abs=1e-3)
-    assert found.high[1] == pytest.approx(0.952, abs=1e-3)
-
-
-def test_streams_that_end_without_a_failure_do_not_lower_it() -> None:
-    found = kaplan_meier(np.array([10.0, 20.0]), np.array([False, False]))
-    assert (found.times_s.tolist(), found.share.tolist()) == ([0.0], [1.0])
-    everyone = kaplan_meier(np.array([10.0, 10.0]), np.array([True, True]))
-    assert everyone.share.tolist() == [1.0, 0.0]
-    assert np.isnan(everyone.low).all()
 
 
 @pytest.mark.parametrize(
@@ -133,3 +110,30 @@ def test_the_figure_says_what_a_failure_is_and_needs_minutes() -> None:
     short = replace(runs, window_rows=windows[:4])
     assert draw(short, kinds=["survival"]) == []
     assert "over minutes" in why_nothing(short, "survival", None)
+
+
+def test_systems_are_compared_by_how_long_the_same_streams_last() -> None:
+    """Ten streams: one system fails in each, the other never; both see the same prompts."""
+    windows, rows = [], []
+    for n in range(10):
+        windows += curve("bad", [0.0] * (2 + n % 3) + [0.9] * 4, sample=f"s{n}")
+        windows += curve("good", [0.0] * 8, sample=f"s{n}")
+        rows += [row(system, "wer", f"s{n}") for system in ("bad", "good")]
+    runs = Runs(paths=(Path("r"),), rows=tuple(rows), window_rows=tuple(windows), infos={})
+    (found,) = compare_lifetimes(runs)
+    assert (found.system, found.failed, found.failed_against, found.n_pairs) == ("bad", 10, 0, 10)
+    assert (found.median_s, found.verdict) == (45.0, "fails earlier")
+    assert (found.p, found.p_holm) == (2 / 2**10, 2 / 2**10)
+    assert found.p_log_rank < 0.001
+    (mirrored,) = compare_lifetimes(runs, against="bad")
+    assert (mirrored.verdict, mirrored.p) == ("lasts longer", found.p)
+    printed = lifetimes_markdown([found])
+    assert "| u | bad | good | 10 against 0 | 45 against n.r. |" in printed
+    assert lifetimes_csv([found]).splitlines()[1].endswith("fails earlier")
+    people = {f"u/s{n}": f"face{n % 3}" for n in range(10)}
+    (clustered,) = compare_lifetimes(replace(runs, identities=people))
+    assert (clustered.n_independent, clustered.p, clustered.verdict) == (3, 0.25, "inconclusive")
+    drawn = draw(runs, kinds=["survival"])[0]
+    assert "Log-rank test over all systems: chi2 = " in drawn.caption
+    short = replace(runs, window_rows=tuple(one for one in windows if one.t0_s < 60))
+    assert compare_lifetimes(short) == []

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.protocols.info import NON_NEGATIVE, Direction
+from evals.recording.recording import Recording
+from evals.scoring.persist import identities_of
 from evals.scoring.results import STATUSES, ScoreRow
 from evals.scoring.summary import (
     MetricInfo,
+    bootstrap_clusters,
     infos_of,
     read_summary,
     summarise,
@@ -230,3 +233,37 @@ def test_the_interval_of_a_set_ends_at_the_bounds_of_the_metric() -> None:
     info = MetricInfo(unit="1", higher_is_better=False, bounds=NON_NEGATIVE)
     (summary,) = summarise(rows, {rows[0].metric: info})
     assert (summary.ci_low, summary.ci_high) == (0.0, 5.0)
+
+
+def test_what_is_missing_could_be_as_good_or_as_bad_as_there_is() -> None:
+    infos = {"wer": MetricInfo("1", True, bounds=(0.0, 1.0))}
+    rows = [row(sample_id=str(n), value=0.8, weight=1.0) for n in range(3)]
+    rows.append(unscored("x", "generation_failure"))
+    (summary,) = summarise(rows, infos)
+    assert (summary.if_worst, summary.if_best) == pytest.approx((0.6, 0.85))
+    (lower,) = summarise(rows, {"wer": MetricInfo("1", False, bounds=(0.0, math.inf))})
+    assert (lower.if_worst, lower.if_best) == (None, pytest.approx(0.6))  # unbounded above
+    (whole,) = summarise(rows[:3], infos)
+    assert (whole.if_worst, whole.if_best) == (None, None)
+    (aimless,) = summarise(rows, {"wer": MetricInfo("1", None, bounds=(0.0, 1.0))})
+    assert (aimless.if_worst, aimless.if_best) == (None, None)
+
+
+def test_of_signed_values_the_absolute_mean_is_bounded() -> None:
+    rows = [row(sample_id=str(n), value=(-1.0) ** n * 30, weight=1.0) for n in range(3)]
+    rows.append(unscored("x", "evaluator_failure"))
+    (summary,) = summarise(rows, {"wer": MetricInfo("ms", None, zero_is_best=True)})
+    assert (summary.if_worst, summary.if_best) == (None, pytest.approx(22.5))
+
+
+def test_samples_are_of_an_identity_or_else_of_a_voice() -> None:
+    groups = [{"identity": "anna", "voice": "v1"}, {"voice": "v1"}, {"voice": "v1"}, {}]
+    recordings = [
+        Recording(sample_id=f"s{n}", system="s", suite="u", transcript="", video_path=Path("x"),
+                  groups=own)
+        for n, own in enumerate(groups)
+    ]  # fmt: skip
+    expected = {"u/s0": "anna", "u/s1": "voice v1", "u/s2": "voice v1"}
+    assert identities_of(recordings) == expected
+    rows = [row(sample_id=f"s{n}", suite="u") for n in range(4)]
+    assert len(set(bootstrap_clusters(rows, expected).tolist())) == 3
