@@ -36,9 +36,9 @@ class ExtractorSpec:
 
     Attributes:
         name: Used by metrics in ``needs``.
-        track: ``frames``, ``audio``, ``spoken``, ``clip`` or ``pair``: the protocol of `kinds`
-            that it follows; ``other``: the features of the extractor in ``after``, but of another file of
-            the sample, see `companion`.
+        track: ``frames``, ``audio``, ``spoken``, ``clip`` or ``pair``: the protocol of `kinds` that
+            it follows; ``other``: the features of the extractor in ``after``, but of another file
+            of the sample, see `companion`.
         implementation: ``module:Class``; the class takes ``params`` as keyword arguments.
         params: All settings; part of the protocol hash.
         weights: Names in the weights registry; their sha256 are part of the hash.
