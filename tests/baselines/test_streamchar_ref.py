@@ -135,6 +135,7 @@ def test_without_a_checkpoint_it_is_the_shipped_one(
         ({"guidance": 2, "motion_sigma": 0.1}, "streamchar_ref_guidance_2_motion_sigma_0_1"),
         ({"path": "plain"}, "streamchar_ref_plain_path"),
         ({"picture_precision": "bfloat16"}, "streamchar_ref_bfloat16_pictures"),
+        ({"exact": False}, "streamchar_ref_not_exact"),
         ({"guidance": 2, "label": "mine"}, "mine"),
     ],
     ids=str,
@@ -160,6 +161,7 @@ def test_the_row_label_tells_variants_apart(
         ({"path": "fast"}, "path is engine or plain"),
         ({"path": "engine", "pointer": "none"}, "take path=plain"),
         ({"picture_precision": "bfloat16", "pointer": "none"}, "path=engine"),
+        ({"exact": False, "path": "plain"}, "exact and compiled are of path=engine"),
     ],
     ids=str,
 )

@@ -62,7 +62,8 @@ def test_guidance_is_a_second_pass_of_the_dit_in_one_batch_or_not(
     assert (plain["dit"].calls, plain["dit"].products) == (4, 4 * DIT_PRODUCTS)
     assert guided["dit"].calls == times * 4
     assert guided["dit"].products == times * 4 * DIT_PRODUCTS
-    assert guided["dit"].weight_bytes == times * plain["dit"].weight_bytes
+    weights = pytest.approx(times * plain["dit"].weight_bytes, rel=0.01)
+    assert guided["dit"].weight_bytes == weights
     assert guided["dit"].cache_bytes == 2 * plain["dit"].cache_bytes
     assert guided["dit"].flops == 2 * plain["dit"].flops
     others = [name for name in guided if name != "dit"]
