@@ -19,9 +19,12 @@ def main_hashes(rows: Iterable[ScoreRow]) -> dict[str, str]:
         left out.
     """
     return {
-        protocol: min(by_hash, key=lambda digest, all_=by_hash: (-len(all_[digest]), digest))
-        for protocol, by_hash in systems_by_hash(rows).items()
+        protocol: _of_most_systems(by_hash) for protocol, by_hash in systems_by_hash(rows).items()
     }
+
+
+def _of_most_systems(by_hash: Mapping[str, set[str]]) -> str:
+    return min(by_hash, key=lambda digest: (-len(by_hash[digest]), digest))
 
 
 def of_one_hash(

@@ -18,7 +18,7 @@ from typing import Any
 from streamchar_ref.core.errors import InputError
 
 CARDS = Path(__file__).parent / "cards"
-REFERENCES = Path(__file__).parent / "references.bib"
+REFERENCES = Path(__file__).parent
 HOW_TO_ADD = (
     "a protocol gets a card by a TOML file evals/protocols/cards/METRIC.PROTOCOL.toml with its id "
     "as `protocol`, or by its id in the list `protocols` of its family's file"
@@ -128,25 +128,25 @@ def _value(path: Path, key: str, value: Any) -> Any:
 
 
 @cache
-def bibliography(path: Path = REFERENCES) -> Mapping[str, str]:
-    """Returns the BibTeX entries of a file by their keys, each as it is written there."""
-    text = path.read_text(encoding="utf-8")
-    return {match[1]: match[0] for match in _ENTRY.finditer(text)}
-
-
-def placeholders(recipe: str) -> list[str]:
-    """Returns the names in the braces of a recipe, in their order.
+def bibliography(folder: Path = REFERENCES) -> Mapping[str, str]:
+    """Reads the BibTeX entries of a folder.
 
     Args:
-        recipe: Of a card.
+        folder: With ``references.bib``, and others if need be.
 
     Returns:
-        Names, which may be there twice.
+        Key -> entry, as it is written there.
 
     Raises:
-        ValueError: If its braces do not match.
+        InputError: If a key is there twice.
     """
-    return [name for _, name, _, _ in Formatter().parse(recipe) if name is not None]
+    entries: dict[str, str] = {}
+    for path in sorted(folder.glob("*.bib")):
+        for match in _ENTRY.finditer(path.read_text(encoding="utf-8")):
+            if match[1] in entries:
+                raise InputError(f"{path.name}: {match[1]!r} is there twice")
+            entries[match[1]] = match[0]
+    return entries
 
 
 def fill(recipe: str, values: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What there is to say of a protocol: definition, recipe, settings, weights, citations."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -134,7 +135,8 @@ def explain_params(params: Params, protocol: str, run: str = "RUN") -> Explanati
         notes=() if card else ("no card: this version of the protocol is not installed",),
     )
     reference = (params.get("reference") or {}).get("system", "")
-    command = _command(run, told) + (f" --reference {reference}" if reference else "")
+    command = _command(shlex.quote(run), told)
+    command += f" --reference {shlex.quote(reference)}" if reference else ""
     return replace(told, command=command)
 
 

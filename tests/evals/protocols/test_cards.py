@@ -10,7 +10,6 @@ from evals.protocols.card import (
     bibliography,
     fill,
     load_cards,
-    placeholders,
     read_card,
 )
 from evals.scoring.recipe import recipe_values
@@ -49,11 +48,6 @@ def test_recipes_are_filled_from_the_settings_of_the_code() -> None:
             pytest.fail(f"the recipe of {metric.protocol} names {{{unknown.args[0]}}}")
         assert "{" not in text, metric.protocol
         assert "  " not in text, metric.protocol
-
-
-def test_what_a_recipe_counts_is_read_from_the_code() -> None:
-    for protocol, card in load_cards().items():
-        assert placeholders(card.recipe), f"{protocol}: no setting is filled in"
 
 
 def test_citations_are_in_the_bibliography_and_used() -> None:
@@ -102,6 +96,13 @@ def test_two_cards_of_one_protocol_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(CARD)
     with pytest.raises(InputError, match="another card already"):
         load_cards(tmp_path)
+
+
+def test_a_key_of_two_entries_is_refused(tmp_path: Path) -> None:
+    for name in ("a.bib", "b.bib"):
+        (tmp_path / name).write_text("@misc{one,\n  title={A}\n}\n")
+    with pytest.raises(InputError, match="'one' is there twice"):
+        bibliography(tmp_path)
 
 
 def test_unknown_placeholders_are_refused() -> None:
