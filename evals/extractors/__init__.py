@@ -21,7 +21,6 @@ from evals.text.spoken_language import SpokenLanguage
 from streamchar_ref.weights import locate, registry
 from streamchar_ref.weights.packaged import verify_package
 
-
 Track = Literal["frames", "audio", "spoken", "clip"]
 SOUND_TRACKS: frozenset[Track] = frozenset(["audio", "spoken"])
 """Tracks that read the sound alone."""
@@ -318,6 +317,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
             "min_silence_s": 2.0,
             "language": "that of the transcript",
             "figures": "suppressed where the transcript has none",
+            "no_repeat": 4,
             "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
         },
         weights=("whisper-base",),

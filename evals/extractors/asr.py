@@ -261,9 +261,7 @@ class WhisperTranscriber:
         """Returns text, words and times; none for silence."""
         return self.hear(samples)
 
-    def hear(
-        self, samples: Float32[np.ndarray, " S"], **options: Any
-    ) -> Mapping[str, np.ndarray]:
+    def hear(self, samples: Float32[np.ndarray, " S"], **options: Any) -> Mapping[str, np.ndarray]:
         """As `extract`, with other `WHISPER_OPTIONS`."""
         if is_silent(samples):
             return features_of([], len(samples)) | language_features({})
@@ -339,9 +337,7 @@ class OpenAIWhisperTranscriber:
         WeightsMissing: If the variable names no file.
     """
 
-    def __init__(
-        self, *, beam_size: int, variable: str = "STREAMCHAR_OPENAI_WHISPER"
-    ) -> None:
+    def __init__(self, *, beam_size: int, variable: str = "STREAMCHAR_OPENAI_WHISPER") -> None:
         import whisper
 
         path = Path(os.environ.get(variable, ""))
@@ -356,9 +352,7 @@ class OpenAIWhisperTranscriber:
         """Returns text, words and times; none for silence."""
         return self.hear(samples)
 
-    def hear(
-        self, samples: Float32[np.ndarray, " S"], **options: Any
-    ) -> Mapping[str, np.ndarray]:
+    def hear(self, samples: Float32[np.ndarray, " S"], **options: Any) -> Mapping[str, np.ndarray]:
         """As `extract`, with other `WHISPER_OPTIONS`."""
         if is_silent(samples):
             return features_of([], len(samples))

@@ -98,7 +98,9 @@ def _package_of(path: Path) -> str:
         return "faster-whisper"
     if "config.json" in names:
         kind = parse_json((path / "config.json").read_bytes()).get("model_type")
-        if kind == "whisper" and any(name.endswith((".safetensors", "_model.bin")) for name in names):
+        if kind == "whisper" and any(
+            name.endswith((".safetensors", "_model.bin")) for name in names
+        ):
             return "transformers"
     raise InputError(f"--asr {path}: is no recogniser that is known here; give {_FORMS}")
 
@@ -114,7 +116,7 @@ def _faster_whisper(name: str) -> Path:
     except OSError as error:
         raise InputError(
             f"--asr faster-whisper:{name} is not on this machine, and nothing is downloaded "
-            "unasked; get it with: python -c \"from faster_whisper.utils import download_model; "
+            'unasked; get it with: python -c "from faster_whisper.utils import download_model; '
             f"download_model('{name}', '{name.replace('/', '-')}')\" and give that folder"
         ) from error
 
@@ -141,7 +143,7 @@ def _openai_whisper(name: str) -> Path:
     if not path.is_file():
         raise InputError(
             f"--asr openai-whisper:{name} is not on this machine ({path}), and nothing is "
-            f"downloaded unasked; get it with: python -c \"import whisper; "
+            f'downloaded unasked; get it with: python -c "import whisper; '
             f"whisper.load_model('{name}')\""
         )
     return path

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from evals.extractors.asr_languages import MAX_COMPRESSION, compression
 from evals.metrics.english import CLEAR_LANGUAGE
 from evals.protocols.base import Unscored
 from evals.text.language import written_in
@@ -17,6 +18,21 @@ from evals.text.spoken_language import (
     scripts_in,
     share_in_script,
 )
+
+
+def repetition_note(text: str) -> list[str]:
+    """Says that a recognised text repeats itself: the speech does, or the recogniser fails.
+
+    Args:
+        text: As recognised.
+
+    Returns:
+        One sentence, or none.
+    """
+    ratio = compression(text)
+    if ratio <= MAX_COMPRESSION:
+        return []
+    return [f"the recognised text repeats itself ({ratio:.1f} times its compressed length)"]
 
 
 def check_heard(spoken: SpokenLanguage, transcript: str, speech: Mapping[str, np.ndarray]) -> None:
@@ -51,8 +67,10 @@ def check_heard(spoken: SpokenLanguage, transcript: str, speech: Mapping[str, np
 
 def _not_transcribed(spoken: SpokenLanguage, transcript: str, text: str) -> str:
     """Says what a recogniser did instead of transcribing; empty if it did transcribe."""
-    if share_in_script(spoken.code, transcript) >= MIN_IN_SCRIPT > share_in_script(
-        spoken.code, text
+    if (
+        share_in_script(spoken.code, transcript)
+        >= MIN_IN_SCRIPT
+        > share_in_script(spoken.code, text)
     ):
         letters = scripts_in(text).most_common(1)[0][0].capitalize()
         return f"the recogniser translates or respells {spoken.name}: it wrote {letters} letters"

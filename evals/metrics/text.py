@@ -88,9 +88,7 @@ def compare_speech(
     return align_speech(recording, speech, normaliser)
 
 
-def align_speech(
-    recording: Recording, speech: Mapping[str, np.ndarray], normaliser: str
-) -> Speech:
+def align_speech(recording: Recording, speech: Mapping[str, np.ndarray], normaliser: str) -> Speech:
     """As `compare_speech`, in any language.
 
     Args:
@@ -177,7 +175,6 @@ class TranscriptMetric(Metric):
         """Aligns this metric's recogniser with the transcript; see `compare_speech`."""
         require_transcript(recording)
         return compare_speech(recording, features[self.needs[0]], self.normaliser)
-
 
     def notes(self, recording: Recording, speech: Mapping[str, np.ndarray]) -> dict[str, str]:
         """What a reader should know of the language; see `language_notes`."""

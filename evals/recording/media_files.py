@@ -96,9 +96,7 @@ def recordings_of_files(
     )
 
 
-def _recording(
-    file: MediaFile, sample_id: str, sound: Path | None, language: str
-) -> Recording:
+def _recording(file: MediaFile, sample_id: str, sound: Path | None, language: str) -> Recording:
     transcript, problems = "", []
     try:
         transcript = _transcript(file.path)

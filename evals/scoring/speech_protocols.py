@@ -19,7 +19,10 @@ ASR_HELP = (
 
 
 def choose_for(
-    recordings: Sequence[Recording], names: Sequence[str], protocol: str, asr: str | Sequence[Metric]
+    recordings: Sequence[Recording],
+    names: Sequence[str],
+    protocol: str,
+    asr: str | Sequence[Metric],
 ) -> tuple[list[Metric], list[SetMetric | TakesMetric]]:
     """Chooses what to compute, see `choose_metrics`.
 

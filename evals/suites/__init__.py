@@ -186,7 +186,10 @@ def _check(entry: dict[str, Any], place: str) -> None:
     if ("reference_path" in entry) == ("character" in entry):
         raise InputError(f"{place}: give either 'reference_path' or 'character'")
     groups = entry.get("groups", {})
-    for field, tag in (("language", entry.get("language")), ("groups.language", groups.get("language"))):
+    for field, tag in (
+        ("language", entry.get("language")),
+        ("groups.language", groups.get("language")),
+    ):
         try:
             language_code(str(tag or ""))
         except ValueError as error:

@@ -3,14 +3,15 @@
 import ctypes
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from evals.extractors import EXTRACTORS
 from evals.extractors.find_asr import VARIABLE, find_asr
@@ -27,9 +28,8 @@ SOUND = np.full(16_000, 0.1, dtype=np.float32)
 
 
 @pytest.fixture(autouse=True)
-def no_recogniser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_recogniser(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "")  # so that what `find_asr` sets is taken back
-    yield
 
 
 def packaged() -> Path:
@@ -62,7 +62,7 @@ def test_what_is_not_on_this_machine_is_an_error_that_says_how_to_get_it(
 def test_a_folder_that_would_make_a_library_download_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"")
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="tokenizer.json missing beside model.bin"):
+    with pytest.raises(InputError, match=r"tokenizer\.json missing beside model\.bin"):
         find_asr(str(tmp_path))
     (tmp_path / "model.bin").unlink()
     with pytest.raises(InputError, match="no recogniser that is known here"):
@@ -89,7 +89,7 @@ def test_the_weights_are_part_of_the_hash_and_the_name_of_the_protocol(tmp_path:
         ),
     ]
     assert {m.needs for m in metrics} == {(first.extractor,)}
-    assert [m.protocol for m in metrics if m.is_default][0] == "wer/asr:tiny-model@1"
+    assert next(m.protocol for m in metrics if m.is_default) == "wer/asr:tiny-model@1"
 
 
 def test_openai_whisper_is_held_to_the_language_and_to_transcription(
@@ -113,6 +113,36 @@ def test_openai_whisper_is_held_to_the_language_and_to_transcription(
     model.is_multilingual = False
     with pytest.raises(Unscored, match="for English alone"):
         recogniser.extract(SOUND, GERMAN)
+
+
+def test_a_folder_of_transformers_hears_in_the_language_with_times_in_the_recording(
+    tmp_path: Path,
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    shutil.copy(packaged() / "tokenizer.json", tmp_path)
+    tokenizer = transformers.WhisperTokenizer.from_pretrained(str(tmp_path))
+    tokenizer.save_pretrained(tmp_path)
+    transformers.WhisperFeatureExtractor().save_pretrained(tmp_path)
+    number = tokenizer.convert_tokens_to_ids
+    torch.manual_seed(0)
+    tiny = {f"{part}_{what}": n for part in ("encoder", "decoder")
+            for what, n in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 16))}  # fmt: skip
+    config = transformers.WhisperConfig(d_model=16, max_target_positions=16, **tiny)
+    model = transformers.WhisperForConditionalGeneration(config)
+    model.generation_config = transformers.GenerationConfig(
+        lang_to_id={name: number(name) for name in ("<|de|>", "<|en|>")},
+        task_to_id={name: number(f"<|{name}|>") for name in ("transcribe", "translate")},
+        no_timestamps_token_id=number("<|notimestamps|>"), is_multilingual=True, max_length=12,
+        decoder_start_token_id=number("<|startoftranscript|>"), eos_token_id=50257,
+        pad_token_id=50257, max_initial_timestamp_index=50, task="translate",
+    )  # fmt: skip
+    model.save_pretrained(tmp_path)
+    recogniser = EXTRACTORS[find_asr(str(tmp_path)).extractor].make()
+    found = recogniser.extract(SOUND, GERMAN)
+    assert found["text"].tolist() != [""]
+    assert found["word_end_s"].max() <= 1.0
+    with pytest.raises(Unscored, match="does not know French"):
+        recogniser.extract(SOUND, SpokenLanguage(code="fr"))
 
 
 def german_speech(text: str) -> np.ndarray:
@@ -147,7 +177,7 @@ def test_a_folder_of_german_speech_is_scored_by_the_packaged_recogniser_and_by_o
     pytest.importorskip("faster_whisper")
     monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(packaged().parent))
     monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "cache"))
-    text = "Eins, zwei, drei, vier, das Wetter ist heute sehr schön."
+    text = "Eins, zwei, drei, vier, fünf, sechs."
     folder = tmp_path / "mine"
     folder.mkdir()
     write_wav(folder / "a.wav", german_speech(text), sample_rate=22_050)

@@ -34,13 +34,20 @@ CHINESE = "今天天气很好，我们去公园走走吧。"
 TRADITIONAL = "今天天氣很好，我們去公園走走吧。"
 THAI = "สวัสดีครับ วันนี้อากาศดีมาก"
 TEXTS = (
-    RUSSIAN, PORTUGUESE, CHINESE, THAI, "नमस्ते दुनिया", "안녕하세요, 세계!", "Grüß Gott (leise) <b>Straße</b>",
+    RUSSIAN, PORTUGUESE, CHINESE, THAI, "नमस्ते दुनिया", "안녕하세요, 세계!",
+    "Grüß Gott (leise) <b>Straße</b>",
     "１２３ ﬁn — «quoi ?» [rires", "x) y] > z", "((a)b) [c] d <e", "İstanbul'da   ÇOK güzel",
 )  # fmt: skip
 
 
 def measure(
-    metric: Metric, said: str, heard: str, *, language: str = "", sounds: str = "", share: float = 0.95
+    metric: Metric,
+    said: str,
+    heard: str,
+    *,
+    language: str = "",
+    sounds: str = "",
+    share: float = 0.95,
 ) -> Score:
     line = TranscriptLine(text=heard, start_s=0.0, end_s=60.0)
     features = features_of([line], 16_000 * 60)
@@ -123,6 +130,13 @@ def test_speech_that_sounds_like_a_third_language_is_scored_with_a_note() -> Non
     assert score.components["language_note"] == "the speech sounds Polish (0.95)"
 
 
+def test_a_text_that_repeats_itself_has_a_note() -> None:
+    looped = measure(CER, CHINESE, "天" + 80 * "鱼", language="zh", sounds="zh")
+    assert looped.components["language_note"].startswith("the recognised text repeats itself")
+    assert looped.components["heard"].startswith("天鱼")
+    assert "language_note" not in measure(CER, CHINESE, CHINESE, language="zh").components
+
+
 def test_without_a_tag_the_transcript_tells_its_language_where_it_is_clear() -> None:
     for text, code in ((PORTUGUESE, "pt"), (CHINESE, "zh"), (THAI, "th"), ("Hello you", "en")):
         assert spoken_language("", text).code == code
@@ -145,7 +159,9 @@ def test_what_a_recogniser_is_told_tells_features_apart_and_nothing_else_does(
 
 
 def test_each_language_has_a_hash_of_its_own_and_english_keeps_its_own() -> None:
-    russian, german = (recording(transcript=t, language=c) for t, c in ((RUSSIAN, "ru"), ("Ja", "de")))
+    russian, german = (
+        recording(transcript=t, language=c) for t, c in ((RUSSIAN, "ru"), ("Ja", "de"))
+    )
     assert WER.params_for(russian) == {"language": "ru"}
     assert WER.params_for(german) == {"language": "de"}
     assert all(metric.params_for(german) == {} for metric in ERROR_RATES)
@@ -166,7 +182,9 @@ def test_macro_counts_recordings_and_micro_counts_words() -> None:
     pairs = [("a b c d e f g h", "a b c d e f g h"), ("a b", "x y")]
     macro = [measure(MacroWordErrorRate("whisper-base", "raw"), *pair) for pair in pairs]
     micro = [measure(WordErrorRate("whisper-base", "raw"), *pair) for pair in pairs]
-    means = [np.average([s.value for s in m], weights=[s.weight for s in m]) for m in (macro, micro)]
+    means = [
+        np.average([s.value for s in m], weights=[s.weight for s in m]) for m in (macro, micro)
+    ]
     assert means == [0.5, 0.2]
     rows = [
         ScoreRow(
