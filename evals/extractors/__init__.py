@@ -274,6 +274,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
             "min_silence_s": 2.0,
             "language": "that of the transcript",
             "figures": "suppressed where the transcript has none",
+            "no_repeat": 4,
             "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
         },
         weights=("whisper-base",),

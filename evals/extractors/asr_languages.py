@@ -3,9 +3,13 @@
 Decoding is held to that language and to transcription: Whisper would translate some speech
 otherwise. Where the transcript writes numbers in words, figures are suppressed, because Whisper
 writes them as it likes ("1, 2, 3" for "uno, dos, tres") and no normaliser reads them in all
-languages. For Chinese a prompt in the transcript's characters asks for the same ones.
+languages. Chinese in the other form than the transcript's, traditional or simplified, is heard
+again after a prompt in the right one. In languages without spaces, of which loops are not
+measured, a text that repeats itself beyond Whisper's limit is heard again without repeated tokens:
+Whisper would sample there, which no two runs do alike.
 """
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +18,10 @@ from jaxtyping import Float32
 
 from evals.extractors.asr import WhisperTranscriber
 from evals.protocols.base import Unscored
-from evals.text.spoken_language import ENGLISH, SpokenLanguage
+from evals.text.spoken_language import ENGLISH, SpokenLanguage, chinese_form
+
+MAX_COMPRESSION = 2.4
+"""Whisper's own limit, beyond which it takes its text for a loop."""
 
 
 class MultilingualTranscriber(WhisperTranscriber):
@@ -23,15 +30,22 @@ class MultilingualTranscriber(WhisperTranscriber):
     Args:
         language: Which language it is held to; for the protocol.
         figures: Which transcripts have theirs suppressed; for the protocol.
-        prompt: Key of a `SpokenLanguage` without figures -> text before the speech.
+        prompt: ``zh`` or ``zh-hant`` -> text before Chinese speech that is heard again.
+        no_repeat: Tokens in a row that no second hearing of a loop may repeat.
         **settings: See `WhisperTranscriber`.
     """
 
     def __init__(
-        self, *, language: str, figures: str, prompt: Mapping[str, str], **settings: Any
+        self,
+        *,
+        language: str,
+        figures: str,
+        prompt: Mapping[str, str],
+        no_repeat: int,
+        **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        self._prompt = prompt
+        self._prompt, self._no_repeat = prompt, no_repeat
 
     def extract(  # type: ignore[override]
         self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
@@ -50,18 +64,35 @@ class MultilingualTranscriber(WhisperTranscriber):
         """
         check_supported(spoken, self._model.supported_languages)
         keeps_figures = spoken.has_figures or spoken.code == ENGLISH  # its normaliser reads them
-        return self.hear(
-            samples,
-            language=whisper_code(spoken),
-            task="transcribe",
-            suppress_tokens=[-1] if keeps_figures else [-1, *self._figure_tokens()],
-            initial_prompt=self._prompt.get(spoken.key.removesuffix("+figures")),
-        )
+        options = {
+            "language": whisper_code(spoken),
+            "task": "transcribe",
+            "suppress_tokens": [-1] if keeps_figures else [-1, *self._figure_tokens()],
+        }
+        found = self.hear(samples, **options)
+        text = str(found["text"][0])
+        if _is_other_form(spoken, text):
+            prompt = self._prompt["zh-hant" if spoken.is_traditional else "zh"]
+            return self.hear(samples, **options, initial_prompt=prompt)
+        if not spoken.has_spaces and compression(text) > MAX_COMPRESSION:
+            return self.hear(samples, **options, no_repeat_ngram_size=self._no_repeat)
+        return found
 
     def _figure_tokens(self) -> list[int]:
         tokenizer = self._model.hf_tokenizer
         text = {index: token for token, index in tokenizer.get_vocab(False).items()}
         return sorted(i for i in text if any(char.isdigit() for char in tokenizer.decode([i])))
+
+
+def compression(text: str) -> float:
+    """Returns the length of a text over its compressed length, by which Whisper knows its loops."""
+    written = text.encode()
+    return len(written) / len(zlib.compress(written))
+
+
+def _is_other_form(spoken: SpokenLanguage, text: str) -> bool:
+    form = chinese_form(text)
+    return spoken.code == "zh" and (form < 0 if spoken.is_traditional else form > 0)
 
 
 def whisper_code(spoken: SpokenLanguage) -> str:

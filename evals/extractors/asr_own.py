@@ -122,10 +122,12 @@ class OwnTransformers:
                 **inputs, **held, return_timestamps=True, return_segments=True, num_beams=1,
                 do_sample=False, temperature=0.0, condition_on_prev_tokens=False,
             )  # fmt: skip
-        return features_of(self._lines(heard["segments"][0]), len(samples))
+        lines = self._lines(heard["segments"][0], len(samples) / SAMPLE_RATE)
+        return features_of(lines, len(samples))
 
-    def _lines(self, segments: list[dict[str, Any]]) -> Iterator[TranscriptLine]:
+    def _lines(self, segments: list[dict[str, Any]], duration_s: float) -> Iterator[TranscriptLine]:
+        """Segments as lines; the last one may end in the padding."""
         for segment in segments:
             text = self._processor.tokenizer.decode(segment["tokens"], skip_special_tokens=True)
-            start_s, end_s = float(segment["start"]), float(segment["end"])
+            start_s, end_s = (min(float(segment[end]), duration_s) for end in ("start", "end"))
             yield TranscriptLine(text=text, start_s=start_s, end_s=max(start_s, end_s))

@@ -97,7 +97,7 @@ def _package_of(path: Path) -> str:
             raise InputError(f"--asr {path}: {' and '.join(missing)} missing beside model.bin")
         return "faster-whisper"
     if "config.json" in names:
-        kind = parse_json((path / "config.json").read_text(encoding="utf-8")).get("model_type")
+        kind = parse_json((path / "config.json").read_bytes()).get("model_type")
         if kind == "whisper" and any(
             name.endswith((".safetensors", "_model.bin")) for name in names
         ):

@@ -6,12 +6,13 @@ own, so that no mean is over several.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from evals.metrics.english import CLEAR_LANGUAGE, language_notes
-from evals.metrics.heard_language import check_heard
+from evals.metrics.heard_language import check_heard, repetition_note
 from evals.metrics.text import (
     CharacterErrorRate,
     Completion,
@@ -23,7 +24,14 @@ from evals.metrics.text import (
     align_speech,
     compare_speech,
 )
-from evals.protocols.base import Features, Metric, Unscored, require_transcript
+from evals.protocols.base import (
+    Features,
+    Metric,
+    MetricContext,
+    Score,
+    Unscored,
+    require_transcript,
+)
 from evals.recording.recording import Recording
 from evals.text.language import language_name
 from evals.text.normalise import BASIC, BASIC_LETTERS, SPOKEN
@@ -137,6 +145,7 @@ class InItsLanguage(TranscriptMetric):
         share = float(speech["language_probability"][0]) if sounds else 0.0
         if sounds not in {"", spoken.code} and share >= CLEAR_LANGUAGE:
             said.append(f"the speech sounds {language_name(sounds)} ({share:.2f})")
+        said += repetition_note(str(speech["text"][0]))
         return {"language": spoken.code} | ({"language_note": "; ".join(said)} if said else {})
 
 
@@ -148,6 +157,13 @@ class CharacterErrorRateOfLanguage(CharacterErrorRate, InItsLanguage):
     """Character error rate in the language of the transcript."""
 
     counts_words = False
+
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
+        """As in English; with the text and the notes that some languages have nowhere else."""
+        score = super().measure(recording, features, context)
+        heard = features[self.needs[0]]
+        more = {"heard": str(heard["text"][0]), **self.notes(recording, heard)}
+        return replace(score, components={**score.components, **more})
 
     def between_words(self, recording: Recording) -> str:
         """Nothing where characters are counted instead of words."""

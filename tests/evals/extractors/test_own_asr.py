@@ -1,0 +1,198 @@
+"""Recognisers that the user names: found without a download, and part of the hash."""
+
+import ctypes
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from evals.extractors import EXTRACTORS
+from evals.extractors.find_asr import VARIABLE, find_asr
+from evals.metrics.own_recogniser import own_metrics
+from evals.protocols.base import Unscored
+from evals.scoring.evaluate import evaluate
+from evals.text.spoken_language import SpokenLanguage
+from streamchar_ref.core.errors import InputError
+from streamchar_ref.media.wav import write_wav
+from streamchar_ref.weights import WeightsMissing, locate
+
+GERMAN = SpokenLanguage(code="de")
+SOUND = np.full(16_000, 0.1, dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def no_recogniser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")  # so that what `find_asr` sets is taken back
+
+
+def packaged() -> Path:
+    try:
+        return locate("whisper-base")
+    except WeightsMissing as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("nowhere", "no such file or folder; give a folder of faster-whisper"),
+        ("faster-whisper:large-v9", "has no such model; known: .*large-v3"),
+        ("faster-whisper:large-v3", "not on this machine, and nothing is downloaded unasked"),
+        ("transformers:openai/whisper-large-v3", "hf download openai/whisper-large-v3"),
+        ("openai-whisper:large-v3", "whisper.load_model"),
+    ],
+)
+def test_what_is_not_on_this_machine_is_an_error_that_says_how_to_get_it(
+    asked: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("faster_whisper")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=message):
+        find_asr(asked)
+
+
+def test_a_folder_that_would_make_a_library_download_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"tokenizer\.json missing beside model\.bin"):
+        find_asr(str(tmp_path))
+    (tmp_path / "model.bin").unlink()
+    with pytest.raises(InputError, match="no recogniser that is known here"):
+        find_asr(str(tmp_path))
+
+
+def test_the_weights_are_part_of_the_hash_and_the_name_of_the_protocol(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "whisper"}))
+    (folder / "model.safetensors").write_bytes(b"a")
+    first = find_asr(str(folder))
+    assert (first.package, first.name, len(first.sha256)) == ("transformers", "tiny-model", 64)
+    assert EXTRACTORS[first.extractor].protocol()["own_weights"] == first.sha256
+    (folder / "model.safetensors").write_bytes(b"b")
+    assert find_asr(str(folder)).sha256 != first.sha256
+    metrics = own_metrics(first)
+    assert [m.protocol for m in metrics if m.name == "wer"] == [
+        "wer/asr:tiny-model@1",
+        *(
+            f"wer/asr:tiny-model+{normaliser}{mean}@1"
+            for normaliser in ("whisper-en", "seed-tts-en", "raw")
+            for mean in ("", "+macro")
+        ),
+    ]
+    assert {m.needs for m in metrics} == {(first.extractor,)}
+    assert next(m.protocol for m in metrics if m.is_default) == "wer/asr:tiny-model@1"
+
+
+def test_openai_whisper_is_held_to_the_language_and_to_transcription(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {}
+
+    def transcribe(samples: np.ndarray, **options: Any) -> dict[str, Any]:
+        told.update(options)
+        return {"segments": []}
+
+    model = SimpleNamespace(transcribe=transcribe, is_multilingual=True)
+    stub = ModuleType("whisper")
+    stub.__dict__.update(load_model=lambda path, device: model)
+    monkeypatch.setitem(sys.modules, "whisper", stub)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "base.pt"))
+    (tmp_path / "base.pt").write_bytes(b"")
+    recogniser = EXTRACTORS["asr_own_openai-whisper"].make()
+    recogniser.extract(SOUND, GERMAN)
+    assert (told["language"], told["task"]) == ("de", "transcribe")
+    model.is_multilingual = False
+    with pytest.raises(Unscored, match="for English alone"):
+        recogniser.extract(SOUND, GERMAN)
+
+
+def test_a_folder_of_transformers_hears_in_the_language_with_times_in_the_recording(
+    tmp_path: Path,
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    shutil.copy(packaged() / "tokenizer.json", tmp_path)
+    tokenizer = transformers.WhisperTokenizer.from_pretrained(str(tmp_path))
+    tokenizer.save_pretrained(tmp_path)
+    transformers.WhisperFeatureExtractor().save_pretrained(tmp_path)
+    number = tokenizer.convert_tokens_to_ids
+    torch.manual_seed(0)
+    tiny = {f"{part}_{what}": n for part in ("encoder", "decoder")
+            for what, n in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 16))}  # fmt: skip
+    config = transformers.WhisperConfig(d_model=16, max_target_positions=16, **tiny)
+    model = transformers.WhisperForConditionalGeneration(config)
+    model.generation_config = transformers.GenerationConfig(
+        lang_to_id={name: number(name) for name in ("<|de|>", "<|en|>")},
+        task_to_id={name: number(f"<|{name}|>") for name in ("transcribe", "translate")},
+        no_timestamps_token_id=number("<|notimestamps|>"), is_multilingual=True, max_length=12,
+        decoder_start_token_id=number("<|startoftranscript|>"), eos_token_id=50257,
+        pad_token_id=50257, max_initial_timestamp_index=50, task="translate",
+    )  # fmt: skip
+    model.save_pretrained(tmp_path)
+    recogniser = EXTRACTORS[find_asr(str(tmp_path)).extractor].make()
+    found = recogniser.extract(SOUND, GERMAN)
+    assert found["text"].tolist() != [""]
+    assert found["word_end_s"].max() <= 1.0
+    with pytest.raises(Unscored, match="does not know French"):
+        recogniser.extract(SOUND, SpokenLanguage(code="fr"))
+
+
+def german_speech(text: str) -> np.ndarray:
+    """Synthesises with eSpeak's German voice, 22.05 kHz."""
+    loader = pytest.importorskip("espeakng_loader")
+    library = ctypes.CDLL(loader.get_library_path())
+    data = os.path.dirname(loader.get_data_path()).encode()
+    assert library.espeak_Initialize(2, 0, data, 0) == 22_050
+    parts: list[np.ndarray] = []
+
+    def collect(wave: Any, count: int, events: Any) -> int:
+        if wave and count:
+            parts.append(np.ctypeslib.as_array(wave, (count,)).copy())
+        return 0
+
+    kind = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+    )
+    callback = kind(collect)
+    library.espeak_SetSynthCallback(callback)
+    library.espeak_SetVoiceByName(b"de")
+    written = text.encode() + b"\0"
+    library.espeak_Synth(written, len(written), 0, 1, 0, 1, None, None)
+    library.espeak_Synchronize()
+    library.espeak_Terminate()
+    return np.concatenate(parts).astype(np.float32) / 32_768
+
+
+def test_a_folder_of_german_speech_is_scored_by_the_packaged_recogniser_and_by_ones_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("faster_whisper")
+    monkeypatch.setenv("STREAMCHAR_WEIGHTS", str(packaged().parent))
+    monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "cache"))
+    text = "Eins, zwei, drei, vier, fünf, sechs."
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    write_wav(folder / "a.wav", german_speech(text), sample_rate=22_050)
+    (folder / "a.txt").write_text(text, encoding="utf-8")
+    found = evaluate(
+        folder, metrics="wer", protocol="wer/whisper-base-multilingual@1", language="de", jobs=1
+    )
+    (row,) = found.rows
+    assert (row.status, row.components["language"]) == ("computed", "de"), row.reason
+    assert row.value is not None
+    assert row.value <= 0.5
+    assert not any(sign.isdigit() for sign in row.components["heard"])
+    own = evaluate(
+        folder, metrics="wer", protocol="wer/asr:whisper-base@1", language="de", jobs=1,
+        asr="whisper-base",
+    )  # fmt: skip
+    assert [r.value for r in own.rows] == [row.value]
+    assert own.rows[0].protocol_hash != row.protocol_hash
