@@ -64,7 +64,9 @@ class _Codec:
         encoder.height, encoder.width = height, width
         encoder.pix_fmt, encoder.framerate = "yuv420p", FPS
         encoder.options, encoder.thread_count = options, 1
-        self._decoder = av.CodecContext.create("mpeg4" if name == "mpeg4" else "h264", "r")
+        decoder = av.CodecContext.create("mpeg4" if name == "mpeg4" else "h264", "r")
+        assert isinstance(decoder, VideoCodecContext)
+        self._decoder = decoder
         self._count = 0
 
     def push(self, frame: np.ndarray) -> list[np.ndarray]:

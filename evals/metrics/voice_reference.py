@@ -35,7 +35,7 @@ class VoiceReferenceSimilarity(Metric):
     is_of_speech = True
     needs = ("voice", SPEECH, "voice_reference", "speech_reference")
     protocol = "voice_reference_similarity/resemblyzer@1"
-    params: Mapping[str, Any] = {  # noqa: RUF012
+    params: Mapping[str, Any] = {
         "min_speech": MIN_SPEECH,
         "min_windows": MIN_WINDOWS,
         "reference": "mean of its windows with speech, of unit length",

@@ -125,10 +125,10 @@ def test_a_file_goes_through_detector_tracks_and_network(
     monkeypatch.setattr(syncnet_s3fd, "load_syncnet", lambda path: network)
     monkeypatch.setattr(syncnet_s3fd, "load_s3fd", lambda path: None)
     monkeypatch.setattr(syncnet_s3fd, "detect", lambda network, frame, **settings: box)
-    path = still(tmp_path / "a.mp4", 12)
-    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 12 * 640).astype(np.float32)
+    path = still(tmp_path / "a.mp4", 14)
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 14 * 640).astype(np.float32)
     found = SyncNetS3fd(encode="mpeg4 qscale 2", min_track_frames=10).extract(path, samples, {})
-    assert found["num_windows"].tolist() == [7]
+    assert found["num_windows"].tolist() == [9]
     assert found["start_frame"].tolist() == [0]
     assert np.isfinite(found["distance"]).all()
 
