@@ -121,7 +121,7 @@ def small_n(
 
     Example: streamchar bench small-n --clips 256
     """
-    from evals.bench.small_n import bias_table, drawn_features
+    from evals.judges.small_n import bias_table, drawn_features
 
     progress = ProgressBar()
     rows = bias_table(drawn_features(clips, style=style, progress=progress))

@@ -55,6 +55,12 @@ OWN_FILES: dict[str, OwnFile] = {
         licence="non-commercial research",
         needed_for="csim",
     ),
+    "dino": OwnFile(
+        file="dino_vitbase16_pretrain.pth",
+        origin="github.com/facebookresearch/dino, ViT-B/16, backbone only",
+        licence="Apache-2.0",
+        needed_for="subject_consistency",
+    ),
     "lpips-alex": OwnFile(
         file="alex.pth",
         origin="github.com/richzhang/PerceptualSimilarity, lpips/weights/v0.1/alex.pth",

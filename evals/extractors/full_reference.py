@@ -66,7 +66,8 @@ def ssim(frame: Frame, truth: Frame) -> float:
 
     Source:
         Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity,
-        2004; compared with torchmetrics in tests/evals/metrics/test_full_reference.py.
+        2004; compared with torchmetrics, whose mean has a mirrored rim in it, in
+        tests/evals/metrics/test_full_reference.py.
     """
     one, other = (_local(x.astype(np.float32)) for x in (frame, truth))
     first, second = (x.astype(np.float64) for x in (frame, truth))

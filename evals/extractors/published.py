@@ -97,4 +97,12 @@ def published_specs(spec: Callable[..., SpecT]) -> Sequence[SpecT]:
             own=("arcface",),
         )
     ]
-    return [*sync, *clips, *pictures, *faces, *others, *pairs]
+    subjects = [
+        spec(
+            name="dino",
+            track="frames",
+            implementation="evals.extractors.dino:DinoExtractor",
+            own=("dino",),
+        )
+    ]
+    return [*sync, *clips, *pictures, *faces, *subjects, *others, *pairs]

@@ -109,6 +109,19 @@ def ask_lpips(files: SetOfFiles) -> str:
     return _judge(same == 0 < other, f"equal pictures {same:g}, a negative {other:.2f}")
 
 
+def ask_dino(files: SetOfFiles) -> str:
+    """Loads by key; a picture is like itself and less like its mirror image upside down."""
+    from evals.extractors.networks.dino import embed_picture, load_dino
+
+    network = load_dino(str(next(iter(files.values()))))
+    picture = _pixels(64, 64, 3)
+    same, other = (
+        float(embed_picture(network, picture) @ embed_picture(network, x))
+        for x in (picture, picture[::-1, ::-1])
+    )
+    return _judge(abs(same - 1) < 1e-4 and other < same, f"itself {same:.3f}, turned {other:.3f}")
+
+
 def ask_s3fd(files: SetOfFiles) -> str:
     """Loads by key; finds no face in noise."""
     from evals.extractors.networks.s3fd import detect, load_s3fd
@@ -149,6 +162,7 @@ TESTS: dict[str, tuple[tuple[str, ...], Callable[[SetOfFiles], str]]] = {
         ask_inception,
     ),
     "alexnet-owt-7be5be79.pth": (("alexnet-owt-7be5be79.pth", "alex.pth"), ask_lpips),
+    "dino_vitbase16_pretrain.pth": (("dino_vitbase16_pretrain.pth",), ask_dino),
     "sfd_face.pth": (("sfd_face.pth",), ask_s3fd),
     "syncnet_v2.model": (("syncnet_v2.model",), ask_syncnet),
     "i3d_torchscript.pt": (("i3d_torchscript.pt",), ask_i3d),

@@ -6,6 +6,7 @@ FFmpeg ignores ``-qscale`` and codes as H.264 of crf 23.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -62,9 +63,11 @@ class _Codec:
         assert isinstance(encoder, VideoCodecContext)
         self._encoder, self._size = encoder, (height, width)
         encoder.height, encoder.width = height, width
-        encoder.pix_fmt, encoder.framerate = "yuv420p", FPS
+        encoder.pix_fmt, encoder.framerate = "yuv420p", Fraction(FPS)
         encoder.options, encoder.thread_count = options, 1
-        self._decoder = av.CodecContext.create("mpeg4" if name == "mpeg4" else "h264", "r")
+        decoder = av.CodecContext.create("mpeg4" if name == "mpeg4" else "h264", "r")
+        assert isinstance(decoder, VideoCodecContext)
+        self._decoder = decoder
         self._count = 0
 
     def push(self, frame: np.ndarray) -> list[np.ndarray]:

@@ -23,6 +23,7 @@ from evals.extractors.face_crop import (
     tracks_of,
 )
 from evals.extractors.mfcc import mfcc
+from evals.extractors.networks.door import WrongConvention, require_pixels
 from evals.extractors.networks.syncnet import (
     CROP_SIZE,
     WINDOW_FRAMES,
@@ -137,7 +138,7 @@ def mouth_embedder(
     """Returns an embedder of RGB crops, uint8 [224, 224, 3]."""
 
     def embed(crops: np.ndarray) -> np.ndarray:
-        bgr = crops[..., ::-1].transpose(3, 0, 1, 2)
+        bgr = require_pixels(crops, "SyncNet")[..., ::-1].transpose(3, 0, 1, 2)
         return network.embed_mouth(torch.from_numpy(bgr.astype(np.float32))).numpy()
 
     return MouthEmbedder(
@@ -152,12 +153,29 @@ def mouth_embedder(
 @torch.inference_mode()
 def embed_sound(
     network: SyncNet,
-    samples: Int16[np.ndarray, " S"],
+    samples: np.ndarray,
     num_windows: int,
     *,
     windows_at_once: int = _SOUND_WINDOWS_AT_ONCE,
 ) -> Float32[np.ndarray, "L E"]:
-    """Embeds the sound at each of ``num_windows`` video frames, 0.2 s each."""
+    """Embeds the sound at each of ``num_windows`` video frames, 0.2 s each.
+
+    Args:
+        network: With weights.
+        samples: 16-bit integers at 16 kHz, int16 [S].
+        num_windows: Frames.
+        windows_at_once: Windows per call of the network.
+
+    Returns:
+        Embeddings.
+
+    Raises:
+        WrongConvention: If the samples are no 16-bit integers, e.g. floats in [-1, 1].
+    """
+    if samples.dtype != np.int16:
+        raise WrongConvention(
+            f"SyncNet's cepstra are of 16-bit integers, not of {samples.dtype}: see int16_samples"
+        )
     if num_windows == 0:
         return np.zeros((0, network.embedding_size), np.float32)
     cepstra = torch.from_numpy(mfcc(samples).astype(np.float32))

@@ -6,7 +6,13 @@ import numpy as np
 
 from evals.extractors import EXTRACTORS
 from evals.features.cache import TrackKeys, load_kept, track_keys
-from evals.features.companions import add_companions, by_file, of_companions, pair_features
+from evals.features.companions import (
+    Source,
+    add_companions,
+    by_file,
+    of_companions,
+    pair_features,
+)
 from evals.features.extraction import extract, reference_features, unavailable
 from evals.features.jobs import Job, run_jobs
 from evals.features.missing import Arrays, Missing, failed_reading, is_fault
@@ -67,7 +73,7 @@ class FeatureStore:
         own, others, pairs = by_file(runnable)
         features: dict[int, dict[str, Arrays | Missing]] = {}
         todo: dict[int, Job] = {}
-        sources = [(recording, own) for recording in recordings]
+        sources: list[Source] = [(recording, own) for recording in recordings]
         places = add_companions(sources, others)  # measured by the same workers
         for index, (recording, wanted) in enumerate(sources):
             features[index], job = self._look_up(recording, wanted)

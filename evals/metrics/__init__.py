@@ -13,6 +13,7 @@ from evals.metrics.phoneme_error_rate import PHONEMES
 from evals.metrics.pointer import POINTER
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
+from evals.metrics.subject import SUBJECT
 from evals.metrics.sync import SYNC
 from evals.metrics.sync_drift import SYNC_DETAIL
 from evals.metrics.sync_protocols import BY_RECIPE
@@ -41,6 +42,7 @@ METRICS: tuple[Metric, ...] = (
     *IDENTITY,
     *IDENTITY_WORLD,
     *IDENTITY_CONTRAST,
+    *SUBJECT,
     *APPEARANCE,
     *PUBLISHED,
     *WITHOUT_CROP,

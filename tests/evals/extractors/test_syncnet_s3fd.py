@@ -14,6 +14,7 @@ from evals.extractors.networks.s3fd import S3fd, detect
 from evals.extractors.networks.syncnet import SyncNet
 from evals.extractors.reencode import reencoded
 from evals.extractors.scenes import CutDetector
+from evals.extractors.syncnet import embed_sound, mouth_embedder
 from evals.extractors.syncnet_s3fd import SyncNetS3fd, detected_tracks
 from evals.metrics.sync_protocols import BY_RECIPE
 from evals.numerics.syncnet import score_embeddings, shifted_distances
@@ -125,12 +126,25 @@ def test_a_file_goes_through_detector_tracks_and_network(
     monkeypatch.setattr(syncnet_s3fd, "load_syncnet", lambda path: network)
     monkeypatch.setattr(syncnet_s3fd, "load_s3fd", lambda path: None)
     monkeypatch.setattr(syncnet_s3fd, "detect", lambda network, frame, **settings: box)
-    path = still(tmp_path / "a.mp4", 12)
-    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 12 * 640).astype(np.float32)
+    path = still(tmp_path / "a.mp4", 14)
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, 14 * 640).astype(np.float32)
     found = SyncNetS3fd(encode="mpeg4 qscale 2", min_track_frames=10).extract(path, samples, {})
-    assert found["num_windows"].tolist() == [7]
+    assert found["num_windows"].tolist() == [9]
     assert found["start_frame"].tolist() == [0]
     assert np.isfinite(found["distance"]).all()
+
+
+def test_syncnet_refuses_other_pixels_and_samples() -> None:
+    with torch.device("meta"):
+        network = SyncNet()
+    mouth = mouth_embedder(network, windows_at_once=1)
+    *first, last = np.random.default_rng(0).random((5, 224, 224, 3), np.float32)
+    for crop in first:
+        mouth.push(crop)
+    with pytest.raises(WrongConvention, match="SyncNet takes 8-bit pixels"):
+        mouth.push(last)
+    with pytest.raises(WrongConvention, match="16-bit integers, not of float32"):
+        embed_sound(network, np.zeros(16_000, np.float32), 5)
 
 
 def test_scripts_make_different_numbers_of_the_same_tracks() -> None:

@@ -1,6 +1,7 @@
 """Shaking faces, flickering light, drift whatever its sign, and the voice that was asked for."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def drifting(start: float, end: float) -> Score:
         },
     }  # fmt: skip
     references = {"reference_identity": {"embedding": np.zeros((1, 128), np.float32)}}
-    sample = recording(reference_path="reference.png")
+    sample = recording(reference_path=Path("reference.png"))
     return IDENTITY_CONTRAST[1].score(sample, {**features, **references}, MetricContext())
 
 

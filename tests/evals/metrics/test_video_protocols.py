@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from evals.bench.small_n import bias_table
 from evals.extractors import EXTRACTORS
 from evals.extractors.by_path import own_weights
 from evals.extractors.i3d import (
@@ -29,6 +28,7 @@ from evals.extractors.networks.inception import (
     inception_input,
     tensorflow_resize,
 )
+from evals.judges.small_n import bias_table
 from evals.metrics.video import KernelMetric
 from evals.metrics.video_protocols import VIDEO_PROTOCOLS
 from evals.numerics.frechet import kernel_distance
