@@ -7,7 +7,7 @@ from evals.numerics.statistics import MIN_CLUSTERS
 from evals.scoring.compare import Comparison
 from evals.scoring.results import csv_text, guard_cell
 from reports.axes import absolute_label, in_order, label_of, scale_of, unit_of
-from reports.numbers import NOT_APPLICABLE, number, rounded
+from reports.numbers import MINUS, NOT_APPLICABLE, number, rounded
 from reports.render import escape_markdown
 
 _HEADS = (
@@ -72,7 +72,9 @@ def _with_ends(
 ) -> str:
     if ends[0] is None:
         return NOT_APPLICABLE
-    value, low, high = ("" if end is None else form.format(scale * end) for end in ends)
+    value, low, high = (
+        "" if end is None else form.format(scale * end).replace("-", MINUS) for end in ends
+    )
     return f"{value}{unit}" + (f" [{low}, {high}]" if low and high else "")
 
 

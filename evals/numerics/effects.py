@@ -90,7 +90,7 @@ def probability_of_superiority(
         clusters: Recordings that are no independent witnesses have the same number.
 
     Returns:
-        The share; NaN without any pair.
+        The share; NaN with fewer than two clusters.
 
     Source:
         Share of pairs: Grissom and Kim, "Effect Sizes for Research", 2012, 5.3. Effective number
@@ -99,7 +99,7 @@ def probability_of_superiority(
     kept = weights > 0
     costs, weights, clusters = costs[kept], weights[kept], clusters[kept]
     count = len(np.unique(clusters))
-    if not count:
+    if count < 2:
         return UNKNOWN_EFFECT
     wins = 0.5 - 0.5 * np.sign(costs)
     share = float(weights @ wins / weights.sum())

@@ -17,6 +17,8 @@ from evals.numerics.statistics import MIN_CLUSTERS
 POWER = 0.8
 MOST = 10_000_000
 """Clusters beyond which no number is named."""
+GRAIN = 16
+"""The t test stands for the sign-flip test where ``alpha`` is this many times its smallest p."""
 _RANKS = (np.arange(400) + 0.5) / 400
 
 
@@ -89,8 +91,9 @@ def power_of(gap: float, spread: float, num_clusters: int, *, alpha: float) -> f
         alpha: Of the test.
 
     Returns:
-        The power; 0 where even clusters that all agree in sign could not reach ``alpha``, as the
-        sign-flip test of `evals.numerics.statistics` would have it.
+        The power. With so few clusters that the sign-flip test of `evals.numerics.statistics`
+        reaches ``alpha`` only if nearly all agree in sign, it is not above the probability that
+        all do; it is 0 where even that would not reach it.
 
     Source:
         Cohen, "Statistical Power Analysis", 1988; the noncentral t distribution.
@@ -103,7 +106,11 @@ def power_of(gap: float, spread: float, num_clusters: int, *, alpha: float) -> f
     # Noncentral t as a mean over its denominator: scipy's own is NaN far from zero.
     limits = student_t.isf(alpha / 2, freedom) * np.sqrt(chi2.ppf(_RANKS, freedom) / freedom)
     shift = abs(gap) / spread * math.sqrt(num_clusters)
-    return float((ndtr(shift - limits) + ndtr(-shift - limits)).mean())
+    power = float((ndtr(shift - limits) + ndtr(-shift - limits)).mean())
+    if 2.0 ** (1 - num_clusters) * GRAIN <= alpha:
+        return power
+    ratio = abs(gap) / spread
+    return min(power, float(ndtr(ratio) ** num_clusters + ndtr(-ratio) ** num_clusters))
 
 
 def clusters_needed(gap: float, spread: float, *, alpha: float, power: float = POWER) -> int | None:

@@ -65,6 +65,17 @@ def test_few_clusters_show_nothing_however_large_the_gap() -> None:
     assert spread_of(np.arange(4.0)) is None
 
 
+def test_where_signs_must_all_agree_the_power_is_that_they_do() -> None:
+    """Twelve clusters near the smallest p: one that disagrees is too much for signs."""
+    rng = np.random.default_rng(2)
+    zero = np.zeros(12)
+    alpha = 2.5 / 2**12  # the smallest p there can be is 2 / 2**12
+    p_values = [paired_difference(rng.normal(2.0, 1, 12), zero, draws=20).p for _ in range(200)]
+    shown = np.mean(np.array(p_values) < alpha)
+    assert power_of(2.0, 1.0, 12, alpha=alpha) == pytest.approx(shown, abs=0.1)
+    assert power_of(2.0, 1.0, 12, alpha=0.05) > 0.99
+
+
 def test_no_gap_needs_more_than_can_be_named() -> None:
     assert clusters_needed(0.0, 1.0, alpha=0.05) is None
     assert clusters_needed(1e-6, 1.0, alpha=0.05) is None
