@@ -7,10 +7,11 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from streamchar_ref.networks.dit import DitContext, JointDiT
@@ -21,6 +22,7 @@ from streamchar_ref.networks.orchestrator import (
     OrchestratorOutput,
 )
 from streamchar_ref.networks.prefix import PrefixCache
+from streamchar_ref.networks.reader import TranscriptReader, as_orchestrator
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
@@ -36,8 +38,21 @@ BOTH, PICTURE, SOUND = slice(0, 2), slice(0, 1), slice(1, 2)
 class Networks(Protocol):
     """What samples a chunk: a `StreamChar`, or a stage of training that holds both networks."""
 
-    orchestrator: Orchestrator
+    orchestrator: Orchestrator | TranscriptReader
     dit: JointDiT
+
+
+class Heard(NamedTuple):
+    """What a model makes of finished audio.
+
+    Attributes:
+        position: Phonemes said by the end of each latent, from the window's pointer, [B, A]; zeros
+            of a model without a pointer.
+        is_over: Logits that all has been said, [B, A].
+    """
+
+    position: Float[Tensor, "B A"]
+    is_over: Float[Tensor, "B A"]
 
 
 class GivenSound(NamedTuple):
@@ -59,8 +74,9 @@ class Condition:
     Attributes:
         model: The networks.
         inputs: What the orchestrator has read.
-        prefix: Its keys and values.
-        context: Keys and values of the DiT's context.
+        prefix: Its keys and values; empty where the DiT reads the transcript itself.
+        seen: What the DiT sees beside the chunk.
+        context: Keys and values of that.
         output: Of the orchestrator where it does not run in the loop: in the mode ``once``, or of a
             given sound; else ``None``.
         sound_only: Whether there is no video.
@@ -70,6 +86,7 @@ class Condition:
     model: Networks
     inputs: OrchestratorInputs
     prefix: PrefixCache
+    seen: DitContext
     context: list[KeyValue]
     output: OrchestratorOutput | None
     sound_only: bool = False
@@ -82,6 +99,14 @@ class Condition:
             return PICTURE
         return SOUND if self.sound_only else BOTH
 
+    @cached_property
+    def free_context(self) -> list[KeyValue]:
+        """The context of the free pass of guidance: without a transcript, if there is one in it."""
+        if isinstance(self.model.orchestrator, Orchestrator):
+            return self.context
+        nobody = torch.zeros_like(self.seen.has_prompt)
+        return _encoded(self.model, self.inputs, self.seen, self.sound_only, is_read=nobody)
+
     def seen_by(self, model: Networks, context: DitContext) -> "Condition":
         """Returns the condition for another DiT behind the same orchestrator.
 
@@ -92,8 +117,8 @@ class Condition:
         Returns:
             The condition; what the orchestrator has read is shared.
         """
-        encoded = model.dit.encode_context(context, sound_only=self.sound_only)
-        return replace(self, model=model, context=encoded)
+        encoded = _encoded(model, self.inputs, context, self.sound_only)
+        return replace(self, model=model, seen=context, context=encoded)
 
     def orchestrate(
         self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
@@ -101,20 +126,33 @@ class Condition:
         """Runs the orchestrator on noisy audio, or returns what it said once for the chunk."""
         if self.output is not None:
             return self.output
-        return self.model.orchestrator.decode(self.prefix, audio, sigma)
+        return as_orchestrator(self.model.orchestrator).decode(self.prefix, audio, sigma)
 
-    def heard(self, audio: Float[Tensor, "B A Ca"]) -> OrchestratorOutput:
-        """Returns what the orchestrator makes of finished audio, whatever durations it predicted.
+    def audio_condition(
+        self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
+    ) -> Float[Tensor, "B A K"] | None:
+        """Returns what the DiT is told by the orchestrator; ``None`` without one."""
+        if isinstance(self.model.orchestrator, TranscriptReader):
+            return None
+        return self.orchestrate(audio, sigma).condition
+
+    def heard(self, audio: Float[Tensor, "B A Ca"]) -> Heard:
+        """Returns what the model makes of finished audio, whatever durations it predicted.
 
         Args:
             audio: Clean latents of the chunk; where sound is given, that sound.
 
         Returns:
-            Its output.
+            Place in the transcript, and whether it is over.
         """
-        if self.sound is not None and self.output is not None:
-            return self.output
-        return _hear(self.model.orchestrator, self.prefix, audio)
+        reader = self.model.orchestrator
+        if isinstance(reader, TranscriptReader):
+            clean = torch.zeros_like(self.seen.motion_sigma)
+            _, states = self.model.dit.forward_audio(audio, clean, None, self.context)
+            return Heard(audio.new_zeros(audio.shape[:2]), reader.is_over(states))
+        output = self.output if self.sound is not None else None
+        output = output or _hear(reader, self.prefix, audio)
+        return Heard(output.progress.position, output.is_over)
 
     def hearing(self, sound: GivenSound, context: DitContext) -> "Condition":
         """Returns the condition of the picture, once the sound is there.
@@ -128,8 +166,9 @@ class Condition:
         """
         return replace(
             self,
-            context=self.model.dit.encode_context(context),
-            output=_hear(self.model.orchestrator, self.prefix, sound.clean),
+            seen=context,
+            context=_encoded(self.model, self.inputs, context),
+            output=_hear(as_orchestrator(self.model.orchestrator), self.prefix, sound.clean),
             sound_only=False,
             sound=sound,
         )
@@ -155,17 +194,19 @@ def prefill(
     Returns:
         The condition for `velocity` and `sample_chunk`.
     """
-    orchestrator = model.orchestrator
-    prefix, output = orchestrator.prefill(inputs), None
-    if sound is not None:
-        output = _hear(orchestrator, prefix, sound.clean)
-    elif orchestrator.config.mode == "once":
-        output = orchestrator.decode(prefix, None, None)
+    orchestrator, prefix, output = model.orchestrator, PrefixCache(), None
+    if isinstance(orchestrator, Orchestrator):
+        prefix = orchestrator.prefill(inputs)
+        if sound is not None:
+            output = _hear(orchestrator, prefix, sound.clean)
+        elif orchestrator.config.mode == "once":
+            output = orchestrator.decode(prefix, None, None)
     return Condition(
         model=model,
         inputs=inputs,
         prefix=prefix,
-        context=model.dit.encode_context(context, sound_only=sound_only),
+        seen=context,
+        context=_encoded(model, inputs, context, sound_only),
         output=output,
         sound_only=sound_only,
         sound=sound,
@@ -182,19 +223,21 @@ def velocity(
         x: Noisy video and audio latents; audio alone with ``sound_only``, video alone where the
             sound is given.
         sigma: Their noise level.
-        guidance: Scales of classifier-free guidance by the audio condition.
+        guidance: Scales of classifier-free guidance by the audio condition, or by the transcript.
 
     Returns:
         Velocities shaped like ``x``.
     """
     audio = x[-1] if condition.sound is None else condition.sound.clean
-    audio_condition = condition.orchestrate(audio, sigma).condition
+    audio_condition = condition.audio_condition(audio, sigma)
     guided = _velocities(condition, x, sigma, audio_condition)
     both: tuple[float, ...] = guidance
     scales = both[condition.modalities]
     if all(scale == 1 for scale in scales):
         return guided
-    nothing = condition.model.dit.no_condition.expand_as(audio_condition)
+    nothing = None
+    if audio_condition is not None:
+        nothing = condition.model.dit.no_condition.expand_as(audio_condition)
     free = _velocities(condition, x, sigma, nothing, is_free=True)
     return tuple(
         b + (scale - 1) * (b - a) for scale, a, b in zip(scales, free, guided, strict=True)
@@ -270,6 +313,21 @@ def scaled_noise(
     return scaled
 
 
+def _encoded(
+    model: Networks,
+    inputs: OrchestratorInputs,
+    context: DitContext,
+    sound_only: bool = False,
+    *,
+    is_read: Bool[Tensor, " B"] | None = None,
+) -> list[KeyValue]:
+    """Computes the keys and values of the DiT's context."""
+    reader, transcript = model.orchestrator, None
+    if isinstance(reader, TranscriptReader):
+        transcript = reader.prefill(inputs, is_read=is_read)
+    return model.dit.encode_context(context, sound_only=sound_only, transcript=transcript)
+
+
 def _hear(
     orchestrator: Orchestrator, prefix: PrefixCache, audio: Float[Tensor, "B A Ca"]
 ) -> OrchestratorOutput:
@@ -281,22 +339,23 @@ def _velocities(
     condition: Condition,
     x: Latents,
     sigma: Float[Tensor, " B"],
-    audio_condition: Float[Tensor, "B A K"],
+    audio_condition: Float[Tensor, "B A K"] | None,
     *,
     is_free: bool = False,
 ) -> Latents:
     """Runs the DiT; the free pass of guidance hears nothing of a given sound."""
     dit, sound = condition.model.dit, condition.sound
+    context = condition.free_context if is_free else condition.context
     if condition.sound_only:
-        return (dit.forward_audio(x[0], sigma, audio_condition, condition.context)[0].float(),)
+        return (dit.forward_audio(x[0], sigma, audio_condition, context)[0].float(),)
     if sound is not None:
         audio, level = (
             (sound.noise, torch.ones_like(sigma))
             if is_free
             else (sound.clean, torch.zeros_like(sigma))
         )
-        predicted = dit(x[0], audio, sigma, level, audio_condition, condition.context)
+        predicted = dit(x[0], audio, sigma, level, audio_condition, context)
         return (predicted.video.float(),)
     video, audio = x
-    predicted = dit(video, audio, sigma, sigma, audio_condition, condition.context)
+    predicted = dit(video, audio, sigma, sigma, audio_condition, context)
     return predicted.video.float(), predicted.audio.float()
