@@ -163,18 +163,16 @@ class JointDiT(nn.Module):
         Args:
             context: All there is.
             sound_only: Leave out the video tokens, for `forward_audio`.
-            transcript: Where this network reads it, see `reader.TranscriptReader`.
+            transcript: Where this network reads it, see `reader.TranscriptReader`; without one it
+                is free to say anything, for guidance.
 
         Returns:
             Keys and values for each block.
-
-        Raises:
-            ValueError: If it reads the transcript and there is none, or the other way round.
         """
-        if (transcript is not None) != self.config.reads_transcript:
-            raise ValueError("a transcript is for a DiT with text_expansion, which needs one")
         segments, rotation = self._always_segments(context), self.get_buffer("context_rotation")
-        if transcript is not None:
+        if transcript is None:
+            rotation = rotation[:, self.geometry.text_tokens :]
+        else:
             still = self._modulation(self.sigma_audio, torch.zeros_like(context.motion_sigma))
             segments.insert(0, Segment(x=transcript[:, None], modulation=still, kind="text"))
         if sound_only:

@@ -69,8 +69,9 @@ class JointBlock(nn.Module):
         self.table = nn.Parameter(torch.randn(6 * width) / math.sqrt(width))
         last = [video[-1], audio[-1]]
         if text_expansion:
-            self.feed_forward["text"] = feed_forward(width, text_expansion)
-            last.append(self.feed_forward["text"][-1])
+            text = feed_forward(width, text_expansion)
+            self.feed_forward["text"] = text
+            last.append(text[-1])
         for layer in (self.out, *last):
             nn.init.zeros_(layer.get_parameter("weight"))  # a new block changes nothing
 

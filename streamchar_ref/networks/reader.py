@@ -8,7 +8,7 @@ Shape letters: B batch, W rows of the transcript, A audio latents of a chunk, D 
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from streamchar_ref.networks.orchestrator import (
@@ -33,33 +33,29 @@ class TranscriptReader(nn.Module):
         self.text_in = nn.ModuleList(
             nn.Embedding(count, width) for count in (NUM_TOKENS, 2, len(STRESSES), len(MARKS))
         )
-        self.no_text = nn.Parameter(torch.randn(width))  # for guidance
         self.over_out = nn.Linear(width, 1)
 
-    def prefill(
-        self, script: OrchestratorInputs, *, is_read: Bool[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B W D"]:
+    def prefill(self, script: OrchestratorInputs) -> Float[Tensor, "B W D"]:
         """Embeds the transcript, once a chunk.
 
         Args:
             script: What is known of the stream; only the transcript is read.
-            is_read: Samples that have a transcript at all; all by default.
 
         Returns:
             Tokens for `JointDiT.encode_context`.
         """
         columns = script.window.unbind(-1)
         embedded = [embed(column) for embed, column in zip(self.text_in, columns, strict=True)]
-        rows = torch.stack(embedded).sum(dim=0)
-        if is_read is None:
-            return rows
-        return torch.where(is_read[:, None, None], rows, self.no_text)
+        return torch.stack(embedded).sum(dim=0)
 
     def is_over(self, states: Float[Tensor, "B A D"]) -> Float[Tensor, "B A"]:
-        """Returns logits that the transcript is finished.
+        """Tells the end of the transcript.
 
         Args:
             states: Of the DiT for finished audio, from `JointDiT.forward_audio`.
+
+        Returns:
+            Logits that it is finished.
         """
         logits: Tensor = self.over_out(states)
         return logits[..., 0]

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from streamchar_ref.networks.dit import DitContext, JointDiT
@@ -104,8 +104,7 @@ class Condition:
         """The context of the free pass of guidance: without a transcript, if there is one in it."""
         if isinstance(self.model.orchestrator, Orchestrator):
             return self.context
-        nobody = torch.zeros_like(self.seen.has_prompt)
-        return _encoded(self.model, self.inputs, self.seen, self.sound_only, is_read=nobody)
+        return self.model.dit.encode_context(self.seen, sound_only=self.sound_only)
 
     def seen_by(self, model: Networks, context: DitContext) -> "Condition":
         """Returns the condition for another DiT behind the same orchestrator.
@@ -318,13 +317,11 @@ def _encoded(
     inputs: OrchestratorInputs,
     context: DitContext,
     sound_only: bool = False,
-    *,
-    is_read: Bool[Tensor, " B"] | None = None,
 ) -> list[KeyValue]:
     """Computes the keys and values of the DiT's context."""
     reader, transcript = model.orchestrator, None
     if isinstance(reader, TranscriptReader):
-        transcript = reader.prefill(inputs, is_read=is_read)
+        transcript = reader.prefill(inputs)
     return model.dit.encode_context(context, sound_only=sound_only, transcript=transcript)
 
 

@@ -110,34 +110,41 @@ class ReadingSpeechStage(SpeechStage):
         noise = torch.randn(window.audio.shape, generator=generator, device=generator.device)
         sigma = draw_sigma(len(noise), generator, self._shift)
         noisy = flow.add_noise(window.audio, noise, sigma)
-        is_read = draw_read(window, generator)
-        context = self.dit.encode_context(
-            window.context,
-            sound_only=True,
-            transcript=reader.prefill(window.inputs, is_read=is_read),
-        )
+        transcript = read_or_not(reader, window, generator)
+        context = self.dit.encode_context(window.context, sound_only=True, transcript=transcript)
         velocity, states = self.dit.forward_audio(noisy, sigma, None, context)
         parts = {
             "audio": F.mse_loss(velocity.float(), noise - window.audio),
-            "over": over_loss(reader.is_over(states), window, is_read),
+            "over": over_loss(reader, states, window),
         }
         return parts, states
 
 
-def draw_read(window: TrainingWindow, generator: torch.Generator) -> Bool[Tensor, " B"]:
-    """Draws the windows in which the DiT gets the transcript; in the others none, for guidance."""
-    chance = torch.rand(len(window.audio), generator=generator, device=generator.device)
-    return chance >= CONDITION_DROP
+def read_or_not(
+    reader: TranscriptReader, window: TrainingWindow, generator: torch.Generator
+) -> Float[Tensor, "B W D"] | None:
+    """Embeds the transcripts of a batch; some batches go without, for classifier-free guidance.
+
+    A whole batch at once: then there are no tokens of it, as in the free pass of a stream.
+
+    Args:
+        reader: Network.
+        window: What is known before the chunks.
+        generator: Of the draw; its seed alone is used, which needs no word from the device.
+
+    Returns:
+        Tokens for `JointDiT.encode_context`.
+    """
+    own = torch.Generator().manual_seed(generator.initial_seed() ^ 0x7265)
+    is_read = float(torch.rand((), generator=own)) >= CONDITION_DROP
+    return reader.prefill(window.inputs) if is_read else None
 
 
 def over_loss(
-    logits: Float[Tensor, "B A"], window: TrainingWindow, is_read: Bool[Tensor, " B"]
+    reader: TranscriptReader, states: Float[Tensor, "B A D"], window: TrainingWindow
 ) -> Float[Tensor, ""]:
-    """Returns how well the end of the speech is told where the transcript is read."""
-    error = F.binary_cross_entropy_with_logits(
-        logits.float(), window.is_over, reduction="none"
-    ).mean(dim=1)
-    return (error * is_read).sum() / is_read.sum().clamp(min=1)
+    """Returns how well the end of the speech is told from the states of the DiT."""
+    return F.binary_cross_entropy_with_logits(reader.is_over(states).float(), window.is_over)
 
 
 def speech_losses(

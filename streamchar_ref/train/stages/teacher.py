@@ -42,9 +42,9 @@ from streamchar_ref.train.stages.speech import (
     AUX_WEIGHT,
     CONDITION_DROP,
     alignment_losses,
-    draw_read,
     drop_condition,
     over_loss,
+    read_or_not,
     run_orchestrator,
     speech_losses,
     weighted,
@@ -188,14 +188,12 @@ class ReadingTeacherStage(TeacherStage):
         generator: torch.Generator,
     ) -> tuple[Velocities, dict[str, Tensor]]:
         reader = as_reader(self.orchestrator)
-        is_read = draw_read(window, generator)
-        context = self.dit.encode_context(
-            window.context, transcript=reader.prefill(window.inputs, is_read=is_read)
-        )
+        transcript = read_or_not(reader, window, generator)
+        context = self.dit.encode_context(window.context, transcript=transcript)
         velocities: Velocities = self.dit(*noisy, *sigmas, None, context)
         clean = torch.zeros_like(sigmas[1])
         _, states = self.dit.forward_audio(window.audio, clean, None, context)
-        return velocities, {"over": over_loss(reader.is_over(states), window, is_read)}
+        return velocities, {"over": over_loss(reader, states, window)}
 
 
 class PictureAfterSoundStage(TeacherStage):

@@ -1,22 +1,27 @@
 """The row without an orchestrator: its networks begin anew, are trained, resumed and streamed."""
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from baselines.ablations.plan import Teacher, piece_of, teacher_of
 from baselines.ablations.rows import ROWS, contrasts
-from baselines.ablations.trainer import WEIGHTS
+from baselines.ablations.trainer import WEIGHTS, Status
 from baselines.ablations.training import NO_ORCHESTRATOR, StageTrainer
 from baselines.streamchar_ref import StreamCharRef
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.checkpoint import load_checkpoint, save_checkpoint
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.export import export
 from streamchar_ref.train.run import TrainRun
+from streamchar_ref.train.stages.speech import ReadingSpeechStage
 from streamchar_ref.world.corpus_build import CorpusPlan, build_corpus
 from tests.streamchar_ref.tiny import tiny_model
 
@@ -67,7 +72,7 @@ def test_a_bare_teacher_is_prompt_encoder_and_vaes(trainer: StageTrainer, tmp_pa
 
 
 def test_it_is_trained_anew_resumed_exported_and_streamed(
-    trainer: StageTrainer, tmp_path: Path
+    trainer: StageTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, placed = tmp_path / "data", tmp_path / "teacher"
     plan = CorpusPlan(style="flat", rooms=0, shard_s=6, texts=TEXTS)
@@ -76,11 +81,20 @@ def test_it_is_trained_anew_resumed_exported_and_streamed(
     last = piece_of(ROW.setup, 0)
     assert last is not None
     assert last.before is not None
-    begun = tmp_path / "speech"
-    for steps in (1, 2):  # the second goes on where the first ended
-        outcome = trainer.train(last.before, begun, start=placed / WEIGHTS, data=data, steps=steps)
-        assert (outcome.is_done, outcome.steps) == (True, steps)
-    made = tmp_path / "made"
+    begun, made = tmp_path / "speech", tmp_path / "made"
+    forward = ReadingSpeechStage.forward
+
+    def stopped(stage: ReadingSpeechStage, draw: Draw) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return forward(stage, draw)
+
+    monkeypatch.setattr(ReadingSpeechStage, "forward", stopped)
+    cut = trainer.train(last.before, begun, start=placed / WEIGHTS, data=data, steps=2)
+    assert (cut.status, cut.steps) == (Status.UNFINISHED, 2)
+    assert "step 1 of 2" in cut.reason
+    monkeypatch.undo()
+    done = trainer.train(last.before, begun, start=placed / WEIGHTS, data=data, steps=2)
+    assert done.is_done
     assert trainer.train(last, made, start=begun / WEIGHTS, data=data, steps=1).is_done
     found = load_checkpoint(made / WEIGHTS)
     assert found.origin["speech"]["steps"] == 2

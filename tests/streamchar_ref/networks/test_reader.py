@@ -138,8 +138,6 @@ def test_what_a_model_without_a_pointer_cannot_do_is_refused_in_words() -> None:
         distill_data(distill_config("tiny"), model, None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="have an orchestrator; take path=plain"):
         _is_plain("engine", "own", "float32", needs_plain=True)
-    with pytest.raises(ValueError, match="text_expansion, which needs one"):
-        model.dit.encode_context(dit_context(model.config, tiny_state(model)))
     with pytest.raises(AssertionError, match="reads the transcript itself"):
         as_orchestrator(model.orchestrator)
 
