@@ -90,7 +90,7 @@ def watched(
     places: Sequence[tuple[nn.Module, str, str]] = (
         (orchestrator, "prefill", "prefill"),
         (orchestrator, "decode", "orchestrator"),
-        (orchestrator, "is_over", "progress"),
+        (dit, "hear", "progress"),
         (dit, "encode_context", "context"),
         (dit, "forward", "dit"),
         (dit, "forward_audio", "dit"),
@@ -99,10 +99,9 @@ def watched(
     )
     with ExitStack() as stack:
         for module, method, part in places:
-            if not hasattr(module, method):
-                continue  # an orchestrator and what stands in its place differ
-            setattr(module, method, _around(getattr(module, method), part, around))
-            stack.callback(delattr, module, method)
+            if hasattr(module, method):  # what stands in the place of an orchestrator has less
+                setattr(module, method, _around(getattr(module, method), part, around))
+                stack.callback(delattr, module, method)
         yield
 
 

@@ -258,6 +258,23 @@ class JointDiT(nn.Module):
         done, hidden_states = self._through([audio_tokens], rotation, context)
         return self._leave(done[0].x, level, self.audio_out)[:, 0], hidden_states[0][:, 0]
 
+    def hear(
+        self, audio: Float[Tensor, "B A Ca"], context: list[KeyValue]
+    ) -> Float[Tensor, "B A D"]:
+        """Computes what a network that reads the transcript itself makes of finished sound.
+
+        Args:
+            audio: Clean audio latents.
+            context: From `encode_context`.
+
+        Returns:
+            The tokens in the middle of the blocks, for `reader.TranscriptReader.is_over`.
+        """
+        audio_tokens, _ = self._audio_tokens(audio, audio.new_zeros(len(audio)), None)
+        rotation = self.get_buffer("chunk_rotation")[:, -audio.shape[1] :]
+        _, hidden_states = self._through([audio_tokens], rotation, context)
+        return hidden_states[0][:, 0]
+
     def _audio_tokens(
         self, audio: Tensor, sigma: Tensor, condition: Tensor | None
     ) -> tuple[Segment, Tensor]:

@@ -52,7 +52,7 @@ class TranscriptReader(nn.Module):
         """Tells the end of the transcript.
 
         Args:
-            states: Of the DiT for finished audio, from `JointDiT.forward_audio`.
+            states: Of the DiT for finished audio, from `JointDiT.hear`.
 
         Returns:
             Logits that it is finished.

@@ -146,8 +146,7 @@ class Condition:
         """
         reader = self.model.orchestrator
         if isinstance(reader, TranscriptReader):
-            clean = torch.zeros_like(self.seen.motion_sigma)
-            _, states = self.model.dit.forward_audio(audio, clean, None, self.context)
+            states = self.model.dit.hear(audio, self.context)
             return Heard(audio.new_zeros(audio.shape[:2]), reader.is_over(states))
         output = self.output if self.sound is not None else None
         output = output or _hear(reader, self.prefix, audio)

@@ -191,9 +191,7 @@ class ReadingTeacherStage(TeacherStage):
         transcript = read_or_not(reader, window, generator)
         context = self.dit.encode_context(window.context, transcript=transcript)
         velocities: Velocities = self.dit(*noisy, *sigmas, None, context)
-        clean = torch.zeros_like(sigmas[1])
-        _, states = self.dit.forward_audio(window.audio, clean, None, context)
-        return velocities, {"over": over_loss(reader, states, window)}
+        return velocities, {"over": over_loss(reader, self.dit.hear(window.audio, context), window)}
 
 
 class PictureAfterSoundStage(TeacherStage):

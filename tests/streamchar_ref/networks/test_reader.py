@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,6 +28,8 @@ from streamchar_ref.streaming.cost import count_chunk
 from streamchar_ref.streaming.pointers import fixed_rate
 from streamchar_ref.streaming.rollout import rollout_chunk
 from streamchar_ref.train.augmentation import ContextAugmentation
+from streamchar_ref.train.data import TrainingData
+from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.distill.config import distill_config
 from streamchar_ref.train.stages.distillation import distill_data
 from streamchar_ref.train.stages.speech import ReadingSpeechStage
@@ -70,7 +73,7 @@ def size_and_cost(config: Config) -> tuple[float, float]:
 def test_it_has_about_as_many_weights_and_products_as_with_an_orchestrator() -> None:
     own, rival = (size_and_cost(config) for config in (micro(), without_orchestrator(micro())))
     assert rival[0] == pytest.approx(own[0], rel=0.02)
-    assert rival[1] == pytest.approx(own[1], rel=0.12)
+    assert rival[1] == pytest.approx(own[1], rel=0.1)
 
 
 def test_its_preset_is_micro_without_an_orchestrator() -> None:
@@ -128,14 +131,18 @@ def test_a_stream_ends_when_the_dit_says_so_and_claims_no_place_in_the_transcrip
     assert (first.spoken, second.spoken) == (None, None)
 
 
-def test_what_a_model_without_a_pointer_cannot_do_is_refused_in_words() -> None:
+def test_what_a_model_without_a_pointer_cannot_do_is_refused_in_words(tmp_path: Path) -> None:
     model = reading_model()
     with pytest.raises(InputError, match="reads at most 143 phonemes"):
         play(model, LONG, count=1)
     with pytest.raises(InputError, match="no transcript window for a pointer"):
         play(model, FIRST, pointer=fixed_rate(11.0), count=1)
+    data = TrainingData(
+        folder=tmp_path, config=model.config, data_size=data_size("tiny"), seed=0, jobs=1,
+        progress=print,
+    )  # fmt: skip
     with pytest.raises(InputError, match="without an orchestrator has no student"):
-        distill_data(distill_config("tiny"), model, None)  # type: ignore[arg-type]
+        distill_data(distill_config("tiny"), model, data)
     with pytest.raises(ValueError, match="have an orchestrator; take path=plain"):
         _is_plain("engine", "own", "float32", needs_plain=True)
     with pytest.raises(AssertionError, match="reads the transcript itself"):
