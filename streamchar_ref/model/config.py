@@ -104,6 +104,11 @@ class Config:
         return self.orchestrator.mode != "none"
 
     @property
+    def can_be_distilled(self) -> bool:
+        """Whether there can be a student, who samples both together and moves on by a pointer."""
+        return self.has_orchestrator and self.order == JOINT
+
+    @property
     def chunk_samples(self) -> int:
         """Audio samples of a chunk."""
         return self.stream.chunk_frames * self.audio_vae.sample_rate // self.stream.fps

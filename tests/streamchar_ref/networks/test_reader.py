@@ -81,6 +81,7 @@ def test_its_preset_is_micro_without_an_orchestrator() -> None:
     assert config == monolithic() == replace(without_orchestrator(micro()), preset="monolithic")
     assert from_json(to_json(config)) == config
     assert "text_expansion" not in to_json(micro())["dit"], "so that digests stay the same"
+    assert (config.can_be_distilled, micro().can_be_distilled) == (False, True)
 
 
 @pytest.mark.parametrize(
