@@ -318,9 +318,10 @@ def _encoded(
     sound_only: bool = False,
 ) -> list[KeyValue]:
     """Computes the keys and values of the DiT's context."""
-    reader, transcript = model.orchestrator, None
-    if isinstance(reader, TranscriptReader):
-        transcript = reader.prefill(inputs)
+    reader = model.orchestrator
+    if isinstance(reader, Orchestrator):
+        return model.dit.encode_context(context, sound_only=sound_only)
+    transcript = reader.prefill(inputs)
     return model.dit.encode_context(context, sound_only=sound_only, transcript=transcript)
 
 
