@@ -62,8 +62,8 @@ class StreamCharRef:
         precision: ``float32`` or ``bfloat16``.
         path: ``engine`` decodes a chunk while the next is denoised, and sends the first pictures
             early, see `streamchar_ref.streaming.engine`; ``plain`` makes one chunk after the other,
-            the same numbers with one thread. A pointer that is not the model's own, or half
-            precision, needs ``plain``, and has it by default.
+            the same numbers with one thread. A pointer that is not the model's own, half precision
+            or a model without an orchestrator needs ``plain``, and has it by default.
         picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
         exact: Compute in the engine on a CPU what ``plain`` computes, bit for bit, see
             `streamchar_ref.streaming.engine_config.EngineConfig`.
@@ -121,7 +121,17 @@ class StreamCharRef:
             rate = found.config.audio_vae.sample_rate
             if self._needs_speech and rate != GroundTruth.sample_rate:
                 raise ValueError(f"the world speaks at 16 kHz, and this model hears {rate} Hz")
-            is_plain = _is_plain(path, pointer, self._precision, needs_speech=self._needs_speech)
+            if not found.config.has_orchestrator and pointer not in ("own", "none"):
+                raise ValueError(
+                    f"this model has no transcript window that pointer={pointer} could move; take "
+                    "pointer=own"
+                )
+            is_plain = _is_plain(
+                path,
+                pointer,
+                self._precision,
+                needs_plain=self._needs_speech or not found.config.has_orchestrator,
+            )
             pictures = _precision(picture_precision)
             if is_plain and (pictures != "float32" or compiled or not exact):
                 raise ValueError(
@@ -244,15 +254,15 @@ def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], PointerFn |
     return lambda: known[name]
 
 
-def _is_plain(path: str, pointer: str, precision: Precision, *, needs_speech: bool) -> bool:
-    """Says whether a system streams without the engine."""
-    needs_plain = pointer != "own" or precision != "float32" or needs_speech
+def _is_plain(path: str, pointer: str, precision: Precision, *, needs_plain: bool) -> bool:
+    """Says whether a system streams without the engine, for a reason of the model's or another."""
+    needs_plain |= pointer != "own" or precision != "float32"
     if path not in ("", "engine", "plain"):
         raise ValueError(f"path is engine or plain, not {path!r}")
     if path == "engine" and needs_plain:
         raise ValueError(
-            "path=engine is for pointer=own, precision=float32 and models that speak themselves; "
-            "take path=plain"
+            "path=engine is for pointer=own, precision=float32 and models that speak themselves "
+            "and have an orchestrator; take path=plain"
         )
     return needs_plain or path == "plain"
 

@@ -17,17 +17,26 @@ class Teacher:
         preset: Of the model; empty for the grid's.
         start: Checkpoint; empty for the grid's.
         config: Changes of its config, as ``path=value``.
+        is_bare: Whether only its prompt encoder and VAEs are taken.
     """
 
     preset: str = ""
     start: str = ""
     config: tuple[str, ...] = ()
+    is_bare: bool = False
 
     @property
     def name(self) -> str:
         """Of its folder."""
-        is_common = not (self.preset or self.start or self.config)
-        return "teacher" if is_common else f"teacher-{_digest(asdict(self))}"
+        return "teacher" if self == Teacher() else f"teacher-{_digest(self.values)}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that identifies it; what earlier grids did not have is left out at its default."""
+        values = asdict(self)
+        if not self.is_bare:
+            del values["is_bare"]
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +63,8 @@ class Piece:
     @property
     def name(self) -> str:
         """Of its folder: stage, seed, and a digest of all that decides its weights."""
-        return f"{self.stage}-s{self.seed}-{_digest(asdict(self))}"
+        values = asdict(self) | {"teacher": self.teacher.values}
+        return f"{self.stage}-s{self.seed}-{_digest(values)}"
 
     @property
     def before(self) -> "Piece | None":
@@ -66,7 +76,9 @@ class Piece:
 
 def teacher_of(setup: Setup) -> Teacher:
     """Returns the weights that a row begins with."""
-    return Teacher(preset=setup.preset, start=setup.start, config=setup.config)
+    return Teacher(
+        preset=setup.preset, start=setup.start, config=setup.config, is_bare=setup.begins_anew
+    )
 
 
 def piece_of(setup: Setup, seed: int) -> Piece | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 MODEL = "streamchar_ref"
 JOINT = "joint"
+SPEECH = "speech"
 """The system that streams rows with weights."""
 SETTINGS_OF_STAGE: Mapping[str, tuple[str, ...]] = {
     "distill_regress": ("num_steps", "motion_sigma", "visible"),
@@ -38,7 +39,8 @@ class Setup:
         preset: Of the model; by default that of the grid.
         start: Checkpoint of its teacher; by default that of the grid.
         stages: Trained after the teacher, in order; without any the teacher itself streams. The
-            stage ``teacher`` trains it further, others make a student of it.
+            stage ``teacher`` trains it further, others make a student of it. With ``speech`` first,
+            orchestrator and DiT begin anew: only prompt encoder and VAEs are the teacher's.
         num_steps: Steps of the sampler, in training and in streaming.
         streamed_steps: Steps in streaming where they differ from ``num_steps``; else 0.
         is_guided: Whether a teacher is guided; a student never is.
@@ -46,7 +48,8 @@ class Setup:
         pointer: What moves the transcript window. In training ``oracle`` stands for ``own``.
         motion_sigma: Highest noise level of motion latents in training; ``None`` is the preset's.
         max_chunks: Longest rollout in training; ``None`` is the preset's.
-        orchestrator: ``in_loop`` or ``once``, in training and in streaming.
+        orchestrator: ``in_loop`` or ``once``, in training and in streaming; ``none`` needs networks
+            that begin anew, see `model.config.without_orchestrator`.
         order: In which order picture and sound are denoised, in training and in streaming:
             ``joint``, ``sound_first`` or ``sound_given``.
     """
@@ -74,6 +77,11 @@ class Setup:
     def is_trained(self) -> bool:
         """Whether it streams weights that the grid trains."""
         return bool(self.stages)
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether orchestrator and DiT are trained from random weights."""
+        return SPEECH in self.stages
 
     @property
     def is_student(self) -> bool:

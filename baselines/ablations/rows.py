@@ -1,15 +1,16 @@
 """The rows of the ablation table.
 
 A rival trains the teacher further on a task of its own, for as many steps as `teacher_tuned` is
-trained further on the teacher's; with that it is compared. Those called untrained do not. One that
-needs another teacher is a row whose `Setup` names a ``preset`` or a ``start`` checkpoint; its
-stages follow that teacher.
+trained further on the teacher's; with that it is compared. Those called untrained do not. One whose
+networks are others begins anew, from prompt encoder and VAEs, and is compared with `teacher_anew`.
+One that needs another teacher is a row whose `Setup` names a ``preset`` or a ``start`` checkpoint;
+its stages follow that teacher.
 """
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from baselines.ablations.row import Group, Row, Setup, changed_fields
+from baselines.ablations.row import SPEECH, Group, Row, Setup, changed_fields
 from streamchar_ref.core.errors import InputError
 
 TEACHER = "teacher"
@@ -140,6 +141,13 @@ _TUNED = _TEACHER_8.child(
     group=Group.RIVAL,
     stages=(TEACHER,),
 )
+_ANEW = _TEACHER_8.child(
+    "teacher_anew",
+    "orchestrator and DiT trained once more from random weights, as long as rivals whose networks "
+    "are others: what those are compared with",
+    group=Group.RIVAL,
+    stages=(SPEECH, TEACHER),
+)
 _RIVALS = [
     _TEACHER_8.child(
         "cascade_untrained",
@@ -167,6 +175,14 @@ _RIVALS = [
         "through the audio VAE",
         group=Group.RIVAL,
         order="sound_given",
+    ),
+    _ANEW,
+    _ANEW.child(
+        "monolithic",
+        "no orchestrator: the DiT reads the whole transcript and finds its place in it by itself; "
+        "equal size and cost",
+        group=Group.RIVAL,
+        orchestrator="none",
     ),
 ]
 ROWS: tuple[Row, ...] = (GROUND_TRUTH, *_TEACHERS, *_STUDENTS, *_ABLATIONS, *_RIVALS)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,16 +17,20 @@ from streamchar_ref.model.checkpoint import (
     Checkpoint,
     has_checkpoint,
     load_checkpoint,
+    part_of,
     save_checkpoint,
 )
-from streamchar_ref.model.config import Config, override
+from streamchar_ref.model.config import Config, override, without_orchestrator
 from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.distill.config import distill_config
 from streamchar_ref.train.run import TrainRun
 from streamchar_ref.train.stages import STAGES, StageSpec, distillation_stages
 
+NO_ORCHESTRATOR = "orchestrator.mode=none"
 _TEACHER = "teacher.json"
+_ANEW = {"speech", "teacher"}
+"""Stages whose networks a bare teacher does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,23 +58,28 @@ class StageTrainer:
     clock: Callable[[], float] = time.monotonic
 
     def place_teacher(self, teacher: Teacher, folder: Path) -> Placed:
-        """Writes the plain weights of a checkpoint, without any student that it may hold."""
+        """Writes the plain weights of a checkpoint, without any student that it may hold.
+
+        Of a bare teacher only those of prompt encoder and VAEs.
+        """
         preset = teacher.preset or self.preset
         source = Path(teacher.start) if teacher.start else None if teacher.preset else self.start
         found = load_checkpoint(source or shipped_checkpoint(preset), preset=preset)
         _check_same(folder, found)
-        config = override(found.config, teacher.config)
+        config = _changed(found.config, teacher.config)
         if not has_checkpoint(folder / WEIGHTS):
             found.model(PLAIN)  # refuses what is no whole model
-            students = _distillation(preset)
-            origin = {name: each for name, each in found.origin.items() if name not in students}
-            save_checkpoint(
-                folder / WEIGHTS, found.plain(), config, origin=origin, storage="float32"
-            )
+            left, tensors = _distillation(preset), found.plain()
+            if teacher.is_bare:
+                left |= _ANEW
+                tensors = part_of(tensors, "prompt.", "video_vae.", "audio_vae.")
+            origin = {name: each for name, each in found.origin.items() if name not in left}
+            save_checkpoint(folder / WEIGHTS, tensors, config, origin=origin, storage="float32")
             told = {"from": found.digest, "weights": load_checkpoint(folder / WEIGHTS).digest}
             write_atomically(folder / _TEACHER, (json.dumps(told, indent=1) + "\n").encode())
         scales = (config.sampler.guidance, config.sampler.picture_guidance)
-        return Placed(problem=_why_unusable(config), is_guided=any(one != 1 for one in scales))
+        problem = _why_unusable(config, is_bare=teacher.is_bare)
+        return Placed(problem=problem, is_guided=any(one != 1 for one in scales))
 
     def minutes_of(self, piece: Piece) -> float:
         """Returns the time limit of a piece."""
@@ -162,13 +171,26 @@ def _check_same(folder: Path, found: Checkpoint) -> None:
         )
 
 
-def _why_unusable(config: Config) -> str:
+def _changed(config: Config, changes: Sequence[str]) -> Config:
+    """Applies the changes of a row; without an orchestrator the DiT takes over its work."""
+    if NO_ORCHESTRATOR not in changes:
+        return override(config, changes)
+    rest = [change for change in changes if change != NO_ORCHESTRATOR]
+    return override(without_orchestrator(config), rest)
+
+
+def _why_unusable(config: Config, *, is_bare: bool) -> str:
     """Says why weights cannot be used under a config; empty if they can.
 
     Weights that were trained in the loop can run once a chunk, since a share of their training
     samples hid the noisy sound; without predicted durations nothing would then time the words.
     """
     orchestrator = config.orchestrator
+    if not (config.has_orchestrator or is_bare):
+        return (
+            "orchestrator.mode=none is another network than the teacher's, which begins anew: the "
+            "stages of the row are speech and teacher"
+        )
     if orchestrator.mode == "once" and orchestrator.timing == "emergent":
         return (
             "orchestrator.mode=once needs timing=predicted: with emergent timing the orchestrator "

@@ -97,6 +97,8 @@ def train(
         raise InputError("--max-minutes is not a number")
     run = _run(out, preset, setting or [], seed, jobs, device, start, compiled)
     names = known if stage == "all" else [stage] if stage in known else []
+    if stage == "all" and not run.config.can_be_distilled:
+        names = [name for name in known if run.spec(name).options is None]
     changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
     with run.held() if names or os.access(out, os.W_OK) else nullcontext():
         states = _train(run, names, max_minutes, changes, resume, snapshots)

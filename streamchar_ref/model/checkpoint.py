@@ -21,7 +21,8 @@ from streamchar_ref.core.files import real, remove_abandoned
 from streamchar_ref.core.sealed import DIGEST, index_bytes, read_index
 from streamchar_ref.core.shape import fault_in
 from streamchar_ref.core.swap import newest, replacing_folder, settle
-from streamchar_ref.model.config import Config, from_json, to_json
+from streamchar_ref.model.config import Config
+from streamchar_ref.model.config_json import from_json, to_json
 from streamchar_ref.model.shards import (
     REMEDY,
     SHARDS,

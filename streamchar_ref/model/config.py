@@ -1,12 +1,8 @@
 """Every number a model depends on, as frozen dataclasses, and the presets that use them."""
 
-import dataclasses
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from streamchar_ref.core.config_values import filled
 from streamchar_ref.core.config_values import override as override
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.networks.dit import DitConfig
@@ -98,8 +94,19 @@ class Config:
                 f"whole audio latents of {step} samples at {rate} Hz"
             )
         self.video_vae.num_latents(self.stream.chunk_frames)
+        self._check_reader()
         self._check_window()
         self._check_widths()
+
+    @property
+    def has_orchestrator(self) -> bool:
+        """Whether an orchestrator reads the transcript, and not the DiT itself."""
+        return self.orchestrator.mode != "none"
+
+    @property
+    def can_be_distilled(self) -> bool:
+        """Whether there can be a student, who samples both together and moves on by a pointer."""
+        return self.has_orchestrator and self.order == JOINT
 
     @property
     def chunk_samples(self) -> int:
@@ -120,7 +127,25 @@ class Config:
             video_channels=self.video_vae.channels,
             video_cells=(cells, cells),
             audio_channels=self.audio_vae.channels,
+            text_tokens=0 if self.has_orchestrator else self.orchestrator.window,
         )
+
+    def _check_reader(self) -> None:
+        if self.has_orchestrator == self.dit.reads_transcript:
+            raise ValueError(
+                "orchestrator.mode=none and dit.text_expansion above 0 go together: one of the two "
+                f"reads the transcript, not mode={self.orchestrator.mode} and "
+                f"text_expansion={self.dit.text_expansion}"
+            )
+        if self.has_orchestrator:
+            return
+        if self.orchestrator.text_behind:
+            raise ValueError(
+                "without an orchestrator the transcript is read from its beginning, so "
+                f"orchestrator.text_behind is 0, not {self.orchestrator.text_behind}"
+            )
+        if self.order != JOINT:
+            raise ValueError(f"without an orchestrator the order is joint, not {self.order}")
 
     def _check_window(self) -> None:
         token = SPATIAL_STRIDE * self.dit.patch
@@ -245,6 +270,34 @@ def paper_faithful() -> Config:
     )
 
 
+def without_orchestrator(config: Config) -> Config:
+    """Returns a config of equal size and cost whose DiT reads the transcript itself.
+
+    It has no language model, pointer or predicted time. The transcript is a part of the DiT's
+    context, from its beginning on, with feed-forward layers of its own that have about as many
+    weights as the orchestrator had. More of the sound before the chunk is seen, for where in the
+    transcript the speech is can be found out from that alone.
+
+    Args:
+        config: With an orchestrator.
+
+    Returns:
+        The rival's config; longer transcripts than ``short_clip`` has are refused.
+    """
+    stream, dit = config.stream, config.dit
+    return replace(
+        config,
+        stream=replace(stream, motion_audio_latents=3 * stream.motion_audio_latents),
+        orchestrator=replace(config.orchestrator, mode="none", text_behind=0, text_ahead=144),
+        dit=replace(dit, text_expansion=4),
+    )
+
+
+def monolithic() -> Config:
+    """`micro` without an orchestrator."""
+    return replace(without_orchestrator(micro()), preset="monolithic")
+
+
 def paper() -> Config:
     """The shapes that are reported for the paper's model; for its speed, with random weights.
 
@@ -299,7 +352,9 @@ def paper() -> Config:
     )
 
 
-PRESETS = {preset.__name__: preset for preset in (tiny, micro, base, paper_faithful, paper)}
+PRESETS: dict[str, Callable[[], Config]] = {
+    preset.__name__: preset for preset in (tiny, micro, base, paper_faithful, monolithic, paper)
+}
 
 
 def preset(name: str) -> Config:
@@ -317,54 +372,3 @@ def preset(name: str) -> Config:
     if name not in PRESETS:
         raise InputError(f"no preset {name!r:.60}; known: {', '.join(PRESETS)}")
     return PRESETS[name]()
-
-
-def to_json(config: Config) -> dict[str, Any]:
-    """Returns a config as JSON values.
-
-    What earlier versions did not have is left out at its default, so that digests stay the same.
-    """
-    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    if not values["orchestrator"]["num_key_value_heads"]:
-        del values["orchestrator"]["num_key_value_heads"]
-    if config.order == JOINT:
-        del values["order"]
-    return values
-
-
-def from_json(values: Mapping[str, Any]) -> Config:
-    """Reads what `to_json` wrote.
-
-    Args:
-        values: A dictionary for each part.
-
-    Returns:
-        The config.
-
-    Raises:
-        InputError: If a field is missing, unknown or of another kind, e.g. of another version.
-    """
-    try:
-        return filled(Config, _of_this_version(values))
-    except InputError as error:
-        raise InputError(f"not a config of this version: {error}") from error
-
-
-_SAMPLER_WAS = {"sigma_shift": "shift"} | {
-    name: name
-    for name in ("num_steps", "guidance", "picture_guidance", "temperature", "picture_temperature")
-}
-
-
-def _of_this_version(values: Any) -> Any:
-    """Renames what a config of an earlier version calls otherwise."""
-    if not isinstance(values, dict):
-        return values
-    orchestrator, stream = values.get("orchestrator"), values.get("stream")
-    if isinstance(orchestrator, dict) and orchestrator.get("timing") == "foretold":
-        values = {**values, "orchestrator": {**orchestrator, "timing": "predicted"}}
-    if isinstance(stream, dict) and "sampler" not in values:
-        sampler = {new: stream[old] for old, new in _SAMPLER_WAS.items() if old in stream}
-        stream = {name: value for name, value in stream.items() if name not in _SAMPLER_WAS}
-        values = {**values, "stream": stream, "sampler": {**asdict(DEFAULT), **sampler}}
-    return values

@@ -23,13 +23,16 @@ def use_pretrained(
         The same model; what was loaded has its dtype, whatever the folder holds.
 
     Raises:
-        ValueError: If a folder is missing or holds weights of another width.
+        ValueError: If a folder is missing or holds weights of another width, or the model has no
+            orchestrator.
     """
     config, dtype = model.config, model.dit.video_in.weight.dtype
     if prompt is not None:
         encoder = PretrainedPrompt(_folder(prompt), config.prompt.num_tokens, dtype)
         _check_width(prompt, int(encoder.encoder.config.d_model), config.prompt.width)
         model.prompt = encoder.to(model.device)  # type: ignore[assignment]
+    if language_model is not None and not config.has_orchestrator:
+        raise ValueError("a language model is for a config with an orchestrator")
     if language_model is not None:
         from transformers import AutoModel
 

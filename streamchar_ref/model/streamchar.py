@@ -18,6 +18,7 @@ from streamchar_ref.model.config import Config
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.prompt import PromptEncoder
+from streamchar_ref.networks.reader import TranscriptReader
 from streamchar_ref.networks.vae.audio import AudioVae
 from streamchar_ref.networks.vae.convert import to_square
 from streamchar_ref.networks.vae.video import VideoVae
@@ -69,7 +70,7 @@ def shapes_of(config: Config) -> dict[str, torch.Size]:
 
 
 class StreamChar(nn.Module):
-    """Video VAE, audio VAE, prompt encoder, orchestrator and joint DiT.
+    """Video VAE, audio VAE, prompt encoder, orchestrator (or none) and joint DiT.
 
     Args:
         config: Their sizes.
@@ -82,11 +83,15 @@ class StreamChar(nn.Module):
         self.video_vae = VideoVae(config.video_vae)
         self.audio_vae = AudioVae(config.audio_vae)
         self.prompt = PromptEncoder(config.prompt)
-        self.orchestrator = Orchestrator(
-            config.orchestrator,
-            audio_channels=geometry.audio_channels,
-            chunk_audio_latents=geometry.chunk_audio_latents,
-        )
+        self.orchestrator: Orchestrator | TranscriptReader
+        if config.has_orchestrator:
+            self.orchestrator = Orchestrator(
+                config.orchestrator,
+                audio_channels=geometry.audio_channels,
+                chunk_audio_latents=geometry.chunk_audio_latents,
+            )
+        else:
+            self.orchestrator = TranscriptReader(config.orchestrator, config.dit.width)
         self.dit = JointDiT(config.dit, geometry)
 
     @property
@@ -108,6 +113,14 @@ class StreamChar(nn.Module):
         other._modules = {**self._modules, "dit": dit}
         other.config = replace(self.config, sampler=sampler.over(self.config.sampler))
         return other
+
+    def use_plain_attention(self) -> None:
+        """Lets the language model attend by products, which trains faster on a CPU.
+
+        The fused kernel is slow backwards there, see `layers.attention`.
+        """
+        if isinstance(self.orchestrator, Orchestrator):
+            self.orchestrator.backbone.set_attn_implementation("eager")
 
     def conditioning(
         self, prompts: Sequence[str], references: Sequence[UInt8[np.ndarray, "_ _ 3"]]

@@ -4,8 +4,12 @@ Context tokens (prompt, reference, sink, end of the previous chunk) see each oth
 tokens see everything. So the context's keys and values are computed once a chunk and serve every
 step of the sampler. All positions are relative to the chunk: nothing grows with the stream.
 
+What is to be said comes from the orchestrator as the audio condition; without an orchestrator the
+transcript itself is a part of the context.
+
 Shape letters: B batch, F latent frames of a chunk, A audio latents of a chunk, C channels, h and w
-latent cells, D width, W width of the audio condition, P prompt vectors, E their width.
+latent cells, D width, W width of the audio condition, P prompt vectors, E their width, R rows of
+the transcript.
 """
 
 from dataclasses import dataclass
@@ -40,6 +44,8 @@ class DitConfig:
         patch: Cells of a token in each direction.
         condition_width: W.
         prompt_width: E.
+        text_expansion: Width of the feed-forward layers of a transcript in units of D; 0 where an
+            orchestrator reads it.
     """
 
     width: int
@@ -49,6 +55,12 @@ class DitConfig:
     patch: int = 2
     condition_width: int = 128
     prompt_width: int = 128
+    text_expansion: int = 0
+
+    @property
+    def reads_transcript(self) -> bool:
+        """Whether there is a transcript in its context, and no audio condition."""
+        return self.text_expansion > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +126,21 @@ class JointDiT(nn.Module):
         self.absent = nn.Embedding(len(ROLES), width)
         self.sigma_video, self.sigma_audio = TimestepEmbedding(width), TimestepEmbedding(width)
         self.to_modulation = nn.Linear(width, 6 * width)
-        self.no_condition = nn.Parameter(torch.zeros(config.condition_width))  # for guidance
-        self.condition_in = nn.Linear(config.condition_width, width)
-        self.condition_by_frame = nn.Linear(4 * config.condition_width, config.condition_width)
-        self.condition_to_video = nn.Linear(config.condition_width, 6 * width)
+        zeros: list[nn.Linear] = []
+        if not config.reads_transcript:
+            self.no_condition = nn.Parameter(torch.zeros(config.condition_width))  # for guidance
+            self.condition_in = nn.Linear(config.condition_width, width)
+            self.condition_by_frame = nn.Linear(4 * config.condition_width, config.condition_width)
+            self.condition_to_video = nn.Linear(config.condition_width, 6 * width)
+            zeros.append(self.condition_to_video)
         self.blocks = nn.ModuleList(
-            JointBlock(width, config.num_heads, config.expansion) for _ in range(config.num_blocks)
+            JointBlock(width, config.num_heads, config.expansion, config.text_expansion)
+            for _ in range(config.num_blocks)
         )
         self.out_modulation = nn.Linear(width, 2 * width)
         self.video_out = nn.Linear(width, patch_size)
         self.audio_out = nn.Linear(width, geometry.audio_channels)
-        for layer in (self.condition_to_video, self.video_out, self.audio_out):
+        for layer in (*zeros, self.video_out, self.audio_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         head_width = width // config.num_heads
@@ -135,23 +151,36 @@ class JointDiT(nn.Module):
             "context_rotation", rotary(geometry.context_positions(config.patch), head_width), False
         )
 
-    def encode_context(self, context: DitContext, *, sound_only: bool = False) -> list[KeyValue]:
+    def encode_context(
+        self,
+        context: DitContext,
+        *,
+        sound_only: bool = False,
+        transcript: Float[Tensor, "B R D"] | None = None,
+    ) -> list[KeyValue]:
         """Computes the keys and values of the context, which hold for all steps of a chunk.
 
         Args:
             context: All there is.
             sound_only: Leave out the video tokens, for `forward_audio`.
+            transcript: Where this network reads it, see `reader.TranscriptReader`; without one it
+                is free to say anything, for guidance.
 
         Returns:
             Keys and values for each block.
         """
         segments, rotation = self._always_segments(context), self.get_buffer("context_rotation")
+        if transcript is None:
+            rotation = rotation[:, self.geometry.text_tokens :]
+        else:
+            still = self._modulation(self.sigma_audio, torch.zeros_like(context.motion_sigma))
+            segments.insert(0, Segment(x=transcript[:, None], modulation=still, kind="text"))
         if sound_only:
-            first, last = (segment.num_tokens for segment in segments)
-            after = rotation.shape[1] - last
+            *firsts, last = (segment.num_tokens for segment in segments)
+            first, after = sum(firsts), rotation.shape[1] - last
             rotation = torch.cat([rotation[:, :first], rotation[:, after:]], dim=1)
         else:
-            segments[1:1] = self._video_segments(context)
+            segments[-1:-1] = self._video_segments(context)
         keys_and_values = []
         for number, block in enumerate(self.blocks, 1):
             segments, own = block(segments, rotation, keys_only=number == len(self.blocks))
@@ -164,7 +193,7 @@ class JointDiT(nn.Module):
         audio: Float[Tensor, "B A Ca"],
         sigma_video: Float[Tensor, " B"],
         sigma_audio: Float[Tensor, " B"],
-        condition: Float[Tensor, "B A W"],
+        condition: Float[Tensor, "B A W"] | None,
         context: list[KeyValue],
     ) -> Velocities:
         """Predicts the velocities of both modalities.
@@ -174,18 +203,21 @@ class JointDiT(nn.Module):
             audio: Noisy audio latents.
             sigma_video: Their noise level.
             sigma_audio: Their noise level.
-            condition: Audio condition of each audio latent, from the orchestrator.
+            condition: Audio condition of each audio latent, from the orchestrator; ``None`` where
+                this network reads the transcript itself.
             context: From `encode_context`.
 
         Returns:
             Velocities, noise minus data.
         """
         level = self.sigma_video(sigma_video)[:, None, None]
-        by_frame = self.condition_by_frame(self._by_latent_frame(condition))
-        by_frame = self.condition_to_video(F.silu(by_frame))
+        modulation = self.to_modulation(F.silu(level))
+        if condition is not None:
+            by_frame = self.condition_by_frame(self._by_latent_frame(condition))
+            modulation = modulation + self.condition_to_video(F.silu(by_frame))[:, :, None]
         video_tokens = Segment(
             x=self.video_in(self._patches(video)) + self._role("video"),
-            modulation=self.to_modulation(F.silu(level)) + by_frame[:, :, None],
+            modulation=modulation,
             kind="video",
         )
         audio_tokens, level_audio = self._audio_tokens(audio, sigma_audio, condition)
@@ -204,7 +236,7 @@ class JointDiT(nn.Module):
         self,
         audio: Float[Tensor, "B A Ca"],
         sigma: Float[Tensor, " B"],
-        condition: Float[Tensor, "B A W"],
+        condition: Float[Tensor, "B A W"] | None,
         context: list[KeyValue],
     ) -> tuple[Float[Tensor, "B A Ca"], Float[Tensor, "B A D"]]:
         """Predicts the velocity of the sound alone, as if there were no picture.
@@ -215,7 +247,7 @@ class JointDiT(nn.Module):
         Args:
             audio: Noisy audio latents.
             sigma: Their noise level.
-            condition: Audio condition of each audio latent, from the orchestrator.
+            condition: See `forward`.
             context: From `encode_context` with ``sound_only``.
 
         Returns:
@@ -226,11 +258,30 @@ class JointDiT(nn.Module):
         done, hidden_states = self._through([audio_tokens], rotation, context)
         return self._leave(done[0].x, level, self.audio_out)[:, 0], hidden_states[0][:, 0]
 
+    def hear(
+        self, audio: Float[Tensor, "B A Ca"], context: list[KeyValue]
+    ) -> Float[Tensor, "B A D"]:
+        """Computes what a network that reads the transcript itself makes of finished sound.
+
+        Args:
+            audio: Clean audio latents.
+            context: From `encode_context`.
+
+        Returns:
+            The tokens in the middle of the blocks, for `reader.TranscriptReader.is_over`.
+        """
+        audio_tokens, _ = self._audio_tokens(audio, audio.new_zeros(len(audio)), None)
+        rotation = self.get_buffer("chunk_rotation")[:, -audio.shape[1] :]
+        _, hidden_states = self._through([audio_tokens], rotation, context)
+        return hidden_states[0][:, 0]
+
     def _audio_tokens(
-        self, audio: Tensor, sigma: Tensor, condition: Tensor
+        self, audio: Tensor, sigma: Tensor, condition: Tensor | None
     ) -> tuple[Segment, Tensor]:
-        level = self.sigma_audio(sigma)[:, None, None]
-        x = (self.audio_in(audio) + self.condition_in(condition))[:, None] + self._role("audio")
+        level, x = self.sigma_audio(sigma)[:, None, None], self.audio_in(audio)
+        if condition is not None:
+            x = x + self.condition_in(condition)
+        x = x[:, None] + self._role("audio")
         return Segment(x=x, modulation=self.to_modulation(F.silu(level)), kind="audio"), level
 
     def _through(

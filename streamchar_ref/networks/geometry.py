@@ -1,7 +1,8 @@
 """Shapes of what the DiT sees, and where on its clock everything lies.
 
 Time is counted in audio latents from the start of the chunk; what comes before has negative
-times. Reference, sink and prompt have fixed places far back, the same in every chunk.
+times. Reference, sink, prompt and, where the DiT reads it, the transcript have fixed places far
+back, the same in every chunk.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class WindowGeometry:
         video_channels: Channels of a video latent.
         video_cells: Height and width of a video latent.
         audio_channels: Channels of an audio latent.
+        text_tokens: Rows of the transcript that are seen; 0 where an orchestrator reads it.
     """
 
     chunk_latents: int
@@ -36,6 +38,7 @@ class WindowGeometry:
     video_channels: int
     video_cells: tuple[int, int]
     audio_channels: int
+    text_tokens: int = 0
 
     @property
     def audio_per_video(self) -> float:
@@ -52,8 +55,9 @@ class WindowGeometry:
         return torch.cat([video, self._audio(0, self.chunk_audio_latents)])
 
     def context_positions(self, patch: int) -> Float[Tensor, "L 3"]:
-        """Returns the same for prompt, reference, sink, motion video and motion audio."""
+        """Returns the same for transcript, prompt, reference, sink, motion video and audio."""
         chunk = float(self.chunk_audio_latents)
+        text = self._audio(-6 * self.chunk_audio_latents - self.text_tokens, self.text_tokens)
         prompt = torch.zeros(self.prompt_tokens, 3)
         prompt[:, 0] = -5 * chunk
         prompt[:, 2] = torch.arange(self.prompt_tokens)
@@ -61,6 +65,7 @@ class WindowGeometry:
         motion = self._starts(-self.motion_latents * self.audio_per_video, self.motion_latents)
         return torch.cat(
             [
+                text,
                 prompt,
                 self._video([-4 * chunk], patch),
                 self._video(sink, patch),

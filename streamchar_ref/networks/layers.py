@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Kind = Literal["video", "audio"]
+Kind = Literal["video", "audio", "text"]
 KeyValue = tuple[Tensor, Tensor]
 TIME_BASE, SPACE_BASE = 1000.0, 100.0
 
@@ -48,13 +48,16 @@ class JointBlock(nn.Module):
         width: D.
         num_heads: h.
         expansion: Width of the feed-forward layers in units of D, for video and for audio.
+        text_expansion: The same for a transcript; 0 for blocks that see none.
 
     Source:
         Modulation from one shared network plus a table in each block follows PixArt-alpha,
         arXiv:2310.00426; normalised queries and keys Dehghani et al., arXiv:2302.05442.
     """
 
-    def __init__(self, width: int, num_heads: int, expansion: tuple[int, int]) -> None:
+    def __init__(
+        self, width: int, num_heads: int, expansion: tuple[int, int], text_expansion: int = 0
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.qkv = nn.Linear(width, 3 * width, bias=False)
@@ -64,7 +67,12 @@ class JointBlock(nn.Module):
         video, audio = (feed_forward(width, factor) for factor in expansion)
         self.feed_forward = nn.ModuleDict({"video": video, "audio": audio})
         self.table = nn.Parameter(torch.randn(6 * width) / math.sqrt(width))
-        for layer in (self.out, video[-1], audio[-1]):
+        last = [video[-1], audio[-1]]
+        if text_expansion:
+            text = feed_forward(width, text_expansion)
+            self.feed_forward["text"] = text
+            last.append(text[-1])
+        for layer in (self.out, *last):
             nn.init.zeros_(layer.get_parameter("weight"))  # a new block changes nothing
 
     def forward(

@@ -46,8 +46,8 @@ class OrchestratorConfig:
         prompt_tokens: P.
         prompt_width: E.
         condition_width: K.
-        mode: ``in_loop`` runs at every step of the sampler and sees the noisy sound, as the paper
-            is reported to do; ``once`` runs once a chunk and does not.
+        mode: ``in_loop`` runs at each step and sees the noisy sound, as the paper's seems to do;
+            ``once`` runs once a chunk; ``none`` is no orchestrator, see `reader.TranscriptReader`.
         pointer: ``progress`` adds up steps that are never negative, ``soft_position`` reads the
             position off the attention to the transcript.
         timing: ``predicted`` fixes the times of phonemes before the chunk is sampled;
@@ -69,13 +69,13 @@ class OrchestratorConfig:
     prompt_tokens: int = 8
     prompt_width: int = 128
     condition_width: int = 128
-    mode: Literal["in_loop", "once"] = "in_loop"
+    mode: Literal["in_loop", "once", "none"] = "in_loop"
     pointer: Literal["progress", "soft_position"] = "progress"
     timing: Literal["predicted", "emergent"] = "predicted"
 
     def __post_init__(self) -> None:
-        if self.mode not in ("in_loop", "once"):
-            raise ValueError(f"mode is in_loop or once, not {self.mode!r}")
+        if self.mode not in ("in_loop", "once", "none"):
+            raise ValueError(f"mode is in_loop, once or none, not {self.mode!r}")
         if self.pointer not in ("progress", "soft_position"):
             raise ValueError(f"pointer is progress or soft_position, not {self.pointer!r}")
         if self.timing not in ("predicted", "emergent"):

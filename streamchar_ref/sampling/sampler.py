@@ -7,6 +7,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels, K width o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -21,6 +22,7 @@ from streamchar_ref.networks.orchestrator import (
     OrchestratorOutput,
 )
 from streamchar_ref.networks.prefix import PrefixCache
+from streamchar_ref.networks.reader import TranscriptReader, as_orchestrator
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
@@ -36,8 +38,21 @@ BOTH, PICTURE, SOUND = slice(0, 2), slice(0, 1), slice(1, 2)
 class Networks(Protocol):
     """What samples a chunk: a `StreamChar`, or a stage of training that holds both networks."""
 
-    orchestrator: Orchestrator
+    orchestrator: Orchestrator | TranscriptReader
     dit: JointDiT
+
+
+class Heard(NamedTuple):
+    """What a model makes of finished audio.
+
+    Attributes:
+        position: Phonemes said by the end of each latent, from the window's pointer, [B, A]; zeros
+            of a model without a pointer.
+        is_over: Logits that all has been said, [B, A].
+    """
+
+    position: Float[Tensor, "B A"]
+    is_over: Float[Tensor, "B A"]
 
 
 class GivenSound(NamedTuple):
@@ -65,8 +80,9 @@ class Condition:
     Attributes:
         model: The networks.
         inputs: What the orchestrator has read.
-        prefix: Its keys and values.
-        context: Keys and values of the DiT's context.
+        prefix: Its keys and values; empty where the DiT reads the transcript itself.
+        seen: What the DiT sees beside the chunk.
+        context: Keys and values of that.
         output: Of the orchestrator where it does not run in the loop: in the mode ``once``, or of a
             given sound; else ``None``.
         sound_only: Whether there is no video.
@@ -77,6 +93,7 @@ class Condition:
     model: Networks
     inputs: OrchestratorInputs
     prefix: PrefixCache
+    seen: DitContext
     context: list[KeyValue]
     output: OrchestratorOutput | None
     sound_only: bool = False
@@ -84,7 +101,12 @@ class Condition:
     twice: list[KeyValue] | None = None
 
     def in_one_batch(self) -> "Condition":
-        """Returns the condition under which both passes of guidance run as one batch."""
+        """Returns the condition under which both passes of guidance run as one batch.
+
+        Where the DiT reads the transcript itself they stay apart: the free pass does not see it.
+        """
+        if isinstance(self.model.orchestrator, TranscriptReader):
+            return self
         twice = [(torch.cat([k, k]), torch.cat([v, v])) for k, v in self.context]
         return replace(self, twice=twice)
 
@@ -94,6 +116,13 @@ class Condition:
         if self.sound is not None:
             return PICTURE
         return SOUND if self.sound_only else BOTH
+
+    @cached_property
+    def free_context(self) -> list[KeyValue]:
+        """The context of the free pass of guidance: without a transcript, if there is one in it."""
+        if isinstance(self.model.orchestrator, Orchestrator):
+            return self.context
+        return self.model.dit.encode_context(self.seen, sound_only=self.sound_only)
 
     def seen_by(self, model: Networks, context: DitContext) -> "Condition":
         """Returns the condition for another DiT behind the same orchestrator.
@@ -105,8 +134,8 @@ class Condition:
         Returns:
             The condition; what the orchestrator has read is shared.
         """
-        encoded = model.dit.encode_context(context, sound_only=self.sound_only)
-        return replace(self, model=model, context=encoded, twice=None)
+        encoded = _encoded(model, self.inputs, context, self.sound_only)
+        return replace(self, model=model, seen=context, context=encoded, twice=None)
 
     def orchestrate(
         self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
@@ -114,20 +143,32 @@ class Condition:
         """Runs the orchestrator on noisy audio, or returns what it said once for the chunk."""
         if self.output is not None:
             return self.output
-        return self.model.orchestrator.decode(self.prefix, audio, sigma)
+        return as_orchestrator(self.model.orchestrator).decode(self.prefix, audio, sigma)
 
-    def heard(self, audio: Float[Tensor, "B A Ca"]) -> OrchestratorOutput:
-        """Returns what the orchestrator makes of finished audio, whatever durations it predicted.
+    def audio_condition(
+        self, audio: Float[Tensor, "B A Ca"], sigma: Float[Tensor, " B"]
+    ) -> Float[Tensor, "B A K"] | None:
+        """Returns what the DiT is told by the orchestrator; ``None`` without one."""
+        if isinstance(self.model.orchestrator, TranscriptReader):
+            return None
+        return self.orchestrate(audio, sigma).condition
+
+    def heard(self, audio: Float[Tensor, "B A Ca"]) -> Heard:
+        """Returns what the model makes of finished audio, whatever durations it predicted.
 
         Args:
             audio: Clean latents of the chunk; where sound is given, that sound.
 
         Returns:
-            Its output.
+            Place in the transcript, and whether it is over.
         """
-        if self.sound is not None and self.output is not None:
-            return self.output
-        return _hear(self.model.orchestrator, self.prefix, audio)
+        reader = self.model.orchestrator
+        if isinstance(reader, TranscriptReader):
+            states = self.model.dit.hear(audio, self.context)
+            return Heard(audio.new_zeros(audio.shape[:2]), reader.is_over(states))
+        output = self.output if self.sound is not None else None
+        output = output or _hear(reader, self.prefix, audio)
+        return Heard(output.progress.position, output.is_over)
 
     def hearing(self, sound: GivenSound, context: DitContext) -> "Condition":
         """Returns the condition of the picture, once the sound is there.
@@ -141,8 +182,9 @@ class Condition:
         """
         return replace(
             self,
-            context=self.model.dit.encode_context(context),
-            output=_hear(self.model.orchestrator, self.prefix, sound.clean),
+            seen=context,
+            context=_encoded(self.model, self.inputs, context),
+            output=_hear(as_orchestrator(self.model.orchestrator), self.prefix, sound.clean),
             sound_only=False,
             sound=sound,
             twice=None,
@@ -169,17 +211,19 @@ def prefill(
     Returns:
         The condition for `velocity` and `sample_chunk`.
     """
-    orchestrator = model.orchestrator
-    prefix, output = orchestrator.prefill(inputs), None
-    if sound is not None:
-        output = _hear(orchestrator, prefix, sound.clean)
-    elif orchestrator.config.mode == "once":
-        output = orchestrator.decode(prefix, None, None)
+    orchestrator, prefix, output = model.orchestrator, PrefixCache(), None
+    if isinstance(orchestrator, Orchestrator):
+        prefix = orchestrator.prefill(inputs)
+        if sound is not None:
+            output = _hear(orchestrator, prefix, sound.clean)
+        elif orchestrator.config.mode == "once":
+            output = orchestrator.decode(prefix, None, None)
     return Condition(
         model=model,
         inputs=inputs,
         prefix=prefix,
-        context=model.dit.encode_context(context, sound_only=sound_only),
+        seen=context,
+        context=_encoded(model, inputs, context, sound_only),
         output=output,
         sound_only=sound_only,
         sound=sound,
@@ -196,18 +240,20 @@ def velocity(
         x: Noisy video and audio latents; audio alone with ``sound_only``, video alone where the
             sound is given.
         sigma: Their noise level.
-        guidance: Scales of classifier-free guidance by the audio condition.
+        guidance: Scales of classifier-free guidance by the audio condition, or by the transcript.
 
     Returns:
         Velocities shaped like ``x``.
     """
     audio = x[-1] if condition.sound is None else condition.sound.clean
-    audio_condition = condition.orchestrate(audio, sigma).condition
+    audio_condition = condition.audio_condition(audio, sigma)
     both: tuple[float, ...] = guidance
     scales = both[condition.modalities]
     if all(scale == 1 for scale in scales):
         return _pass(condition, x, sigma, audio_condition)
-    nothing = condition.model.dit.no_condition.expand_as(audio_condition)
+    nothing = None
+    if audio_condition is not None:
+        nothing = condition.model.dit.no_condition.expand_as(audio_condition)
     if condition.twice is not None:
         guided, free = _both_passes(condition, x, sigma, audio_condition, nothing)
     else:
@@ -292,6 +338,20 @@ def scaled_noise(
     return scaled
 
 
+def _encoded(
+    model: Networks,
+    inputs: OrchestratorInputs,
+    context: DitContext,
+    sound_only: bool = False,
+) -> list[KeyValue]:
+    """Computes the keys and values of the DiT's context."""
+    reader = model.orchestrator
+    if isinstance(reader, Orchestrator):
+        return model.dit.encode_context(context, sound_only=sound_only)
+    transcript = reader.prefill(inputs)
+    return model.dit.encode_context(context, sound_only=sound_only, transcript=transcript)
+
+
 def _hear(
     orchestrator: Orchestrator, prefix: PrefixCache, audio: Float[Tensor, "B A Ca"]
 ) -> OrchestratorOutput:
@@ -303,29 +363,30 @@ def _pass(
     condition: Condition,
     x: Latents,
     sigma: Float[Tensor, " B"],
-    audio_condition: Float[Tensor, "B A K"],
+    audio_condition: Float[Tensor, "B A K"] | None,
     *,
     is_free: bool = False,
 ) -> Latents:
     """Runs the DiT once; the free pass of guidance hears nothing of a given sound."""
     sound = condition.sound
     heard = None if sound is None else sound.heard(sigma, is_free=is_free)
-    return _velocities(condition, x, sigma, audio_condition, heard, condition.context)
+    context = condition.free_context if is_free else condition.context
+    return _velocities(condition, x, sigma, audio_condition, heard, context)
 
 
 def _both_passes(
     condition: Condition,
     x: Latents,
     sigma: Float[Tensor, " B"],
-    audio_condition: Float[Tensor, "B A K"],
-    nothing: Float[Tensor, "B A K"],
+    audio_condition: Float[Tensor, "B A K"] | None,
+    nothing: Float[Tensor, "B A K"] | None,
 ) -> tuple[Latents, Latents]:
     """Runs the DiT with and without the condition, as one batch."""
+    assert condition.twice is not None and audio_condition is not None and nothing is not None
     heard: tuple[Tensor, Tensor] | None = None
     if condition.sound is not None:
         one, other = (condition.sound.heard(sigma, is_free=is_free) for is_free in (False, True))
         heard = torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]])
-    assert condition.twice is not None, "asked for where it is there"
     both = _velocities(
         condition,
         tuple(torch.cat([each, each]) for each in x),
@@ -342,7 +403,7 @@ def _velocities(
     condition: Condition,
     x: Latents,
     sigma: Float[Tensor, " B"],
-    audio_condition: Float[Tensor, "B A K"],
+    audio_condition: Float[Tensor, "B A K"] | None,
     heard: tuple[Tensor, Tensor] | None,
     context: list[KeyValue],
 ) -> Latents:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.config import Config
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
@@ -102,6 +103,25 @@ def dit_context(config: Config, state: StreamState) -> DitContext:
         has_motion=here,
         motion_sigma=torch.zeros_like(state.position),
     )
+
+
+def check_readable(config: Config, num_phonemes: int) -> None:
+    """Refuses a transcript that a model without an orchestrator cannot read as a whole.
+
+    Args:
+        config: Of such a model.
+        num_phonemes: Of the transcript.
+
+    Raises:
+        InputError: If it is too long.
+    """
+    most = config.orchestrator.text_ahead - 1  # and the mark of its end
+    if num_phonemes > most:
+        raise InputError(
+            f"this model has no pointer that could move on in the transcript: it reads at most "
+            f"{most} phonemes, about {most / 11:.0f} s of speech, not {num_phonemes}; give a "
+            "shorter text, or take a model with an orchestrator"
+        )
 
 
 def hide(

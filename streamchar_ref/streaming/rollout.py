@@ -24,6 +24,7 @@ from streamchar_ref.sampling.sampler import Condition
 from streamchar_ref.streaming.context import (
     FULL,
     ContextOptions,
+    check_readable,
     dit_context,
     orchestrator_inputs,
     restrict,
@@ -128,8 +129,13 @@ def chunk_context(
 
     Returns:
         For the orchestrator, and for the DiT.
+
+    Raises:
+        InputError: If a transcript is longer than a model without a pointer reads.
     """
     config = model.config
+    if not config.has_orchestrator:
+        check_readable(config, text.tokens.shape[1])
     inputs = orchestrator_inputs(config, state, text)
     return restrict(inputs, dit_context(config, state), state, options, draw)
 
@@ -148,9 +154,9 @@ def read_progress(
         Phonemes from the pointer before the chunk, by the end of each latent; and whether the last
         third of a second says that nothing is left.
     """
-    output = condition.heard(audio)
-    is_over = (output.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
-    return torch.minimum(output.progress.position, unsaid[:, None]), is_over
+    heard = condition.heard(audio)
+    is_over = (heard.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
+    return torch.minimum(heard.position, unsaid[:, None]), is_over
 
 
 def chunk_noise(model: StreamChar, draw: NoiseDraw) -> Latents:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.vae.convert import to_uint8, to_wave
@@ -61,10 +62,13 @@ def stream(
         Chunks in playing order, until all is said.
 
     Raises:
-        InputError: If speech is missing, or given to a model that speaks itself.
+        InputError: If speech is missing, or given to a model that speaks itself; if a model without
+            a pointer is given another one, or more text than it reads.
     """
     start, config = clock(), model.config.stream
     sampler = sampler or SamplerConfig()
+    if pointer not in (None, own_pointer) and not model.config.has_orchestrator:
+        raise InputError("this model has no transcript window for a pointer to move; take its own")
     is_half = precision == "bfloat16"
     with torch.inference_mode():
         given = speech_for(model, speech)
@@ -100,7 +104,7 @@ def stream(
             index=index,
             frames=to_uint8(frames),
             samples=wave,
-            spoken=None if pointer is None else float(state.position),
+            spoken=float(state.position) if pointer and model.config.has_orchestrator else None,
         )
         if prefix.is_final and bool(chunk.is_over):
             return

@@ -142,6 +142,8 @@ def augment(
     whole = state.position.floor()
     place = (whole.long() + draws.pointer_offset).clamp(min=0).minimum(text.lengths)
     arrived = replace(text, lengths=num_known, is_final=text.is_final & (num_known == text.lengths))
+    if not config.has_orchestrator:  # the transcript is read from its beginning
+        place = torch.zeros_like(place)
     inputs = orchestrator_inputs(
         config, state, arrived, place=place, fraction=state.position - whole
     )

@@ -133,8 +133,8 @@ def bench_training(
     place = torch.device(device)
     clock = DataClock(place)
     model = StreamChar(config).to(place)
-    if place.type == "cpu":  # as in training, see `layers.attention`
-        model.orchestrator.backbone.set_attn_implementation("eager")
+    if place.type == "cpu":  # as in training
+        model.use_plain_attention()
     made = bench_stage(stage, model, clock.around, batch=batch).to(place)
     if is_compiled:
         compile_blocks(made)

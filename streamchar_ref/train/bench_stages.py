@@ -25,8 +25,8 @@ from streamchar_ref.train.stages.distillation import distill_augmentation
 from streamchar_ref.train.stages.dmd_chunk import DmdChunkStage
 from streamchar_ref.train.stages.dmd_rollout import DmdRolloutStage
 from streamchar_ref.train.stages.prompt import PromptStage
-from streamchar_ref.train.stages.speech import SpeechStage
-from streamchar_ref.train.stages.teacher import TeacherStage
+from streamchar_ref.train.stages.speech import SpeechStage, speech_kind
+from streamchar_ref.train.stages.teacher import TeacherStage, teacher_kind
 from streamchar_ref.train.stages.video_vae import VideoVaeStage
 from streamchar_ref.train.windows import WindowPool, window_source
 
@@ -62,13 +62,12 @@ def bench_stage(name: str, model: StreamChar, around: Around, *, batch: int = 0)
         sounds = around(random_sounds(model))
         return AudioVaeStage(model.audio_vae, sounds, frozen=name == "audio_decoder")
     if name == SpeechStage.name:
-        return SpeechStage(
-            model.orchestrator, model.dit, around(random_windows(model, has_pictures=False))
-        )
+        windows = around(random_windows(model, has_pictures=False))
+        return speech_kind(model.config)(model.orchestrator, model.dit, windows)
     if name == TeacherStage.name:
         windows = around(random_windows(model))
         metric = torch.eye(model.config.geometry.video_channels)
-        return TeacherStage(
+        return teacher_kind(model.config)(
             model.orchestrator, model.dit, model.config, windows, sensitivity=metric
         )
     return _distillation(name, model, around, batch)

@@ -25,7 +25,8 @@ class DataSize:
 _TINY = DataSize(hours=0.02, max_mb=12, passes=1, pool_clips=4)
 _MICRO = DataSize(hours=3, max_mb=100, passes=1, pool_clips=640)
 _BASE = DataSize(hours=3, max_mb=100, passes=4, pool_clips=2_000)
-_SIZES = {"tiny": _TINY, "micro": _MICRO, "paper_faithful": _MICRO, "base": _BASE}
+_SIZES = {"tiny": _TINY, "base": _BASE}
+_SIZES |= dict.fromkeys(("micro", "paper_faithful", "monolithic"), _MICRO)
 
 
 def data_size(preset: str) -> DataSize:

@@ -32,7 +32,8 @@ from streamchar_ref.model.checkpoint import (
     save_checkpoint,
     tidy_checkpoint,
 )
-from streamchar_ref.model.config import Config, to_json
+from streamchar_ref.model.config import Config
+from streamchar_ref.model.config_json import to_json
 from streamchar_ref.model.streamchar import StreamChar, shapes_of
 from streamchar_ref.train.compiled import compile_blocks
 from streamchar_ref.train.data import TrainingData
@@ -280,8 +281,8 @@ class TrainRun:
                 "that first, or give a checkpoint to start from"
             )
         model.load_state_dict(model.state_dict() | plain)
-        if self.device == "cpu":  # where the fused kernel is slow backwards, see `layers.attention`
-            model.orchestrator.backbone.set_attn_implementation("eager")
+        if self.device == "cpu":
+            model.use_plain_attention()
         return model.to(self.device), begun
 
     def weights_so_far(self, stages: Sequence[str] | None = None) -> Checkpoint:

@@ -21,7 +21,7 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import replacing
 from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.loop.stage import Draw
-from streamchar_ref.model.config import to_json
+from streamchar_ref.model.config_json import to_json
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.config import SamplerConfig

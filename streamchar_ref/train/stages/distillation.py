@@ -53,8 +53,14 @@ def distill_data(
         Windows, and the loss of regression.
 
     Raises:
-        InputError: If the teacher does not denoise picture and sound together.
+        InputError: If the teacher does not denoise picture and sound together, or has no
+            orchestrator.
     """
+    if not teacher.config.has_orchestrator:
+        raise InputError(
+            "a teacher without an orchestrator has no student: rollouts move the transcript by a "
+            "pointer; stream the teacher itself"
+        )
     if teacher.config.order != JOINT:
         raise InputError(
             f"a teacher of order={teacher.config.order} has no student: distillation is of picture "

@@ -99,6 +99,7 @@ def budgets(
         "tiny": Budget(minutes=0.2, optim=replace(optim, batch=4, log_every=5)),
         "micro": micro,
         "paper_faithful": micro,
+        "monolithic": micro,
         "base": Budget(
             minutes=base_minutes, optim=replace(optim, batch=base_batch, ema_decay=0.999)
         ),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from streamchar_ref.loop.config import OptimConfig
 from streamchar_ref.loop.stage import Draw, Stage
+from streamchar_ref.model.config import Config
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.networks.durations import duration_loss, length_regulate
@@ -22,6 +23,7 @@ from streamchar_ref.networks.orchestrator import (
     OrchestratorOutput,
 )
 from streamchar_ref.networks.pointer import alignment_loss, pointer_loss
+from streamchar_ref.networks.reader import TranscriptReader, as_orchestrator, as_reader
 from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
 from streamchar_ref.train.augmentation import ContextAugmentation
@@ -64,7 +66,7 @@ class SpeechStage(Stage):
 
     def __init__(
         self,
-        orchestrator: Orchestrator,
+        orchestrator: Orchestrator | TranscriptReader,
         dit: JointDiT,
         windows: Callable[[Draw], TrainingWindow],
         *,
@@ -80,9 +82,7 @@ class SpeechStage(Stage):
         """Returns the loss of a batch."""
         window = self._windows(draw)
         generator = draw.generator(window.audio.device)
-        parts, hidden_states = speech_losses(
-            self.orchestrator, self.dit, window, generator, self._shift
-        )
+        parts, hidden_states = self._losses(window, generator)
         aid = F.cross_entropy(
             self.phones(hidden_states).flatten(0, 1).float(), window.phones.flatten()
         )
@@ -92,6 +92,59 @@ class SpeechStage(Stage):
         """Writes samples, if there is a function for it."""
         if self._show:
             self._show(folder)
+
+    def _losses(
+        self, window: TrainingWindow, generator: torch.Generator
+    ) -> tuple[dict[str, Tensor], Float[Tensor, "B A D"]]:
+        orchestrator = as_orchestrator(self.orchestrator)
+        return speech_losses(orchestrator, self.dit, window, generator, self._shift)
+
+
+class ReadingSpeechStage(SpeechStage):
+    """Trains a DiT that reads the transcript itself."""
+
+    def _losses(
+        self, window: TrainingWindow, generator: torch.Generator
+    ) -> tuple[dict[str, Tensor], Float[Tensor, "B A D"]]:
+        reader = as_reader(self.orchestrator)
+        noise = torch.randn(window.audio.shape, generator=generator, device=generator.device)
+        sigma = draw_sigma(len(noise), generator, self._shift)
+        noisy = flow.add_noise(window.audio, noise, sigma)
+        transcript = read_or_not(reader, window, generator)
+        context = self.dit.encode_context(window.context, sound_only=True, transcript=transcript)
+        velocity, states = self.dit.forward_audio(noisy, sigma, None, context)
+        parts = {
+            "audio": F.mse_loss(velocity.float(), noise - window.audio),
+            "over": over_loss(reader, states, window),
+        }
+        return parts, states
+
+
+def read_or_not(
+    reader: TranscriptReader, window: TrainingWindow, generator: torch.Generator
+) -> Float[Tensor, "B W D"] | None:
+    """Embeds the transcripts of a batch; some batches go without, for classifier-free guidance.
+
+    A whole batch at once: then there are no tokens of it, as in the free pass of a stream.
+
+    Args:
+        reader: Network.
+        window: What is known before the chunks.
+        generator: Of the draw; its seed alone is used, which needs no word from the device.
+
+    Returns:
+        Tokens for `JointDiT.encode_context`.
+    """
+    own = torch.Generator().manual_seed(generator.initial_seed() ^ 0x7265)
+    is_read = float(torch.rand((), generator=own)) >= CONDITION_DROP
+    return reader.prefill(window.inputs) if is_read else None
+
+
+def over_loss(
+    reader: TranscriptReader, states: Float[Tensor, "B A D"], window: TrainingWindow
+) -> Float[Tensor, ""]:
+    """Returns how well the end of the speech is told from the states of the DiT."""
+    return F.binary_cross_entropy_with_logits(reader.is_over(states).float(), window.is_over)
 
 
 def speech_losses(
@@ -211,6 +264,11 @@ def weighted(parts: dict[str, Tensor]) -> Tensor:
     return torch.stack([WEIGHTS.get(name, 1.0) * part for name, part in parts.items()]).sum()
 
 
+def speech_kind(config: Config) -> type[SpeechStage]:
+    """Returns the stage that trains a model of this config."""
+    return SpeechStage if config.has_orchestrator else ReadingSpeechStage
+
+
 def _make(model: StreamChar, data: TrainingData) -> Stage:
     def show(folder: Path) -> None:
         window = preview_window(model, data, *SOUND)
@@ -219,7 +277,8 @@ def _make(model: StreamChar, data: TrainingData) -> Stage:
 
     windows = window_source(model, chunk_clips(model, data, *SOUND), ContextAugmentation())
     shift = model.config.sampler.required("shift")
-    return SpeechStage(model.orchestrator, model.dit, windows, shift=shift, show=show)
+    kind = speech_kind(model.config)
+    return kind(model.orchestrator, model.dit, windows, shift=shift, show=show)
 
 
 SPEC = StageSpec(

@@ -17,6 +17,7 @@ from streamchar_ref.model.config import Config
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import JointDiT, Velocities
 from streamchar_ref.networks.orchestrator import Orchestrator, OrchestratorOutput
+from streamchar_ref.networks.reader import TranscriptReader, as_orchestrator, as_reader
 from streamchar_ref.networks.text import PHONES
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.orders import JOINT, SOUND_FIRST
@@ -42,6 +43,8 @@ from streamchar_ref.train.stages.speech import (
     CONDITION_DROP,
     alignment_losses,
     drop_condition,
+    over_loss,
+    read_or_not,
     run_orchestrator,
     speech_losses,
     weighted,
@@ -94,7 +97,7 @@ class TeacherStage(Stage):
 
     def __init__(
         self,
-        orchestrator: Orchestrator,
+        orchestrator: Orchestrator | TranscriptReader,
         dit: JointDiT,
         config: Config,
         windows: Callable[[Draw], TrainingWindow],
@@ -116,15 +119,7 @@ class TeacherStage(Stage):
         noise = [torch.randn(x.shape, generator=generator, device=x.device) for x in clean]
         sigmas = self._levels(len(window.video), generator)
         noisy = [flow.add_noise(x, n, s) for x, n, s in zip(clean, noise, sigmas, strict=True)]
-        plan, is_teacher_forced = run_orchestrator(
-            self.orchestrator, window, noisy[1], sigmas[1], generator
-        )
-        velocities = self.dit(
-            *noisy,
-            *sigmas,
-            drop_condition(plan.condition, self.dit.no_condition, generator),
-            self.dit.encode_context(window.context),
-        )
+        velocities, place_losses = self._predict(window, noisy, sigmas, generator)
         video_error, audio_error = (
             velocity.float() - (n - x)
             for velocity, n, x in zip(
@@ -139,7 +134,7 @@ class TeacherStage(Stage):
             "video": (errors[0] * video_weight(clean[0], window.mouth)).mean(),
             "audio": errors[1].mean(),
         }
-        parts |= alignment_losses(plan, window, self.orchestrator.config, is_teacher_forced)
+        parts |= place_losses
         aid = self.aids(velocities, window)
         loss = weighted(parts) + AUX_WEIGHT * aid
         by_level = by_noise_level("video", errors[0], sigmas[0])
@@ -151,11 +146,52 @@ class TeacherStage(Stage):
         if self._show:
             self._show(folder)
 
+    def _predict(
+        self,
+        window: TrainingWindow,
+        noisy: list[Tensor],
+        sigmas: list[Tensor],
+        generator: torch.Generator,
+    ) -> tuple[Velocities, dict[str, Tensor]]:
+        """Runs the networks; also returns how well the place in the transcript is known."""
+        orchestrator = as_orchestrator(self.orchestrator)
+        plan, is_teacher_forced = run_orchestrator(
+            orchestrator, window, noisy[1], sigmas[1], generator
+        )
+        velocities: Velocities = self.dit(
+            *noisy,
+            *sigmas,
+            drop_condition(plan.condition, self.dit.no_condition, generator),
+            self.dit.encode_context(window.context),
+        )
+        losses = alignment_losses(plan, window, orchestrator.config, is_teacher_forced)
+        return velocities, losses
+
     def _levels(self, batch: int, generator: torch.Generator) -> list[Tensor]:
         shift = self._config.sampler.required("shift")
         video, audio = (draw_sigma(batch, generator, shift) for _ in range(2))
         chance = torch.rand(batch, generator=generator, device=generator.device)
         return [video, torch.where(chance < APART, audio, video)]
+
+
+class ReadingTeacherStage(TeacherStage):
+    """Trains a DiT that reads the transcript itself.
+
+    The end of the speech is told from the finished sound, as in streaming: a second, short pass.
+    """
+
+    def _predict(
+        self,
+        window: TrainingWindow,
+        noisy: list[Tensor],
+        sigmas: list[Tensor],
+        generator: torch.Generator,
+    ) -> tuple[Velocities, dict[str, Tensor]]:
+        reader = as_reader(self.orchestrator)
+        transcript = read_or_not(reader, window, generator)
+        context = self.dit.encode_context(window.context, transcript=transcript)
+        velocities: Velocities = self.dit(*noisy, *sigmas, None, context)
+        return velocities, {"over": over_loss(reader, self.dit.hear(window.audio, context), window)}
 
 
 class PictureAfterSoundStage(TeacherStage):
@@ -172,11 +208,13 @@ class PictureAfterSoundStage(TeacherStage):
         plan, velocities, parts = self._picture(window, generator)
         if self._config.order == SOUND_FIRST:
             shift = self._config.sampler.required("shift")
-            spoken, _ = speech_losses(self.orchestrator, self.dit, window, generator, shift)
+            orchestrator = as_orchestrator(self.orchestrator)
+            spoken, _ = speech_losses(orchestrator, self.dit, window, generator, shift)
             parts |= spoken
         else:
             inferred = torch.zeros(len(window.video), dtype=torch.bool, device=generator.device)
-            parts |= alignment_losses(plan, window, self.orchestrator.config, inferred)
+            sizes = self.orchestrator.config
+            parts |= alignment_losses(plan, window, sizes, inferred)
         aid = self.aids(velocities, window)
         by_level = {name: parts.pop(name) for name in [*parts] if name.startswith("video_")}
         return weighted(parts) + AUX_WEIGHT * aid, parts | {"aid": aid} | by_level
@@ -193,7 +231,10 @@ class PictureAfterSoundStage(TeacherStage):
         sigma = draw_sigma(batch, generator, self._config.sampler.required("shift"))
         chance = torch.rand(batch, generator=generator, device=generator.device)
         is_heard = chance >= CONDITION_DROP
-        plan = self.orchestrator(window.inputs, window.audio, torch.zeros_like(sigma))
+        orchestrator = as_orchestrator(self.orchestrator)
+        plan: OrchestratorOutput = orchestrator(
+            window.inputs, window.audio, torch.zeros_like(sigma)
+        )
         velocities = self.dit(
             flow.add_noise(window.video, video_noise, sigma),
             torch.where(is_heard[:, None, None], window.audio, audio_noise),
@@ -215,8 +256,7 @@ def _make(model: StreamChar, data: TrainingData) -> Stage:
             chunk_samples(folder, model, window)
 
     clips = chunk_clips(model, data, *BOTH)
-    kind = TeacherStage if model.config.order == JOINT else PictureAfterSoundStage
-    return kind(
+    return teacher_kind(model.config)(
         model.orchestrator,
         model.dit,
         model.config,
@@ -224,6 +264,13 @@ def _make(model: StreamChar, data: TrainingData) -> Stage:
         sensitivity=clip_sensitivity(model, clips),
         show=show,
     )
+
+
+def teacher_kind(config: Config) -> type[TeacherStage]:
+    """Returns the stage that trains a model of this config."""
+    if not config.has_orchestrator:
+        return ReadingTeacherStage
+    return TeacherStage if config.order == JOINT else PictureAfterSoundStage
 
 
 SPEC = StageSpec(

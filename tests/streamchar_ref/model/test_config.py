@@ -6,7 +6,8 @@ import pytest
 from jaxtyping import TypeCheckError
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.model.config import PRESETS, from_json, override, preset, to_json
+from streamchar_ref.model.config import PRESETS, override, preset
+from streamchar_ref.model.config_json import from_json, to_json
 from streamchar_ref.model.streamchar import shapes_of
 from streamchar_ref.networks.orchestrator import OrchestratorConfig
 

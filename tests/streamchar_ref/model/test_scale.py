@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.model.config import micro, paper, preset, to_json
+from streamchar_ref.model.config import micro, paper, preset
+from streamchar_ref.model.config_json import to_json
 from streamchar_ref.model.random_weights import random_model
 from streamchar_ref.model.scale import scaled
 from streamchar_ref.model.streamchar import StreamChar

@@ -12,7 +12,8 @@ from torch import Tensor
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.stage import Draw
 from streamchar_ref.media import AVChunk
-from streamchar_ref.model.config import from_json, override, to_json
+from streamchar_ref.model.config import override
+from streamchar_ref.model.config_json import from_json, to_json
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext, JointDiT
 from streamchar_ref.networks.orchestrator import OrchestratorInputs

@@ -8,7 +8,7 @@ from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.stages import STAGES, StageSpec
 
-TRAINED = ("tiny", "micro", "paper_faithful", "base")
+TRAINED = ("tiny", "micro", "paper_faithful", "monolithic", "base")
 
 
 def test_a_stage_needs_only_stages_before_it() -> None:
