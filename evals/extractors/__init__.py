@@ -20,6 +20,7 @@ from evals.extractors.networks import judge_digest, judge_path
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
 from streamchar_ref.core.cache import file_hash
+from streamchar_ref.core.device import CPU, device_name
 from streamchar_ref.weights import locate, registry
 from streamchar_ref.weights.packaged import verify_package
 
@@ -141,6 +142,7 @@ class ExtractorSpec:
             "package": _versioned(self.package),
             **({"judge": judge_digest(self.judge)} if self.judge else {}),
             **_own_weights(self.weights_variable),
+            **_device_of(self.name),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
 
@@ -157,6 +159,16 @@ def _versioned(package: str) -> str:
 def _own_weights(variable: str) -> dict[str, str]:
     path = Path(os.environ.get(variable, ""))
     return {"own_weights": file_hash(path)} if path.is_file() else {}
+
+
+ON_DEVICE = frozenset({"syncnet", "syncnet-no-crop", "i3d", "i3d-common-metrics", "lite0", "voice"})
+"""Extractors whose network runs on ``--device``; the others run on the CPU."""
+
+
+def _device_of(name: str) -> dict[str, str]:
+    """The kind of device, unless it is the CPU: others round otherwise, so they have other hashes."""
+    kind = device_name().partition(":")[0]
+    return {"device": kind} if name in ON_DEVICE and kind != CPU else {}
 
 
 SPECS: tuple[ExtractorSpec, ...] = (

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from evals.extractors.clip_features import ClipFeatures
 from evals.extractors.one_thread import one_thread
+from streamchar_ref.core.device import placed, run_placed
 from streamchar_ref.weights import locate
 
 FEATURE_SIZE = 400
@@ -44,7 +45,7 @@ class I3dExtractor(ClipFeatures):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # only TorchScript is available
             path = locate("i3d") / "i3d_torchscript.pt"
-            self._network = torch.jit.load(str(path), map_location="cpu").eval()
+            self._network = placed(torch.jit.load(str(path), map_location="cpu").eval())
         self._preprocess = preprocess
 
     @one_thread()
@@ -54,9 +55,8 @@ class I3dExtractor(ClipFeatures):
         clip = torch.from_numpy(frames.transpose(3, 0, 1, 2)[None].copy())
         is_raw = self._preprocess == "stylegan-v"
         clip = clip if is_raw else centred(clip)
-        logits = self._network(clip, rescale=is_raw, resize=is_raw, return_features=True)
-        features: np.ndarray = logits.float().numpy()
-        return features
+        options = {"rescale": is_raw, "resize": is_raw, "return_features": True}
+        return run_placed(self._network, clip, **options)
 
 
 def centred(clip: UInt8[Tensor, "1 3 T H W"]) -> Tensor:

@@ -12,6 +12,7 @@ from evals.features.missing import Arrays, Missing, failed_reading, is_fault
 from evals.features.view import FeatureView
 from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
+from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
 
 REFERENCE_EXTRACTORS = ("identity", "identity_world")
@@ -26,7 +27,8 @@ class FeatureStore:
 
     Args:
         native: Take files as they are rather than their canonical encode.
-        jobs: Worker processes; results do not depend on it.
+        jobs: Workers; results do not depend on it.
+        executor: Where they run, see `streamchar_ref.core.executors`.
         progress: Told what is done.
     """
 
@@ -35,9 +37,11 @@ class FeatureStore:
         *,
         native: bool = False,
         jobs: int = 1,
+        executor: str = LOCAL,
         progress: ProgressFn = lambda what, done, total: None,
     ) -> None:
-        self.native, self.jobs, self._progress = native, jobs, progress
+        self.native, self._progress = native, progress
+        self._jobs, self._executor = jobs, executor
 
     def keys(self, recording: Recording) -> TrackKeys:
         """Returns what the features of a recording are kept under, track by track."""
@@ -69,7 +73,7 @@ class FeatureStore:
             features[index], job = self._look_up(recording, runnable)
             if job is not None:
                 todo[index] = job
-        for index, measured in run_jobs(todo, self.jobs, self._progress):
+        for index, measured in run_jobs(todo, self._jobs, self._progress, executor=self._executor):
             features[index] |= measured
         return [
             FeatureView(

@@ -19,6 +19,7 @@ from evals.protocols.takes_metric import SeedTake, TakesMetric
 from evals.recording.recording import Recording
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
 from evals.scoring.takes import by_prompt, has_takes, reference_of_takes
+from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
 
 
@@ -28,13 +29,15 @@ class Options:
 
     Attributes:
         native: Score files as they are, not their canonical encode.
-        jobs: Worker processes; results do not depend on it.
+        jobs: Workers; results do not depend on it.
+        executor: Where they run, see `streamchar_ref.core.executors`.
         reference_system: System whose recordings are the reference set of Frechet distances, and
             whose takes diversity is compared with.
     """
 
     native: bool = False
     jobs: int = 1
+    executor: str = LOCAL
     reference_system: str = ""
 
 
@@ -83,7 +86,9 @@ def score(
     of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
     measured_takes = of_takes if has_takes(recordings) else []
     names = extractors_of([*metrics, *sets, *measured_takes])
-    store = FeatureStore(native=options.native, jobs=options.jobs, progress=progress)
+    store = FeatureStore(
+        native=options.native, jobs=options.jobs, executor=options.executor, progress=progress
+    )
     features = store.views(recordings, names)
     context = store.context(whole or recordings, names)
     scored = Scored(rows=[], windows=[], protocols={})
