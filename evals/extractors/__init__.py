@@ -166,7 +166,7 @@ ON_DEVICE = frozenset({"syncnet", "syncnet-no-crop", "i3d", "i3d-common-metrics"
 
 
 def _device_of(name: str) -> dict[str, str]:
-    """The kind of device, unless it is the CPU: others round otherwise, so they have other hashes."""
+    """The kind of device unless it is the CPU: others round otherwise, so hashes differ."""
     kind = device_name().partition(":")[0]
     return {"device": kind} if name in ON_DEVICE and kind != CPU else {}
 

@@ -1,4 +1,4 @@
-"""Scores and recordings made by workers elsewhere are those made here; a lost worker costs a task."""
+"""What workers elsewhere score and record is what this process does; a lost worker costs a task."""
 
 import sys
 from collections.abc import Iterator
