@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ import typer
 from streamchar_ref.commands.common import num_cores
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.trackers import check_tracker
 
 if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
@@ -79,6 +81,7 @@ def train(
         bool,
         typer.Option("--compile", help="Compile blocks; minutes at the start, no gain on a CPU."),
     ] = False,
+    track: Annotated[str, typer.Option(help="tensorboard, wandb or trackio, too.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the states as JSON.")] = False,
 ) -> None:
     """Train the reference model, stage by stage or all of it in one go.
@@ -97,7 +100,9 @@ def train(
         raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(known)}, all, export")
     if math.isnan(max_minutes):
         raise InputError("--max-minutes is not a number")
+    check_tracker(track)
     run = _run(out, preset, setting or [], seed, jobs, device, start, compiled)
+    run = replace(run, tracker=track)
     names = known if stage == "all" else [stage] if stage in known else []
     changes = {name: n for name, n in (("num_steps", steps), ("batch", batch)) if n}
     with run.held() if names or os.access(out, os.W_OK) else nullcontext():

@@ -47,7 +47,10 @@ class Noise:
 @pytest.fixture(scope="module")
 def two_ray_workers() -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
-    executor = RayExecutor("", jobs=2)
+    try:
+        executor = RayExecutor("", jobs=2)
+    except InputError as error:  # Ray's own limit on its start
+        pytest.skip(f"this machine is too busy: {error}")
     yield
     executor.__exit__(None)
     assert not ray.is_initialized()
