@@ -134,6 +134,8 @@ def make_clip(
 
 def tracks_read(names: Iterable[str]) -> frozenset[str]:
     """Which tracks some extractors read, with those they come after."""
-    read = {"frames": {PICTURE}, "audio": {SOUND}, "clip": {PICTURE, SOUND}}
+    read = {
+        "frames": {PICTURE}, "audio": {SOUND}, "spoken": {SOUND}, "clip": {PICTURE, SOUND},
+    }  # fmt: skip
     known = with_upstream([name for name in names if name in EXTRACTORS])
     return frozenset(track for name in known for track in read[EXTRACTORS[name].track])

@@ -142,7 +142,7 @@ class ExtractorSpec:
             "package": _versioned(self.package),
             **({"judge": judge_digest(self.judge)} if self.judge else {}),
             **_own_weights(self.weights_variable),
-            **_device_of(self.name),
+            **_device_of(self.implementation),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
 
@@ -161,14 +161,14 @@ def _own_weights(variable: str) -> dict[str, str]:
     return {"own_weights": file_hash(path)} if path.is_file() else {}
 
 
-ON_DEVICE = frozenset({"syncnet", "syncnet-no-crop", "i3d", "i3d-common-metrics", "lite0", "voice"})
-"""Extractors whose network runs on ``--device``; the others run on the CPU."""
+ON_DEVICE = frozenset(f"evals.extractors.{name}" for name in ("i3d", "lite0", "syncnet", "voice"))
+"""Modules of extractors whose network runs on ``--device``; the others run on the CPU."""
 
 
-def _device_of(name: str) -> dict[str, str]:
+def _device_of(implementation: str) -> dict[str, str]:
     """The kind of device unless it is the CPU: others round otherwise, so hashes differ."""
-    kind = device_name().partition(":")[0]
-    return {"device": kind} if name in ON_DEVICE and kind != CPU else {}
+    kind, module = device_name().partition(":")[0], implementation.partition(":")[0]
+    return {"device": kind} if module in ON_DEVICE and kind != CPU else {}
 
 
 SPECS: tuple[ExtractorSpec, ...] = (

@@ -32,13 +32,14 @@ def choose_device(name: str, *, is_here: bool = True) -> None:
     Raises:
         InputError: If there is no such device.
     """
-    name = name or device_name()
-    kind, _, number = name.partition(":")
+    chosen = name or device_name()
+    kind, _, number = chosen.partition(":")
     if kind not in (CPU, "cuda") or (number and (kind == CPU or not number.isdecimal())):
-        raise InputError(f"--device {name!r:.60} is none of cpu, cuda, cuda:N")
+        raise InputError(f"--device {chosen!r:.60} is none of cpu, cuda, cuda:N")
     if kind == "cuda" and is_here:
-        check_cuda(name)
-    os.environ[VARIABLE] = name
+        check_cuda(chosen)
+    if name:
+        os.environ[VARIABLE] = name
 
 
 def check_cuda(name: str) -> None:
