@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STREAMCHAR := $(BIN)/streamchar
 PULL := $(STREAMCHAR) weights pull --profile default
-EXTRAS := metrics world torchmetrics serve dev
+EXTRAS := metrics world torchmetrics serve cluster dev
 PYTEST := pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BUNDLE := annotated-doc|click|jaxtyping|markdown-it-py|mdurl|pygments|rich|shellingham|typer|typing-extensions|wadler-lindig
 entries = awk '/^[^ \#]/ {wanted = /^($(1))==/} wanted' requirements.lock
@@ -87,7 +87,7 @@ test-lowest: env
 
 test-latest: env
 	$(PYTHON) -m venv --clear $(VENV)-latest
-	$(VENV)-latest/bin/pip install --quiet --editable '.[metrics,world,torchmetrics,serve,dev]'
+	$(VENV)-latest/bin/pip install --quiet --editable '.[metrics,world,torchmetrics,serve,cluster,dev]'
 	$(VENV)-latest/bin/$(PYTEST)
 
 # Pure Python that training needs beside torch, transformers and numpy, for a machine that installs nothing:

@@ -14,9 +14,9 @@ goes, first and last lines, into the message of a failure.
 With ``persistent=true`` the program is started once and serves all prompts, so that its start and
 the loading of its weights are not counted as streaming. It prints the line ``ready``, and flushes
 it, once it has loaded. Then each line of its standard input is a request: the content of
-``prompt.json``, with ``out``, the output folder of this prompt. It writes chunk files there, and
-at last an empty file ``end``. If a file ``stop`` appears there, the rest is not wanted: it may end
-the stream at once. It must go on to the next request until its input ends.
+``prompt.json``, with ``out``, the output folder of this prompt. It writes chunk files, or
+``out.mp4``, there, and at last an empty file ``end``. If a file ``stop`` appears there, the rest is
+not wanted: it may end the stream at once. It must go on to the next request until its input ends.
 """
 
 import json
@@ -76,6 +76,7 @@ class Command:
             persistent one to read its request.
         total_s: Longest time for one prompt.
         disk_gb: Most that may lie in its output folder at a time.
+        timing_note: What is to be known of its times, for speed rows.
 
     Raises:
         InputError: If the command is empty or has an open quotation mark, or a number is not
@@ -95,6 +96,7 @@ class Command:
         timeout_s: float = 600.0,
         total_s: float = 21_600.0,
         disk_gb: float = 64.0,
+        timing_note: str = "",
     ) -> None:
         self.command = command
         self.name = name
@@ -116,7 +118,7 @@ class Command:
             )
         self._is_persistent = persistent
         self._server: Program | None = None
-        self.timing_note = "" if persistent else STARTED_PER_PROMPT
+        self.timing_note = timing_note or ("" if persistent else STARTED_PER_PROMPT)
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Runs the program on one prompt.

@@ -11,7 +11,9 @@ from baselines.ablations.trainer import Outcome
 from evals.recording.make_system import make_system
 from evals.recording.record import RecordPlan, failures, record
 from evals.recording.system import Prompt
+from evals.recording.workers import Maker, record_by_workers
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executor import Executor
 from streamchar_ref.core.progress import ProgressFn
 
 MakeSystem = Callable[[str, Mapping[str, Any]], Any]
@@ -42,6 +44,7 @@ class RowRecorder:
         suite: Name of the suite.
         prompts: Of the suite.
         device: As torch names it.
+        workers: Of other machines, a prompt each; streams run here one by one without them.
         make: Makes a system; replaced in tests.
         progress: Told what is done.
     """
@@ -50,6 +53,7 @@ class RowRecorder:
     suite: str
     prompts: Sequence[Prompt]
     device: str = "cpu"
+    workers: Executor | None = None
     make: MakeSystem = make_system
     progress: ProgressFn = lambda what, done, total: None
 
@@ -85,7 +89,8 @@ class RowRecorder:
             settings["device"] = self.device
             own = {"checkpoint": str(self.folder.weights(row.setup, seed)), "label": row.name}
         try:
-            system = self.make(row.setup.system, settings | own)
+            settings_of_system = settings | own
+            system = self.make(row.setup.system, settings_of_system)
         except InputError as error:
             return Recorded(has_streams=False, reason=f"not recorded: {error}")
         piece = piece_of(row.setup, seed)
@@ -94,7 +99,11 @@ class RowRecorder:
             "weights": str(getattr(system, "checkpoint", "")),
         }
         plan = RecordPlan(out=self.folder.out, suite=self.suite, seed=seed, settings=settings)
-        record(system, self.prompts, plan, progress=self.progress)
+        if self.workers is None:
+            record(system, self.prompts, plan, progress=self.progress)
+        else:
+            maker = Maker(name=row.setup.system, settings=settings_of_system)
+            record_by_workers(maker, self.prompts, plan, self.workers, progress=self.progress)
         failed = failures(system.name, self.prompts, plan)
         return Recorded(has_streams=True, reason=_in_words(failed, len(self.prompts)))
 

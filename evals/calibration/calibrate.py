@@ -9,45 +9,35 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict
 
-from evals.calibration.faults import FAULTS, FLOORS
-from evals.calibration.faults.base import FPS, PICTURE, SAMPLE_RATE, SOUND
 from evals.calibration.faults.takes import (
-    open_take,
     recording_of,
-    write_file_take,
-    write_world_take,
 )
 from evals.calibration.response import Value
 from evals.calibration.units import CLEAN, Measured, Unit, append_unit, read_units
-from evals.extractors import EXTRACTORS
-from evals.features.cache import TrackKeys
-from evals.features.canonical import encode_path
+from evals.calibration.worker import STORE, Found, make_clip, measure_unit, tracks_read
 from evals.features.extraction import unavailable
+from evals.features.jobs import keep_sent
 from evals.features.missing import Arrays, Missing
-from evals.features.store import FeatureStore
 from evals.features.view import FeatureView
-from evals.protocols.base import Metric, MetricContext, Unscored, protocol_hash
+from evals.protocols.base import Metric, MetricContext, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
 from evals.scoring.results import dump_json
 from evals.scoring.score import Options, extractors_of, params_of, score_one
+from streamchar_ref.core.device import CPU, device_name
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.core.executor import Executor, local_executor, result_of
-from streamchar_ref.core.files import has_file, partial_path, write_atomically
+from streamchar_ref.core.executor import Executor, result_of
+from streamchar_ref.core.executors import LOCAL, open_executor
+from streamchar_ref.core.files import has_file, write_atomically
 from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.shape import read_shaped
-from streamchar_ref.core.swap import replacing_folder
-from streamchar_ref.media import MediaError
-from streamchar_ref.media.encode import write_lossless
-from streamchar_ref.media.wav import write_wav
 
-_STORE = FeatureStore(native=False)
 _SOURCES = ("streamchar_ref/world", "evals/calibration/faults")
 
 
@@ -63,7 +53,8 @@ class CalibrationPlan:
         metrics: With a value for every clip.
         set_metrics: With a value for all clips together.
         seconds: Longest clip; whole by default.
-        jobs: Worker processes; results do not depend on it.
+        jobs: Workers; results do not depend on it.
+        executor: Where they run, see `streamchar_ref.core.executors`.
     """
 
     out: Path
@@ -74,25 +65,7 @@ class CalibrationPlan:
     set_metrics: Sequence[SetMetric] = ()
     seconds: float | None = None
     jobs: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a worker brings back.
-
-    Attributes:
-        realised: The dose that the clip got.
-        keys: Where the features are kept, by track.
-        failed: Extractors whose failure is not kept.
-        error: Why the clip cannot have the fault.
-        files: Encodes that nobody needs once the clip is done.
-    """
-
-    realised: float = math.nan
-    keys: TrackKeys = field(default_factory=dict)
-    failed: Mapping[str, Missing] = field(default_factory=dict)
-    error: str = ""
-    files: tuple[Path, ...] = ()
+    executor: str = LOCAL
 
 
 def measure(
@@ -111,7 +84,8 @@ def measure(
         InputError: If the folder holds another calibration, or a worker process was ended.
     """
     _check_same(plan)
-    with local_executor(plan.jobs) as executor:
+    gpus = int(device_name() != CPU)
+    with open_executor(plan.executor, plan.jobs, gpus=gpus) as executor:
         _make_clips(plan, executor, progress)
         bench = _Bench(plan)
         for name, units in _rounds(plan):
@@ -133,7 +107,7 @@ def set_views(
     for clip in plan.clips:
         found = measured.get(Unit(clip, fault, dose))
         if found is not None and found.keys:
-            views.append(FeatureView({**missing, **_STORE.kept(found.keys, names)}))
+            views.append(FeatureView({**missing, **STORE.kept(found.keys, names)}))
     return views
 
 
@@ -145,7 +119,7 @@ def floor_fault(plan: CalibrationPlan) -> str:
 
 def digest_of(metric: Metric | SetMetric) -> str:
     """Protocol hash of a metric on canonical input."""
-    return protocol_hash(params_of(metric, Options(native=_STORE.native)))
+    return protocol_hash(params_of(metric, Options(native=STORE.native)))
 
 
 def _rounds(plan: CalibrationPlan) -> list[tuple[str, list[Unit]]]:
@@ -182,7 +156,7 @@ class _Bench:
         found = self.measured.get(unit)
         if found is None or any(not self._is_settled(found, one) for one in self.digests):
             return False
-        return not found.keys or len(_STORE.kept(found.keys, self.for_sets)) == len(self.for_sets)
+        return not found.keys or len(STORE.kept(found.keys, self.for_sets)) == len(self.for_sets)
 
     def _is_settled(self, found: Measured, digest: str) -> bool:
         """Whether a value is there, or cannot be had still; weights may have come since."""
@@ -193,7 +167,8 @@ class _Bench:
 
     def take_in(self, unit: Unit, found: Found) -> None:
         """Scores one unit and writes it down."""
-        features = {**_STORE.kept(found.keys, self.names), **found.failed} if found.keys else {}
+        keep_sent(found.keys, found.sent)
+        features = {**STORE.kept(found.keys, self.names), **found.failed} if found.keys else {}
         values = {
             digest: self._value(unit, metric, features, found.error)
             for digest, metric in self.digests.items()
@@ -216,8 +191,8 @@ class _Bench:
         recording = self.recordings[unit.clip]
         if self.context is None:
             clean = list(self.recordings.values())
-            self.context = _STORE.context(clean, self.names)
-        reference = _STORE.reference(recording, self.names)
+            self.context = STORE.context(clean, self.names)
+        reference = STORE.reference(recording, self.names)
         view = FeatureView({**features, **self.absent, **reference})
         score = score_one(recording, metric, view, self.context, [])
         return Value(value=float(score.value), weight=float(score.weight), reason=score.reason)
@@ -231,9 +206,10 @@ def _run(
     files: dict[str, set[Path]] = {clip: set() for clip in bench.plan.clips}
 
     def submit(unit: Unit) -> Future[Found]:
-        return executor.submit(measure_unit, bench.plan.out, unit, bench.names)
+        there = not executor.is_local
+        return executor.submit(measure_unit, bench.plan.out, unit, bench.names, there)
 
-    for done, (unit, found) in enumerate(_ahead(units, submit, 3 * bench.plan.jobs)):
+    for done, (unit, found) in enumerate(_ahead(units, submit, 3 * executor.jobs)):
         progress(name, done, len(units))
         bench.take_in(unit, found)
         left[unit.clip] -= 1
@@ -257,60 +233,9 @@ def _ahead(
         yield first, result_of(future)
 
 
-def measure_unit(out: Path, unit: Unit, names: Sequence[str]) -> Found:
-    """Makes one faulted clip, runs extractors on what is new in it, and removes it again.
-
-    Args:
-        out: Folder of the calibration.
-        unit: Which clip, fault and dose.
-        names: Extractors.
-
-    Returns:
-        Where the features are kept; or why there are none.
-    """
-    clip = out / "clips" / unit.clip
-    if unit.fault == CLEAN:
-        return _extracted(recording_of(clip), names, realised=0.0, new=())
-    scratch = partial_path(out / "scratch" / "unit")
-    scratch.mkdir(parents=True)
-    try:
-        faulted = (FAULTS | FLOORS)[unit.fault].apply(open_take(clip), unit.dose)
-        read = tracks_read(names)
-        tracks: dict[str, Path] = {}
-        if faulted.frames is not None and PICTURE in read:  # drawing costs more than all else
-            tracks["video_path"] = scratch / "video.mkv"
-            write_lossless(tracks["video_path"], faulted.frames, fps=FPS)
-        if faulted.samples is not None and SOUND in read:
-            tracks["audio_path"] = scratch / "audio.wav"
-            write_wav(tracks["audio_path"], faulted.samples, sample_rate=SAMPLE_RATE)
-        return _extracted(
-            recording_of(clip, **tracks), names, realised=faulted.dose, new=tuple(tracks)
-        )
-    except Unscored as why:
-        return Found(error=why.reason)
-    except MediaError as error:
-        return Found(error=str(error))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _extracted(
-    recording: Recording, names: Sequence[str], *, realised: float, new: Sequence[str]
-) -> Found:
-    found = _STORE.measured(recording, names)
-    return Found(
-        realised=realised,
-        keys=_STORE.keys(recording),
-        failed={n: f for n, f in found.items() if isinstance(f, Missing) and n in names},
-        files=tuple(
-            encode_path(recording, "frames" if path == "video_path" else "audio") for path in new
-        ),
-    )
-
-
 def _make_clips(plan: CalibrationPlan, executor: Executor, progress: ProgressFn) -> None:
     todo = [c for c in plan.clips if not has_file(plan.out / "clips" / c / "take.json")]
-    futures = [executor.submit(_make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
+    futures = [executor.submit(make_clip, plan.out / "clips" / c, *_source(plan, c)) for c in todo]
     for done, future in enumerate(futures):
         progress("making clips", done, len(futures))
         result_of(future)
@@ -330,16 +255,6 @@ def _source(plan: CalibrationPlan, clip: str) -> tuple[Prompt | Recording, str, 
                 others = name
                 break
     return source, plan.suite, plan.seconds, others
-
-
-def _make_clip(
-    folder: Path, source: Prompt | Recording, suite: str, seconds: float | None, other: str
-) -> None:
-    with replacing_folder(folder) as partial:
-        if isinstance(source, Prompt):
-            write_world_take(partial, source, suite=suite, seconds=seconds)
-        else:
-            write_file_take(partial, source, seconds=seconds, other=other)
 
 
 class _Made(TypedDict):
@@ -382,15 +297,3 @@ def _digest(folders: Sequence[str]) -> str:
 def tracks_of(metric: Metric | SetMetric) -> frozenset[str]:
     """Which tracks a metric rests on, ``picture`` and ``sound``; none for metrics of speed."""
     return tracks_read(metric.needs)
-
-
-def tracks_read(names: Iterable[str]) -> frozenset[str]:
-    """Which tracks some extractors read, with those they come after."""
-    read = {"frames": {PICTURE}, "audio": {SOUND}, "spoken": {SOUND},
-            "clip": {PICTURE, SOUND}}  # fmt: skip
-    return frozenset(track for name in _upstream(names) for track in read[EXTRACTORS[name].track])
-
-
-def _upstream(names: Iterable[str]) -> set[str]:
-    known = [name for name in names if name in EXTRACTORS]
-    return set(known).union(*(_upstream(EXTRACTORS[name].after) for name in known))

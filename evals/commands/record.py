@@ -8,12 +8,16 @@ import typer
 
 from evals.commands.reasons import why_failed
 from evals.commands.terminal import ProgressBar
+from evals.commands.workers import ExecutorOption, check_workers
 from evals.recording.make_system import make_system, parse_settings
 from evals.recording.record import RecordPlan, failures
 from evals.recording.record import record as record_prompts
+from evals.recording.workers import Maker, record_by_workers
 from evals.scoring.choice import take_shard
+from evals.scoring.score import default_jobs
 from evals.suites import check_suite_folder, load_suite
 from streamchar_ref.commands.verb import Verb
+from streamchar_ref.core.executors import LOCAL, open_executor
 
 app = Verb(__doc__)
 
@@ -33,6 +37,7 @@ def record(
     shard: Annotated[str, typer.Option(help="i/n: part i of n, counted from 1.")] = "",
     warm_up: Annotated[bool, typer.Option(help="One short untimed request first.")] = True,
     retry_failed: Annotated[bool, typer.Option(help="Record again what failed.")] = False,
+    executor: ExecutorOption = LOCAL,
     as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON.")] = False,
 ) -> None:
     """Stream a suite through a system and keep picture, sound and arrival times.
@@ -41,11 +46,11 @@ def record(
     streamchar record static_portrait --suite smoke --out runs/first
     """
     progress = ProgressBar()
+    check_workers(executor)
     whole = load_suite(suite)
     check_suite_folder(out, Path(suite).stem, whole)
     prompts = take_shard(whole[:limit], shard)
     settings = parse_settings(setting or [])
-    made = make_system(system, settings)
     plan = RecordPlan(
         out=out,
         suite=Path(suite).stem,
@@ -54,9 +59,16 @@ def record(
         warm_up=warm_up,
         retry_failed=retry_failed,
     )
-    counts = record_prompts(made, prompts, plan, progress=progress)
+    if executor == LOCAL:
+        made = make_system(system, settings)
+        name, counts = made.name, record_prompts(made, prompts, plan, progress=progress)
+    else:
+        maker = Maker(name=system, settings=settings)
+        with open_executor(executor, default_jobs()) as workers:
+            recorded = record_by_workers(maker, prompts, plan, workers, progress=progress)
+        name, counts = recorded.name, recorded.counts
     progress.close()
-    failed = failures(made.name, prompts, plan)
+    failed = failures(name, prompts, plan)
     for line in why_failed(failed):
         typer.echo(line, err=True)
     failed_before = sum(map(len, failed.values())) - counts["failed"]

@@ -8,6 +8,7 @@ import typer
 
 from evals.commands.reasons import notes_in_words, why_cut_off, why_passed_over, why_unscored
 from evals.commands.terminal import ProgressBar
+from evals.commands.workers import DeviceOption, ExecutorOption, check_workers
 from evals.recording.manifest import load_manifest
 from evals.recording.media_files import is_run, recordings_of_files
 from evals.recording.recording import Recording
@@ -26,6 +27,7 @@ from evals.scoring.score import Options, default_jobs
 from evals.scoring.speech_protocols import ASR_HELP, choose_for
 from streamchar_ref.commands.verb import Verb, run_verb
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executors import LOCAL
 
 app = Verb(__doc__)
 
@@ -60,6 +62,8 @@ def score(
         str, typer.Option(help="System that Frechet distances and diversity refer to.")
     ] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+    executor: ExecutorOption = LOCAL,
+    device: DeviceOption = "",
     max_failures: Annotated[
         float, typer.Option(min=0, max=1, help="Share of failed rows that is still success.")
     ] = 0.0,
@@ -73,6 +77,7 @@ def score(
     streamchar score --manifest videos.jsonl --out runs/mine; streamchar score videos/
     """
     progress = ProgressBar()
+    check_workers(executor, device)
     folder, recordings, config = _input(sources or [], manifest, out, system, language)
     if missing := missing_from(folder):
         typer.echo(
@@ -93,6 +98,7 @@ def score(
             native=native,
             as_played=as_played,
             jobs=jobs or default_jobs(),
+            executor=executor,
             reference_system=reference,
         ),
         progress=progress,

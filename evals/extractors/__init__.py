@@ -14,6 +14,7 @@ from evals.extractors.own_weights import named_weights, versioned
 from evals.extractors.published import published_specs
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE
+from streamchar_ref.core.device import CPU, device_name
 from streamchar_ref.weights import locate, registry
 from streamchar_ref.weights.packaged import verify_package
 
@@ -120,8 +121,19 @@ class ExtractorSpec:
             **named_weights(self.weights_variable),
             **({"of": self.companion} if self.companion else {}),
             **({"reads": "original file"} if self.reads_original else {}),
+            **_device_of(self.implementation),
             "after": [EXTRACTORS[name].protocol() for name in self.after],
         }
+
+
+ON_DEVICE = frozenset(f"evals.extractors.{name}" for name in ("i3d", "lite0", "syncnet", "voice"))
+"""Modules of extractors whose network runs on ``--device``; the others run on the CPU."""
+
+
+def _device_of(implementation: str) -> dict[str, str]:
+    """The kind of device unless it is the CPU: others round otherwise, so hashes differ."""
+    kind, module = device_name().partition(":")[0], implementation.partition(":")[0]
+    return {"device": kind} if module in ON_DEVICE and kind != CPU else {}
 
 
 SPECS: tuple[ExtractorSpec, ...] = (

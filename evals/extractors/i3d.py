@@ -20,6 +20,7 @@ from torch import Tensor
 from evals.extractors.clip_features import ClipFeatures
 from evals.extractors.networks.door import require_pixels, require_range
 from evals.extractors.networks.inception import tensorflow_resize
+from streamchar_ref.core.device import placed, run_placed
 from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import locate
 
@@ -60,7 +61,7 @@ class I3dExtractor(ClipFeatures):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # only TorchScript is available
             path = locate("i3d") / "i3d_torchscript.pt"
-            self._network = torch.jit.load(str(path), map_location="cpu").eval()
+            self._network = placed(torch.jit.load(str(path), map_location="cpu").eval())
         self._preprocess = preprocess
         self._draw = OneClip() if clips == "one at random" else None
 
@@ -138,9 +139,8 @@ def logits(network: Any, frames: np.ndarray, preprocess: Preprocess) -> np.ndarr
     is_raw = preprocess in {"stylegan-v", "stylegan-v-256"}
     if not is_raw:
         clip = require_range(_CLIPWISE[preprocess](clip), -1, 1, "I3D", is_mapped=True)
-    found = network(clip, rescale=is_raw, resize=is_raw, return_features=True)
-    features: np.ndarray = found.float().numpy()
-    return features
+    options = {"rescale": is_raw, "resize": is_raw, "return_features": True}
+    return run_placed(network, clip, **options)
 
 
 def centred(clip: UInt8[Tensor, "1 3 T H W"]) -> Tensor:

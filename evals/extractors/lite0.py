@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evals.extractors import FPS
 from evals.extractors.networks.lite0 import FEATURE_SIZE, load_lite0
+from streamchar_ref.core.device import placed, run_placed
 from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import locate
 
@@ -31,7 +32,8 @@ class Lite0Extractor:
     """
 
     def __init__(self, *, frames_per_s: float = 2.0) -> None:
-        self._network = load_lite0(str(locate("efficientnet-lite0") / "efficientnet-lite0.pth"))
+        weights = locate("efficientnet-lite0") / "efficientnet-lite0.pth"
+        self._network = placed(load_lite0(str(weights)))
         self._share = frames_per_s / FPS
         self._num_frames = 0
         self._frames: list[int] = []
@@ -58,8 +60,7 @@ class Lite0Extractor:
     @one_thread()
     @torch.inference_mode()
     def _embed(self, frame: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
-        features: np.ndarray = self._network(network_input(frame)).numpy()
-        return features
+        return run_placed(self._network, network_input(frame))
 
 
 def network_input(frame: UInt8[np.ndarray, "H W 3"]) -> Float[Tensor, "1 3 224 224"]:

@@ -39,6 +39,7 @@ from evals.extractors.track_sync import (
     track_features,
 )
 from evals.numerics.syncnet import shifted_distances
+from streamchar_ref.core.device import placed, run_placed
 from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.media.decode import frames as decoded_frames
 from streamchar_ref.weights import locate
@@ -71,7 +72,7 @@ class SyncNetExtractor:
         min_track_frames: int = 50,
         min_face_px: float = 100,
     ) -> None:
-        self._network = load_syncnet(str(locate("syncnet") / "syncnet_v2.model"))
+        self._network = placed(load_syncnet(str(locate("syncnet") / "syncnet_v2.model")))
         self._crop = crop
         self._crop_scale = crop_scale
         self._rule = TrackRule(min_track_frames=min_track_frames, min_face_px=min_face_px)
@@ -139,7 +140,7 @@ def mouth_embedder(
 
     def embed(crops: np.ndarray) -> np.ndarray:
         bgr = require_pixels(crops, "SyncNet")[..., ::-1].transpose(3, 0, 1, 2)
-        return network.embed_mouth(torch.from_numpy(bgr.astype(np.float32))).numpy()
+        return run_placed(network.embed_mouth, torch.from_numpy(bgr.astype(np.float32)))
 
     return MouthEmbedder(
         embed,
@@ -181,7 +182,7 @@ def embed_sound(
     cepstra = torch.from_numpy(mfcc(samples).astype(np.float32))
     windows = cepstra.unfold(0, WINDOW_MFCC_FRAMES, MFCC_FRAMES_A_VIDEO_FRAME)[:num_windows]
     blocks: tuple[Tensor, ...] = windows.split(windows_at_once)
-    return torch.cat([network.embed_sound(block) for block in blocks]).numpy()
+    return np.concatenate([run_placed(network.embed_sound, block) for block in blocks])
 
 
 def int16_samples(samples: Float32[np.ndarray, " S"]) -> Int16[np.ndarray, " S"]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from evals.extractors import SAMPLE_RATE
 from evals.extractors.mel import mel_spectrogram
+from streamchar_ref.core.device import placed, run_placed
 from streamchar_ref.core.one_thread import one_thread
 from streamchar_ref.weights import locate
 
@@ -67,7 +68,7 @@ class VoiceExtractor:
         floor_dbfs: float = -55.0,
         min_speech: float = 0.5,
     ) -> None:
-        self._encoder = load_encoder(str(locate("resemblyzer") / "pretrained.pt"))
+        self._encoder = placed(load_encoder(str(locate("resemblyzer") / "pretrained.pt")))
         self._hop_frames = round(hop_s * FRAMES_A_S)
         self._range_db, self._floor_dbfs, self._min_speech = range_db, floor_dbfs, min_speech
 
@@ -104,7 +105,7 @@ def embed(encoder: SpeakerEncoder, windows: list[np.ndarray]) -> Float32[np.ndar
     embeddings = [np.zeros((0, EMBEDDING_SIZE), np.float32)]
     for at in range(0, len(windows), _WINDOWS_AT_ONCE):
         mel = torch.from_numpy(np.stack(windows[at : at + _WINDOWS_AT_ONCE]))
-        embeddings.append(encoder(mel).numpy())
+        embeddings.append(run_placed(encoder, mel))
     return np.concatenate(embeddings)
 
 

@@ -50,7 +50,7 @@ def extract(
     Returns:
         For each name its arrays, or why there are none.
     """
-    names = _with_upstream(names)
+    names = with_upstream(names)
     try:
         with unchanged(recording.video_path, recording.audio_path):
             now = track_keys(recording, native=native)
@@ -69,7 +69,7 @@ def unavailable(names: Iterable[str]) -> dict[str, Missing]:
     """Says which extractors have no weights here, or altered ones, and how to get them."""
     found = {}
     for name in names:
-        for spec in [EXTRACTORS[upstream] for upstream in _with_upstream([name])]:
+        for spec in [EXTRACTORS[upstream] for upstream in with_upstream([name])]:
             try:
                 spec.verify_weights()
             except WeightsMissing as error:
@@ -87,7 +87,7 @@ def reference_features(path: Path, names: Sequence[str]) -> dict[str, Arrays | M
     Returns:
         From the cache if all of it is there.
     """
-    specs = [EXTRACTORS[name] for name in _with_upstream(names)]
+    specs = [EXTRACTORS[name] for name in with_upstream(names)]
     try:
         with unchanged(path):
             keys = {"frames": f"{content_hash(path)}-{_PICTURE}"}
@@ -109,7 +109,7 @@ def _run(
     """Runs the extractors of which nothing is cached."""
     wanted = [EXTRACTORS[name] for name in names if name not in found]
     # A frame extractor reads its upstream batch by batch, so that runs again; a clip's is cached.
-    frame_names = _with_upstream([spec.name for spec in wanted if spec.track == "frames"])
+    frame_names = with_upstream([spec.name for spec in wanted if spec.track == "frames"])
     over_frames = [EXTRACTORS[name] for name in frame_names]
     over_sound = [spec for spec in wanted if spec.track in SOUND_TRACKS]
     new: dict[str, Arrays | Missing] = {}
@@ -131,11 +131,11 @@ def _read_to_the_end(recording: Recording) -> None:
             sha256_of(path)
 
 
-def _with_upstream(names: Sequence[str]) -> list[str]:
-    """Adds what the named extractors come after, upstream first."""
+def with_upstream(names: Sequence[str]) -> list[str]:
+    """Adds the extractors that some extractors come after, upstream first."""
     ordered: list[str] = []
     for name in names:
-        for wanted in (*_with_upstream(EXTRACTORS[name].after), name):
+        for wanted in (*with_upstream(EXTRACTORS[name].after), name):
             if wanted not in ordered:
                 ordered.append(wanted)
     return ordered

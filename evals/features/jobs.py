@@ -1,21 +1,23 @@
-"""Extraction by workers: first the canonical encodes, then picture and sound apart."""
+"""Extraction by workers: first the canonical encodes, then picture and sound apart.
+
+On other machines each network is a task of its own. What it finds comes back and is kept here, so
+the machines need not share the cache.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from evals.extractors import EXTRACTORS, SOUND_TRACKS
-from evals.features.cache import TrackKeys, load_kept
+from evals.features.cache import TrackKeys, keep, load_kept
 from evals.features.canonical import canonical_picture, canonical_sound
-from evals.features.extraction import extract
+from evals.features.extraction import extract, with_upstream
 from evals.features.missing import Arrays, Missing, failed_reading, is_fault
 from evals.recording.recording import Recording
-from streamchar_ref.core.executor import (
-    WorkerEnded,
-    WorkerProcesses,
-    local_executor,
-    watch,
-)
+from streamchar_ref.core.device import CPU, device_name
+from streamchar_ref.core.elsewhere import UnfitMachine
+from streamchar_ref.core.executor import Executor, WorkerEnded, WorkerProcesses, watch
+from streamchar_ref.core.executors import LOCAL, open_executor
 from streamchar_ref.core.progress import ProgressFn
 
 
@@ -41,6 +43,17 @@ class Job:
         groups = [tuple(n for n in self.names if is_sound[n] is sound) for sound in (False, True)]
         return [replace(self, names=group) for group in groups if group]
 
+    def by_network(self) -> "list[Job]":
+        """One job for each network, with those that read its output frame by frame."""
+        groups: list[set[str]] = []
+        for name in self.names:
+            family = set(with_upstream([name]))
+            related = [group for group in groups if group & family]
+            groups = [group for group in groups if not group & family]
+            groups.append(family.union(*related))
+        parts = [tuple(n for n in self.names if n in group) for group in groups]
+        return [replace(self, names=names) for names in parts]
+
     @property
     def tracks(self) -> frozenset[str]:
         """Tracks that are read."""
@@ -53,31 +66,37 @@ class Job:
 
 
 def run_jobs(
-    todo: Mapping[int, Job], num_workers: int, progress: ProgressFn
+    todo: Mapping[int, Job], num_workers: int, progress: ProgressFn, *, executor: str = LOCAL
 ) -> Iterable[tuple[int, dict[str, Arrays | Missing]]]:
     """Runs what is not cached: first the canonical encodes, then picture and sound apart."""
     same: dict[tuple[str, ...], list[tuple[int, Job]]] = {}
     for index, whole in todo.items():
-        for job in whole.by_track():
+        for job in whole.by_track() if executor == LOCAL else whole.by_network():
             same.setdefault(job.work, []).append((index, job))
     if not same:
         return
     firsts = [twins[0][1] for twins in same.values()]
-    with local_executor(min(num_workers, len(firsts))) as executor:
-        encodes = [executor.submit(_encode, *work) for work in _encodings(todo, same.values())]
+    gpus = int(device_name() != CPU)
+    with open_executor(executor, min(num_workers, len(firsts)), gpus=gpus) as workers:
+        encodes = [workers.submit(_encode, *work) for work in _encodings(todo, same.values())]
         watch(encodes, "encoding", progress)
-        futures = [executor.submit(_extract_job, job) for job in firsts]
+        futures = [_submit(workers, job) for job in firsts]
         watch(futures, "measuring", progress)
         for twins, future in zip(same.values(), futures, strict=True):
-            failed = _result(future, twins[0][1])
+            failed = _result(future, twins[0][1], workers)
             for index, job in twins:
                 if _is_other_file(job, twins[0][1]) and any(map(is_fault, failed.values())):
-                    yield index, _features_of(job, _result(executor.submit(_extract_job, job), job))
+                    again = _result(_submit(workers, job), job, workers)
+                    yield index, _features_of(job, again)
                 else:
                     yield index, _features_of(job, failed)
 
 
-def _extract_job(job: Job) -> dict[str, Missing]:
+def _submit(workers: Executor, job: Job) -> Future[dict[str, Arrays | Missing]]:
+    return workers.submit(_extract_job if workers.is_local else _extract_and_send, job)
+
+
+def _extract_job(job: Job) -> dict[str, Arrays | Missing]:
     """Fills the cache and returns only what is not cached: the reasons of failures."""
     features = extract(job.recording, job.names, native=job.native, keys=job.keys)
     return {
@@ -87,12 +106,41 @@ def _extract_job(job: Job) -> dict[str, Missing]:
     }
 
 
-def _result(future: Future[dict[str, Missing]], job: Job) -> dict[str, Missing]:
+def _extract_and_send(job: Job) -> dict[str, Arrays | Missing]:
+    """Returns all that the job asks for, to a machine that may have another cache."""
+    features = extract(job.recording, job.names, native=job.native, keys=job.keys)
+    return {name: found for name, found in features.items() if name in job.names}
+
+
+def keep_sent(keys: TrackKeys, sent: Mapping[str, Arrays | Missing]) -> dict[str, Arrays | Missing]:
+    """Keeps what another machine measured in the cache of this one.
+
+    Args:
+        keys: Of the recording.
+        sent: By extractor.
+
+    Returns:
+        The same; a failure where it could not be kept.
+    """
+    here = load_kept(keys, sent)
+    return {n: f if n in here else keep(keys, EXTRACTORS[n], f) for n, f in sent.items()}
+
+
+def _failures(found: Mapping[str, Arrays | Missing]) -> dict[str, Missing]:
+    return {name: why for name, why in found.items() if isinstance(why, Missing)}
+
+
+def _result(
+    future: Future[dict[str, Arrays | Missing]], job: Job, workers: Executor
+) -> dict[str, Missing]:
     """What a job failed at; one whose worker was ended runs again."""
     try:
-        return future.result()
-    except WorkerEnded:
-        return _run_alone(job)
+        found = future.result()
+        return _failures(found if workers.is_local else keep_sent(job.keys, found))
+    except UnfitMachine:
+        raise
+    except WorkerEnded as error:
+        return _run_alone(job) if workers.is_local else _lost(job, str(error))
     except Exception as error:  # not of the measuring, which is guarded: e.g. no memory for it
         return dict.fromkeys(job.names, failed_reading(error))
 
@@ -101,12 +149,16 @@ def _run_alone(job: Job) -> dict[str, Missing]:
     """Tries again in a process of its own: any job may have ended the worker of all."""
     try:
         with WorkerProcesses(1) as executor:
-            return executor.submit(_extract_job, job).result()
+            return _failures(executor.submit(_extract_job, job).result())
     except WorkerEnded:
-        reason = "the process that measured it was ended; did the machine run out of memory?"
-        return dict.fromkeys(job.names, Missing(reason=reason, status="evaluator_failure"))
+        return _lost(job, "the process that measured it was ended")
     except Exception as error:  # as in `_result`
         return dict.fromkeys(job.names, failed_reading(error))
+
+
+def _lost(job: Job, what: str) -> dict[str, Missing]:
+    reason = f"{what}; did the machine run out of memory?"
+    return dict.fromkeys(job.names, Missing(reason=reason, status="evaluator_failure"))
 
 
 def _features_of(job: Job, failed: Mapping[str, Missing]) -> dict[str, Arrays | Missing]:
@@ -134,8 +186,9 @@ def _encodings(
     tracks: dict[tuple[int, str], frozenset[str]] = {}
     for (index, job), *_ in same:
         if not job.native:
-            is_joint = job.recording.audio_path is None
-            tracks.setdefault((index, "" if is_joint else job.names[0]), job.tracks)
+            is_sound = job.recording.audio_path is not None and job.tracks == {"audio"}
+            key = (index, "sound" if is_sound else "picture")
+            tracks[key] = tracks.get(key, frozenset()) | job.tracks
     return [(todo[index].recording, read) for (index, _), read in tracks.items()]
 
 

@@ -19,6 +19,7 @@ from evals.features.missing import Arrays, Missing, failed_reading, is_fault
 from evals.features.view import FeatureView
 from evals.protocols.base import MetricContext
 from evals.recording.recording import Recording
+from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
 
 REFERENCE_EXTRACTORS = ("identity", "identity_world", "arcface")
@@ -33,7 +34,8 @@ class FeatureStore:
 
     Args:
         native: Take files as they are rather than their canonical encode.
-        jobs: Worker processes; results do not depend on it.
+        jobs: Workers; results do not depend on it.
+        executor: Where they run, see `streamchar_ref.core.executors`.
         progress: Told what is done.
     """
 
@@ -42,9 +44,11 @@ class FeatureStore:
         *,
         native: bool = False,
         jobs: int = 1,
+        executor: str = LOCAL,
         progress: ProgressFn = lambda what, done, total: None,
     ) -> None:
-        self.native, self.jobs, self._progress = native, jobs, progress
+        self.native, self._progress = native, progress
+        self._jobs, self._executor = jobs, executor
 
     def keys(self, recording: Recording) -> TrackKeys:
         """Returns what the features of a recording are kept under, track by track."""
@@ -79,7 +83,7 @@ class FeatureStore:
             features[index], job = self._look_up(recording, wanted)
             if job is not None:
                 todo[index] = job
-        for index, measured in run_jobs(todo, self.jobs, self._progress):
+        for index, measured in run_jobs(todo, self._jobs, self._progress, executor=self._executor):
             features[index] |= measured
         return [
             FeatureView(

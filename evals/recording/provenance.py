@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from streamchar_ref.core.device import describe_gpu
+
 PACKAGES = (
     "streamchar", "torch", "numpy", "scipy", "av", "soxr", "jiwer", "rapidfuzz", "faster-whisper",
     "ctranslate2", "moonshine-voice", "hama", "onnxruntime", "ai-edge-litert", "dlib-bin",
@@ -22,7 +24,8 @@ def provenance() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"versions": versions, "git": git_revision(), "device": device()}
+    networks = {"networks_on": gpu} if (gpu := describe_gpu()) else {}
+    return {"versions": versions, "git": git_revision(), "device": device(), **networks}
 
 
 def git_revision() -> str:

@@ -65,6 +65,7 @@ class RecordPlan:
         warm_up: Whether a short untimed request precedes; without it there are no speed scores,
             and only one chunk is checked beforehand.
         retry_failed: Whether to record failed samples again.
+        timing_note: On the times of all its streams, e.g. that others ran beside them.
     """
 
     out: Path
@@ -73,6 +74,7 @@ class RecordPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_up: bool = True
     retry_failed: bool = False
+    timing_note: str = ""
 
 
 @dataclass(kw_only=True)
@@ -139,13 +141,13 @@ def record(
             name. Nothing is written then.
         OSError: If the machine fails, e.g. the disk is full; earlier recordings are kept.
     """
-    checked = _checked(system, plan)
+    checked = check_system(system, plan)
     with only_writer(plan.out, verb="record"):
-        _clean_up(checked, prompts, plan)
-        todo = [prompt for prompt in prompts if not _is_recorded(checked, prompt, plan)]
+        clean_up(checked.name, prompts, plan)
+        todo = [prompt for prompt in prompts if not is_recorded(checked.name, prompt, plan)]
         counts = {"recorded": 0, "failed": 0, "kept": len(prompts) - len(todo)}
         if todo:
-            _warm_up(checked, todo[0], plan)
+            warm_up(checked, todo[0], plan)
         for done, prompt in enumerate(todo):
             progress(f"{checked.name}: {prompt.prompt_id}", done, len(todo))
             counts["recorded" if record_one(checked, prompt, plan, clock=clock) else "failed"] += 1
@@ -153,19 +155,20 @@ def record(
     return counts
 
 
-def _clean_up(system: System, prompts: Sequence[Prompt], plan: RecordPlan) -> None:
+def clean_up(name: str, prompts: Sequence[Prompt], plan: RecordPlan) -> None:
     """Completes or removes the leftovers of an interrupted process."""
     finish_results(plan.out, verb="record")
     remove_abandoned(plan.out / "recordings")
     for prompt in prompts:
-        settle(_folder(system, prompt, plan))
+        settle(_folder(name, prompt, plan))
 
 
-def _folder(system: System, prompt: Prompt, plan: RecordPlan) -> Path:
-    return recording_folder(plan.out, system.name, plan.suite, prompt.prompt_id, plan.seed)
+def _folder(name: str, prompt: Prompt, plan: RecordPlan) -> Path:
+    return recording_folder(plan.out, name, plan.suite, prompt.prompt_id, plan.seed)
 
 
-def _checked(system: object, plan: RecordPlan) -> System:
+def check_system(system: object, plan: RecordPlan) -> System:
+    """Returns the system; raises `InputError` if it cannot be recorded."""
     check_folder_name("suite", "name", plan.suite)
     problems = problems_with_system(system)
     if problems:
@@ -188,7 +191,7 @@ def failures(name: str, prompts: Sequence[Prompt], plan: RecordPlan) -> dict[str
     """
     folders: dict[str, list[Path]] = {}
     for prompt in prompts:
-        folder = recording_folder(plan.out, name, plan.suite, prompt.prompt_id, plan.seed)
+        folder = _folder(name, prompt, plan)
         error = error_of(folder)
         if error:
             folders.setdefault(error, []).append(folder)
@@ -203,7 +206,7 @@ def record_one(
     The folder is written atomically. A failed stream leaves ``meta.json`` and ``error.txt`` with
     the traceback.
     """
-    with replacing_folder(_folder(system, prompt, plan)) as partial:
+    with replacing_folder(_folder(system.name, prompt, plan)) as partial:
         spool = _Spool(path=partial / "frames.raw")
         error = ""
         try:
@@ -253,7 +256,7 @@ def _write_media(folder: Path, spool: _Spool, system: System) -> None:
     (folder / "chunks.jsonl").write_text(lines)
 
 
-def _warm_up(system: System, prompt: Prompt, plan: RecordPlan) -> None:
+def warm_up(system: System, prompt: Prompt, plan: RecordPlan) -> None:
     """Runs a short request; refuses invalid chunks before anything is written."""
     count = WARM_UP_CHUNKS if plan.warm_up else 1
     try:
@@ -264,8 +267,9 @@ def _warm_up(system: System, prompt: Prompt, plan: RecordPlan) -> None:
         return
 
 
-def _is_recorded(system: System, prompt: Prompt, plan: RecordPlan) -> bool:
-    folder = _folder(system, prompt, plan)
+def is_recorded(name: str, prompt: Prompt, plan: RecordPlan) -> bool:
+    """Whether a prompt needs no recording; raises `InputError` if it has one of another kind."""
+    folder = _folder(name, prompt, plan)
     if not has_file(folder / "meta.json"):
         return False
     meta = read_meta(folder)
@@ -313,12 +317,12 @@ def _meta(system: System, prompt: Prompt, plan: RecordPlan, spool: _Spool) -> di
         "is_still": bool(getattr(system, "is_still", False)),
         "is_warm": plan.warm_up,
         "device": device(),
-    } | _timing_note(system)
+    } | _timing_note(system, plan)
 
 
-def _timing_note(system: System) -> dict[str, str]:
-    """What a system says about its own times; nothing where it says nothing."""
-    note = str(getattr(system, "timing_note", ""))
+def _timing_note(system: System, plan: RecordPlan) -> dict[str, str]:
+    """What is to be known of the times; nothing where there is nothing."""
+    note = "; ".join(filter(None, [str(getattr(system, "timing_note", "")), plan.timing_note]))
     return {"timing_note": note} if note else {}
 
 

@@ -14,6 +14,7 @@ from evals.recording.recording import Recording
 from evals.recording.run_folder import recordings_of
 from evals.scoring.choice import choose_metrics, names_of
 from evals.scoring.compare import Comparison, compare
+from evals.scoring.export import leaderboard, model_card, track_summary
 from evals.scoring.hashes import systems_by_hash, told_apart
 from evals.scoring.names import resolve_names
 from evals.scoring.persist import identities_of, score_run, summaries_of
@@ -24,6 +25,7 @@ from evals.scoring.speech_protocols import choose_for
 from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import summary_html, summary_latex, summary_text
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.trackers import tracking
 
 Source = str | Path | Sequence[str | Path] | Sequence[Mapping[str, Any]] | pd.DataFrame
 """What can be scored; see `evaluate`."""
@@ -101,6 +103,19 @@ class Results:
     def to_latex(self) -> str:
         """Returns the summary as a LaTeX table; the preamble needs ``booktabs``."""
         return summary_latex(self.summary)
+
+    def to_model_card(self, system: str, *, model: str = "") -> str:
+        """Returns a system's scores as the head of a model card, see `export.model_card`."""
+        return model_card(self.summary, system, model=model)
+
+    def to_leaderboard(self) -> str:
+        """Returns the summary as JSON, see `export.leaderboard`."""
+        return leaderboard(self.summary)
+
+    def track(self, tracker: str, folder: Path, *, run_name: str = "scores", step: int = 0) -> None:
+        """Logs the summary to ``tensorboard``, ``wandb`` or ``trackio``, see `tracking`."""
+        with tracking(tracker, folder, run_name) as log:
+            track_summary(self.summary, log, step=step)
 
     def __repr__(self) -> str:
         return summary_text(self.summary)

@@ -21,6 +21,7 @@ from evals.recording.recording import Recording
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
 from evals.scoring.takes import by_prompt, has_takes, reference_of_takes
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
 
 
@@ -32,7 +33,8 @@ class Options:
         native: Score files as they are, not their canonical encode.
         as_played: Score what a viewer saw and heard, see `evals.recording.played`; metrics of
             arrival times, of sets and of takes have no such value and are left out.
-        jobs: Worker processes; results do not depend on it.
+        jobs: Workers; results do not depend on it.
+        executor: Where they run, see `streamchar_ref.core.executors`.
         reference_system: System whose recordings are the reference set of Frechet distances, and
             whose takes diversity is compared with.
 
@@ -43,6 +45,7 @@ class Options:
     native: bool = False
     as_played: bool = False
     jobs: int = 1
+    executor: str = LOCAL
     reference_system: str = ""
 
     def __post_init__(self) -> None:
@@ -109,7 +112,9 @@ def score(
     of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
     measured_takes = of_takes if has_takes(recordings) else []
     names = extractors_of([*metrics, *sets, *measured_takes])
-    store = FeatureStore(native=options.native, jobs=options.jobs, progress=progress)
+    store = FeatureStore(
+        native=options.native, jobs=options.jobs, executor=options.executor, progress=progress
+    )
     features = store.views(recordings, names)
     context = store.context(whole or recordings, names)
     scored = Scored(rows=[], windows=[], protocols={})

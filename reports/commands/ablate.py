@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from baselines.ablations.trainer import Trainer
 from evals.commands.reasons import why_unscored
 from evals.commands.score import count_statuses, in_words, share_failed
 from evals.commands.terminal import ProgressBar
+from evals.commands.workers import ExecutorOption, check_workers
 from evals.recording.run_folder import recordings_of
 from evals.scoring.choice import choose_metrics
 from evals.scoring.compare import Pair
@@ -33,6 +35,7 @@ from reports.tables import wide
 from streamchar_ref.commands.common import Device, num_cores
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executors import LOCAL, open_executor
 from streamchar_ref.core.files import remove_abandoned, write_atomically
 from streamchar_ref.core.lock import only_writer
 
@@ -62,6 +65,7 @@ def ablate(
     ] = 0,
     device: Device = "",
     jobs: Annotated[int, typer.Option(min=0, max=1000, help="Workers; 0 is one a core.")] = 0,
+    executor: ExecutorOption = LOCAL,
     skip_scoring: Annotated[bool, typer.Option(help="Only train and record.")] = False,
     list_rows: Annotated[bool, typer.Option("--list", help="Print the rows, do nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print rows and scores as JSON.")] = False,
@@ -69,7 +73,8 @@ def ablate(
     """Train, record, score and compare the rows of the ablation table.
 
     Stages that rows share are trained once. The same command again goes on where it stopped; what
-    diverged is a row without numbers, and the others go on (exit 1).
+    diverged is a row without numbers, and the others go on (exit 1). The executor records and
+    scores; training stays on this machine.
     Example: streamchar ablate --preset micro --out runs/ablations --only full,no_sink
     """
     rows = choose_rows([name for name in only.split(",") if name])
@@ -78,6 +83,7 @@ def ablate(
         return
     if out is None:
         raise InputError("--out RUN names the folder for all that is trained and recorded")
+    check_workers(executor)
     chosen = _seeds(seeds)
     prompts = load_suite(suite)
     place, name = _device(device), Path(suite).stem
@@ -95,11 +101,19 @@ def ablate(
             folder=folder, trainer=trainer, total_minutes=total_minutes, progress=_say
         )
         outcomes = training.run(rows, chosen)
-        recorder = RowRecorder(
-            folder=folder, suite=name, prompts=prompts[:limit], device=place, progress=progress
-        )
-        lines = _lines(rows, recorder.record(rows, outcomes), chosen)
-        scored = [] if skip_scoring else _scored(out, progress, jobs)
+        with (
+            nullcontext()
+            if executor == LOCAL
+            else open_executor(
+                executor, jobs or default_jobs(), gpus=int(place != "cpu")
+            ) as workers
+        ):
+            recorder = RowRecorder(
+                folder=folder, suite=name, prompts=prompts[:limit], device=place,
+                workers=workers, progress=progress,
+            )  # fmt: skip
+            lines = _lines(rows, recorder.record(rows, outcomes), chosen)
+        scored = [] if skip_scoring else _scored(out, progress, jobs, executor)
         text = _statuses(lines) if skip_scoring else _report(out, name, rows, lines)
     if as_json:
         text = _as_json(out, lines, is_scored=not skip_scoring)
@@ -184,14 +198,16 @@ def _lines(
     return lines
 
 
-def _scored(out: Path, progress: ProgressBar, jobs: int) -> list[ScoreRow]:
+def _scored(out: Path, progress: ProgressBar, jobs: int, executor: str) -> list[ScoreRow]:
     metrics, set_metrics = choose_metrics([], "default")
     rows = score_run(
         out,
         recordings_of(out),
         metrics=metrics,
         set_metrics=set_metrics,
-        options=Options(jobs=jobs or default_jobs(), reference_system=GROUND_TRUTH.name),
+        options=Options(
+            jobs=jobs or default_jobs(), executor=executor, reference_system=GROUND_TRUTH.name
+        ),
         progress=progress,
     )
     progress.close()

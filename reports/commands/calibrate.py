@@ -9,6 +9,7 @@ from evals.calibration.calibrate import CalibrationPlan, measure
 from evals.calibration.faults import chosen_faults
 from evals.calibration.results import as_json, responses_of
 from evals.commands.terminal import ProgressBar
+from evals.commands.workers import DeviceOption, ExecutorOption, check_workers
 from evals.protocols.set_metric import SetMetric
 from evals.recording.manifest import load_manifest
 from evals.recording.recording import Recording
@@ -20,6 +21,7 @@ from evals.suites import load_suite
 from reports.calibration import calibration_markdown, write_calibration
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.files import remove_abandoned
 from streamchar_ref.core.lock import only_writer
 
@@ -37,6 +39,8 @@ def calibrate(
     metrics: Annotated[str, typer.Option(help="Comma-separated; all by default.")] = "",
     seconds: Annotated[float | None, typer.Option(min=1, help="Longest clip.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
+    executor: ExecutorOption = LOCAL,
+    device: DeviceOption = "",
     as_json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Inject known faults at several doses; print the smallest dose that each metric detects.
@@ -45,6 +49,7 @@ def calibrate(
     streamchar calibrate --suite smoke --out runs/calibration
     """
     progress = ProgressBar()
+    check_workers(executor, device)
     if doses not in {"few", "all"}:
         raise InputError(f"--doses {doses!r} is neither few nor all")
     wanted = chosen_faults([f for f in faults.split(",") if f], every_dose=doses == "all")
@@ -59,6 +64,7 @@ def calibrate(
         set_metrics=[metric for metric in chosen_sets if isinstance(metric, SetMetric)],
         seconds=seconds,
         jobs=jobs or default_jobs(),
+        executor=executor,
     )
     with only_writer(out, verb="calibrate"):
         remove_abandoned(out)

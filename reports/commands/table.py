@@ -1,5 +1,6 @@
 """Print results of runs as a Markdown, CSV or LaTeX table."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,9 @@ from typing import Annotated
 import typer
 
 from evals.scoring.choice import protocols_of
+from evals.scoring.export import leaderboard, model_card
 from evals.scoring.results import dump_json
+from evals.scoring.summary import SummaryRow
 from reports.axes import names_in
 from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
@@ -26,6 +29,8 @@ class Format(StrEnum):
     MD = "md"
     CSV = "csv"
     LATEX = "latex"
+    MODEL_CARD = "model-card"
+    LEADERBOARD = "leaderboard"
 
 
 class Down(StrEnum):
@@ -74,6 +79,9 @@ def table(
     published = reported_tables(with_reported)
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
+    if form in (Format.MODEL_CARD, Format.LEADERBOARD):
+        typer.echo(_exported(loaded.summaries, form, systems), nl=False)
+        return
     tables = wide(
         loaded.summaries,
         metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
@@ -102,6 +110,15 @@ def _rendered(table: Table, form: Format, down: Down, in_blocks: bool) -> str:
         return headline_latex(table) if form is Format.LATEX else headline_markdown(table)
     render = latex if form is Format.LATEX else markdown
     return render(table, _DOWN[down])
+
+
+def _exported(summaries: Sequence[SummaryRow], form: Format, systems: str) -> str:
+    names = _known(systems, {row.system for row in summaries}) or []
+    if form is Format.LEADERBOARD:
+        return leaderboard([row for row in summaries if not names or row.system in names])
+    if len(names) != 1:
+        raise InputError("--format model-card is of one system: name it with --systems")
+    return model_card(summaries, names[0])
 
 
 def _known(systems: str, scored: set[str]) -> list[str] | None:

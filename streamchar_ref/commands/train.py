@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ import typer
 from streamchar_ref.commands.common import Device, Preset, num_cores
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.trackers import check_tracker
 
 if TYPE_CHECKING:
     from streamchar_ref.train.run import TrainRun
@@ -77,6 +79,7 @@ def train(
         bool,
         typer.Option("--compile", help="Compile blocks; minutes at the start, no gain on a CPU."),
     ] = False,
+    track: Annotated[str, typer.Option(help="tensorboard, wandb or trackio, too.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the states as JSON.")] = False,
 ) -> None:
     """Train the reference model, stage by stage or all of it in one go.
@@ -95,7 +98,9 @@ def train(
         raise InputError(f"unknown stage {stage!r:.60}; known: {', '.join(known)}, all, export")
     if math.isnan(max_minutes):
         raise InputError("--max-minutes is not a number")
+    check_tracker(track)
     run = _run(out, preset, setting or [], seed, jobs, device, start, compiled)
+    run = replace(run, tracker=track)
     names = known if stage == "all" else [stage] if stage in known else []
     if stage == "all" and not run.config.can_be_distilled:
         names = [name for name in known if run.spec(name).options is None]

@@ -1,7 +1,7 @@
 """Where functions run: in this process, or in worker processes that end with it.
 
-Everything that works in parallel asks for an `Executor`. An executor on other machines is one more
-class with `submit`.
+Everything that works in parallel asks for an `Executor`. Executors on other machines are in
+`ray_executor` and `slurm_executor`; `executors` chooses one.
 """
 
 import os
@@ -34,9 +34,12 @@ class Executor(ABC):
 
     Attributes:
         jobs: How many functions run at a time.
+        is_local: Whether all of them run on this machine. An executor on other machines has tried
+            again by itself before it says `WorkerEnded`.
     """
 
     jobs: int = 1
+    is_local: bool = True
 
     @abstractmethod
     def submit(self, work: Callable[..., ResultT], *arguments: Any) -> Future[ResultT]:
@@ -156,11 +159,16 @@ def watch(futures: Sequence[Future[Any]], what: str, progress: ProgressFn) -> No
 
 def start_worker() -> None:
     """Keeps a worker to one thread in every numerical library, and ends it with its parent."""
+    one_thread_only()
+    end_with_parent()
+
+
+def one_thread_only() -> None:
+    """Keeps this process to one thread in every numerical library."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     if "torch" in sys.modules:  # it has read the environment already
         sys.modules["torch"].set_num_threads(1)
-    end_with_parent()
 
 
 def end_with_parent() -> None:

@@ -31,6 +31,7 @@ from streamchar_ref.loop.optim import (
 from streamchar_ref.loop.parallel import DistContext, gather_full
 from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.loop.state import Origin, TrainState, load_state, save_state
+from streamchar_ref.loop.trackers import LogFn
 
 _PROBE_STEPS = 20
 _SPARE = 0.03  # of the time limit, for saving and for steps that take longer
@@ -73,6 +74,7 @@ def fit(
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[str], None] = lambda line: None,
     on_snapshot: Callable[[TrainState], None] = lambda state: None,
+    track: LogFn = lambda row, step: None,
 ) -> TrainState:
     """Trains a stage until its steps are done or its time is up.
 
@@ -90,6 +92,7 @@ def fit(
         clock: Seconds; replaced in tests.
         progress: Called with a line of the log.
         on_snapshot: Called every so many steps, see `OptimConfig`, by all processes.
+        track: Called with each row of the log by the first process.
 
     Returns:
         The state, which says whether all steps are done.
@@ -117,7 +120,7 @@ def fit(
             state.seconds += run.step_s[-1]
             if not settings.num_steps:
                 _plan_steps(run, deadline - clock(), max_minutes)
-            _log(run, row, progress)
+            _log(run, row, progress, track)
             _stop_if_diverged(run)
             if settings.snapshot_every and state.step % settings.snapshot_every == 0:
                 on_snapshot(state)
@@ -269,7 +272,7 @@ def _plan_steps(run: _Run, call_s: float, max_minutes: float) -> None:
     state.num_steps = run.processes.broadcast(state.num_steps if stays else state.step + steps)
 
 
-def _log(run: _Run, row: dict[str, float], progress: Callable[[str], None]) -> None:
+def _log(run: _Run, row: dict[str, float], progress: Callable[[str], None], track: LogFn) -> None:
     """Collects the row of a step, and writes their mean every few steps."""
     run.rows.append(row)
     state, settings = run.state, run.settings
@@ -288,6 +291,7 @@ def _log(run: _Run, row: dict[str, float], progress: Callable[[str], None]) -> N
         **{name: float(f"{mean:.6g}") for name, mean in means.items()},
     }
     add_row(run.folder, logged)
+    track({name: value for name, value in logged.items() if name != "step"}, state.step)
     run.sign = run.stage.divergence(logged)
     names = [f"{group.config.name}_loss".lstrip("_") for group in run.groups]
     losses = " ".join(f"{name} {means[name]:.4f}" for name in names if name in means)

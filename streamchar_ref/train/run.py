@@ -22,6 +22,7 @@ from streamchar_ref.loop.fit import fit
 from streamchar_ref.loop.parallel import DistContext
 from streamchar_ref.loop.stage import Stage
 from streamchar_ref.loop.state import STATE, TrainState, load_state, state_digest
+from streamchar_ref.loop.trackers import tracking
 from streamchar_ref.model.checkpoint import (
     STUDENT,
     Checkpoint,
@@ -69,6 +70,7 @@ class TrainRun:
         data_folder: Where corpus and latents are kept, for several runs on the same data; by
             default the run's own folder.
         progress: Called with lines of the log.
+        tracker: Of experiments, see `streamchar_ref.loop.trackers`; empty for none.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class TrainRun:
     stages: tuple[StageSpec, ...] = STAGES
     data_folder: Path | None = None
     progress: Callable[[str], None] = lambda line: None
+    tracker: str = ""
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -162,16 +165,13 @@ class TrainRun:
             seed=self.seed + earlier["steps"],  # so that data and noise of before are not repeated
             **changes or {},
         )
-        state = fit(
-            made,
-            settings,
-            folder=folder,
-            max_minutes=minutes,
-            resume=resume,
-            origin={**state_of, "seed": settings.seed},
-            progress=self.progress,
-            on_snapshot=partial(self._snapshot, spec, made, begun),
-        )
+        tracker = self.tracker if processes.is_first else ""
+        with tracking(tracker, self.folder, f"{self.folder.name}-{stage}") as track:
+            state = fit(
+                made, settings, folder=folder, max_minutes=minutes, resume=resume,
+                origin={**state_of, "seed": settings.seed}, progress=self.progress,
+                on_snapshot=partial(self._snapshot, spec, made, begun), track=track,
+            )  # fmt: skip
         if processes.is_first:
             own = {"earlier": earlier, "speech_hours": data.speech_hours}
             own = self._origin(folder, state, settings) | own

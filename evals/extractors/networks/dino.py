@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from evals.extractors.networks.door import WrongConvention, require_pixels
-from evals.extractors.one_thread import one_thread
+from streamchar_ref.core.one_thread import one_thread
 
 FEATURE_SIZE = 768
 PATCH, SIDE, GRID = 16, 224, 14

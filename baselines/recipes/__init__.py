@@ -1,0 +1,1 @@
+"""Recipes for published talking-video systems: pinned commit, environment and launcher each."""
