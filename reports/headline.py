@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from evals.protocols.info import Level
 from evals.scoring.summary import SummaryRow
-from evals.scoring.summary_table import escape_latex
 from reports.axes import without_replaced
 from reports.numbers import coverage_text, interval_text, is_few, samples_text, value_text
+from reports.paper import PLAIN, Paper, float_of, without_empty
 from reports.render import (
     Cell,
     escape_markdown,
@@ -18,6 +18,8 @@ from reports.render import (
     markdown_cell,
     remarks,
     sample_sizes,
+    second_remark,
+    table_name,
     tabular,
 )
 from reports.tables import Line, Table
@@ -60,27 +62,29 @@ def headline_markdown(table: Table) -> str:
                         "\n\n---\n\n".join(blocks), *notes]) + "\n"  # fmt: skip
 
 
-def headline_latex(table: Table) -> str:
-    """Prints a headline table as LaTeX, models above controls; the preamble needs ``booktabs``.
+def headline_latex(table: Table, paper: Paper = PLAIN) -> str:
+    """Prints a headline table as LaTeX, models above controls; see `reports.paper.float_of`.
 
     Args:
         table: What `headline_of` returned.
+        paper: Label, caption and width.
 
     Returns:
-        A ``table`` with one or two ``tabular``, then notes.
+        A float with one or two ``tabular``, then notes.
     """
-    usual = _usual_size(table)
-    blocks = [tabular(*_rows(table, systems, usual)) for systems in _blocks(table)]
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}[t]",
-        "\\centering\\small",
-        f"\\caption{{{escape_latex(_caption(table, usual))}}}",
-        "\n\\par\\medskip\n".join(blocks),
-        *(f"\\par{{\\footnotesize {escape_latex(note)}}}" for note in _notes(table)),
-        "\\end{table}",
+    kept, gone = without_empty(table)
+    usual = _usual_size(kept)
+    tabulars = [
+        tabular(*_rows(kept, systems, usual), is_narrow=paper.is_narrow)
+        for systems in _blocks(kept)
     ]
-    return "\n".join([*lines, ""])
+    return float_of(
+        tabulars,
+        caption=_caption(kept, usual),
+        notes=[*_notes(kept), *second_remark(kept), *gone],
+        name=table_name(table),
+        paper=paper,
+    )
 
 
 def _blocks(table: Table) -> list[tuple[str, ...]]:
@@ -121,6 +125,7 @@ def _value_cell(line: Line, system: str, usual: str) -> Cell:
         text=value_text(row, line.decimals),
         aside=" ".join(filter(None, asides)),
         is_best=line.best == system,
+        is_second=line.second == system,
     )
 
 
