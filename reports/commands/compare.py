@@ -9,7 +9,7 @@ import typer
 
 from evals.scoring.compare import DAGGER, Comparison, why_nothing
 from evals.scoring.results import dump_json
-from reports.axes import names_in
+from reports.axes import names_in, systems_in
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 from streamchar_ref.commands.verb import Verb
@@ -21,11 +21,18 @@ app = Verb(__doc__)
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv, compare.md.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for compare.json, compare.csv, compare.md; compared/ of the first run if "
+            "left out."
+        ),
+    ] = None,
     against: Annotated[str, typer.Option(help="A system; all pairs if left out.")] = "",
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics or axes; Holm counts these alone.")
     ] = "",
+    systems: Annotated[str, typer.Option(help="Comma-separated; all if left out.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
@@ -34,6 +41,8 @@ def compare(
     streamchar compare runs/a runs/b --against ground_truth --metrics wer --out runs/a_and_b
     """
     loaded = load_runs(runs)
+    asked = systems_in(systems, {row.system for row in loaded.rows})
+    loaded = loaded if asked is None else loaded.only(asked)
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
     content = {
@@ -41,6 +50,7 @@ def compare(
         "compare.csv": pairs_csv(comparisons),
         "compare.md": pairs_markdown(comparisons),
     }
+    out = out or runs[0] / "compared"
     remove_abandoned(out, deep=False)
     for name, text in content.items():
         write_atomically(out / name, text.encode(errors="replace"))
