@@ -55,10 +55,10 @@ def headline_markdown(table: Table) -> str:
     Returns:
         One or two tables with a rule between them, then notes.
     """
-    usual = _usual_size(table)
+    usual = usual_size(table)
     blocks = [_aligned(_rows(table, systems, usual)) for systems in _blocks(table)]
     notes = [_wrapped(text) for text in _notes(table)]
-    return "\n\n".join([f"**{escape_markdown(_caption(table, usual))}**",
+    return "\n\n".join([f"**{escape_markdown(caption_of(table, usual))}**",
                         "\n\n---\n\n".join(blocks), *notes]) + "\n"  # fmt: skip
 
 
@@ -73,14 +73,14 @@ def headline_latex(table: Table, paper: Paper = PLAIN) -> str:
         A float with one or two ``tabular``, then notes.
     """
     kept, gone = without_empty(table)
-    usual = _usual_size(kept)
+    usual = usual_size(kept)
     tabulars = [
         tabular(*_rows(kept, systems, usual), is_narrow=paper.is_narrow)
         for systems in _blocks(kept)
     ]
     return float_of(
         tabulars,
-        caption=_caption(kept, usual),
+        caption=caption_of(kept, usual),
         notes=[*_notes(kept), *second_remark(kept), *gone],
         name=table_name(table),
         paper=paper,
@@ -120,7 +120,7 @@ def _value_cell(line: Line, system: str, usual: str) -> Cell:
     row = line.cells.get(system)
     if row is None:
         return Cell(text="n/s")
-    asides = [interval_text(row, line.decimals), _size(row, usual), _gap(row)]
+    asides = [interval_text(row, line.decimals), size_text(row, usual), _gap(row)]
     return Cell(
         text=value_text(row, line.decimals),
         aside=" ".join(filter(None, asides)),
@@ -129,7 +129,8 @@ def _value_cell(line: Line, system: str, usual: str) -> Cell:
     )
 
 
-def _size(row: SummaryRow, usual: str) -> str:
+def size_text(row: SummaryRow, usual: str) -> str:
+    """Returns the samples behind a number where they must be said and are not the usual ones."""
     size = samples_text(row) if is_few(row) else ""
     return "" if size == usual else size
 
@@ -139,14 +140,15 @@ def _gap(row: SummaryRow) -> str:
     return f"({coverage_text(row)} scored)" if is_short else ""
 
 
-def _usual_size(table: Table) -> str:
+def usual_size(table: Table) -> str:
     """Returns the commonest number of samples behind a value, without metrics on sets."""
     sizes = Counter(samples_text(row) for row in table.cells if row.value is not None and row.n > 1)
     return sizes.most_common(1)[0][0] if sizes else sample_sizes(table)
 
 
-def _caption(table: Table, usual: str) -> str:
-    has_others = any(_size(row, usual) for row in table.cells)
+def caption_of(table: Table, usual: str) -> str:
+    """Returns suite, domain and the usual number of samples as one sentence."""
+    has_others = any(size_text(row, usual) for row in table.cells)
     size = f"{usual} where not noted" if has_others else usual
     return f"Suite {table.suite}, domain {table.domain}, {size}"
 
