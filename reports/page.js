@@ -63,7 +63,13 @@ for (const prompt of document.querySelectorAll(".prompt")) {
   [bar, ...picks].forEach((one) => { one.hidden = false; });
   sounds[0].checked = true;
   hear(0);
-  for (const video of videos) { // a player started by hand is heard
+  for (const video of videos) {
+    // Controls hide the mouth: they appear under the pointer and with the focus.
+    video.controls = false;
+    video.tabIndex = 0;
+    const reveal = (event) => { video.controls = event.type === "pointerenter" || event.type === "focus"; };
+    for (const name of ["pointerenter", "pointerleave", "focus", "blur"]) video.addEventListener(name, reveal);
+    // A player started by hand is heard.
     video.addEventListener("play", () => {
       if (!running && videos.filter((other) => !other.paused).length === 1) video.muted = false;
     });

@@ -115,7 +115,7 @@ def _group(
 ) -> Html:
     suite, sample_id = sample
     transcript = recordings[0].transcript
-    strips = [_strip(content, one) for one in recordings]
+    strips = [_strip(content, one) for one in recordings if not one.error]
     return el(
         "div",
         el("h3", sample_id, el("span", f" {suite}", class_="unit")),

@@ -141,7 +141,7 @@ def test_a_visitor_reads_who_is_best_before_any_table(whole: str) -> None:
     section = whole[whole.index('id="headline"') : whole.index('id="systems"')]
     assert "cascade_a" in section
     assert "no model is shown to be best at anything" in section
-    assert "3 prompts are too few to tell" in section
+    assert "prompts are too few to tell" in section
     assert whole.index('id="headline"') < whole.index("<table>")
 
 
@@ -212,7 +212,9 @@ def test_a_run_is_printed_as_its_headline_or_whole(tmp_path: Path) -> None:
 
 def test_the_headline_stands_first_and_the_rest_is_folded(whole: str) -> None:
     section = whole[whole.index('id="results"') : whole.index('id="recordings"')]
-    headline, fold, complete = section.partition("<details><summary>All metrics</summary>")
+    headline, fold, complete = section.replace("<wbr>", "").partition(
+        "<details><summary>All metrics</summary>"
+    )
     assert fold
     assert "CER" not in headline
     assert "CER" in complete
