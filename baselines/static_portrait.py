@@ -15,7 +15,7 @@ from streamchar_ref.media import AVChunk
 
 
 class StaticPortrait:
-    """Implements `evals.recording.system.System` without a model.
+    """The reference picture, held still, in silence.
 
     Args:
         words_per_s: Speaking rate that sets the length of the video.

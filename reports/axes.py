@@ -60,6 +60,28 @@ def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
     return found
 
 
+def systems_in(text: str, scored: Collection[str]) -> list[str] | None:
+    """Reads a comma-separated list of systems.
+
+    Args:
+        text: E.g. ``ours,theirs``.
+        scored: Systems that there are scores of.
+
+    Returns:
+        Systems in the order given; ``None`` for an empty text, which asks for all.
+
+    Raises:
+        InputError: If one has no scores; the message names those that have.
+    """
+    names = list(dict.fromkeys(name for name in text.split(",") if name))
+    for name in names:
+        if name not in scored:
+            raise InputError(
+                f"no scores of system {name!r}; there are: {', '.join(sorted(scored))}"
+            )
+    return names or None
+
+
 def label_of(metric: str) -> str:
     """Returns the name that a table prints."""
     return info_of(metric).label

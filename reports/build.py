@@ -13,15 +13,18 @@ from evals.scoring.compare import Pair
 from evals.scoring.run_reader import read_runs
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
+from reports.grid import write_grid
 from reports.headline import headline_markdown, headline_of
 from reports.load import Runs, load_runs
 from reports.media import film_strip, small_video
-from reports.page import Content, Player, Strip, page
+from reports.page import Content, page
 from reports.render import latex, markdown, tables_csv
 from reports.tables import Table, wide
+from reports.watch import MAX_PLAYED, Player, Strip, shown, worst_first
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import real, remove_abandoned, write_atomically
 from streamchar_ref.core.lock import only_writer
+from streamchar_ref.core.names import file_name
 from streamchar_ref.media import MediaError
 
 
@@ -33,6 +36,7 @@ def build_report(
     pairs: Sequence[Pair] | None = None,
     player: Player = small_video,
     strip: Strip = film_strip,
+    systems: Sequence[str] | None = None,
 ) -> Path:
     """Writes the report page; into a run folder, also its ``tables/`` and ``figures/``.
 
@@ -44,6 +48,7 @@ def build_report(
             dozens of systems.
         player: Makes the video of a recording.
         strip: Makes its film strip.
+        systems: Which; all by default.
 
     Returns:
         ``out``.
@@ -57,6 +62,7 @@ def build_report(
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
         runs, provenance = read_runs(folders, lambda readers: _loaded(folders))
+        runs = runs if systems is None else runs.only(systems)
         runs = replace(runs, pairs=None if pairs is None else tuple(pairs))
         sources = find_recordings(runs)
         faults: list[str] = []
@@ -146,6 +152,25 @@ def find_recordings(runs: Runs) -> FoundRecordings:
             loaded.append(replace(recording, system=system))
     kept = tuple(recording for recording in loaded if recording.system in scored)
     return FoundRecordings(recordings=kept, missing=tuple(missing))
+
+
+def write_grids(folders: Sequence[Path], out: Path) -> list[Path]:
+    """Writes one mp4 for each prompt that the page shows: its systems side by side.
+
+    Args:
+        folders: Runs.
+        out: The page; the videos stand beside it, as ``PAGE_grid_PROMPT.mp4``.
+
+    Returns:
+        The videos, the worst prompt first.
+    """
+    runs = load_runs(folders)
+    content = shown(runs, find_recordings(runs).recordings, {}, small_video, film_strip)
+    written = []
+    for (suite, sample_id), recordings in list(worst_first(content).items())[:MAX_PLAYED]:
+        name = file_name(f"{out.stem}_grid_{suite}_{sample_id}")
+        written.append(write_grid(out.with_name(f"{name}.mp4"), recordings))
+    return written
 
 
 def write_tables(runs: Runs, folder: Path) -> None:

@@ -1,8 +1,7 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.save import Drawn
-from reports.figures.style import WIDTHS_IN, styled
+from reports.figures.style import same_look, styled
 from reports.figures.survival import (
     FailureRule,
     identity_limit,
@@ -29,10 +28,10 @@ from reports.figures.survival import (
     survival_data,
 )
 from reports.figures.words import WordStrip, plot_word_strips, word_data, word_strips
+from reports.gallery_tests import forest, radar, ranks
 from reports.lifetimes import log_rank_in_words
 from reports.load import Runs
-from reports.one_hash import of_one_hash
-from streamchar_ref.core.names import file_name
+from reports.part import Part, figure_name, one_axis, parts_of, rows_of
 
 MAX_STRIPS = 16
 MAX_TRACES = 8
@@ -40,37 +39,6 @@ MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
 PARETO = ("rtf", "wer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """What may share a figure: one suite of one domain.
-
-    Attributes:
-        suite: Which prompts.
-        domain: ``real`` or ``world``.
-        runs: Scores and curves of this part alone.
-        recordings: With traces, if they are known.
-        width_in: Of each figure.
-        across: Small figures that stand side by side in this width.
-        rule: When a stream has failed.
-        left_out: Metric -> a sentence on systems that must not share its figures.
-    """
-
-    suite: str
-    domain: str
-    runs: Runs
-    recordings: tuple[Recording, ...]
-    width_in: float
-    across: int = 1
-    rule: FailureRule
-    left_out: Mapping[str, str]
-
-    def noted(self, drawn: Drawn) -> Drawn:
-        """Says in the caption which systems a figure leaves out."""
-        shown = set(drawn.data["metric"]) if "metric" in drawn.data else set()
-        notes = [note for metric, note in self.left_out.items() if metric in shown]
-        return replace(drawn, caption=" ".join([drawn.caption, *notes]))
 
 
 def draw(
@@ -82,64 +50,41 @@ def draw(
     metrics: Sequence[str] | None = None,
     faults: list[str] | None = None,
     rule: FailureRule | None = None,
+    systems: Sequence[str] | None = None,
+    against: str = "",
 ) -> list[Drawn]:
     """Draws the figures that the data allows.
 
     Args:
         runs: What to draw.
-        kinds: Of `KINDS`; all by default.
+        kinds: Of `KINDS`; `USUAL` by default.
         recordings: For arrival traces.
         width: A name of `reports.figures.style.WIDTHS_IN`.
-        metrics: Which, for drift and bars; two for pareto; the usual ones by default.
+        metrics: Which, two for pareto; the usual ones by default.
         faults: Where to say which figures cannot be drawn, and why; by default that is an error.
         rule: When a stream has failed; the usual one by default.
+        systems: Which, in this order; all by default. Each keeps its colour and marker.
+        against: What a forest shows differences to; the only ceiling, else the first by default.
 
     Returns:
         Figures, none of them empty.
     """
     drawn = []
-    with styled():
-        for part in _parts(runs, recordings, width, rule or FailureRule()):
-            for kind in kinds or KINDS:
+    look = runs.in_print_order
+    order = [*(systems or ()), *(name for name in look if name not in (systems or ()))]
+    chosen = runs if systems is None else runs.only(systems)
+    recordings = [one for one in recordings if systems is None or one.system in systems]
+    ceilings = [name for name in look if runs.role_of(name) is Role.CEILING]
+    with styled(), same_look(look, ceilings, order):
+        for part in parts_of(chosen, recordings, width, rule or FailureRule(), against):
+            for kind in kinds or USUAL:
                 try:
                     drawn += [part.noted(one) for one in KINDS[kind](part, metrics)]
                 except Exception as error:  # one figure must not cost a page
                     if faults is None:
                         raise
-                    faults.append(f"no figure {_name(kind, '', part)}: {error}")
+                    faults.append(f"no figure {figure_name(kind, '', part)}: {error}")
     return drawn
-
-
-def _parts(
-    runs: Runs, recordings: Sequence[Recording], width: str, rule: FailureRule
-) -> Iterator[Part]:
-    places = sorted({(row.suite, row.domain) for row in runs.rows})
-    for suite, domain in places:
-        rows = tuple(row for row in runs.rows if (row.suite, row.domain) == (suite, domain))
-        samples = {(row.system, row.sample_id, row.seed) for row in rows}
-        windows = [
-            row
-            for row in runs.window_rows
-            if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
-        ]
-        rows, curves, left_out = of_one_hash(rows, windows)
-        yield Part(
-            suite=suite,
-            domain=domain,
-            runs=Runs(
-                paths=runs.paths,
-                rows=rows,
-                window_rows=curves,
-                infos=runs.infos,
-                identities=runs.identities,
-                roles=runs.roles,
-            ),
-            recordings=tuple(r for r in recordings if (r.suite, r.domain) == (suite, domain)),
-            width_in=WIDTHS_IN[width],
-            across=2 if width == "report" else 1,
-            rule=rule,
-            left_out=left_out,
-        )
 
 
 def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
@@ -148,12 +93,12 @@ def _drift(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         if metric == "wer" and metrics is None:
             continue  # has a figure of its own
         if _num_points(curves) >= (2 if metrics else MIN_POINTS):
-            figure, ax = _one_axis(part, height_in=2.3, share=1 / part.across)
+            figure, ax = one_axis(part, height_in=2.3, share=1 / part.across)
             _plot_metric(part, metric, ax)
             shown = curves[0].quantity
             behind = "" if shown == metric else f"What {label_of(metric)} is made from. "
             yield Drawn(
-                name=_name("drift", metric, part),
+                name=figure_name("drift", metric, part),
                 title=f"{label_of(shown)} over playing time",
                 caption=f"{behind}Mean over recordings, window by window, dotted where some are "
                 f"missing; {_SPREAD} Protocol: {curves[0].protocol}.",
@@ -193,7 +138,7 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     for ax in axes[:-1]:
         ax.set_xlabel("")
     yield Drawn(
-        name=_name("wer", "", part),
+        name=figure_name("wer", "", part),
         title="Script over playing time",
         caption=" ".join(
             [_CURVE_CAPTION] * bool(curves)
@@ -219,12 +164,12 @@ def _survival(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         return
     ceilings = {r.system for r in rows if part.runs.role_of(r.system) is Role.CEILING}
     found = lifetimes(rows, windows, ceilings=ceilings, rule=part.rule)
-    figure, ax = _one_axis(part, height_in=2.5)
+    figure, ax = one_axis(part, height_in=2.5)
     plot_survival(found, ax=ax)
     identity, limit = identity_limit(windows, ceilings, part.rule)
     aside = f" Limit of {identity} here: {limit:.3f}." if identity else ""
     yield Drawn(
-        name=_name("survival", "", part),
+        name=figure_name("survival", "", part),
         title="Streams without a failure over playing time",
         caption=f"Kaplan-Meier estimate; ticks: streams that ended without a failure. "
         f"{in_words(part.rule, identity)}{aside} Band: pointwise 95 % interval, from "
@@ -242,10 +187,10 @@ def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         if r.trace is not None
     ][:MAX_TRACES]
     if traces:
-        figure, ax = _one_axis(part, height_in=2.6)
+        figure, ax = one_axis(part, height_in=2.6)
         plot_latency(traces, ax=ax)
         yield Drawn(
-            name=_name("latency", "", part),
+            name=figure_name("latency", "", part),
             title="Arrival of chunks against their deadline",
             caption="First recording of each system. Playing starts when the first chunk is there; "
             "a chunk below zero comes too late and the viewer waits. Linear within 1 s of the "
@@ -257,9 +202,9 @@ def _latency(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
 
 
 def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
-    rows_of = {metric: _rows_of(part, metric) for metric in metrics or headline_metrics()}
-    drawable = [name for name, rows in rows_of.items() if any(r.value is not None for r in rows)]
-    chosen = [rows_of[name] for name in (drawable if metrics else without_replaced(drawable))]
+    found = {metric: rows_of(part, metric) for metric in metrics or headline_metrics()}
+    drawable = [name for name, rows in found.items() if any(r.value is not None for r in rows)]
+    chosen = [found[name] for name in (drawable if metrics else without_replaced(drawable))]
     if not chosen:
         return
     across = min(_BARS_ACROSS, len(chosen))
@@ -274,7 +219,7 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         else:
             ax.set_axis_off()
     yield Drawn(
-        name=_name("bars", "", part),
+        name=figure_name("bars", "", part),
         title="Systems side by side",
         caption="Mean over samples, of absolute values between bars |...|; line: 95 % bootstrap "
         f"interval, from {MIN_CLUSTERS} independent samples on. Protocols: "
@@ -289,16 +234,16 @@ def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     names = tuple(metrics or PARETO)[:2]
     if len(names) < 2:
         return
-    x, y = ({row.system: row for row in _rows_of(part, name)} for name in names)
+    x, y = ({row.system: row for row in rows_of(part, name)} for name in names)
     points = [(x[system], y[system]) for system in sorted(x.keys() & y.keys())]
     if sum(a.value is not None and b.value is not None for a, b in points) < 2:
         return
-    figure, ax = _one_axis(part, height_in=2.5, share=1 / part.across)
+    figure, ax = one_axis(part, height_in=2.5, share=1 / part.across)
     systems = [row.system for row, _ in points]
     ceilings = {name for name in systems if part.runs.role_of(name) is Role.CEILING}
     plot_pareto(points, ceilings=ceilings, ax=ax)
     yield Drawn(
-        name=_name("pareto", "-".join(names), part),
+        name=figure_name("pareto", "-".join(names), part),
         title=f"{_ranked_label(points[0][1])} against {_ranked_label(points[0][0])}",
         caption=f"{_front_in_words(points[0], ceilings)} Protocols: "
         f"{points[0][0].protocol}, {points[0][1].protocol}.",
@@ -314,7 +259,12 @@ KINDS: dict[str, Callable[[Part, Sequence[str] | None], Iterator[Drawn]]] = {
     "survival": _survival,
     "latency": _latency,
     "pareto": _pareto,
+    "forest": forest,
+    "ranks": ranks,
+    "radar": radar,
 }
+USUAL = ("bars", "wer", "drift", "survival", "latency", "pareto")
+"""What a report shows unasked."""
 
 
 def _ranked_label(row: SummaryRow) -> str:
@@ -333,20 +283,6 @@ def _front_in_words(point: tuple[SummaryRow, SummaryRow], ceilings: Collection[s
     )
 
 
-def _rows_of(part: Part, metric: str) -> list[SummaryRow]:
-    """Summaries of one metric under one protocol hash: the one that most systems have."""
-    groups: dict[tuple[str, str], list[SummaryRow]] = {}
-    for row in part.runs.summaries:
-        if row.metric == metric:
-            groups.setdefault((row.protocol, row.protocol_hash), []).append(row)
-
-    def rank(rows: list[SummaryRow]) -> tuple[int, str, str]:
-        scored = sum(row.value is not None for row in rows)
-        return -scored, rows[0].protocol, rows[0].protocol_hash
-
-    return min(groups.values(), key=rank, default=[])
-
-
 def _plot_metric(part: Part, metric: str, ax: Axes) -> None:
     curves = drift_curves(part.runs.windows, metric)
     info = _info_of(part, curves[0].quantity)
@@ -356,14 +292,3 @@ def _plot_metric(part: Part, metric: str, ax: Axes) -> None:
 def _info_of(part: Part, quantity: str) -> MetricInfo:
     """What is known of a curve's quantity, which need not be a metric that was scored."""
     return part.runs.infos.get(quantity) or INFOS.get(quantity, UNKNOWN)
-
-
-def _one_axis(part: Part, *, height_in: float, share: float = 1.0) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(part.width_in * share, height_in))
-    return figure, figure.subplots()
-
-
-def _name(kind: str, metric: str, part: Part) -> str:
-    parts = (kind, metric, part.suite, part.domain)
-    text = "_".join(name for name in parts if name)
-    return file_name(text)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from evals.protocols.info import Level
 from evals.scoring.summary import SummaryRow
-from evals.scoring.summary_table import escape_latex
 from reports.axes import without_replaced
 from reports.numbers import coverage_text, interval_text, is_few, samples_text, value_text
+from reports.paper import PLAIN, Paper, float_of, without_empty
 from reports.render import (
     Cell,
     escape_markdown,
@@ -18,6 +18,8 @@ from reports.render import (
     markdown_cell,
     remarks,
     sample_sizes,
+    second_remark,
+    table_name,
     tabular,
 )
 from reports.tables import Line, Table
@@ -53,34 +55,36 @@ def headline_markdown(table: Table) -> str:
     Returns:
         One or two tables with a rule between them, then notes.
     """
-    usual = _usual_size(table)
+    usual = usual_size(table)
     blocks = [_aligned(_rows(table, systems, usual)) for systems in _blocks(table)]
     notes = [_wrapped(text) for text in _notes(table)]
-    return "\n\n".join([f"**{escape_markdown(_caption(table, usual))}**",
+    return "\n\n".join([f"**{escape_markdown(caption_of(table, usual))}**",
                         "\n\n---\n\n".join(blocks), *notes]) + "\n"  # fmt: skip
 
 
-def headline_latex(table: Table) -> str:
-    """Prints a headline table as LaTeX, models above controls; the preamble needs ``booktabs``.
+def headline_latex(table: Table, paper: Paper = PLAIN) -> str:
+    """Prints a headline table as LaTeX, models above controls; see `reports.paper.float_of`.
 
     Args:
         table: What `headline_of` returned.
+        paper: Label, caption and width.
 
     Returns:
-        A ``table`` with one or two ``tabular``, then notes.
+        A float with one or two ``tabular``, then notes.
     """
-    usual = _usual_size(table)
-    blocks = [tabular(*_rows(table, systems, usual)) for systems in _blocks(table)]
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}[t]",
-        "\\centering\\small",
-        f"\\caption{{{escape_latex(_caption(table, usual))}}}",
-        "\n\\par\\medskip\n".join(blocks),
-        *(f"\\par{{\\footnotesize {escape_latex(note)}}}" for note in _notes(table)),
-        "\\end{table}",
+    kept, gone = without_empty(table)
+    usual = usual_size(kept)
+    tabulars = [
+        tabular(*_rows(kept, systems, usual), is_narrow=paper.is_narrow)
+        for systems in _blocks(kept)
     ]
-    return "\n".join([*lines, ""])
+    return float_of(
+        tabulars,
+        caption=caption_of(kept, usual),
+        notes=[*_notes(kept), *second_remark(kept), *gone],
+        name=table_name(table),
+        paper=paper,
+    )
 
 
 def _blocks(table: Table) -> list[tuple[str, ...]]:
@@ -117,15 +121,17 @@ def _value_cell(line: Line, system: str, usual: str) -> Cell:
     if row is None:
         return Cell(text="n/s")
     letters = line.letters.get(system, "")
-    asides = [letters, interval_text(row, line.decimals), _size(row, usual), _gap(row)]
+    asides = [letters, interval_text(row, line.decimals), size_text(row, usual), _gap(row)]
     return Cell(
         text=value_text(row, line.decimals),
         aside=" ".join(filter(None, asides)),
         is_best=line.best == system,
+        is_second=line.second == system,
     )
 
 
-def _size(row: SummaryRow, usual: str) -> str:
+def size_text(row: SummaryRow, usual: str) -> str:
+    """Returns the samples behind a number where they must be said and are not the usual ones."""
     size = samples_text(row) if is_few(row) else ""
     return "" if size == usual else size
 
@@ -135,14 +141,15 @@ def _gap(row: SummaryRow) -> str:
     return f"({coverage_text(row)} scored)" if is_short else ""
 
 
-def _usual_size(table: Table) -> str:
+def usual_size(table: Table) -> str:
     """Returns the commonest number of samples behind a value, without metrics on sets."""
     sizes = Counter(samples_text(row) for row in table.cells if row.value is not None and row.n > 1)
     return sizes.most_common(1)[0][0] if sizes else sample_sizes(table)
 
 
-def _caption(table: Table, usual: str) -> str:
-    has_others = any(_size(row, usual) for row in table.cells)
+def caption_of(table: Table, usual: str) -> str:
+    """Returns suite, domain and the usual number of samples as one sentence."""
+    has_others = any(size_text(row, usual) for row in table.cells)
     size = f"{usual} where not noted" if has_others else usual
     return f"Suite {table.suite}, domain {table.domain}, {size}"
 

@@ -13,7 +13,7 @@ class Html(str):
 
 
 Child = str | Html | None
-_VOID = frozenset({"meta", "img", "br", "hr"})
+_VOID = frozenset({"meta", "img", "br", "hr", "input"})
 
 
 def el(tag: str, /, *children: Child, **attributes: str | bool | int | None) -> Html:

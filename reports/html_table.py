@@ -1,13 +1,14 @@
 """Tables of the report page: metrics by axis, one column a system."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from evals.scoring.summary import SummaryRow
+from reports.headline import caption_of, size_text, usual_size
 from reports.html import Html, el, join
-from reports.numbers import NOT_APPLICABLE, aside_text, coverage_text, value_text
-from reports.render import remarks, sample_sizes
+from reports.numbers import NOT_APPLICABLE, coverage_text, interval_text, value_text
+from reports.render import remarks, second_remark
 from reports.tables import Line, Table
 
 
@@ -17,7 +18,7 @@ def html_table(table: Table) -> Html:
     Metrics that no system can have are left out.
     """
     lines = [line for line in table.lines if not line.is_void]
-    columns = _Columns(systems=table.systems)
+    columns = _Columns(systems=table.systems, usual=usual_size(table))
     body = []
     for axis, group in groupby(lines, key=lambda line: line.info.axis):
         body.append(el("tr", el("th", axis, colspan=len(table.systems) + 2), class_="axis"))
@@ -35,13 +36,17 @@ def html_headline(table: Table) -> Html:
     Returns:
         The table, with its protocols below.
     """
-    columns = _Columns(systems=(*table.models, *table.controls), first_control=table.controls[:1])
+    columns = _Columns(
+        systems=(*table.models, *table.controls),
+        first_control=table.controls[:1] if table.models else (),
+        usual=usual_size(table),
+    )
     body = [
         _row(line, columns, number=place, variant=table.variant_of(line))
         for place, line in enumerate(table.lines, start=1)
     ]
     groups = [
-        el("th", name, colspan=len(systems), class_="group" + rule)
+        el("th", el("span", name), colspan=len(systems), class_="group" + rule)
         for name, systems, rule in (
             ("models", table.models, ""),
             ("controls", table.controls, " rule" if table.models else ""),
@@ -58,14 +63,15 @@ def html_headline(table: Table) -> Html:
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
-    """Systems of a table, and before which of them a rule stands."""
+    """Systems of a table, before which of them a gap is, and the usual number of samples."""
 
     systems: tuple[str, ...]
     first_control: tuple[str, ...] = ()
+    usual: str = ""
 
     @property
     def heads(self) -> list[Html]:
-        return [el("th", name, class_=self.class_of(name)) for name in self.systems]
+        return [el("th", breakable(name), class_=self.class_of(name)) for name in self.systems]
 
     def class_of(self, system: str) -> str | None:
         return "rule" if system in self.first_control else None
@@ -73,10 +79,17 @@ class _Columns:
 
 def _section(table: Table, head: Html, body: Sequence[Html]) -> Html:
     return join(
-        el("h3", f"Suite {table.suite}, domain {table.domain}, {sample_sizes(table)}"),
+        el("h3", caption_of(table, usual_size(table))),
         scroll(el("table", el("thead", head), el("tbody", *body))),
-        el("p", " ".join(remarks(table)).replace("Bold", "Bold and dot"), class_="note"),
+        el("p", " ".join([*remarks(table), *second_remark(table)]), class_="note"),
     )
+
+
+def breakable(name: str) -> Html:
+    """Lets a long name break after its underscores, so that columns stay narrow."""
+    parts = name.split("_")
+    first = [join(f"{part}_", Html("<wbr>")) for part in parts[:-1]]
+    return join(*first, parts[-1])
 
 
 def scroll(table: Html) -> Html:
@@ -103,8 +116,7 @@ def _row(
         scope="row",
         title=line.metric,
     )
-    ends = _range(line.cells)
-    cells = [_cell(line, system, ends, columns.class_of(system)) for system in columns.systems]
+    cells = [_cell(line, system, columns) for system in columns.systems]
     return el("tr", name, *cells, last)
 
 
@@ -114,21 +126,22 @@ def _link(line: Line) -> Html:
     return el("a", line.protocol, href=f"#{target}", class_="mono", title=f"#{line.protocol_hash}")
 
 
-def _cell(line: Line, system: str, ends: tuple[float, float] | None, class_: str | None) -> Html:
-    row = line.cells.get(system)
+def _cell(line: Line, system: str, columns: _Columns) -> Html:
+    row, class_ = line.cells.get(system), columns.class_of(system)
     if row is None:
         badge = el("span", "n/s", class_="badge missing", title="never scored")
         return el("td", badge, class_=class_)
     if row.value is None:
         return el("td", no_value(row, line.decimals), class_=class_)
     text = value_text(row, line.decimals)
-    aside = aside_text(row, line.decimals)
+    asides = (interval_text(row, line.decimals), size_text(row, columns.usual))
+    aside = " ".join(filter(None, asides))
+    rank = "best" if line.best == system else "second" if line.second == system else ""
     return el(
         "td",
         _gap(row),
-        el("span", text, class_="best") if line.best == system else text,
+        el("span", text, class_=rank) if rank else text,
         el("span", aside, class_="interval") if aside else None,
-        _whisker(row, ends) if row.has_interval and ends else None,
         class_=class_,
     )
 
@@ -148,30 +161,3 @@ def _gap(row: SummaryRow) -> Html | None:
         return None
     title = f"{row.n} samples scored; " + "; ".join(row.reasons)
     return join(el("span", coverage_text(row), class_="badge gap", title=title), " ")
-
-
-def _range(cells: Mapping[str, SummaryRow]) -> tuple[float, float] | None:
-    """The stretch that all intervals of a line share as their scale."""
-    ends = [
-        end
-        for row in cells.values()
-        for end in (row.ci_low, row.value, row.ci_high)
-        if end is not None
-    ]
-    if not ends or min(ends) == max(ends):
-        return None
-    return min(ends), max(ends)
-
-
-def _whisker(row: SummaryRow, ends: tuple[float, float]) -> Html:
-    low, value, high = (
-        100 * ((end or 0.0) - ends[0]) / (ends[1] - ends[0])
-        for end in (row.ci_low, row.value, row.ci_high)
-    )
-    return el(
-        "span",
-        el("i", style=f"left:{low:.1f}%;width:{max(high - low, 1):.1f}%"),
-        el("b", style=f"left:{value:.1f}%"),
-        class_="whisker",
-        aria_hidden="true",
-    )

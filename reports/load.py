@@ -13,7 +13,7 @@ import pandas as pd
 
 from evals.metrics import INFOS
 from evals.protocols.info import MetricInfo
-from evals.recording.role import Role
+from evals.recording.role import Role, place_of
 from evals.recording.system import installed_role
 from evals.scoring.compare import Comparison, Pair, compare
 from evals.scoring.explanation import NATIVE
@@ -80,6 +80,24 @@ class Runs:
     def role_of(self, system: str) -> Role:
         """Returns the role of a system; by its name if the run does not say."""
         return self.roles.get(system) or installed_role(system)
+
+    @property
+    def in_print_order(self) -> list[str]:
+        """Systems as figures and the page show them: models, ceilings, other controls."""
+
+        def place(name: str) -> tuple[bool, tuple[bool, bool, str]]:
+            role = self.role_of(name)
+            return role is not Role.MODEL, place_of(role, name)
+
+        return sorted({row.system for row in self.rows}, key=place)
+
+    def only(self, systems: Collection[str]) -> "Runs":
+        """Returns the part of some systems."""
+        return replace(
+            self,
+            rows=tuple(row for row in self.rows if row.system in systems),
+            window_rows=tuple(row for row in self.window_rows if row.system in systems),
+        )
 
     @cached_property
     def summaries(self) -> list[SummaryRow]:

@@ -83,6 +83,21 @@ def _pareto(runs: Runs, metrics: Sequence[str] | None) -> str:
     return f"pareto needs two systems of one suite with values of both metrics; values of {have}"
 
 
+def _decided(runs: Runs, metrics: Sequence[str] | None) -> str:
+    wanted = ", ".join(metrics or headline_metrics())
+    return (
+        "these take two systems of one suite that have values of one metric on the same prompts, "
+        f"in metrics with a better direction; of {wanted} there are none"
+    )
+
+
+def _radar(runs: Runs, metrics: Sequence[str] | None) -> str:
+    return (
+        "a radar takes three metrics with a better direction, each with values of two systems; "
+        f"metrics with a value: {_with_value(runs)}"
+    )
+
+
 _WHY: dict[str, Callable[[Runs, Sequence[str] | None], str]] = {
     "drift": _drift,
     "wer": _wer,
@@ -90,6 +105,9 @@ _WHY: dict[str, Callable[[Runs, Sequence[str] | None], str]] = {
     "latency": _latency,
     "bars": _bars,
     "pareto": _pareto,
+    "forest": _decided,
+    "ranks": _decided,
+    "radar": _radar,
 }
 
 

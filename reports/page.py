@@ -1,16 +1,17 @@
 """The report page: one HTML file with everything in it, which asks nothing of the network."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from hashlib import sha256
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 
 from evals.recording.recording import Recording
-from evals.recording.role import place_of
 from evals.scoring.compare import Comparison
 from reports import sections
+from reports.cautions import cautions
+from reports.described import systems_list
 from reports.figures.save import figure_bytes
 from reports.gallery import Drawn
 from reports.headline import headline_of
@@ -18,15 +19,10 @@ from reports.html import Html, data_uri, el, join
 from reports.html_table import html_headline, html_table
 from reports.load import Runs
 from reports.tables import wide
+from reports.verdicts import headline_html
+from reports.watch import Player, Strip, shown, watch
 
-Player = Callable[[Recording], bytes | None]
-"""A small mp4 of a recording, or nothing."""
-Strip = Callable[[Recording], list[tuple[float, bytes]]]
-"""A few PNG pictures of a recording, each with its time in seconds."""
-
-Made = TypeVar("Made")
-MAX_PLAYED = 3
-# The browser itself refuses anything that is not in the file.
+# The browser itself refuses anything that is not in the file, and any other script.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 
@@ -62,7 +58,7 @@ def page(content: Content) -> str:
     return document(
         content.title,
         _lede(content),
-        [(anchor, title, body) for anchor, title, body in _parts(content) if body is not None],
+        [(anchor, title, body) for anchor, title, body in _parts(content) if body],
         footer="Made by streamchar from scores.jsonl, windows.csv and run.json.",
     )
 
@@ -79,88 +75,100 @@ def document(title: str, lede: Html, parts: Sequence[tuple[str, str, Html]], *, 
     Returns:
         The HTML file's text.
     """
+    has_players = any("<video" in body for _, _, body in parts)
+    script = _packaged("page.js") if has_players else ""
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    policy = _POLICY + (f"; script-src 'sha256-{digest}'" if script else "")
     links = [el("a", name, href=f"#{anchor}") for anchor, name, _ in parts]
     head = el(
         "head",
         el("meta", charset="utf-8"),
-        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", http_equiv="Content-Security-Policy", content=policy),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="referrer", content="no-referrer"),
         el("title", title),
-        el("style", Html(files("reports").joinpath("page.css").read_text(encoding="utf-8"))),
+        el("style", _packaged("page.css")),
     )
     body = el(
         "body",
         el("header", el("h1", title), lede, el("nav", *links)),
         el("main", *(el("section", el("h2", t), b, id=a) for a, t, b in parts)),
         el("footer", footer),
+        el("script", script) if script else None,
     )
     return "<!doctype html>\n" + el("html", head, body, lang="en") + "\n"
 
 
+def _packaged(name: str) -> Html:
+    return Html(files("reports").joinpath(name).read_text(encoding="utf-8"))
+
+
 def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
-    rows = content.runs.rows
+    rows, runs = content.runs.rows, content.runs
     protocols: dict[str, Any] = {}
     for run in content.provenance.values():
         protocols |= run.get("protocols", {})
-    runs = content.runs
     tables = wide(runs.summaries, comparisons=content.comparisons, roles=runs.roles)
-    headline = join(*(html_headline(headline_of(table)) for table in tables))
+    headlines = [headline_of(table) for table in tables]
+    verdicts = [headline_html(table, content.comparisons) for table in headlines]
+    yield "headline", "In short", join(*verdicts)
+    yield "systems", "Systems", systems_list(runs, content.recordings)
+    still = {r.system for r in content.recordings if r.is_silent or r.is_still}
+    main = [join(html_headline(table), _care(cautions(table, still))) for table in headlines]
     complete = join(*(html_table(table) for table in tables))
-    yield "results", "Results", join(headline, _folded("All metrics", complete))
-    yield "unavailable", "Not measured here", sections.unavailable(rows)
+    yield "results", "Results", join(*main, _folded("All metrics", complete))
+    seen = shown(runs, content.recordings, protocols, content.player, content.strip)
+    yield "recordings", "Recordings", watch(seen)
     figures = [_plot_or_why_not(drawn) for drawn in content.figures]
     yield "figures", "Figures", el("div", *figures, class_="plots") if figures else None
-    yield "recordings", "Recordings", _recordings(content)
-    yield "failures", "What failed, and why", sections.failures(rows)
     pairs = sections.pairs(content.comparisons)
     yield "pairs", "System against system", pairs and _folded("All paired differences", pairs)
+    yield "failures", "Failures", sections.failures(rows)
+    yield "unavailable", "Not measured here", sections.unavailable(rows)
     yield "samples", "Sample by sample", _folded("All samples", sections.samples(rows))
     yield "protocols", "Protocols", sections.glossary(rows, protocols)
-    yield "provenance", "Where this comes from", _provenance(content)
+    yield "provenance", "Provenance", _provenance(content)
+
+
+def _care(texts: Sequence[str]) -> Html | None:
+    if not texts:
+        return None
+    notes = el("ul", *(el("li", text) for text in texts), class_="note")
+    return join(el("h3", "Where a number deceives"), notes)
 
 
 def _lede(content: Content) -> Html:
     rows = content.runs.rows
-    systems = sorted({row.system for row in rows}, key=partial(_place, content.runs))
     failed = sum("failure" in row.status for row in rows)
     gone = sum(row.status == "unavailable" for row in rows)
     computed = sum(row.status == "computed" for row in rows)
     apply = sum(row.status != "not_applicable" for row in rows)
-    facts: dict[str, str] = {
-        "systems": ", ".join(systems),
-        "suites": ", ".join(sorted({row.suite for row in rows})),
-        "recordings": str(
-            len({(r.system, r.suite, r.sample_id, r.seed) for r in content.recordings})
-        )
-        if content.recordings
-        else str(len({row.key[:4] for row in rows if row.sample_id != "*"})),
-        "scores": f"{computed} of {apply} that apply; {failed} failed, {gone} unavailable",
-    }
-    for run in content.provenance.values():
-        facts |= _machine(run)
-    entries = [
-        el("div", el("dt", name), el("dd", value or NOT_RECORDED)) for name, value in facts.items()
+    made = {(r.system, r.suite, r.sample_id, r.seed) for r in content.recordings}
+    num_made = len(made) or len({row.key[:4] for row in rows if row.sample_id != "*"})
+    facts = [
+        f"{len({row.system for row in rows})} systems",
+        f"suites {', '.join(sorted({row.suite for row in rows}))}",
+        f"{num_made} recordings",
+        f"{computed} of {apply} scores that apply; {failed} failed, {gone} unavailable",
     ]
-    return el("dl", *entries, class_="facts")
+    machines = [_machine(run) for run in content.provenance.values()]
+    lines = dict.fromkeys([_DOT.join(facts), *machines])
+    return join(*(el("p", line, class_="facts") for line in lines if line))
 
 
-def _place(runs: Runs, system: str) -> tuple[bool, bool, str]:
-    return place_of(runs.role_of(system), system)
+_DOT = " \N{MIDDLE DOT} "
 
 
-NOT_RECORDED = "not recorded"
-
-
-def _machine(run: Mapping[str, Any]) -> dict[str, str]:
+def _machine(run: Mapping[str, Any]) -> str:
     versions = run.get("versions", {})
     names = ("streamchar", "python", "torch")
     commit, plus, changes = str(run.get("git", "")).partition("+")
-    return {
-        "versions": ", ".join(f"{name} {versions[name]}" for name in names if name in versions),
-        "commit": commit[:12] + (f" {plus} {changes}" if changes else ""),
-        "scored on": str(run.get("device", "")),
-    }
+    facts = [f"{name} {versions[name]}" for name in names if name in versions]
+    if commit:
+        facts.append(f"commit {commit[:12]}" + (f" {plus} {changes}" if changes else ""))
+    if run.get("device"):
+        facts.append(f"scored on {run['device']}")
+    return _DOT.join(facts)
 
 
 def plot(drawn: Drawn) -> Html:
@@ -180,69 +188,6 @@ def _plot_or_why_not(drawn: Drawn) -> Html:
         return plot(drawn)
     except Exception as error:  # one figure must not cost the page
         return el("p", f"{drawn.title}: cannot be drawn: {error}", class_="note")
-
-
-def _recordings(content: Content) -> Html | None:
-    """Shows the first samples, the systems under each other so that they can be compared."""
-    by_sample: dict[tuple[str, str], list[Recording]] = defaultdict(list)
-    ordered = sorted(
-        content.recordings, key=lambda r: (r.suite, r.sample_id, _place(content.runs, r.system))
-    )
-    for recording in ordered:
-        by_sample[recording.suite, recording.sample_id].append(recording)
-    groups = []
-    for (suite, sample_id), recordings in list(by_sample.items())[:MAX_PLAYED]:
-        shown = [_recording(recording, content) for recording in recordings]
-        if any(item is not None for item in shown):
-            groups.append(
-                join(
-                    el("h3", f"{sample_id} ({suite})"),
-                    el("blockquote", recordings[0].transcript)
-                    if recordings[0].transcript
-                    else None,
-                    *shown,
-                )
-            )
-    if not groups:
-        return None
-    rest = len(by_sample) - len(groups)
-    more = f"{rest} more samples are in the run folder." if rest > 0 else None
-    return join(*groups, el("p", more, class_="note") if more else None)
-
-
-def _recording(recording: Recording, content: Content) -> Html | None:
-    seed = el("span", f" seed {recording.seed}", class_="unit")
-    if recording.error:
-        whose = "generation" if recording.error_status == "generation_failure" else "evaluation"
-        failed = el("span", f"{whose} failed: {recording.error}", class_="badge failed")
-        return el("div", el("h4", recording.system, seed, " ", failed), class_="recording")
-    video, no_video = _attempt(content.player, recording)
-    pictures, no_pictures = _attempt(content.strip, recording)
-    if video is None and not pictures and not no_video + no_pictures:
-        return None
-    player = (
-        el("span", "no player", class_="na")
-        if video is None
-        else el("video", controls=True, preload="metadata", src=data_uri(video, "video/mp4"))
-    )
-    film = [
-        el("li", el("img", src=data_uri(png, "image/png"), alt=f"at {t_s:.1f} s"), f"{t_s:.1f} s")
-        for t_s, png in pictures or ()
-    ]
-    problems = [("player", no_video), ("film strip", no_pictures)]
-    badges = [
-        el("span", f"no {what}: {why}", class_="badge failed") for what, why in problems if why
-    ]
-    heading = el("h4", recording.system, seed, *badges)
-    return el("div", heading, player, el("ul", *film, class_="strip"), class_="recording")
-
-
-def _attempt(make: Callable[[Recording], Made], recording: Recording) -> tuple[Made | None, str]:
-    """Makes a picture of a recording, or says why not: a file that is gone must not cost a page."""
-    try:
-        return make(recording), ""
-    except Exception as error:  # whatever is wrong with one file
-        return None, f"{type(error).__name__}: {error}"
 
 
 def _folded(title: str, body: Html) -> Html:

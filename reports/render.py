@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from evals.numerics.statistics import MIN_CLUSTERS
@@ -20,6 +20,7 @@ from reports.numbers import (
     missing_bounds_text,
     value_text,
 )
+from reports.paper import PLAIN, Paper, float_of, without_empty
 from reports.tables import MAX_METRICS_ACROSS, Line, Table, coverage_gaps
 from streamchar_ref.core.names import visible
 
@@ -39,12 +40,14 @@ class Cell:
         text: Name or value.
         aside: Printed small beside it: interval, samples.
         is_best: Printed bold.
+        is_second: Underlined, where the format can.
         footnote: Number of its footnote; 0 for none.
     """
 
     text: str
     aside: str = ""
     is_best: bool = False
+    is_second: bool = False
     footnote: int = 0
 
 
@@ -95,41 +98,59 @@ def grid_markdown(grid: Grid) -> str:
     return "\n".join([f"**{escape_markdown(grid.caption)}**", "", *lines, "", *notes]) + "\n"
 
 
-def latex(table: Table, down: RowsOf | None = None) -> str:
-    """Prints a table as LaTeX; the preamble needs ``booktabs``."""
-    return grid_latex(grid_of(table, down))
+def latex(table: Table, down: RowsOf | None = None, paper: Paper = PLAIN) -> str:
+    """Prints a table as LaTeX without empty lines and systems; see `reports.paper.float_of`."""
+    kept, notes = without_empty(table)
+    grid = _protocols_below(grid_of(kept, down))
+    notes = [*grid.notes, *second_remark(kept), *notes]
+    return grid_latex(replace(grid, notes=tuple(notes)), paper, name=table_name(table))
 
 
-def grid_latex(grid: Grid) -> str:
-    """Prints cells as LaTeX; the preamble needs ``booktabs``."""
-    return "\n".join(
-        [
-            "% needs \\usepackage{booktabs}",
-            "\\begin{table}[t]",
-            "\\centering\\small",
-            f"\\caption{{{escape_latex(grid.caption)}}}",
-            tabular(grid.head, *grid.rows),
-            *(f"\\par{{\\footnotesize {escape_latex(note)}}}" for note in grid.notes),
-            "\\end{table}",
-            "",
-        ]
+def _protocols_below(grid: Grid) -> Grid:
+    """Turns a column of protocols, for which a page has no room, into numbered notes."""
+    if grid.head[-1].text != "protocol":
+        return grid
+    rows = [
+        (replace(row[0], footnote=number), *row[1:-1]) for number, row in enumerate(grid.rows, 1)
+    ]
+    named = "; ".join(f"({number}) {row[-1].text}" for number, row in enumerate(grid.rows, 1))
+    return replace(
+        grid, head=grid.head[:-1], rows=tuple(rows), notes=(f"Protocols: {named}.", *grid.notes)
     )
 
 
-def tabular(head: Sequence[Cell], *rows: Sequence[Cell]) -> str:
-    """Prints head and rows as a LaTeX ``tabular``."""
+def grid_latex(grid: Grid, paper: Paper = PLAIN, *, name: str = "results") -> str:
+    """Prints cells as LaTeX; see `reports.paper.float_of`."""
+    body = tabular(grid.head, *grid.rows, is_narrow=paper.is_narrow)
+    return float_of([body], caption=grid.caption, notes=grid.notes, name=name, paper=paper)
+
+
+def tabular(head: Sequence[Cell], *rows: Sequence[Cell], is_narrow: bool = False) -> str:
+    """Prints head and rows as a LaTeX ``tabular``; narrow ones have intervals below numbers."""
     columns = "".join("l" if cell.text in _NAMES else "r" for cell in head)
+    printed = [line for row in rows for line in (_stacked(row) if is_narrow else [row])]
     return "\n".join(
         [
             f"\\begin{{tabular}}{{{columns}}}",
             "\\toprule",
             _latex_row(head),
             "\\midrule",
-            *map(_latex_row, rows),
+            *map(_latex_row, printed),
             "\\bottomrule",
             "\\end{tabular}",
         ]
     )
+
+
+def _stacked(row: Sequence[Cell]) -> list[Sequence[Cell]]:
+    asides = [Cell(text="", aside=cell.aside) for cell in row]
+    numbers = [replace(cell, aside="") for cell in row]
+    return [numbers, asides] if any(cell.aside for cell in row) else [numbers]
+
+
+def table_name(table: Table) -> str:
+    """Names a table by its suite and domain."""
+    return f"{table.suite}-{table.domain}"
 
 
 def tables_csv(tables: Iterable[Table]) -> str:
@@ -208,6 +229,7 @@ def _value_cell(system: str) -> Callable[[Line], Cell]:
             text=value_text(row, line.decimals),
             aside=" ".join(filter(None, asides)),
             is_best=line.best == system,
+            is_second=line.second == system,
         )
 
     return cell
@@ -303,6 +325,13 @@ def _bounds_in_words(table: Table) -> str:
     return f"[worst, excluded, best] with what is missing at its bounds: {'; '.join(parts)}."
 
 
+def second_remark(table: Table) -> list[str]:
+    """Says what an underline means, for formats that have one; nothing if none is there."""
+    if any(line.second for line in table.lines):
+        return ["Underlined: better than each other system but the best."]
+    return []
+
+
 def _markdown_row(cells: Iterable[Cell]) -> str:
     return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
 
@@ -334,6 +363,7 @@ def _latex_row(cells: Iterable[Cell]) -> str:
 def _latex_cell(cell: Cell) -> str:
     text = escape_latex(cell.text)
     text = f"\\textbf{{{text}}}" if cell.is_best else text
+    text = f"\\underline{{{text}}}" if cell.is_second else text
     mark = f"\\textsuperscript{{{cell.footnote}}}" if cell.footnote else ""
     small = f" {{\\scriptsize {escape_latex(cell.aside)}}}" if cell.aside else ""
     return text + mark + small

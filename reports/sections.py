@@ -41,8 +41,16 @@ def unavailable(rows: Sequence[ScoreRow]) -> Html | None:
     body = [
         el(
             "tr",
-            el("td", ", ".join(label_of(m) for m in in_order(name for name, _ in metrics))),
-            el("td", ", ".join(sorted(protocol for _, protocol in metrics)), class_="left mono"),
+            el(
+                "td",
+                ", ".join(label_of(m) for m in in_order(name for name, _ in metrics)),
+                class_="wrap",
+            ),
+            el(
+                "td",
+                ", ".join(sorted(protocol for _, protocol in metrics)),
+                class_="left wrap mono",
+            ),
             el("td", reason, class_="left wrap"),
         )
         for reason, metrics in sorted(groups.items())

@@ -29,6 +29,8 @@ class Line:
         direction: Which values are better.
         cells: System -> summary; systems without any row are missing.
         best: The system to print bold, ceilings aside; empty if no one is shown to be best.
+        second: The system to underline: better than each other one but the best; empty if no one
+            is shown to be, or none is left to be better than.
         mark: A dagger if the same protocol is there with another hash.
         letters: System -> tie group, see `evals.scoring.ties`; empty if some pair was not tested.
     """
@@ -40,6 +42,7 @@ class Line:
     direction: Direction
     cells: Mapping[str, SummaryRow]
     best: str = ""
+    second: str = ""
     mark: str = ""
     letters: Mapping[str, str] = field(default_factory=dict)
 
@@ -198,6 +201,7 @@ def _lines(
         by_hash = _by_hash(groups[metric, protocol])
         for protocol_hash, cells in sorted(by_hash.items()):
             first = next(iter(cells.values()))
+            best, second = _first_two(cells, comparisons, roles)
             yield Line(
                 metric=metric,
                 protocol=protocol,
@@ -205,7 +209,8 @@ def _lines(
                 unit=first.unit,
                 direction=first.direction,
                 cells=cells,
-                best=_best(cells, comparisons, roles),
+                best=best,
+                second=second,
                 mark=DAGGER if len(by_hash) > 1 else "",
             )
 
@@ -225,6 +230,17 @@ def _by_hash(rows: Sequence[SummaryRow]) -> dict[str, dict[str, SummaryRow]]:
             joins = lines and not is_elsewhere and row.protocol_hash not in lines
             lines[min(lines) if joins else row.protocol_hash][row.system] = row
     return lines
+
+
+def _first_two(
+    cells: Mapping[str, SummaryRow],
+    comparisons: Sequence[Comparison] | None,
+    roles: Mapping[str, Role],
+) -> tuple[str, str]:
+    """The best and, where two more are left to differ, the second best; empty if they are tied."""
+    best = _best(cells, comparisons, roles)
+    rest = {name: row for name, row in cells.items() if name != best}
+    return best, _best(rest, comparisons, roles) if best else ""
 
 
 def _best(

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from streamchar_ref import __version__
-from streamchar_ref.commands import GROUP
+from streamchar_ref.commands import COMPLETE, GROUP
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _open_closed_streams()
     verb, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     verbs = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if verb in {"-h", "--help"}:
+    line = os.environ.get(COMPLETE)
+    if line is not None:
+        sys.stdout.write("".join(f"{word}\n" for word in _completed(line, verbs)))
+    elif verb == "--show-completion":
+        _show_completion(rest)
+    elif verb in {"-h", "--help"}:
         sys.stdout.write(_help(verbs))
     elif verb == "--version":
         sys.stdout.write(f"streamchar {__version__}\n")
@@ -41,6 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"streamchar has no command {verb!r:.100}.{near} See: streamchar --help\n")
         sys.exit(2)
     sys.exit(0)
+
+
+def _completed(line: str, verbs: dict[str, EntryPoint]) -> list[str]:
+    from streamchar_ref.commands.completion import completions  # loads typer
+
+    return completions(line, verbs)
+
+
+def _show_completion(rest: Sequence[str]) -> None:
+    from streamchar_ref.commands.completion import SHELLS, script
+
+    shell = rest[0] if rest else Path(os.environ.get("SHELL", "")).name
+    if not script(shell):
+        sys.stderr.write(f"completion is for {', '.join(SHELLS)}: --show-completion bash\n")
+        sys.exit(2)
+    sys.stdout.write(script(shell))
 
 
 def _open_closed_streams() -> None:
@@ -76,6 +97,8 @@ def _help(verbs: dict[str, EntryPoint]) -> str:
             "",
             "Commands (each has its own --help):",
             *lines,
+            "",
+            'Completion in bash, zsh or fish: eval "$(streamchar --show-completion bash)"',
             "",
         ]
     )

@@ -97,7 +97,7 @@ _LATEX = {
     "<": "\\textless{}",
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
-    '"': "\\textquotedbl{}",
+    '"': "\\texttt{\\char34}",  # \\textquotedbl is not in every encoding
     "\N{UPWARDS ARROW}": "$\\uparrow$",
     "\N{DOWNWARDS ARROW}": "$\\downarrow$",
     "\N{RIGHTWARDS ARROW}": "$\\rightarrow$",

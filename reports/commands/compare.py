@@ -14,7 +14,7 @@ from evals.scoring.compare import DAGGER, Comparison, why_nothing
 from evals.scoring.power import plan_prompts
 from evals.scoring.results import dump_json
 from evals.scoring.ties import tie_groups
-from reports.axes import names_in
+from reports.axes import names_in, systems_in
 from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
 from reports.load import load_runs
 from reports.pairs import pairs_csv, pairs_markdown
@@ -29,7 +29,13 @@ app = Verb(__doc__)
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv, compare.md.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for compare.json, compare.csv, compare.md; compared/ of the first run if "
+            "left out."
+        ),
+    ] = None,
     against: Annotated[str, typer.Option(help="A system; all pairs if left out.")] = "",
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics or axes; Holm counts these alone.")
@@ -46,6 +52,7 @@ def compare(
     probability: Annotated[
         float, typer.Option(min=0.05, max=0.999, help="For --power: of showing the gap.")
     ] = POWER,
+    systems: Annotated[str, typer.Option(help="Comma-separated; all if left out.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
@@ -57,6 +64,8 @@ def compare(
     """
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
+    asked = systems_in(systems, {row.system for row in loaded.rows})
+    loaded = loaded if asked is None else loaded.only(asked)
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
     lives = [] if chosen else compare_lifetimes(loaded, against=against or None)
@@ -77,6 +86,7 @@ def compare(
         content["power.json"] = dump_json([asdict(one) for one in rows], indent=1) + "\n"
         content["power.csv"] = power_csv(rows)
     content["compare.md"] = "\n".join(filter(None, parts))
+    out = out or runs[0] / "compared"
     remove_abandoned(out, deep=False)
     for name, text in content.items():
         write_atomically(out / name, text.encode(errors="replace"))

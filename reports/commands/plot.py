@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from evals.scoring.results import dump_json
-from reports.axes import names_in
+from reports.axes import names_in, systems_in
 from reports.build import find_recordings, write_figures
 from reports.figures.style import WIDTHS_IN
 from reports.figures.survival import FailureRule
@@ -42,6 +42,12 @@ def plot(
     metrics: Annotated[
         str, typer.Option(help="Comma-separated metrics or axes; pareto takes x,y.")
     ] = "",
+    systems: Annotated[
+        str, typer.Option(help="Comma-separated, in order; each keeps its colour.")
+    ] = "",
+    against: Annotated[
+        str, typer.Option(help="What --kind forest shows differences to; a ceiling if left out.")
+    ] = "",
     width: Annotated[str, typer.Option(help=f"One of {', '.join(WIDTHS_IN)}.")] = "report",
     out: Annotated[
         Path | None, typer.Option(help="Folder; figures/ of the first run if left out.")
@@ -68,17 +74,24 @@ def plot(
         raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")
     if failure and kind not in {"survival", "all"}:
         raise InputError(f"--failure goes with --kind survival, not {kind}")
+    if against and kind not in {"forest", "all"}:
+        raise InputError(f"--against goes with --kind forest, not {kind}")
     rule = FailureRule.parse(failure)
     loaded = load_runs(runs)
+    scored = {row.system for row in loaded.rows}
+    shown = systems_in(systems, scored)
+    systems_in(against, set(shown or scored))
     sources = find_recordings(loaded)
     asked = names_in(metrics, known={row.metric for row in loaded.rows})
     drawn = draw(
         loaded,
-        kinds=None if kind == "all" else [kind],
+        kinds=list(KINDS) if kind == "all" else [kind],
         recordings=sources.recordings,
         width=width,
         metrics=asked,
         rule=rule,
+        systems=shown,
+        against=against,
     )
     paths = [str(path) for path in write_figures(drawn, out or runs[0] / "figures")]
     typer.echo("".join(f"{note}\n" for note in sources.missing), err=True, nl=False)

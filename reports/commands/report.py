@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from reports.build import build_report
+from reports.axes import systems_in
+from reports.build import build_report, write_grids
+from reports.load import load_runs
 from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)
@@ -15,13 +17,24 @@ app = Verb(__doc__)
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    out: Annotated[Path, typer.Option(help="The HTML file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file; report.html of the first run if left out.")
+    ] = None,
+    systems: Annotated[str, typer.Option(help="Comma-separated; all if left out.")] = "",
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Also one mp4 a prompt shown, all systems side by side.")
+    ] = False,
     title: Annotated[str, typer.Option(help="Of the page.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print its place as JSON.")] = False,
 ) -> None:
     """Write a page that holds everything itself and asks nothing of the network.
 
-    Example: streamchar report runs/demo --out runs/demo/report.html
+    Example: streamchar report runs/demo
     """
-    page = build_report(runs, out, title=title)
-    typer.echo(json.dumps({"report": str(page)}) if as_json else f"report: {page}")
+    out = out or runs[0] / "report.html"
+    scored = {row.system for row in load_runs(runs).rows} if systems else set()
+    page = build_report(runs, out, title=title, systems=systems_in(systems, scored))
+    videos = write_grids(runs, out) if grid else []
+    found = {"report": str(page)} | ({"grids": [str(path) for path in videos]} if grid else {})
+    lines = [f"report: {page}", *(f"grid: {path}" for path in videos)]
+    typer.echo(json.dumps(found) if as_json else "\n".join(lines))

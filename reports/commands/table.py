@@ -1,6 +1,7 @@
 """Print results of runs as a Markdown, CSV or LaTeX table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,12 @@ from evals.scoring.choice import protocols_of
 from evals.scoring.export import leaderboard, model_card
 from evals.scoring.results import dump_json
 from evals.scoring.summary import SummaryRow
-from reports.axes import names_in
+from reports.axes import names_in, systems_in
+from reports.figures.style import WIDTHS_IN
 from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
-from reports.render import RowsOf, latex, markdown, tables_csv
+from reports.paper import Paper
+from reports.render import RowsOf, latex, markdown, table_name, tables_csv
 from reports.reported import reported_latex, reported_markdown, reported_tables
 from reports.tables import Table, wide
 from streamchar_ref.commands.verb import Verb
@@ -68,15 +71,23 @@ def table(
         str,
         typer.Option(help="Published tables below, never ranked: names of ls reported, or all."),
     ] = "",
+    label: Annotated[
+        str, typer.Option(help="Of the LaTeX table; the suite is added to several.")
+    ] = "",
+    caption: Annotated[str, typer.Option(help="First sentence of the LaTeX caption.")] = "",
+    width: Annotated[
+        str, typer.Option(help=f"Of the LaTeX table: one of {', '.join(WIDTHS_IN)}.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print all summaries as JSON.")] = False,
 ) -> None:
     """Print the headline, the metrics of --metrics, or --all: values, intervals, protocols.
 
-    Example: streamchar table runs/demo --format latex --metrics wer,mesh_sync,identity,rtf
+    Example: streamchar table runs/demo --format latex --width cvpr_page --label tab:main
     """
     if with_reported and (as_json or form is Format.CSV):
         raise InputError("--with-reported goes with --format md or latex: files hold measured rows")
     published = reported_tables(with_reported)
+    paper = _paper(form, label=label, caption=caption, width=width)
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
     if form in (Format.MODEL_CARD, Format.LEADERBOARD):
@@ -85,7 +96,7 @@ def table(
     tables = wide(
         loaded.summaries,
         metrics=names_in(metrics, known={row.metric for row in loaded.rows}),
-        systems=_known(systems, {row.system for row in loaded.rows}),
+        systems=systems_in(systems, {row.system for row in loaded.rows}),
         comparisons=loaded.comparisons,
         roles=loaded.roles,
         has_letters=letters,
@@ -100,20 +111,28 @@ def table(
         typer.echo(tables_csv(tables), nl=False)
     else:
         in_blocks = is_headline and down is Down.AUTO
-        typer.echo("\n".join(_rendered(one, form, down, in_blocks) for one in tables), nl=False)
+        papers = [_labelled(paper, one) if len(tables) > 1 else paper for one in tables]
+        texts = [
+            _rendered(one, form, down, in_blocks, own)
+            for one, own in zip(tables, papers, strict=True)
+        ]
+        typer.echo("\n".join(texts), nl=False)
         below = reported_latex if form is Format.LATEX else reported_markdown
         typer.echo(below(published), nl=False)
 
 
-def _rendered(table: Table, form: Format, down: Down, in_blocks: bool) -> str:
-    if in_blocks:
-        return headline_latex(table) if form is Format.LATEX else headline_markdown(table)
-    render = latex if form is Format.LATEX else markdown
-    return render(table, _DOWN[down])
+def _paper(form: Format, *, label: str, caption: str, width: str) -> Paper:
+    given = [f"--{name}" for name, text in (("label", label), ("caption", caption),
+                                            ("width", width)) if text]  # fmt: skip
+    if given and form is not Format.LATEX:
+        raise InputError(f"{given[0]} goes with --format latex")
+    if width and width not in WIDTHS_IN:
+        raise InputError(f"--width {width!r} is none of: {', '.join(WIDTHS_IN)}")
+    return Paper(label=label, caption=caption, width=width)
 
 
 def _exported(summaries: Sequence[SummaryRow], form: Format, systems: str) -> str:
-    names = _known(systems, {row.system for row in summaries}) or []
+    names = systems_in(systems, {row.system for row in summaries}) or []
     if form is Format.LEADERBOARD:
         return leaderboard([row for row in summaries if not names or row.system in names])
     if len(names) != 1:
@@ -121,11 +140,13 @@ def _exported(summaries: Sequence[SummaryRow], form: Format, systems: str) -> st
     return model_card(summaries, names[0])
 
 
-def _known(systems: str, scored: set[str]) -> list[str] | None:
-    names = [name for name in systems.split(",") if name]
-    for name in names:
-        if name not in scored:
-            raise InputError(
-                f"no scores of system {name!r}; there are: {', '.join(sorted(scored))}"
-            )
-    return names or None
+def _labelled(paper: Paper, table: Table) -> Paper:
+    """Gives each of several tables a label of its own."""
+    label = f"{paper.label}-{table_name(table)}" if paper.label else ""
+    return replace(paper, label=label)
+
+
+def _rendered(table: Table, form: Format, down: Down, in_blocks: bool, paper: Paper) -> str:
+    if form is Format.LATEX:
+        return headline_latex(table, paper) if in_blocks else latex(table, _DOWN[down], paper)
+    return headline_markdown(table) if in_blocks else markdown(table, _DOWN[down])

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from evals.protocols.info import Direction
 from evals.scoring.summary import SummaryRow
 from reports.axes import axis_label, scale_of
-from reports.figures.style import GREY, colours_of, drawn, markers_of
+from reports.figures.style import GREY, colours_of, drawn, in_look_order, markers_of
 from reports.numbers import decimals_for, value_text
 
 
@@ -28,7 +28,8 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
         The axis.
     """
     ax = ax if ax is not None else plt.subplots()[1]
-    ordered = [row.ranked for row in sorted(rows, key=lambda row: row.system)]
+    places = in_look_order(row.system for row in rows)
+    ordered = [row.ranked for row in sorted(rows, key=lambda row: places.index(row.system))]
     colours = colours_of(row.system for row in rows)
     decimals = decimals_for(ordered)
     for place, row in enumerate(ordered):

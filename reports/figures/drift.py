@@ -17,7 +17,7 @@ from scipy.stats import t as student_t
 from evals.numerics.bands import simultaneous_factor
 from evals.protocols.info import UNBOUNDED, Bounds, Direction
 from reports.axes import axis_label, scale_of
-from reports.figures.style import ABOVE, GREY, colours_of, drawn
+from reports.figures.style import ABOVE, GREY, colours_of, drawn, in_look_order, markers_of
 
 MIN_FOR_BAND = 8
 """With fewer recordings each is drawn: a band would say little, and reach far beyond them."""
@@ -118,9 +118,10 @@ def plot_drift(
         The axis, so that the caller sizes, titles and saves the figure.
     """
     ax = ax if ax is not None else plt.subplots()[1]
-    colours = colours_of(curve.system for curve in curves)
-    for curve in curves:
-        _draw_curve(ax, curve, colours[curve.system], bounds)
+    systems = in_look_order(curve.system for curve in curves)
+    colours, markers = colours_of(systems), markers_of(systems)
+    for curve in sorted(curves, key=lambda curve: systems.index(curve.system)):
+        _draw_curve(ax, curve, colours[curve.system], markers[curve.system], bounds)
     if curves:
         shown = curves[0]
         ax.set_ylabel(axis_label(shown.quantity, shown.unit or unit, direction))
@@ -131,21 +132,22 @@ def plot_drift(
     return ax
 
 
-def _draw_curve(ax: Axes, curve: DriftCurve, colour: str, bounds: Bounds) -> None:
+def _draw_curve(ax: Axes, curve: DriftCurve, colour: str, marker: str, bounds: Bounds) -> None:
     scale = scale_of(curve.quantity)
     mean, low, high = (scale * line for line in mean_and_ends(curve.values, bounds))
     is_whole = np.isfinite(curve.values).all(axis=0)
-    marker = "o" if len(curve.times_s) <= 12 else ""
+    every = max(1, len(curve.times_s) // 12)
     if 1 < len(curve.values) < MIN_FOR_BAND:
         ax.plot(curve.times_s, scale * curve.values.T, color=colour, lw=0.5, alpha=0.55)
-    ax.plot(curve.times_s, mean, ":", color=colour, lw=0.9, marker=marker, markersize=1.5)
+    ax.plot(curve.times_s, mean, ":", color=colour, lw=0.9)
     ax.plot(
         curve.times_s,
         np.where(is_whole, mean, np.nan),
         color=colour,
         label=f"{drawn(curve.system)} (n={len(curve.values)})",
         marker=marker,
-        markersize=2.5,
+        markersize=3.2,
+        markevery=every,
     )
     ax.fill_between(curve.times_s, low, high, color=colour, alpha=0.16, lw=0)
     outer = (scale * line for line in ends_at_once(curve.values, bounds))

@@ -15,7 +15,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from evals.recording.playback import lateness_s, zero_stall_startup_s
 from evals.recording.recording import Trace
-from reports.figures.style import ABOVE, BAD, colours_of, drawn
+from reports.figures.style import ABOVE, BAD, colours_of, drawn, in_look_order, markers_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,18 @@ def plot_latency(traces: Sequence[LabelledTrace], *, ax: Axes | None = None) -> 
         The axis.
     """
     ax = ax if ax is not None else plt.subplots()[1]
-    colours = colours_of(trace.system for trace in traces)
-    for one in traces:
+    systems = in_look_order(trace.system for trace in traces)
+    colours, markers = colours_of(systems), markers_of(systems)
+    for one in sorted(traces, key=lambda trace: systems.index(trace.system)):
         name = f"{drawn(one.label)}: zero-stall start-up {one.zero_stall_s:.2f} s"
         ax.plot(
             one.media_start_s,
             one.ahead_s,
             color=colours[one.system],
             drawstyle="steps-post",
-            marker="o" if len(one.ahead_s) <= 40 else "",
-            markersize=2,
+            marker=markers[one.system],
+            markersize=3.2,
+            markevery=max(1, len(one.ahead_s) // 12),
             lw=1.2,
             label=name,
         )

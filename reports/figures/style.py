@@ -1,9 +1,10 @@
 """How figures look: widths of the common venues, small type, colours that all eyes tell apart."""
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from cycler import cycler
@@ -24,6 +25,7 @@ WIDTHS_IN = {
 
 # Okabe and Ito, "Color Universal Design", 2008; yellow last, for it is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+BLACK = "#000000"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 GREY = "#8a8a8a"
 GOOD, BAD, WARN = COLOURS[2], COLOURS[1], COLOURS[4]
@@ -99,11 +101,61 @@ def _glyphs() -> frozenset[int]:
     return frozenset(FT2Font(findfont("DejaVu Sans")).get_charmap())
 
 
+class _Look(NamedTuple):
+    systems: tuple[str, ...] = ()
+    ceilings: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ()
+
+
+_NO_LOOK = _Look()
+_LOOK: ContextVar[_Look] = ContextVar("look", default=_NO_LOOK)
+
+
+@contextmanager
+def same_look(
+    systems: Sequence[str], ceilings: Collection[str] = (), order: Sequence[str] | None = None
+) -> Iterator[None]:
+    """Gives each system the same colour, marker and place in all figures of a ``with`` block.
+
+    Args:
+        systems: All; those that a figure lacks keep their colours and markers.
+        ceilings: Of them, the first of which is black.
+        order: In which they are drawn; that of ``systems`` by default.
+    """
+    look = _Look(tuple(systems), frozenset(ceilings), tuple(systems if order is None else order))
+    token = _LOOK.set(look)
+    try:
+        yield
+    finally:
+        _LOOK.reset(token)
+
+
+def in_look_order(systems: Iterable[str]) -> list[str]:
+    """Sorts systems as `same_look` says, unknown ones last, by name."""
+    return _sorted_as(_LOOK.get().order, systems)
+
+
+def _sorted_as(order: Sequence[str], systems: Iterable[str]) -> list[str]:
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(set(systems), key=lambda name: (places.get(name, len(places)), name))
+
+
 def colours_of(systems: Iterable[str]) -> dict[str, str]:
-    """Gives each system a colour by its place in the sorted names; after eight they repeat."""
-    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(sorted(set(systems)))}
+    """Gives each system its colour, by `same_look`, else by its place in the sorted names.
+
+    There are eight; then they repeat, with other markers.
+    """
+    known, ceilings, _ = _LOOK.get()
+    every = _sorted_as(known, [*known, *systems])
+    first = next((name for name in every if name in ceilings), "")
+    coloured = [name for name in every if name != first]
+    colours = [colour for colour in COLOURS if not first or colour != BLACK]
+    found = {name: colours[place % len(colours)] for place, name in enumerate(coloured)}
+    return found | ({first: BLACK} if first else {})
 
 
 def markers_of(systems: Iterable[str]) -> dict[str, str]:
-    """Gives each system a marker, so that a black-and-white print can be read."""
-    return {name: MARKERS[index % len(MARKERS)] for index, name in enumerate(sorted(set(systems)))}
+    """Gives each system its marker, so that a black-and-white print can be read."""
+    known = _LOOK.get().systems
+    every = _sorted_as(known, [*known, *systems])
+    return {name: MARKERS[index % len(MARKERS)] for index, name in enumerate(every)}

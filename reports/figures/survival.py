@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from evals.numerics.survival import Survival, kaplan_meier
 from evals.scoring.results import ScoreRow, WindowRow
 from reports.figures.drift import MIN_FOR_BAND
-from reports.figures.style import ABOVE, colours_of, drawn
+from reports.figures.style import ABOVE, colours_of, drawn, in_look_order
 from streamchar_ref.core.errors import InputError
 
 IDENTITY = ("id_world_distance", "id_distance")
@@ -242,7 +242,7 @@ def _survival(own: Sequence[Lifetime]) -> Survival:
 
 
 def _by_system(found: Sequence[Lifetime]) -> dict[str, list[Lifetime]]:
-    systems = sorted({one.system for one in found})
+    systems = in_look_order(one.system for one in found)
     return {system: [one for one in found if one.system == system] for system in systems}
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from evals.scoring.results import ScoreRow
-from reports.figures.style import ABOVE, BAD, COLOURS, WARN, drawn
+from reports.figures.style import ABOVE, BAD, COLOURS, WARN, drawn, in_look_order
 
 # equal, sub, del, ins are the edit operations that turn the script into what was heard.
 OPERATIONS = {
@@ -48,7 +48,9 @@ def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip
         A strip for each recording, by system and sample.
     """
     strips = []
-    for row in sorted(rows, key=lambda row: row.key):
+    rows = list(rows)
+    systems = in_look_order(row.system for row in rows)
+    for row in sorted(rows, key=lambda row: (systems.index(row.system), row.key)):
         alignment = row.components.get("alignment")
         if row.metric == metric and alignment:
             words = [

@@ -2,3 +2,5 @@
 
 GROUP = "streamchar.commands"
 """Entry points of the verbs."""
+COMPLETE = "_STREAMCHAR_COMPLETE"
+"""Environment variable in which a shell hands over the line up to the cursor to complete it."""

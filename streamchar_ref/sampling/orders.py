@@ -14,9 +14,10 @@ from torch import Tensor
 
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
+from streamchar_ref.sampling.condition import Condition, GivenSound, Networks, prefill
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
-from streamchar_ref.sampling.sampler import Condition, GivenSound, Networks, prefill, sample_chunk
+from streamchar_ref.sampling.sampler import sample_chunk
 
 JOINT, SOUND_FIRST, SOUND_GIVEN = "joint", "sound_first", "sound_given"
 ORDERS = (JOINT, SOUND_FIRST, SOUND_GIVEN)

@@ -16,11 +16,11 @@ from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling.batch_invariance import batch_invariant
+from streamchar_ref.sampling.condition import Condition
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.noise import NoiseDraw
 from streamchar_ref.sampling.orders import sample_in_order
-from streamchar_ref.sampling.sampler import Condition
 from streamchar_ref.streaming.context import (
     FULL,
     ContextOptions,

@@ -27,10 +27,11 @@ from streamchar_ref.networks.vae.convert import (
 )
 from streamchar_ref.networks.vae.mel import LogMel
 from streamchar_ref.networks.vae.video import VideoVae
+from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.orders import SOUND_GIVEN, sample_in_order
-from streamchar_ref.sampling.sampler import prefill, sample_chunk
+from streamchar_ref.sampling.sampler import sample_chunk
 from streamchar_ref.train.augmentation import ContextAugmentation
 from streamchar_ref.train.clips import DrawnClip
 from streamchar_ref.train.quality import (

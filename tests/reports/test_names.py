@@ -87,7 +87,11 @@ def test_html_and_latex_hold_a_name_without_what_they_would_run(name: str) -> No
     assert "\x1b" not in markup
     markup.encode()
     written = escape_latex(name)
-    plain = re.sub(r"\\text\w+\{\}|\\[{}&%$#_]|\{\}|\$\\\w+\$|\$-\$|\\dag\{\}", "", written)
+    plain = re.sub(
+        r"\\texttt\{\\char34\}|\\text\w+\{\}|\\[{}&%$#_]|\{\}|\$\\\w+\$|\$-\$|\\dag\{\}",
+        "",
+        written,
+    )
     assert not set(plain) & set('\\{}$&#%_^~<>|"\n')
     assert not re.search(r"--|''|``|\?`|!`|^[\[*]", written.replace("\N{EN DASH}", ""))
 

@@ -1,4 +1,7 @@
 import re
+from base64 import b64encode
+from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,7 +32,7 @@ class Structure(HTMLParser):
         found = dict(attrs)
         self.addresses += [found[key] or "" for key in ("src", "href") if key in found]
         self.ids += [found["id"] or ""] if "id" in found else []
-        if tag not in {"meta", "img", "br", "hr"}:
+        if tag not in {"meta", "img", "br", "hr", "input", "wbr"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -68,11 +71,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_page_asks_nothing_of_the_network(whole: str) -> None:
     structure = read(whole)
     assert all(address.startswith(("data:", "#")) for address in structure.addresses)
-    assert not {"script", "link", "iframe", "object"} & set(structure.tags)
+    assert not {"link", "iframe", "object"} & set(structure.tags)
     style = whole[whole.index("<style>") : whole.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
     assert "default-src 'none'" in whole.replace("&#x27;", "'")
+
+
+def test_the_only_script_is_the_one_that_the_page_allows(whole: str) -> None:
+    assert read(whole).tags.count("script") == 1
+    script = whole[whole.index("<script>") + 8 : whole.index("</script>")]
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', whole)
+    assert policy is not None
+    assert unescape(policy[1]).endswith(f"script-src 'sha256-{digest}'")
+    assert not re.search(r"fetch\(|XMLHttp|import\(|innerHTML|\bon\w+=", script)
 
 
 def test_every_link_leads_somewhere(whole: str) -> None:
@@ -105,14 +118,14 @@ def test_a_hostile_name_cannot_become_markup(tmp_path: Path) -> None:
 
 
 def test_what_is_unavailable_says_how_to_get_it(whole: str) -> None:
-    section = whole[whole.index('id="unavailable"') : whole.index('id="figures"')]
+    section = whole[whole.index('id="unavailable"') : whole.index('id="samples"')]
     assert "Sync-C, Sync-D, FVD" in section
     assert "streamchar weights pull syncnet_v2" in section
     assert "streamchar doctor" in section
 
 
 def test_failures_are_named_with_sample_and_reason(whole: str) -> None:
-    section = whole[whole.index('id="failures"') : whole.index('id="pairs"')]
+    section = whole[whole.index('id="failures"') : whole.index('id="unavailable"')]
     for word in ("cascade_a", "dev_002", "CUDA out of memory", "bad allocation", "id_rank1"):
         assert word in section
 
@@ -122,6 +135,37 @@ def test_recordings_have_players_strips_and_times(whole: str) -> None:
     assert structure.tags.count("video") == 11
     assert whole.count("data:image/png") == 11 * 8
     assert "42.8 s" in structure.text
+
+
+def test_a_visitor_reads_who_is_best_before_any_table(whole: str) -> None:
+    section = whole[whole.index('id="headline"') : whole.index('id="systems"')]
+    assert "cascade_a" in section
+    assert "no model is shown to be best at anything" in section
+    assert "prompts are too few to tell" in section
+    assert whole.index('id="headline"') < whole.index("<table>")
+
+
+def test_each_system_has_a_line_that_says_what_it_is(whole: str) -> None:
+    section = whole[whole.index('id="systems"') : whole.index('id="results"')]
+    assert "The prompt&#x27;s character of the world says the prompt&#x27;s transcript." in section
+    assert section.count("<dt>") == 4
+    assert "ceiling" in section
+
+
+def test_players_of_a_prompt_start_together_and_stand_beside_their_scores(whole: str) -> None:
+    section = whole[whole.index('id="recordings"') : whole.index('id="figures"')]
+    assert section.count("Play together") == 3
+    assert section.count('class="pick" hidden') == 11
+    assert section.count('class="scores"') == 11
+    first = section[section.index('class="recording"') :]
+    assert "WER" in first[: first.index("</table>")]
+
+
+def test_a_control_that_beats_every_model_is_named_with_the_reason(whole: str) -> None:
+    section = whole[whole.index('id="results"') : whole.index('id="recordings"')]
+    notes = section[section.index("Where a number deceives") :]
+    assert "static_portrait is ahead of every model and the ceiling in" in notes
+    assert "a picture that does not change" in notes
 
 
 def test_each_protocol_is_explained_once(whole: str) -> None:
@@ -167,8 +211,10 @@ def test_a_run_is_printed_as_its_headline_or_whole(tmp_path: Path) -> None:
 
 
 def test_the_headline_stands_first_and_the_rest_is_folded(whole: str) -> None:
-    section = whole[whole.index('id="results"') : whole.index('id="unavailable"')]
-    headline, fold, complete = section.partition("<details><summary>All metrics</summary>")
+    section = whole[whole.index('id="results"') : whole.index('id="recordings"')]
+    headline, fold, complete = section.replace("<wbr>", "").partition(
+        "<details><summary>All metrics</summary>"
+    )
     assert fold
     assert "CER" not in headline
     assert "CER" in complete

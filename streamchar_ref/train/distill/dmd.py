@@ -19,14 +19,9 @@ from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling import flow
+from streamchar_ref.sampling.condition import Condition, prefill
 from streamchar_ref.sampling.flow import Latents
-from streamchar_ref.sampling.sampler import (
-    Condition,
-    prefill,
-    sample_chunk,
-    scaled_noise,
-    velocity,
-)
+from streamchar_ref.sampling.sampler import sample_chunk, scaled_noise, velocity
 from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.matching import (
     MatchingGradient,

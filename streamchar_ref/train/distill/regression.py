@@ -11,8 +11,9 @@ from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.sampling import flow
+from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.flow import Latents
-from streamchar_ref.sampling.sampler import prefill, velocity
+from streamchar_ref.sampling.sampler import velocity
 from streamchar_ref.train.distill.trajectories import TrajectoryBatch, TrajectoryPool
 from streamchar_ref.train.latent_losses import apply_pixel_metric, video_weight
 from streamchar_ref.train.windows import TrainingWindow

@@ -24,9 +24,10 @@ from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.config_json import to_json
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
+from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
-from streamchar_ref.sampling.sampler import prefill, sample_chunk
+from streamchar_ref.sampling.sampler import sample_chunk
 from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.windows import TrainingWindow, WindowPool
 

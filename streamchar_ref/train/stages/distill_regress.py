@@ -16,7 +16,8 @@ from streamchar_ref.loop.config import OptimConfig, OptimGroup
 from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
-from streamchar_ref.sampling.sampler import prefill, scaled_noise, velocity
+from streamchar_ref.sampling.condition import prefill
+from streamchar_ref.sampling.sampler import scaled_noise, velocity
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.matching import critic_loss

@@ -21,8 +21,9 @@ from streamchar_ref.model.config import (
 from streamchar_ref.model.config_json import from_json, to_json
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.reader import TranscriptReader, as_orchestrator, as_reader
+from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import SamplerConfig
-from streamchar_ref.sampling.sampler import prefill, velocity
+from streamchar_ref.sampling.sampler import velocity
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
 from streamchar_ref.streaming.cost import count_chunk
 from streamchar_ref.streaming.pointers import fixed_rate

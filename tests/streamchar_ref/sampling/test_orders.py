@@ -18,10 +18,11 @@ from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext, JointDiT
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.networks.vae.convert import to_wave
+from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import DEFAULT, SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.orders import sample_in_order
-from streamchar_ref.sampling.sampler import prefill, sample_chunk
+from streamchar_ref.sampling.sampler import sample_chunk
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
 from streamchar_ref.streaming.engine import Engine
 from streamchar_ref.streaming.given_speech import GivenSpeech

@@ -9,15 +9,10 @@ import torch
 from streamchar_ref.model.config import override
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
+from streamchar_ref.sampling.condition import Condition, GivenSound, prefill
 from streamchar_ref.sampling.config import DEFAULT, SamplerConfig
 from streamchar_ref.sampling.flow import Latents
-from streamchar_ref.sampling.sampler import (
-    Condition,
-    GivenSound,
-    prefill,
-    sample_chunk,
-    velocity,
-)
+from streamchar_ref.sampling.sampler import sample_chunk, velocity
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
 from streamchar_ref.streaming.rollout import chunk_noise
 from tests.streamchar_ref.streaming.test_stream import (

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from streamchar_ref.model.streamchar import Conditioning, StreamChar
+from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import SamplerConfig
-from streamchar_ref.sampling.sampler import prefill
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
 from streamchar_ref.streaming.cost import student_sampler
 from streamchar_ref.streaming.rollout import (

@@ -16,7 +16,8 @@ from streamchar_ref.loop.fit import TrainingDiverged, fit
 from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling import flow
-from streamchar_ref.sampling.sampler import prefill, sample_chunk, scaled_noise
+from streamchar_ref.sampling.condition import prefill
+from streamchar_ref.sampling.sampler import sample_chunk, scaled_noise
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from streamchar_ref.train.distill.config import DistillConfig
