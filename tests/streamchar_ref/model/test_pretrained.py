@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from streamchar_ref.model.pretrained import use_pretrained
+from streamchar_ref.networks.reader import as_orchestrator
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from tests.streamchar_ref.streaming.test_stream import PICTURE
@@ -78,7 +79,8 @@ def test_umt5_keeps_the_biases_of_all_its_layers(tmp_path: Path) -> None:
 def test_half_precision_folders_take_the_precision_of_the_model(tmp_path: Path) -> None:
     folder = qwen(tmp_path, width=48, dtype=torch.bfloat16)
     model = use_pretrained(tiny_model(), language_model=folder).eval()
-    assert next(model.orchestrator.backbone.parameters()).dtype == torch.float32
+    backbone = as_orchestrator(model.orchestrator).backbone
+    assert next(backbone.parameters()).dtype == torch.float32
     chunk = next(stream(model, Transcript("Hello."), prompt="", reference=PICTURE))
     assert np.isfinite(chunk.samples).all()
 

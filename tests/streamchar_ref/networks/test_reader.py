@@ -170,6 +170,7 @@ def test_training_windows_hold_the_transcript_from_its_beginning() -> None:
 def test_both_stages_train_all_that_streams(kind: type) -> None:
     model = reading_model()
     config, pool = model.config, windows(model.config)
+    stage: ReadingSpeechStage | ReadingTeacherStage
     if kind is ReadingSpeechStage:
         stage = ReadingSpeechStage(model.orchestrator, model.dit, pool)
     else:

@@ -17,6 +17,7 @@ from streamchar_ref.model.config_json import from_json, to_json
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.dit import DitContext, JointDiT
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
+from streamchar_ref.networks.reader import as_orchestrator
 from streamchar_ref.networks.vae.convert import to_wave
 from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import DEFAULT, SamplerConfig
@@ -138,7 +139,7 @@ def test_a_gradient_flows_through_both_networks(order: str) -> None:
     for weight in (
         model.dit.video_out.weight,
         model.dit.audio_in.weight,
-        model.orchestrator.condition_out.weight,
+        as_orchestrator(model.orchestrator).condition_out.weight,
     ):
         assert weight.grad is not None
         assert weight.grad.abs().sum() > 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from streamchar_ref.model.streamchar import Conditioning, StreamChar
+from streamchar_ref.networks.reader import as_orchestrator
 from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
@@ -101,7 +102,7 @@ def test_without_a_gradient_step_every_step_carries_gradient() -> None:
     model = tiny_model()
     chunk = rollout_chunk(model, tiny_state(model), whole_texts(SECOND), SamplerConfig(num_steps=2))
     chunk.latents[1].sum().backward()
-    weight = model.orchestrator.condition_out.weight
+    weight = as_orchestrator(model.orchestrator).condition_out.weight
     assert weight.grad is not None
     assert bool(weight.grad.abs().sum() > 0)
 
@@ -151,7 +152,7 @@ def test_a_chunk_does_not_depend_on_how_many_came_before() -> None:
 @torch.no_grad()
 def test_a_hasty_pointer_waits_for_text_that_has_not_arrived() -> None:
     model, text = talkative(), whole_texts(SECOND)
-    model.orchestrator.pointer.advance.bias.fill_(9.0)
+    as_orchestrator(model.orchestrator).pointer.advance.bias.fill_(9.0)
     state = tiny_state(model)
     for _ in range(2):
         state = rollout_chunk(model, state, text, SAMPLERS["euler"]).state
@@ -166,7 +167,7 @@ def test_all_is_said_only_if_a_third_of_a_second_says_so() -> None:
         model, orchestrator_inputs(model.config, state, text), dit_context(model.config, state)
     )
     audio, unsaid = random(1, 16, 16), torch.tensor([99.0])
-    output = model.orchestrator.decode(
+    output = as_orchestrator(model.orchestrator).decode(
         condition.prefix, audio, torch.zeros(1), infer_alignment=True
     )
     progress, is_over = read_progress(condition, audio, unsaid)

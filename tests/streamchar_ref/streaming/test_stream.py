@@ -8,6 +8,7 @@ import torch
 
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.reader import as_orchestrator
 from streamchar_ref.networks.vae.convert import to_square, to_uint8, to_wave
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import FULL, ContextOptions
@@ -203,7 +204,7 @@ def test_loud_sound_is_cut() -> None:
 def hasty() -> StreamChar:
     model = talkative()
     with torch.no_grad():
-        model.orchestrator.pointer.advance.bias.fill_(9.0)
+        as_orchestrator(model.orchestrator).pointer.advance.bias.fill_(9.0)
     return model
 
 
