@@ -43,7 +43,8 @@ def of_one_hash(
     main = main_hashes(rows)
     if not main:
         return tuple(rows), tuple(windows), {}
-    kept, others = [], []
+    kept: list[ScoreRow] = []
+    others: list[ScoreRow] = []
     for row in rows:
         is_other = row.value is not None and row.protocol_hash != main.get(
             row.protocol, row.protocol_hash

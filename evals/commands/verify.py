@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,9 +13,10 @@ from evals.recording.media_files import is_run
 from evals.recording.recording import Recording
 from evals.recording.run_folder import recordings_of
 from evals.scoring.bundle import link_media, read_samples, recordings_in, unpack
-from evals.scoring.results import dump_json
+from evals.scoring.results import ScoreRow, dump_json
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.score import default_jobs
+from evals.scoring.summary import SummaryRow
 from evals.scoring.verify import TOLERANCE, Verification, check_results, recompute
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
@@ -120,7 +121,9 @@ def _checked(
     )
 
 
-def _read(reader: RunReader) -> tuple[list, list | None, dict]:  # type: ignore[type-arg]
+def _read(
+    reader: RunReader,
+) -> tuple[list[ScoreRow], list[SummaryRow] | None, dict[str, Any]]:
     if not reader.is_scored:
         raise InputError(f"{reader.run}: no scores.jsonl there; run `streamchar score` first")
     return reader.rows(), reader.summary(), reader.entries()

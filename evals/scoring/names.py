@@ -45,7 +45,7 @@ AXIS_ALIASES: dict[str, Axis] = {
 
 def axis_named(name: str) -> Axis | None:
     """Returns the axis of a name or alias, e.g. ``lipsync``; ``None`` if it is of none."""
-    names = {_folded(axis): axis for axis in Axis if axis is not Axis.OTHER}
+    names: dict[str, Axis] = {_folded(axis): axis for axis in Axis if axis is not Axis.OTHER}
     names |= {_folded(alias): axis for alias, axis in AXIS_ALIASES.items()}
     return names.get(_folded(name))
 
@@ -69,7 +69,7 @@ def metrics_named(name: str, known: Collection[str]) -> list[str] | None:
         if folded in {_folded(metric), _folded(INFOS[metric].label if metric in INFOS else "")}:
             return [metric]
     alias = {_folded(other): metric for other, metric in ALIASES.items()}.get(folded)
-    if alias in known:
+    if alias is not None and alias in known:
         return [alias]
     axis = axis_named(name)
     if axis is None:
