@@ -211,10 +211,9 @@ def _over_sound(
 def _extract_sound(spec: ExtractorSpec, samples: np.ndarray, recording: Recording) -> Any:
     if spec.track == "audio":
         return spec.make().extract(samples)
-    try:
-        spoken = spoken_language(recording.language, recording.transcript)
-    except ValueError as error:
-        raise Unscored(str(error)) from error
+    if not recording.spoken_key:
+        raise Unscored("the language of the transcript is open, or the transcript is too long")
+    spoken = spoken_language(recording.language, recording.transcript)
     if spec.but_english and spoken.code == ENGLISH:
         raise Unscored(f"{spec.name} is for other languages than English")
     return spec.make().extract(samples, spoken)

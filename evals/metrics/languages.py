@@ -190,5 +190,6 @@ OF_LANGUAGES: tuple[type[InItsLanguage], ...] = (
     LongestSkipOfLanguage,
 )
 LANGUAGES: tuple[Metric, ...] = tuple(
-    kind(MULTILINGUAL, "asr_whisper_multilingual") for kind in OF_LANGUAGES
+    kind(MULTILINGUAL, "asr_whisper_multilingual", is_default=False) for kind in OF_LANGUAGES
 )
+"""Measured where a run holds other languages than English; `evals.scoring.speech_protocols`."""

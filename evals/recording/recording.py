@@ -9,6 +9,7 @@ import numpy as np
 
 from evals.recording.role import Role
 from evals.text.spoken_language import spoken_language
+from streamchar_ref.media.limits import MAX_LETTERS, excess
 
 # An unclosed tag is matched once, to the end, and kept: time grows linearly with the length.
 _TAGS = (re.compile(r"(\[[^\]]*\])|\[[^\]]*\Z"), re.compile(r"(<[^>]*>)|<[^>]*\Z"))
@@ -167,6 +168,8 @@ class Recording:
     @property
     def spoken_key(self) -> str:
         """Stands for the language to be spoken, see `SpokenLanguage.key`; empty if it is open."""
+        if excess("", len(self.transcript), MAX_LETTERS, ""):
+            return ""
         try:
             return spoken_language(self.language, self.transcript).key
         except ValueError:

@@ -1,11 +1,12 @@
 """Which protocols of speech a run needs: by the languages in it, and by the user's recogniser."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from evals.extractors.find_asr import find_asr
 from evals.metrics.languages import LANGUAGES
 from evals.metrics.own_recogniser import own_metrics
 from evals.protocols.base import Metric
+from evals.protocols.profile import DEFAULT
 from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import TakesMetric
 from evals.recording.recording import Recording
@@ -29,8 +30,8 @@ def choose_for(
     """Chooses what to compute, see `choose_metrics`.
 
     Args:
-        recordings: All of the run, also if one shard of it is scored. The protocols of other
-            languages are measured by ``default`` only where there are other languages.
+        recordings: All of the run, also if one shard of it is scored. Where one is in another
+            language than English, ``default`` has the protocols of other languages, too.
         names: Metrics; all if empty.
         protocol: ``default``, ``all`` or a protocol id.
         asr: Another recogniser, see `find_asr`, or its metrics; none if empty.
@@ -44,30 +45,15 @@ def choose_for(
     """
     own = own_metrics_of(asr) if isinstance(asr, str) else asr
     chosen, sets = choose_metrics(names, protocol, profile=profile, more=own)
-    return for_languages(chosen, recordings, protocol), sets
+    if protocol == DEFAULT and profile in ("", DEFAULT) and any(map(_is_foreign, recordings)):
+        asked = {metric.name for metric in chosen}
+        chosen += [metric for metric in LANGUAGES if metric.name in asked]
+    return chosen, sets
 
 
 def own_metrics_of(asr: str) -> tuple[Metric, ...]:
     """Returns the metrics on another recogniser; none without a name."""
     return own_metrics(find_asr(asr)) if asr else ()
-
-
-def for_languages(
-    metrics: Sequence[Metric], recordings: Iterable[Recording], protocol: str
-) -> list[Metric]:
-    """Leaves out the protocols of other languages where all recordings are in English.
-
-    Args:
-        metrics: Chosen by name.
-        recordings: All of the run.
-        protocol: What was asked for; only what is chosen by ``default`` is left out.
-
-    Returns:
-        What is measured.
-    """
-    if protocol != "default" or any(_is_foreign(recording) for recording in recordings):
-        return list(metrics)
-    return [metric for metric in metrics if metric not in LANGUAGES]
 
 
 def _is_foreign(recording: Recording) -> bool:

@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from evals.extractors import EXTRACTORS
+from evals.extractors.asr import WhisperTranscriber
 from evals.extractors.find_asr import VARIABLE, find_asr
 from evals.metrics.own_recogniser import own_metrics
 from evals.protocols.base import Unscored
 from evals.scoring.evaluate import evaluate
 from evals.text.spoken_language import SpokenLanguage
 from streamchar_ref.core.errors import InputError
-from streamchar_ref.media.wav import write_wav
+from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.weights import WeightsMissing, locate
 
 GERMAN = SpokenLanguage(code="de")
@@ -171,7 +172,7 @@ def german_speech(text: str) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32) / 32_768
 
 
-def test_a_folder_of_german_speech_is_scored_by_the_packaged_recogniser_and_by_ones_own(
+def test_a_folder_of_videos_in_german_is_scored_in_german(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pytest.importorskip("faster_whisper")
@@ -180,7 +181,9 @@ def test_a_folder_of_german_speech_is_scored_by_the_packaged_recogniser_and_by_o
     text = "Eins, zwei, drei, vier, fünf, sechs."
     folder = tmp_path / "mine"
     folder.mkdir()
-    write_wav(folder / "a.wav", german_speech(text), sample_rate=22_050)
+    speech = german_speech(text)
+    frames = np.full((25 * len(speech) // 22_050 + 1, 64, 64, 3), 120, np.uint8)
+    write_mp4(folder / "a.mp4", [frames], speech, fps=25, sample_rate=22_050)
     (folder / "a.txt").write_text(text, encoding="utf-8")
     found = evaluate(
         folder, metrics="wer", protocol="wer/whisper-base-multilingual@1", language="de", jobs=1
@@ -190,9 +193,18 @@ def test_a_folder_of_german_speech_is_scored_by_the_packaged_recogniser_and_by_o
     assert row.value is not None
     assert row.value <= 0.5
     assert not any(sign.isdigit() for sign in row.components["heard"])
-    own = evaluate(
-        folder, metrics="wer", protocol="wer/asr:whisper-base@1", language="de", jobs=1,
-        asr="whisper-base",
-    )  # fmt: skip
-    assert [r.value for r in own.rows] == [row.value]
-    assert own.rows[0].protocol_hash != row.protocol_hash
+
+
+def test_ones_own_folder_is_heard_with_the_settings_of_the_packaged_recogniser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("faster_whisper")
+    given: dict[str, Any] = {}
+    folder = packaged()
+    monkeypatch.setattr(WhisperTranscriber, "__init__", lambda self, **told: given.update(told))
+    for asked, name in (("whisper-base", "whisper-base"), (str(folder), folder.name)):
+        found = find_asr(asked)
+        assert (found.name, found.path) == (name, folder.resolve())
+        EXTRACTORS[found.extractor].make()
+        assert given.pop("folder") == folder.resolve()
+        assert given == EXTRACTORS["asr_whisper"].params

@@ -81,8 +81,11 @@ def test_recordings_that_share_a_track_are_scored_in_one_go(tmp_path: Path) -> N
 def test_a_file_with_both_tracks_has_one_key(tmp_path: Path) -> None:
     clip = two_files(tmp_path)
     joint = replace(clip, audio_path=None)
-    assert len(set(track_keys(joint, native=False).values())) == 1
-    assert len(set(track_keys(clip, native=False).values())) == 3
+    joint_keys, keys = (dict(track_keys(each, native=False)) for each in (joint, clip))
+    assert joint_keys.pop("spoken") == f"{joint_keys['audio']}-en"
+    assert keys.pop("spoken") == f"{keys['audio']}-en"
+    assert len(set(joint_keys.values())) == 1
+    assert len(set(keys.values())) == 3
     assert track_hash(clip, "frames", native=False) == track_hash(joint, "frames", native=False)
     assert track_hash(clip, "frames", native=True) != track_hash(clip, "frames", native=False)
 

@@ -31,7 +31,10 @@ NEEDS_SPEECH = (
     "voice_drift", "dnsmos_ovrl", "dnsmos_p808", "sync_c_world", "loops", "longest_skip_words",
 )  # fmt: skip
 ALL_WORDS_LEFT_OUT = {"wer": 1.0, "cer": 1.0, "completion": 0.0, "phoneme_error_rate": 1.0}
-FOREIGN = {"asr_whisper", "asr_openai_whisper", "dnsmos-published", "syncnet_python"}
+FOREIGN = {
+    "asr_whisper", "asr_whisper_multilingual", "asr_openai_whisper", "dnsmos-published",
+    "syncnet_python",
+}  # fmt: skip
 """Extractors that would only make the tests longer."""
 SECONDS = 2
 
