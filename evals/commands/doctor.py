@@ -50,12 +50,12 @@ def doctor(
         typer.echo(json.dumps(report, indent=1))
     else:
         _print(report)
-    published = {
+    by_user = {
         name
         for name, spec in EXTRACTORS.items()
         if any(registry()[w].profile == "published" for w in spec.weights)
     }
-    broken = [n for n in needed - published if extractors.get(n, "ready") != "ready"]
+    broken = [n for n in needed - by_user if extractors.get(n, "ready") != "ready"]
     raise typer.Exit(code=1 if broken else 0)
 
 
