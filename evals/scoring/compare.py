@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -222,6 +222,7 @@ def _compare(
         pairs.first, pairs.second, weights=pairs.weights, clusters=pairs.clusters,
         draws=resampling.draws, flips=resampling.flips, seed=resampling.seed,
     )  # fmt: skip
+    sizes: dict[str, Any] = {name: _known(value) for name, value in pairs.sizes().items()}
     return replace(
         result,
         n_independent=difference.num_clusters,
@@ -234,7 +235,7 @@ def _compare(
         p=_known(difference.p),
         smallest_p=_known(difference.smallest_p),
         reason=_doubt(difference, shared, info),
-        **{name: _known(value) for name, value in pairs.sizes().items()},
+        **sizes,
     )
 
 

@@ -150,8 +150,8 @@ def _draw_curve(ax: Axes, curve: DriftCurve, colour: str, marker: str, bounds: B
         markevery=every,
     )
     ax.fill_between(curve.times_s, low, high, color=colour, alpha=0.16, lw=0)
-    outer = (scale * line for line in ends_at_once(curve.values, bounds))
-    ax.fill_between(curve.times_s, *outer, color=colour, alpha=0.09, lw=0)
+    low, high = (scale * line for line in ends_at_once(curve.values, bounds))
+    ax.fill_between(curve.times_s, low, high, color=colour, alpha=0.09, lw=0)
 
 
 def mean_and_ends(

@@ -1,7 +1,6 @@
 """Reported numbers stand apart: never bold, never ranked, always with their source."""
 
 import re
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -74,13 +73,12 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("reported", "reports.reported:listing", ls.GROUP)
     found = ls.entry_points
     monkeypatch.setattr(
         ls, "entry_points", lambda group: [entry] if group == ls.GROUP else found(group=group)
     )
-    return
 
 
 @pytest.mark.usefixtures("listed")

@@ -43,6 +43,7 @@ def test_the_test_of_compare_has_that_power() -> None:
 
 def test_the_detectable_gap_is_the_inverse() -> None:
     gap = detectable_gap(2.0, 34, alpha=0.05)
+    assert gap is not None
     assert gap == pytest.approx(2.0 * 0.5, rel=0.02)
     assert power_of(gap, 2.0, 34, alpha=0.05) == pytest.approx(0.8, abs=1e-3)
 
