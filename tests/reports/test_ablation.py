@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from baselines.ablations.rows import ROWS
 from baselines.ablations.trainer import Outcome, Status
+from evals.recording import workers
 from evals.recording.role import Role
 from evals.scoring.choice import choose_metrics
 from evals.scoring.results import ScoreRow
@@ -26,6 +27,7 @@ from reports.load import Runs
 from reports.render import grid_latex, grid_markdown
 from reports.tables import Table, wide
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.core.executor import InProcess
 from tests.baselines.ablations.fakes import FakeTrainer, make_flicker
 from tests.reports.factory import INFOS
 
@@ -212,6 +214,16 @@ def test_a_system_that_cannot_be_made_is_a_row_without_numbers(
     assert done.exit_code == 1
     assert "full: not recorded: no network 'student'" in done.stdout
     assert "teacher_2: recorded" in done.stdout
+
+
+def test_rows_are_recorded_by_workers(suite: FakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablate, "check_workers", lambda executor: None)
+    monkeypatch.setattr(ablate, "open_executor", lambda *_, gpus: InProcess())
+    monkeypatch.setattr(workers, "make_system", make_flicker)
+    done = given("--only", "full,teacher_2", "--executor", "slurm")
+    assert done.exit_code == 0, done.output
+    notes = {meta["timing_note"] for meta in streams(Path("run/recordings")).values()}
+    assert notes == {workers.BESIDE_OTHERS}
 
 
 def test_changed_settings_are_refused_before_anything_is_trained(suite: FakeTrainer) -> None:

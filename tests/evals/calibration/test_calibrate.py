@@ -23,6 +23,7 @@ from evals.scoring.results import dump_json
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media.encode import write_mp4
 from streamchar_ref.media.wav import write_wav
+from tests.evals.elsewhere import Elsewhere
 from tests.evals.toys import ALL, RAN, toy_extractors
 
 __all__ = ["toy_extractors"]
@@ -326,3 +327,17 @@ def test_tracks_and_doses_come_from_the_tables() -> None:
     assert len(chosen_faults([], every_dose=True)["noise"]) == 5
     with pytest.raises(InputError, match="unknown fault 'nose'"):
         chosen_faults(["nose"], every_dose=False)
+
+
+@pytest.mark.usefixtures("no_recogniser")
+def test_workers_of_another_machine_send_their_features_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = {"noise": (20.0,)}
+    whole = as_json(calibrated(plan(tmp_path, "whole", faults=faults)))
+    workers = Elsewhere(tmp_path / "other_cache")
+    monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "third_cache"))
+    monkeypatch.setattr(calibrate_module, "open_executor", lambda *_, gpus: workers)
+    assert as_json(calibrated(plan(tmp_path, faults=faults, executor="ray"))) == whole
+    assert workers.num_tasks > 3
+    assert list((tmp_path / "third_cache" / "features-3").rglob("brightness-*.npz"))
