@@ -37,6 +37,7 @@ def build_report(
     player: Player = small_video,
     strip: Strip = film_strip,
     systems: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> Path:
     """Writes the report page; into a run folder, also its ``tables/`` and ``figures/``.
 
@@ -49,6 +50,7 @@ def build_report(
         player: Makes the video of a recording.
         strip: Makes its film strip.
         systems: Which; all by default.
+        metrics: Which; all by default.
 
     Returns:
         ``out``.
@@ -62,7 +64,7 @@ def build_report(
     owned = only_writer(out.parent, verb="report", wait_s=WAIT_S) if is_home else nullcontext()
     with owned:
         runs, provenance = read_runs(folders, lambda readers: _loaded(folders))
-        runs = runs if systems is None else runs.only(systems)
+        runs = runs.only(systems, metrics)
         runs = replace(runs, pairs=None if pairs is None else tuple(pairs))
         sources = find_recordings(runs)
         faults: list[str] = []

@@ -129,7 +129,7 @@ def radar(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     if len(by_metric) < MIN_AXES:
         return
     share = min(1.0, part.width_in / _RADAR_IN[0])
-    figure = Figure(figsize=(_RADAR_IN[0] * share, _RADAR_IN[1] * max(share, 0.75)))
+    figure = Figure(figsize=(_RADAR_IN[0] * share, _RADAR_IN[1] * (1.2 if share < 0.8 else 1)))
     ax = cast(PolarAxes, figure.subplots(subplot_kw={"projection": "polar"}))
     plot_radar(by_metric, ax=ax)
     yield Drawn(

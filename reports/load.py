@@ -91,12 +91,19 @@ class Runs:
 
         return sorted({row.system for row in self.rows}, key=place)
 
-    def only(self, systems: Collection[str]) -> "Runs":
-        """Returns the part of some systems."""
+    def only(
+        self, systems: Collection[str] | None = None, metrics: Collection[str] | None = None
+    ) -> "Runs":
+        """Returns the part of some systems and metrics; all where none are named."""
+
+        def is_asked(row: ScoreRow | WindowRow) -> bool:
+            has_system = systems is None or row.system in systems
+            return has_system and (metrics is None or row.metric in metrics)
+
         return replace(
             self,
-            rows=tuple(row for row in self.rows if row.system in systems),
-            window_rows=tuple(row for row in self.window_rows if row.system in systems),
+            rows=tuple(filter(is_asked, self.rows)),
+            window_rows=tuple(filter(is_asked, self.window_rows)),
         )
 
     @cached_property

@@ -150,9 +150,9 @@ def headline_html(table: Table, comparisons: Sequence[Comparison]) -> Html | Non
         return None
     ceilings = [] if len(table.models) > 1 else _ceilings(table)[:1]
     rows = [_row(table, one, ceilings) for one in found]
-    names = ["best", "value"] if len(table.models) > 1 else table.models
+    names = ["ahead", "value"] if len(table.models) > 1 else table.models
     heads = [*names, *ceilings]
-    cells = [el("th", name, class_="left" if name == "best" else None) for name in heads]
+    cells = [el("th", name, class_="left" if name == "ahead" else None) for name in heads]
     head = el("tr", el("th", "metric"), *cells, el("th", "how sure", class_="left"))
     body = el("table", el("thead", head), el("tbody", *rows), class_="verdicts")
     return join(el("p", sentence(table, found), class_="lede"), el("div", body, class_="scroll"))

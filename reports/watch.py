@@ -93,6 +93,9 @@ def _rows(content: Shown, one: Recording) -> list[ScoreRow]:
 def watch(content: Shown) -> Html | None:
     """Shows the worst prompts, each with all its systems side by side.
 
+    Args:
+        content: Recordings with what they are shown with.
+
     Returns:
         Nothing if there is nothing to see.
     """

@@ -30,7 +30,9 @@ app = Verb(__doc__)
 
 @app.command()
 def calibrate(
-    out: Annotated[Path, typer.Option(help="Folder of the calibration.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the calibration; runs/calibration if left out.")
+    ] = Path("runs/calibration"),
     suite: Annotated[str, typer.Option(help="Suite of the world, or a JSONL file.")] = "",
     manifest: Annotated[Path | None, typer.Option(help="JSONL file of your own videos.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first clips.")] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from reports.axes import systems_in
+from reports.axes import names_in, systems_in
 from reports.build import build_report, write_grids
 from reports.load import load_runs
 from streamchar_ref.commands.verb import Verb
@@ -20,6 +20,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file; report.html of the first run if left out.")
     ] = None,
+    metrics: Annotated[
+        str, typer.Option(help="Comma-separated metrics or axes; all if left out.")
+    ] = "",
     systems: Annotated[str, typer.Option(help="Comma-separated; all if left out.")] = "",
     grid: Annotated[
         bool, typer.Option("--grid", help="Also one mp4 a prompt shown, all systems side by side.")
@@ -32,8 +35,14 @@ def report(
     Example: streamchar report runs/demo
     """
     out = out or runs[0] / "report.html"
-    scored = {row.system for row in load_runs(runs).rows} if systems else set()
-    page = build_report(runs, out, title=title, systems=systems_in(systems, scored))
+    rows = load_runs(runs).rows if systems or metrics else ()
+    page = build_report(
+        runs,
+        out,
+        title=title,
+        systems=systems_in(systems, {row.system for row in rows}),
+        metrics=names_in(metrics, known={row.metric for row in rows}),
+    )
     videos = write_grids(runs, out) if grid else []
     found = {"report": str(page)} | ({"grids": [str(path) for path in videos]} if grid else {})
     lines = [f"report: {page}", *(f"grid: {path}" for path in videos)]

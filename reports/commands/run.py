@@ -33,7 +33,7 @@ def run(
     systems: Annotated[
         str, typer.Option(help="Comma-separated names (streamchar ls systems) or file.py:Class")
     ],
-    out: Annotated[Path, typer.Option(help="Run folder.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/SUITE if left out.")] = None,
     reference: Annotated[
         str, typer.Option(help="System that Frechet distances and diversity refer to.")
     ] = "",
@@ -55,6 +55,7 @@ def run(
     streamchar run smoke --systems ground_truth,static_portrait --out runs/first
     """
     progress = ProgressBar()
+    out = out or Path("runs", Path(suite).stem)
     names = [name for name in systems.split(",") if name]
     made = _made(names)  # all, before the first hour is spent
     if reference and reference not in {*names, *(one.name for one in made)}:

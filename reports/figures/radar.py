@@ -13,6 +13,8 @@ from reports.figures.style import colours_of, drawn, in_look_order, markers_of
 from reports.numbers import decimals_for, number
 
 MIN_AXES = 3
+WIDE_IN = 5.0
+"""Narrower figures have their legend below."""
 INNER = 0.15
 """Where the worst system stands: not in the centre, where all axes meet."""
 HIDES = (
@@ -55,7 +57,10 @@ def plot_radar(
     ax.set_xticks(angles, [_label(rows) for rows in by_metric.values()])
     ax.spines["polar"].set_visible(False)
     ax.tick_params(axis="x", pad=9)
-    ax.legend(loc="center left", bbox_to_anchor=(1.3, 0.5))
+    if ax.figure.get_figure(root=True).get_figwidth() < WIDE_IN:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    else:
+        ax.legend(loc="center left", bbox_to_anchor=(1.3, 0.5))
     return ax
 
 

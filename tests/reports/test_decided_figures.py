@@ -152,3 +152,11 @@ def test_plot_says_what_does_not_fit(
         main(["plot", "nowhere", *arguments])
     assert ended.value.code == 2
     assert "forest" in capsys.readouterr().err
+
+
+def test_a_part_of_a_run_has_the_systems_and_metrics_that_are_asked_for() -> None:
+    part = runs_of(2).only(["cascade_a"], ["wer", "rtf"])
+    assert {(row.system, row.metric) for row in part.rows} == {
+        ("cascade_a", "wer"), ("cascade_a", "rtf"),
+    }  # fmt: skip
+    assert runs_of(2).only().rows == runs_of(2).rows

@@ -18,7 +18,7 @@ from reports.figures.latency import LabelledTrace, plot_latency
 from reports.figures.save import data_csv, figure_bytes, save_figure
 from reports.figures.style import COLOURS, GREY, WIDTHS_IN, colours_of
 from reports.figures.words import plot_word_strips, word_strips
-from reports.gallery import KINDS, draw
+from reports.gallery import USUAL, draw
 from reports.load import load_runs
 from tests.reports.factory import make_run, recordings, score_rows
 from tests.reports.test_tables import COUNTS, offset, summary
@@ -213,7 +213,7 @@ def test_a_run_has_all_kinds_of_figures_and_leaves_the_settings_alone(tmp_path: 
     before = dict(mpl.rcParams)
     runs = load_runs(make_run(tmp_path / "run"))
     drawn = draw(runs, recordings=recordings(tmp_path))
-    assert {one.name.split("_")[0] for one in drawn} == set(KINDS)
+    assert {one.name.split("_")[0] for one in drawn} == set(USUAL)
     assert all(len(one.data) for one in drawn)
     assert dict(mpl.rcParams) == before
     assert draw(runs, kinds=["latency"]) == []  # no recordings, no trace

@@ -30,7 +30,8 @@ from tests.reports.test_tables import summary
 
 def test_every_word_is_shown_once_and_errors_are_named() -> None:
     pieces = pieces_of(
-        ["the", "old", "mill", "kept", "turning"], ["the", "cold", "mill", "turning", "round"]
+        ["the", "old", "mill", "kept", "turning", "on", "and", "on"],
+        ["the", "cold", "mill", "turning", "on", "and", "on", "here"],
     )
     assert pieces == [
         Piece("equal", "the", "the"),
