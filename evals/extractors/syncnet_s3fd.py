@@ -1,8 +1,7 @@
 """SyncNet on the crops of the published pipelines: their encode, S3FD, their tracks.
 
 Left out of the scripts: the JPEG files of quality 2 between encode, detector and crop, and the XVID
-file of each crop, both of which cost a third to a half decibel more. A frame gives one face to a
-track, not several.
+file of each crop. A frame gives one face to a track, not several.
 Shape letters: T frames, N faces, S audio samples.
 """
 

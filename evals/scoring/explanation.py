@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.extractors import EXTRACTORS
+from evals.extractors.by_path import OWN_FILES
 from evals.metrics import EVERY_METRIC
 from evals.protocols.base import BaseMetric, protocol_hash
 from evals.protocols.card import Card, bibliography, fill, load_cards
@@ -192,6 +193,8 @@ def _network(extractor: Mapping[str, Any]) -> Network:
         weights[extractor["name"]] = {f"{extractor['name']}.safetensors": extractor["judge"]}
     if "own_weights" in extractor:
         weights[OWN_FILE] = {_variable_of(extractor["name"]): extractor["own_weights"]}
+    for name, digest in extractor.get("own", {}).items():
+        weights[name] = {OWN_FILES[name].file: digest or "not on this machine"}
     return Network(
         name=extractor["name"],
         version=extractor["version"],

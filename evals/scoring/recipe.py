@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evals.extractors import EXTRACTORS
+from evals.extractors.by_path import OWN_FILES
 from evals.protocols.base import protocol_hash
 
 Params = Mapping[str, Any]
@@ -58,6 +59,11 @@ def _other_weights(extractor: Mapping[str, Any]) -> str:
     """Weights that are pinned by their package's version or by the hash of a reader's own file."""
     if "own_weights" in extractor:
         return f"a file with sha256 {extractor['own_weights']}"
+    if "own" in extractor:
+        return ", ".join(
+            f"{OWN_FILES[name].file} with sha256 {digest or 'unknown: not on this machine'}"
+            for name, digest in extractor["own"].items()
+        )
     spec = EXTRACTORS.get(extractor["name"])
     if spec is not None and spec.weights_variable:
         return f"a file named by ${spec.weights_variable}"
