@@ -11,6 +11,9 @@ from reports.numbers import NOT_APPLICABLE, coverage_text, interval_text, value_
 from reports.render import remarks, second_remark
 from reports.tables import Line, Table
 
+MAX_ROOMY = 7
+"""Columns of systems that have room; more of them are set closer."""
+
 
 def html_table(table: Table) -> Html:
     """Shows one suite and domain, axis by axis, with the protocol of each line.
@@ -22,7 +25,7 @@ def html_table(table: Table) -> Html:
     body = []
     for axis, group in groupby(lines, key=lambda line: line.info.axis):
         body.append(el("tr", el("th", axis, colspan=len(table.systems) + 2), class_="axis"))
-        body += [_row(line, columns, el("td", _link(line), class_="left")) for line in group]
+        body += [_row(line, columns, el("td", _link(line), class_="left wrap")) for line in group]
     head = el("tr", el("th", "metric"), *columns.heads, el("th", "protocol", class_="left"))
     return _section(table, head, body)
 
@@ -78,9 +81,10 @@ class _Columns:
 
 
 def _section(table: Table, head: Html, body: Sequence[Html]) -> Html:
+    density = "dense" if len(table.systems) > MAX_ROOMY else None
     return join(
         el("h3", caption_of(table, usual_size(table))),
-        scroll(el("table", el("thead", head), el("tbody", *body))),
+        scroll(el("table", el("thead", head), el("tbody", *body), class_=density)),
         el("p", " ".join([*remarks(table), *second_remark(table)]), class_="note"),
     )
 
@@ -134,16 +138,21 @@ def _cell(line: Line, system: str, columns: _Columns) -> Html:
     if row.value is None:
         return el("td", no_value(row, line.decimals), class_=class_)
     text = value_text(row, line.decimals)
-    asides = (interval_text(row, line.decimals), size_text(row, columns.usual))
-    aside = " ".join(filter(None, asides))
+    asides = (interval_text(row, line.decimals), *_size_lines(size_text(row, columns.usual)))
     rank = "best" if line.best == system else "second" if line.second == system else ""
     return el(
         "td",
         _gap(row),
         el("span", text, class_=rank) if rank else text,
-        el("span", aside, class_="interval") if aside else None,
+        *(el("span", aside, class_="interval") for aside in asides if aside),
         class_=class_,
     )
+
+
+def _size_lines(size: str) -> list[str]:
+    """Breaks ``n = 23 (14 independent)`` before the bracket, so that a column stays narrow."""
+    n, bracket, rest = size.partition(" (")
+    return [n, f"({rest}"] if bracket else [n]
 
 
 def no_value(row: SummaryRow, decimals: int) -> Html:

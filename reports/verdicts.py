@@ -76,7 +76,8 @@ def _among_models(
         return Judgement(line, leader, True, f"better than {others}, p {_p(p)}")
     known = [one for rival in open_ones if (one := pairs[rival]) and one.p_holm is not None]
     few = next((one for one in known if _is_few(one)), None)
-    aside = f", p {_p(min(one.p_holm or 0.0 for one in known))}" if known else ""
+    least = min((one.p_holm or 0.0 for one in known), default=1.0)
+    aside = f", p \N{GREATER-THAN OR EQUAL TO} {p_text(least)}" if known else ""
     if few is not None:
         aside = f": {few.n_independent} prompts are too few to tell"
     words = f"not shown to be better than {_few(open_ones)}{aside}"
