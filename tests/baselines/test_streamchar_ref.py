@@ -107,7 +107,7 @@ def test_a_model_that_draws_to_speech_is_given_the_truth(
     chunks = list(system.stream(short(prompt), seed=3))
     assert sum(len(chunk.samples) for chunk in chunks) == 2 * 10_240
     assert asked == [3]
-    with pytest.raises(InputError, match="models that speak themselves; take path=plain"):
+    with pytest.raises(InputError, match="speak themselves and have an orchestrator"):
         StreamCharRef(checkpoint=str(tmp_path / "c"), path="engine")
 
 
