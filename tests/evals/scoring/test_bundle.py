@@ -1,6 +1,7 @@
 """Bundles and their verification: nothing altered passes, nothing whole is refused."""
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,25 +26,40 @@ __all__ = ["toy_extractors"]
 TOYS = [ALL[0], ALL[2], ALL[5]]
 
 
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs it leaves two scored videos of a manifest."""
+    return tmp_path_factory.mktemp("scored")
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two scored videos of a manifest."""
+def run(scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two scored videos of a manifest, for this test alone."""
     monkeypatch.setattr(verify, "METRICS", TOYS)
+    if not (scored / "run").exists():
+        score_videos(scored)
+    shutil.copytree(scored, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
+
+
+def score_videos(folder: Path) -> None:
     for level in (40, 80):
-        video(tmp_path / f"{level}.mp4", level=level, count=8)
+        video(folder / f"{level}.mp4", level=level, count=8)
     lines = [
-        json.dumps({"sample_id": f"{level}", "system": "mine", "video_path": f"{level}.mp4"})
+        json.dumps({
+            "sample_id": f"{level}", "system": "mine", "video_path": f"{level}.mp4",
+            "groups": {"suite": "toys"},
+        })
         for level in (40, 80)
-    ]
-    (tmp_path / "videos.jsonl").write_text("\n".join(lines))
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "run.json").write_text(json.dumps({"manifest": "../videos.jsonl"}))
+    ]  # fmt: skip
+    (folder / "videos.jsonl").write_text("\n".join(lines))
+    run = folder / "run"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"manifest": "../videos.jsonl"}))
     score_run(
-        folder, recordings_of(folder), metrics=TOYS, set_metrics=[], options=Options(),
+        run, recordings_of(run), metrics=TOYS, set_metrics=[], options=Options(),
         progress=lambda *_: None, config={"manifest": "../videos.jsonl"},
     )  # fmt: skip
-    return folder
 
 
 def bundled(run: Path, out: Path, *, with_media: bool = False) -> Path:
