@@ -1,7 +1,7 @@
 """Compare systems on the samples that both have, with intervals and p-values."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ from evals.scoring.results import dump_json
 from evals.scoring.ties import tie_groups
 from reports.axes import names_in, systems_in
 from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
-from reports.load import load_runs
+from reports.load import Runs, load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 from reports.ties import power_csv, power_markdown, ties_markdown
 from streamchar_ref.commands.verb import Verb
@@ -24,6 +24,8 @@ from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import remove_abandoned, write_atomically
 
 app = Verb(__doc__)
+_AT_TIMES = ("lifetimes.csv", "power.csv", "power.json")
+"""Files that not every comparison writes."""
 
 
 @app.command()
@@ -62,38 +64,48 @@ def compare(
     nothing at all can be compared. Example:
     streamchar compare runs/a runs/b --against ground_truth --metrics wer --out runs/a_and_b
     """
+    if not 0 < probability < 1:  # a range lets NaN pass
+        raise InputError(f"--probability {probability}: a number between 0 and 1, such as 0.8")
+    if gap and not power:
+        raise InputError("--gap goes with --power")
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
     asked = systems_in(systems, {row.system for row in loaded.rows})
     loaded = loaded if asked is None else loaded.only(asked)
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
-    lives = [] if chosen else compare_lifetimes(loaded, against=against or None)
-    parts = [
-        pairs_markdown(comparisons),
-        ties_markdown(tie_groups(comparisons, loaded.infos)),
-        lifetimes_markdown(lives),
-    ]
-    content = {
-        "compare.json": dump_json([asdict(one) for one in comparisons], indent=1) + "\n",
-        "compare.csv": pairs_csv(comparisons),
-    }
-    if lives:
+    content = _content(loaded, comparisons)
+    if not chosen and (lives := compare_lifetimes(loaded, against=against or None)):
         content["lifetimes.csv"] = lifetimes_csv(lives)
+        content["compare.md"] += "\n" + lifetimes_markdown(lives)
     if power:
         rows = plan_prompts(comparisons, gaps=gaps_in(gap, comparisons), power=probability)
-        parts.append(power_markdown(rows))
         content["power.json"] = dump_json([asdict(one) for one in rows], indent=1) + "\n"
         content["power.csv"] = power_csv(rows)
-    content["compare.md"] = "\n".join(filter(None, parts))
-    out = out or runs[0] / "compared"
-    remove_abandoned(out, deep=False)
-    for name, text in content.items():
-        write_atomically(out / name, text.encode(errors="replace"))
+        content["compare.md"] += "\n" + power_markdown(rows)
+    _write(out or runs[0] / "compared", content)
     as_shown = "power.json" if power else "compare.json"
     typer.echo(content[as_shown if as_json else "compare.md"], nl=False)
     typer.echo(_in_short(comparisons) if comparisons else why_nothing(loaded.rows), err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in comparisons) else 1)
+
+
+def _content(loaded: Runs, comparisons: Sequence[Comparison]) -> dict[str, str]:
+    parts = [pairs_markdown(comparisons), ties_markdown(tie_groups(comparisons, loaded.infos))]
+    return {
+        "compare.json": dump_json([asdict(one) for one in comparisons], indent=1) + "\n",
+        "compare.csv": pairs_csv(comparisons),
+        "compare.md": "\n".join(filter(None, parts)),
+    }
+
+
+def _write(out: Path, content: Mapping[str, str]) -> None:
+    """Writes the files; those of an earlier comparison that this one does not have go."""
+    remove_abandoned(out, deep=False)
+    for name, text in content.items():
+        write_atomically(out / name, text.encode(errors="replace"))
+    for name in set(_AT_TIMES) - set(content):
+        (out / name).unlink(missing_ok=True)
 
 
 def gaps_in(text: str, comparisons: Sequence[Comparison]) -> dict[str, float]:
