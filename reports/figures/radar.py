@@ -1,6 +1,7 @@
 """Several metrics at once, each scaled from the worst to the best system shown: a radar."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +39,7 @@ def plot_radar(
         The axis.
     """
     if ax is None:
-        ax = plt.subplots(subplot_kw={"projection": "polar"})[1]
+        ax = cast(PolarAxes, plt.subplots(subplot_kw={"projection": "polar"})[1])
     names = list(by_metric)
     angles = 2 * np.pi * np.arange(len(names)) / len(names)
     systems = in_look_order(row.system for rows in by_metric.values() for row in rows)
