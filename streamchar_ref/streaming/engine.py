@@ -80,8 +80,11 @@ class Engine:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.config = config or EngineConfig()
-        if model.config.order == SOUND_GIVEN:
-            raise InputError("the engine streams models that speak themselves; see `stream`")
+        if model.config.order == SOUND_GIVEN or not model.config.has_orchestrator:
+            raise InputError(
+                "the engine streams models that speak themselves and have an orchestrator; the "
+                "others stream by path=plain"
+            )
         self._plain = model
         self.model = compiled_model(model) if self.config.compiled else model
         self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock

@@ -26,6 +26,7 @@ from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.sampler import velocity
 from streamchar_ref.streaming.context import dit_context, orchestrator_inputs
 from streamchar_ref.streaming.cost import count_chunk
+from streamchar_ref.streaming.engine import Engine
 from streamchar_ref.streaming.pointers import fixed_rate
 from streamchar_ref.streaming.rollout import rollout_chunk
 from streamchar_ref.train.augmentation import ContextAugmentation
@@ -97,6 +98,11 @@ def test_its_preset_is_micro_without_an_orchestrator() -> None:
 def test_what_does_not_go_together_is_refused(change: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         override(reading_config(), [change])
+
+
+def test_the_engine_refuses_it_and_says_what_streams_it() -> None:
+    with pytest.raises(InputError, match="have an orchestrator; the others stream by path=plain"):
+        Engine(reading_model())
 
 
 @torch.no_grad()
