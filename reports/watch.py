@@ -185,8 +185,8 @@ def _scores(content: Shown, one: Recording) -> Html | None:
     by_metric: dict[str, ScoreRow] = {}
     for row in sorted(_rows(content, one), key=lambda row: row.protocol):
         by_metric[row.metric] = row  # the last protocol, as for the text
-    if (row := word_errors(content, one)) is not None:
-        by_metric[WORST_BY] = row
+    if (errors := word_errors(content, one)) is not None:
+        by_metric[WORST_BY] = errors
     names = without_replaced(name for name in headline_metrics() if name in by_metric)
     cells = [
         el(
