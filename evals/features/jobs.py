@@ -186,7 +186,7 @@ def _encodings(
     tracks: dict[tuple[int, str], frozenset[str]] = {}
     for (index, job), *_ in same:
         if not job.native:
-            is_sound = job.recording.audio_path is not None and job.tracks == {"audio"}
+            is_sound = job.recording.audio_path is not None and job.tracks <= SOUND_TRACKS
             key = (index, "sound" if is_sound else "picture")
             tracks[key] = tracks.get(key, frozenset()) | job.tracks
     return [(todo[index].recording, read) for (index, _), read in tracks.items()]
