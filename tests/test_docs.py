@@ -66,9 +66,10 @@ def test_the_readme_is_skimmed_in_a_minute() -> None:
 
 def command_lines(document: str) -> list[list[str]]:
     """The ``streamchar`` commands in code blocks of a document, without the program."""
-    blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / document).read_text(), re.M | re.S)
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", (ROOT / document).read_text(), re.M | re.S)
     program = ".venv/bin/streamchar "
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith(program)]
+    whole = [block.replace("\\\n", "") for block in blocks]
+    lines = [line for block in whole for line in block.splitlines() if line.startswith(program)]
     return [shlex.split(line.removeprefix(program)) for line in lines]
 
 

@@ -61,7 +61,8 @@ def record(
     )
     if executor == LOCAL:
         made = make_system(system, settings)
-        name, counts = made.name, record_prompts(made, prompts, plan, progress=progress)
+        counts = record_prompts(made, prompts, plan, progress=progress)
+        name = made.name  # checked by now: a system's name may be anything, or raise
     else:
         maker = Maker(name=system, settings=settings)
         with open_executor(executor, default_jobs()) as workers:

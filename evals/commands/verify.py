@@ -32,10 +32,7 @@ def verify(
         int | None,
         typer.Option(min=0, help="How many to measure again; 3 if their media are here."),
     ] = None,
-    media: Annotated[
-        Path | None,
-        typer.Option(exists=True, file_okay=False, help="Folder with the media of a bundle."),
-    ] = None,
+    media: Annotated[Path | None, typer.Option(help="Folder with the media of a bundle.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     tolerance: Annotated[
         float, typer.Option(min=0, help="Absolute, and relative beyond 1; larger on another CPU.")
@@ -51,6 +48,8 @@ def verify(
     """
     if media is not None and source.is_dir():
         raise InputError("--media goes with a bundle; a run folder knows its own media")
+    if media is not None and not media.is_dir():
+        raise InputError(f"--media {media}: there is no such folder")
     with TemporaryDirectory(prefix="streamchar-verify-") as name:
         folder = source if source.is_dir() else Path(name)
         if source.is_dir() and not is_run(source):

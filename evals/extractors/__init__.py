@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Any, Literal
 
 from evals.extractors.by_path import own_digest, own_weights
+from evals.extractors.identified import named_weights, versioned
 from evals.extractors.networks import judge_digest, judge_path
-from evals.extractors.own_weights import named_weights, versioned
 from evals.extractors.published import published_specs
 from evals.recording.rates import FPS as FPS
 from evals.recording.rates import SAMPLE_RATE as SAMPLE_RATE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from evals.extractors.own_weights import named_weights
+from evals.extractors.identified import named_weights
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import parse_json
 from streamchar_ref.weights import WeightsMissing, locate

@@ -208,6 +208,7 @@ def _sample(entry: dict[str, Any], folder: Path) -> Sample:
         entry["trace"] = Trace(arrivals=arrivals, **trace)
     if "role" in entry:
         entry["role"] = Role(entry["role"])
+    entry["holds"] = tuple((after, count) for after, count in entry.get("holds", ()))
     entry.setdefault("video_path", folder / MEDIA / "none")
     return Sample(recording=Recording(**entry), media=media)
 

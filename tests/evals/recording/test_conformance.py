@@ -38,6 +38,7 @@ def test_every_metric_says_what_it_is(metric: Metric | SetMetric) -> None:
 
 ZERO_IS_BEST = {
     "mesh_offset_ms", "av_offset_frames", "av_offset_world", "exposure_drift", "sharpness_drift",
+    "mesh_drift_ms_per_min", "sync_drift_ms_per_min", "sync_drift_world_ms_per_min",
 }  # fmt: skip
 
 

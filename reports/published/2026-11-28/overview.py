@@ -1,6 +1,6 @@
 """Draws overview.png: frames of the demo's recordings beside the scores published here.
 
-Run from the repository: .venv/bin/python reports/published/2026-11-27/overview.py runs/demo
+Run from the repository: .venv/bin/python reports/published/2026-11-28/overview.py runs/demo
 """
 
 import json
