@@ -209,20 +209,21 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         return
     across = min(_BARS_ACROSS, len(chosen))
     down = -(-len(chosen) // across)
-    height_in = down * (0.65 + 0.2 * max(len(rows) for rows in chosen))
+    systems = {row.system for rows in chosen for row in rows}
+    height_in = down * (0.65 + 0.2 * len(systems))
     figure = Figure(figsize=(part.width_in, height_in))
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for place, ax in enumerate(axes):
         if place < len(chosen):
-            plot_bars(chosen[place], ax=ax)
+            plot_bars(chosen[place], systems=systems, ax=ax)
             ax.tick_params(axis="y", labelleft=place % across == 0)
         else:
             ax.set_axis_off()
     yield Drawn(
         name=figure_name("bars", "", part),
         title="Systems side by side",
-        caption="Mean over samples, of absolute values between bars |...|; line: 95 % bootstrap "
-        f"interval, from {MIN_CLUSTERS} independent samples on. Protocols: "
+        caption="Mean over samples, of absolute values between bars |...|; line: 95 % interval, from "
+        f"{MIN_CLUSTERS} independent samples on. Protocols: "
         + ", ".join(rows[0].protocol for rows in chosen)
         + ".",
         figure=figure,

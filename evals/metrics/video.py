@@ -22,6 +22,7 @@ from evals.numerics.frechet import (
     kernel_distance,
 )
 from evals.numerics.kernel import kernel_jackknife
+from evals.numerics.statistics import MIN_CLUSTERS
 from evals.protocols.base import Features, Score, Unscored
 from evals.protocols.info import NON_NEGATIVE, UNBOUNDED, Axis, Level
 from evals.protocols.set_metric import SetMetric
@@ -174,8 +175,13 @@ class FrechetMetric(SetMetric):
         return FeatureSet(vectors=np.concatenate(per_video), video=video)
 
     def _interval(self, real: FeatureSet, fake: FeatureSet) -> JackknifeInterval | None:
-        """Jackknife over videos, whose features hang together; none if one video is nearly all."""
+        """Jackknife over videos, whose features hang together.
+
+        None from few videos, as for means, and none if one video is nearly all.
+        """
         groups = _groups(real), _groups(fake)
+        if any(len(np.unique(group)) < MIN_CLUSTERS for group in groups):
+            return None
         if any(len(group) - np.bincount(group).max() < 2 for group in groups):
             return None
         return jackknife_interval(

@@ -84,14 +84,16 @@ def table(
 
     Example: streamchar table runs/demo --format latex --width cvpr_page --label tab:main
     """
-    if with_reported and (as_json or form is Format.CSV):
+    if with_reported and (as_json or form not in (Format.MD, Format.LATEX)):
         raise InputError("--with-reported goes with --format md or latex: files hold measured rows")
     published = reported_tables(with_reported)
     paper = _paper(form, label=label, caption=caption, width=width)
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
     if form in (Format.MODEL_CARD, Format.LEADERBOARD):
-        typer.echo(_exported(loaded.summaries, form, systems), nl=False)
+        asked = names_in(metrics, known={row.metric for row in loaded.rows})
+        shown = [row for row in loaded.summaries if asked is None or row.metric in asked]
+        typer.echo(_exported(shown, form, systems), nl=False)
         return
     tables = wide(
         loaded.summaries,

@@ -15,25 +15,28 @@ from reports.figures.style import GREY, colours_of, drawn, in_look_order, marker
 from reports.numbers import decimals_for, value_text
 
 
-def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
+def plot_bars(
+    rows: Sequence[SummaryRow], *, systems: Collection[str] = (), ax: Axes | None = None
+) -> Axes:
     """Draws a bar for each system, with its 95 % interval and its value.
 
     Where zero is best, bars are means of absolute values: what systems are ranked by.
 
     Args:
         rows: Summaries of one metric and protocol hash; those without a value say why.
+        systems: Those that have a place, for axes side by side; by default those of the rows.
         ax: Where to draw; a new figure by default.
 
     Returns:
         The axis.
     """
     ax = ax if ax is not None else plt.subplots()[1]
-    places = in_look_order(row.system for row in rows)
-    ordered = [row.ranked for row in sorted(rows, key=lambda row: places.index(row.system))]
+    places = in_look_order([*systems, *(row.system for row in rows)])
+    ordered = [row.ranked for row in rows]
     colours = colours_of(row.system for row in rows)
     decimals = decimals_for(ordered)
-    for place, row in enumerate(ordered):
-        text = value_text(row, decimals)
+    for row in ordered:
+        place, text = places.index(row.system), value_text(row, decimals)
         if row.value is None:
             ax.text(0, place, f" {text}", va="center", color=GREY, fontsize=7)
             continue
@@ -53,8 +56,8 @@ def plot_bars(rows: Sequence[SummaryRow], *, ax: Axes | None = None) -> Axes:
             va="center",
             fontsize=7,
         )
-    ax.set_yticks(range(len(ordered)), [drawn(row.system) for row in ordered])
-    ax.set_ylim(len(ordered) - 0.5, -0.5)  # whole rows also for systems without a bar
+    ax.set_yticks(range(len(places)), [drawn(system) for system in places])
+    ax.set_ylim(len(places) - 0.5, -0.5)  # whole rows also for systems without a bar
     ax.margins(x=0.18)
     ax.grid(False, axis="y")
     if rows:

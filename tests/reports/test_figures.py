@@ -172,6 +172,13 @@ def test_bars_say_why_a_system_has_none() -> None:
     assert ax.get_xlabel() == "WER ↓ [%]"
 
 
+def test_bars_side_by_side_have_the_same_rows_whatever_systems_a_metric_has() -> None:
+    rows = [summary("a", 0.1), summary("c", 0.3)]
+    ax = plot_bars(rows, systems={"a", "b", "c"}, ax=Figure().subplots())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert [round(bar.get_y() + bar.get_height() / 2) for bar in ax.patches] == [0, 2]
+
+
 def test_only_undominated_systems_are_on_the_front() -> None:
     def point(system: str, rtf: float, sync: float) -> tuple[SummaryRow, SummaryRow]:
         y = summary(system, sync, metric="mesh_sync", higher_is_better=True)

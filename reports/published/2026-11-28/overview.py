@@ -28,7 +28,7 @@ SYSTEMS = {
 }
 COLUMNS = {  # protocol -> heading, factor, decimals
     "wer/whisper-base@2": ("WER ↓ [%]\n(Whisper)", 100, 0),
-    "mesh_sync_at_zero/facemesh-hama@2": ("lip-sync ↑\n(mesh)", 1, 2),
+    "mesh_sync_at_zero/facemesh-hama@2": ("lip-sync ↑\n(zero shift)", 1, 2),
     "av_offset_world/mesh-crop@1": ("A/V offset →0\n[frames]", 1, 1),
     "id_world_distance/identity_world@1": ("identity\ndistance ↓", 1, 2),
     "fvd_world/16-frames@1": ("FVD-world ↓", 1, 0),
