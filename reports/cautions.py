@@ -17,7 +17,8 @@ _WHY = {
 _METRICS = {
     "sync_d": "Sync-D has no floor of its own: a silent portrait has the best one. Read it beside "
     "Sync-C.",
-    "id_drift": "A picture that is held still has no drift. Read identity and drift beside the motion.",
+    "id_drift": "A picture that is held still has no drift. Read identity and drift beside "
+    "the motion.",
     "id_world_drift": "A picture that is held still has no drift. Read identity and drift beside "
     "the motion.",
     "fvd": "Frechet distances shrink with the number of clips: compare equal numbers only.",

@@ -222,8 +222,8 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     yield Drawn(
         name=figure_name("bars", "", part),
         title="Systems side by side",
-        caption="Mean over samples, of absolute values between bars |...|; line: 95 % interval, from "
-        f"{MIN_CLUSTERS} independent samples on. Protocols: "
+        caption="Mean over samples, of absolute values between bars |...|; line: 95 % interval, "
+        f"from {MIN_CLUSTERS} independent samples on. Protocols: "
         + ", ".join(rows[0].protocol for rows in chosen)
         + ".",
         figure=figure,
