@@ -66,8 +66,8 @@ def compare(
     """
     if not 0 < probability < 1:  # a range lets NaN pass
         raise InputError(f"--probability {probability}: a number between 0 and 1, such as 0.8")
-    if gap and not power:
-        raise InputError("--gap goes with --power")
+    if (gap or probability != POWER) and not power:
+        raise InputError("--gap and --probability go with --power")
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
     asked = systems_in(systems, {row.system for row in loaded.rows})

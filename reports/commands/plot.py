@@ -69,6 +69,9 @@ def plot(
         if name not in choices:
             raise InputError(f"{name!r} is none of: {', '.join(choices)}")
     if is_realtime:
+        given = {"metrics": metrics, "systems": systems, "against": against, "failure": failure}
+        if ignored := [f"--{name}" for name, text in given.items() if text]:
+            raise InputError(f"a folder of bench realtime takes no {', '.join(ignored)}")
         _plot_realtime(runs, kind, width, out, as_json=as_json)
     if metrics and kind in _FIXED:
         raise InputError(f"--kind {kind} draws {_FIXED[kind]}; it takes no --metrics")

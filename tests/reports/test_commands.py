@@ -166,6 +166,7 @@ def test_compare_says_how_many_prompts_are_needed(
         assert run("compare", folder, *options[:3], "--gap", wrong, "--out", out) == 2
         assert "--gap" in capsys.readouterr().err
     assert run("compare", folder, "--power", "--probability", "nan", "--out", out) == 2
+    assert run("compare", folder, "--probability", "0.9", "--out", out) == 2
     assert run("compare", folder, "--metrics", "wer", "--gap", "wer=1", "--out", out) == 2
     assert (out / "power.csv").exists()
     assert run("compare", folder, "--metrics", "wer", "--out", out) == 0

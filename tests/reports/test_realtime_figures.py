@@ -122,6 +122,8 @@ def test_plot_draws_the_folder_again(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (tmp_path / "figures" / "timeline.png").is_file()
     assert CliRunner().invoke(plot_app, [str(tmp_path), "--kind", "share"]).exit_code == 1
+    ignored = CliRunner().invoke(plot_app, [str(tmp_path), "--metrics", "wer"])
+    assert "takes no --metrics" in ignored.output
     refused = CliRunner().invoke(plot_app, [str(tmp_path), "--kind", "drift"])
     assert refused.exit_code == 2
     assert "timeline" in refused.output
