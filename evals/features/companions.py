@@ -131,10 +131,14 @@ def pair_features(
 
 
 def companion_of(recording: Recording, path: Path) -> Recording:
-    """Returns a recording of another file of a sample, for extractors to read."""
+    """Returns a recording of another file of a sample, for extractors to read.
+
+    The stream's stalls are no part of it.
+    """
     return replace(
-        recording, video_path=path, audio_path=None, reference_path=None, trace=None, error=""
-    )
+        recording, video_path=path, audio_path=None, reference_path=None, trace=None,
+        trace_error="", holds=(), error="",
+    )  # fmt: skip
 
 
 def _run_pairs(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.features.canonical import picture, sound
+from evals.features.companions import companion_of
 from evals.metrics.speed import SPEED_METRICS
 from evals.recording.played import as_played, holds_of, with_frozen_frames, with_silence
 from evals.recording.recording import Arrival, Recording, Trace
@@ -57,6 +58,14 @@ def test_picture_and_sound_pause_together(tmp_path: Path) -> None:
     loud = np.abs(heard[: 122 * 640].reshape(122, 640)).mean(axis=1)
     assert loud[22:31].max() < 0.02 < 0.2 < loud[[10, 18, 34, 70, 104]].min()
     assert loud[74:101].max() < 0.02
+
+
+def test_the_ground_truth_of_a_stalled_stream_does_not_stall(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    subject = as_played(recording(path, trace=LATE))
+    truth = companion_of(subject, path)
+    assert subject.holds
+    assert (truth.holds, truth.trace_error) == ((), "")
 
 
 def test_a_stream_without_a_stall_has_the_same_values_and_is_not_measured_again(
