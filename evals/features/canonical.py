@@ -7,6 +7,7 @@ known for every recording that shares it; the frames and samples are those of a 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -272,7 +273,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
 
     Args:
         recording: What to decode.
-        native: Whether to take the file as it is, not its canonical encode.
+        native: Whether to take the file as it is, without its holds, not its canonical encode.
 
     Returns:
         Samples in [-1, 1], float32 [S]; none if the recording has no sound: nothing can be heard.
@@ -281,7 +282,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
         MediaError: If it cannot be read.
         EncodeDamaged: If the canonical encode was altered while it was read.
     """
-    samples = _sound_or_none(recording)
+    samples = _sound_or_none(replace(recording, holds=()) if native else recording)
     if samples is None or not len(samples):
         return np.zeros(0, np.float32)
     if native or not probe(recording.video_path).video_codec:

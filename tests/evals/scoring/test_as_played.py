@@ -1,5 +1,6 @@
 """As played: a viewer's frozen picture and silence, scored by the same metrics."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evals.extractors import EXTRACTORS, ExtractorSpec
 from evals.features.canonical import picture, sound
 from evals.features.companions import companion_of
+from evals.features.extraction import extract
+from evals.features.missing import Missing
 from evals.metrics.speed import SPEED_METRICS
 from evals.recording.played import as_played, holds_of, with_frozen_frames, with_silence
 from evals.recording.recording import Arrival, Recording, Trace
@@ -66,6 +70,20 @@ def test_the_ground_truth_of_a_stalled_stream_does_not_stall(tmp_path: Path) -> 
     truth = companion_of(subject, path)
     assert subject.holds
     assert (truth.holds, truth.trace_error) == ((), "")
+
+
+def test_what_reads_the_file_as_it_came_has_no_value_of_a_stalled_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = as_played(recording(video(tmp_path / "a.mp4", count=30), trace=LATE))
+    as_it_came = replace(subject, holds=())
+    assert len(sound(subject, native=True)) == len(sound(as_it_came, native=True))
+    spec = ExtractorSpec(name="reader", track="clip", reads_original=True)
+    monkeypatch.setitem(EXTRACTORS, "reader", spec)
+    found = extract(subject, ["reader"], native=False)["reader"]
+    assert isinstance(found, Missing)
+    assert found.status == "not_applicable"
+    assert found.reason == "reads the file as it came; it has no value as played"
 
 
 def test_a_stream_without_a_stall_has_the_same_values_and_is_not_measured_again(
