@@ -24,7 +24,7 @@ from evals.recording.unchanged import FileChanged, unchanged
 from streamchar_ref.core.cache import cache_folder, ensure_cached
 from streamchar_ref.core.files import remove
 from streamchar_ref.media import MediaError
-from streamchar_ref.media.decode import audio, frames, probe
+from streamchar_ref.media.decode import audio, frames, probe, scaled_size
 from streamchar_ref.media.encode import write_m4a, write_mp4
 
 ENCODES = "canonical-2"
@@ -259,6 +259,22 @@ def source_scale(recording: Recording, *, native: bool) -> float:
         return 1.0
     info = probe(recording.video_path)
     return min(1.0, min(info.width, info.height) / SHORT_SIDE)
+
+
+def picture_size(recording: Recording, *, native: bool) -> tuple[int, int]:
+    """Width and height of the frames that `picture` yields, without decoding them.
+
+    Raises:
+        MediaError: If the file cannot be read.
+        Unscored: If it has no picture.
+    """
+    info = probe(recording.video_path)
+    if not info.video_codec:
+        raise Unscored("the file has no picture", "generation_failure")
+    if native:
+        return info.width, info.height
+    width, height = scaled_size(info.width, info.height, SHORT_SIDE)
+    return width - width % WIDTH_GRID, height
 
 
 def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
