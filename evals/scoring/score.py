@@ -124,6 +124,9 @@ def score(
         for recording, view in zip(recordings, features, strict=True):
             digest = _registered(params, metric.params_for(recording), scored.protocols)
             found = score_one(recording, metric, view, context, scored.logs)
+            if options.as_played and recording.trace and recording.trace.timing_note:
+                note = {"timing_note": recording.trace.timing_note}  # its stalls hang on it
+                found = replace(found, components={**found.components, **note})
             _add(scored, recording, metric, found, digest, options)
     is_shard = len(recordings) < len(whole)
     for set_metric in sets:

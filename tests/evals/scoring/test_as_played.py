@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tests.evals.toys import ALL, RAN, by_metric, recording, toy_extractors, vid
 __all__ = ["toy_extractors"]
 
 
-def trace(*arrivals_s: float, frames: int = 20, **changes: bool) -> Trace:
+def trace(*arrivals_s: float, frames: int = 20, **changes: Any) -> Trace:
     """Chunks of 0.8 s at 25 fps."""
     chunks = [Arrival(t_s=t, num_frames=frames, num_samples=frames * 640) for t in arrivals_s]
     return Trace(arrivals=tuple(chunks), fps=25, sample_rate=16_000, **changes)
@@ -36,7 +37,7 @@ LATE = trace(1.0, 2.3, 2.9, 5.1)
 """The second chunk comes 0.5 s late, the fourth 1.2 s after the third has been played."""
 
 
-def rows_of(run: Path, subject: Recording, **options: bool) -> dict[str, float | None]:
+def rows_of(run: Path, subject: Recording, **options: Any) -> dict[str, float | None]:
     score_run(
         run, [subject], metrics=[*ALL[:3], SPEED_METRICS[0]], set_metrics=[],
         options=Options(**options), progress=lambda *_: None,
@@ -84,6 +85,14 @@ def test_what_reads_the_file_as_it_came_has_no_value_of_a_stalled_stream(
     assert isinstance(found, Missing)
     assert found.status == "not_applicable"
     assert found.reason == "reads the file as it came; it has no value as played"
+
+
+def test_what_is_said_of_the_times_is_in_the_rows(tmp_path: Path) -> None:
+    late = replace(LATE, timing_note="beside others")
+    subject = recording(tmp_path / "a.mp4", trace=late)
+    for is_played, note in ((True, "beside others"), (False, None)):
+        found = score([subject], metrics=ALL[:1], options=Options(as_played=is_played))
+        assert [row.components.get("timing_note") for row in found.rows] == [note]
 
 
 def test_a_stream_without_a_stall_has_the_same_values_and_is_not_measured_again(
