@@ -16,7 +16,7 @@ from evals.protocols.info import MetricInfo
 from evals.recording.role import Role, place_of
 from evals.recording.system import installed_role
 from evals.scoring.compare import Comparison, Pair, compare
-from evals.scoring.explanation import NATIVE
+from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import MEND, ScoreRow, WindowRow
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.summary import SummaryRow, infos_of, summarise
@@ -53,7 +53,7 @@ class Runs:
     pairs: tuple[Pair, ...] | None = None
 
     def under(self, protocols: Collection[str]) -> "Runs":
-        """Keeps the scores under some protocols, of canonical encodes and of files as they are.
+        """Keeps the scores under some protocols, of any input: as encoded, as it is, as played.
 
         Args:
             protocols: Ids.
@@ -64,12 +64,13 @@ class Runs:
         Raises:
             InputError: If no score is under any of them.
         """
-        wanted = {*protocols, *(f"{one}{NATIVE}" for one in protocols)}
-        rows = tuple(row for row in self.rows if row.protocol in wanted)
+        rows = tuple(row for row in self.rows if split_protocol(row.protocol).bare in protocols)
         if not rows:
             names = ", ".join(sorted(protocols))
             raise InputError(f"no scores under {names}; score with the same --profile first")
-        windows = tuple(row for row in self.window_rows if row.protocol in wanted)
+        windows = tuple(
+            row for row in self.window_rows if split_protocol(row.protocol).bare in protocols
+        )
         return replace(self, rows=rows, window_rows=windows)
 
     @cached_property

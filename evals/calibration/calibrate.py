@@ -20,6 +20,7 @@ from evals.calibration.faults.takes import (
 from evals.calibration.response import Value
 from evals.calibration.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.calibration.worker import STORE, Found, make_clip, measure_unit, tracks_read
+from evals.features.companions import by_file
 from evals.features.extraction import unavailable
 from evals.features.jobs import keep_sent
 from evals.features.missing import Arrays, Missing
@@ -144,7 +145,9 @@ class _Bench:
         domains = {recording.domain for recording in self.recordings.values()}
         everything: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
         names = extractors_of([m for m in everything if {m.domain} & {"any", *domains}])
-        self.absent = unavailable(names)
+        own, others, pairs = by_file(names)
+        alone = Missing(reason="a clip of a calibration has no other file", status="not_applicable")
+        self.absent = unavailable(own) | dict.fromkeys([*others, *pairs], alone)
         self.names = [name for name in names if name not in self.absent]
         self.digests = {digest_of(metric): metric for metric in plan.metrics}
         self.for_sets = [n for n in extractors_of(plan.set_metrics) if n in self.names]

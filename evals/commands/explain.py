@@ -13,8 +13,9 @@ import typer
 from evals.metrics import EVERY_METRIC
 from evals.protocols.card import Card, in_words
 from evals.scoring.explain_run import ExplainedNumber, explain_number
-from evals.scoring.explanation import NATIVE, Explanation, explain_metric
+from evals.scoring.explanation import Explanation, explain_metric
 from evals.scoring.names import metrics_named, nearest
+from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import dump_json
 from evals.scoring.summary import SummaryRow
 from streamchar_ref.commands.verb import Verb
@@ -62,7 +63,8 @@ def explained(subject: str) -> list[Explanation]:
     """Explains protocols as installed.
 
     Args:
-        subject: Metric, alias or axis; or protocol id, with or without version and ``+native``.
+        subject: Metric, alias or axis; or protocol id, with or without version and
+            ``+native`` or ``+as-played``.
 
     Returns:
         Of a metric, all protocols, those computed by default first.
@@ -70,8 +72,7 @@ def explained(subject: str) -> list[Explanation]:
     Raises:
         InputError: If it is neither; the message names the nearest.
     """
-    native = subject.endswith(NATIVE)
-    bare = subject.removesuffix(NATIVE)
+    bare, native, as_played = split_protocol(subject)
     found = [m for m in EVERY_METRIC if bare in {m.protocol, m.protocol.partition("@")[0]}]
     if not found:
         known = list(dict.fromkeys(metric.name for metric in EVERY_METRIC))
@@ -84,7 +85,7 @@ def explained(subject: str) -> list[Explanation]:
             raise InputError(f"{subject!r} is no metric, protocol or RUN:METRIC; {hint}")
         found = [metric for metric in EVERY_METRIC if metric.name in names]
     found.sort(key=lambda metric: not metric.is_default)
-    return [explain_metric(metric, native=native) for metric in found]
+    return [explain_metric(metric, native=native, as_played=as_played) for metric in found]
 
 
 def _is_protocol(subject: str) -> bool:

@@ -7,6 +7,7 @@ known for every recording that shares it; the frames and samples are those of a 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from evals.recording.unchanged import FileChanged, unchanged
 from streamchar_ref.core.cache import cache_folder, ensure_cached
 from streamchar_ref.core.files import remove
 from streamchar_ref.media import MediaError
-from streamchar_ref.media.decode import audio, frames, probe
+from streamchar_ref.media.decode import audio, frames, probe, scaled_size
 from streamchar_ref.media.encode import write_m4a, write_mp4
 
 ENCODES = "canonical-2"
@@ -260,6 +261,22 @@ def source_scale(recording: Recording, *, native: bool) -> float:
     return min(1.0, min(info.width, info.height) / SHORT_SIDE)
 
 
+def picture_size(recording: Recording, *, native: bool) -> tuple[int, int]:
+    """Width and height of the frames that `picture` yields, without decoding them.
+
+    Raises:
+        MediaError: If the file cannot be read.
+        Unscored: If it has no picture.
+    """
+    info = probe(recording.video_path)
+    if not info.video_codec:
+        raise Unscored("the file has no picture", "generation_failure")
+    if native:
+        return info.width, info.height
+    width, height = scaled_size(info.width, info.height, SHORT_SIDE)
+    return width - width % WIDTH_GRID, height
+
+
 def picture_path(recording: Recording, *, native: bool, with_sound: bool = False) -> Path:
     """The file whose frames `picture` yields; with the sound beside them if asked for."""
     if native:
@@ -272,7 +289,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
 
     Args:
         recording: What to decode.
-        native: Whether to take the file as it is, not its canonical encode.
+        native: Whether to take the file as it is, without its holds, not its canonical encode.
 
     Returns:
         Samples in [-1, 1], float32 [S]; none if the recording has no sound: nothing can be heard.
@@ -281,7 +298,7 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
         MediaError: If it cannot be read.
         EncodeDamaged: If the canonical encode was altered while it was read.
     """
-    samples = _sound_or_none(recording)
+    samples = _sound_or_none(replace(recording, holds=()) if native else recording)
     if samples is None or not len(samples):
         return np.zeros(0, np.float32)
     if native or not probe(recording.video_path).video_codec:

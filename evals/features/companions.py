@@ -13,10 +13,10 @@ import numpy as np
 
 from evals.extractors import EXTRACTORS, ExtractorSpec
 from evals.features.cache import keep, load_kept
-from evals.features.canonical import picture, track_hash
+from evals.features.canonical import picture, picture_size, track_hash
 from evals.features.extraction import guarded
 from evals.features.missing import Arrays, Missing, failed_reading, is_verdict
-from evals.protocols.base import Unscored
+from evals.protocols.base import Unscored, other_size
 from evals.recording.recording import Recording
 from evals.recording.unchanged import unchanged
 from streamchar_ref.media import MediaError
@@ -73,6 +73,8 @@ def of_companions(
     others: Sequence[str],
     places: Mapping[str, int],
     features: Mapping[int, Mapping[str, Arrays | Missing]],
+    *,
+    native: bool,
 ) -> dict[str, Arrays | Missing]:
     """Picks the features of a sample's other files, under the names of their extractors.
 
@@ -81,9 +83,10 @@ def of_companions(
         others: Extractors of the track ``other``.
         places: Of its files, see `add_companions`.
         features: Of all files.
+        native: Whether files are taken as they are, not their canonical encode.
 
     Returns:
-        Features, or why there are none.
+        Features, those of a picture with ``sizes``: width and height of both; or why not.
     """
     found: dict[str, Arrays | Missing] = {}
     for name in others:
@@ -91,6 +94,8 @@ def of_companions(
         if spec.companion in places:
             known = features[places[spec.companion]][spec.after[0]]
             found[name] = _as_input(known, spec.companion)
+            if EXTRACTORS[spec.after[0]].track == "frames":
+                found[name] = _with_sizes(found[name], recording, spec, native=native)
         else:
             found[name] = _absent(recording, spec)
     return found
@@ -131,10 +136,14 @@ def pair_features(
 
 
 def companion_of(recording: Recording, path: Path) -> Recording:
-    """Returns a recording of another file of a sample, for extractors to read."""
+    """Returns a recording of another file of a sample, for extractors to read.
+
+    The stream's stalls are no part of it.
+    """
     return replace(
-        recording, video_path=path, audio_path=None, reference_path=None, trace=None, error=""
-    )
+        recording, video_path=path, audio_path=None, reference_path=None, trace=None,
+        trace_error="", holds=(), error="",
+    )  # fmt: skip
 
 
 def _run_pairs(
@@ -151,10 +160,7 @@ def _run_pairs(
         if frame is None or true is None:
             continue  # only counted: what one of the two does not show is not compared
         if frame.shape != true.shape:
-            raise Unscored(
-                f"pictures of {frame.shape[1]} x {frame.shape[0]} against "
-                f"{true.shape[1]} x {true.shape[0]}: cut both to one shape"
-            )
+            raise other_size(frame.shape[1::-1], true.shape[1::-1])
         for extractor in running.values():
             extractor.update(frame, true)
     counts = {"num_frames": np.array(num_ours), "num_truth_frames": np.array(num_theirs)}
@@ -171,6 +177,23 @@ def _truth_frames(truth: Recording, *, native: bool) -> Iterator[np.ndarray]:
         yield from _frames(truth, native=native)
     except (MediaError, Unscored) as error:
         raise Unscored(f"ground_truth_path: {error}", "evaluator_failure") from error
+
+
+def _with_sizes(
+    found: Arrays | Missing, recording: Recording, spec: ExtractorSpec, *, native: bool
+) -> Arrays | Missing:
+    """Adds the sizes of both pictures: what is measured in pixels is of one picture only."""
+    path = _path(recording, spec.companion)
+    if isinstance(found, Missing) or path is None:
+        return found
+    try:
+        pair = (recording, companion_of(recording, path))
+        sizes = np.array([picture_size(one, native=native) for one in pair])
+    except Unscored as why:
+        return Missing(reason=why.reason, status=why.status)
+    except Exception as error:  # as in `extract`
+        return failed_reading(error)
+    return {**found, "sizes": sizes}
 
 
 def _path(recording: Recording, field: str) -> Path | None:

@@ -225,6 +225,8 @@ def _over_clip(
     found: Mapping[str, Arrays | Missing],
     native: bool,
 ) -> dict[str, Arrays | Missing]:
+    if spec.reads_original and recording.holds:
+        raise Unscored("reads the file as it came; it has no value as played")
     native = native or spec.reads_original
     make = partial(picture_path, recording, native=native, with_sound=spec.reads_sound)
     samples = sound(recording, native=native)

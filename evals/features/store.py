@@ -89,7 +89,7 @@ class FeatureStore:
             FeatureView(
                 features[index]
                 | absent
-                | of_companions(recording, others, places[index], features)
+                | of_companions(recording, others, places[index], features, native=self.native)
                 | pair_features(recording, pairs, native=self.native)
                 | ({} if recording.error else self.reference(recording, names))
             )

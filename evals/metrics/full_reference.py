@@ -27,7 +27,14 @@ from evals.extractors.face import (
 from evals.metrics.absence import require_face
 from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, follow
 from evals.numerics.windows import mean_or_nan, windows_of
-from evals.protocols.base import Features, Metric, MetricContext, Score, Unscored
+from evals.protocols.base import (
+    Features,
+    Metric,
+    MetricContext,
+    Score,
+    Unscored,
+    other_size,
+)
 from evals.protocols.info import NON_NEGATIVE, Axis
 from evals.recording.recording import Recording
 
@@ -170,6 +177,13 @@ class MeshLandmarkDistance(MeshReference):
 
     name = "mesh_lmd_face"
     label = "mesh LMD face"
+
+    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
+        """Compares places in pictures of one size only."""
+        own, truth = features["truth_face"]["sizes"].tolist()
+        if own != truth:
+            raise other_size(own, truth)
+        return super().measure(recording, features, context)
 
     def distances(
         self, own: Float[np.ndarray, "T L 2"], truth: Float[np.ndarray, "T L 2"]

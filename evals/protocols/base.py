@@ -5,7 +5,7 @@ import inspect
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -43,6 +43,13 @@ class Unscored(Exception):
         super().__init__(reason)
         self.reason = reason
         self.status: Status = status
+
+
+def other_size(own: Sequence[int], truth: Sequence[int]) -> Unscored:
+    """Returns what to raise where two pictures, by width and height, cannot be laid on another."""
+    return Unscored(
+        f"pictures of {own[0]} x {own[1]} against {truth[0]} x {truth[1]}: cut both to one shape"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

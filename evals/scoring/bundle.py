@@ -19,7 +19,7 @@ from evals.protocols.card import CARDS, bibliography, load_cards, read_card
 from evals.recording.recording import Arrival, Recording, Trace
 from evals.recording.role import Role
 from evals.recording.transaction import place_of
-from evals.scoring.explanation import NATIVE
+from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import ScoreRow, dump_json
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import parse_json, replacing, sha256_of
@@ -160,7 +160,7 @@ def link_media(samples: Iterable[Sample], folder: Path, source: Path) -> list[st
 
 def _of_protocols(rows: Sequence[ScoreRow]) -> dict[str, bytes]:
     """The cards of the protocols used, and what they cite."""
-    used = {row.protocol.removesuffix(NATIVE) for row in rows}
+    used = {split_protocol(row.protocol).bare for row in rows}
     cards = {id(card): card for name, card in load_cards().items() if name in used}.values()
     files = {
         f"protocols/cards/{path.name}": path.read_bytes()

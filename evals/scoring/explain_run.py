@@ -9,9 +9,10 @@ from typing import Any
 from evals.metrics import EVERY_METRIC
 from evals.protocols.base import protocol_hash
 from evals.recording.transaction import place_of
-from evals.scoring.explanation import NATIVE, Explanation, differences, explain_params
+from evals.scoring.explanation import Explanation, differences, explain_params
 from evals.scoring.names import resolve_names
 from evals.scoring.persist import summaries_of
+from evals.scoring.protocol_ids import OF_THE_ROW, split_protocol
 from evals.scoring.results import ScoreRow
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.score import Options, params_of
@@ -121,12 +122,12 @@ def _beside_ours(params: dict[str, Any], protocol: str, digest: str) -> list[str
     """Says whether the same command makes the same number here, and where it differs."""
     if protocol_hash(params) != digest:
         return [f"the settings in run.json do not have the hash #{digest}: run.json was altered"]
-    bare = protocol.removesuffix(NATIVE)
+    bare, native, as_played = split_protocol(protocol)
     metric = next((one for one in EVERY_METRIC if one.protocol == bare), None)
     if metric is None:
         return [f"{bare} is not installed here: its number cannot be made again"]
-    ours = params_of(metric, Options(native=protocol.endswith(NATIVE)))
-    told = {key: value for key, value in params.items() if key != "reference"}
+    ours = params_of(metric, Options(native=native, as_played=as_played))
+    told = {key: value for key, value in params.items() if key not in OF_THE_ROW}
     ours = _plain(ours)
     if told == ours:
         return []

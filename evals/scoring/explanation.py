@@ -10,11 +10,11 @@ from evals.extractors.by_path import OWN_FILES
 from evals.metrics import EVERY_METRIC
 from evals.protocols.base import BaseMetric, protocol_hash
 from evals.protocols.card import Card, bibliography, fill, load_cards
+from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.recipe import Params, extractors_in, recipe_values
 from evals.scoring.score import Options, params_of
 from streamchar_ref.weights import registry
 
-NATIVE = "+native"
 OWN_FILE = "own file"
 """What weights are called that a reader has provided."""
 
@@ -46,7 +46,7 @@ class Explanation:
 
     Attributes:
         metric: Name of the metric.
-        protocol: Id, with ``+native`` if files are taken as they are.
+        protocol: Id, with ``+native`` if files are taken as they are, or ``+as-played``.
         protocol_hash: Of everything that decides the number.
         definition: What the metric is; empty if it is not installed.
         unit: Of the value.
@@ -83,18 +83,19 @@ class Explanation:
     notes: Sequence[str] = ()
 
 
-def explain_metric(metric: Any, *, native: bool = False) -> Explanation:
+def explain_metric(metric: Any, *, native: bool = False, as_played: bool = False) -> Explanation:
     """Explains a protocol as it is installed here.
 
     Args:
         metric: One of `evals.metrics.EVERY_METRIC`.
         native: Whether files are taken as they are.
+        as_played: Whether it is of what a viewer saw and heard.
 
     Returns:
         Its explanation; the command is for a manifest of videos.
     """
-    params = params_of(metric, Options(native=native))
-    told = explain_params(params, metric.protocol + (NATIVE if native else ""))
+    options = Options(native=native, as_played=as_played)
+    told = explain_params(params_of(metric, options), metric.protocol + options.suffix)
     reference = " --reference SYSTEM" if "reference" in _kinds(metric) else ""
     command = f"{_command('--manifest videos.jsonl', told)}{reference} --out runs/mine"
     notes = ["a row's hash holds its reference set, too"] if reference else []
@@ -112,7 +113,7 @@ def explain_params(params: Params, protocol: str, run: str = "RUN") -> Explanati
     Returns:
         Its explanation.
     """
-    bare = protocol.removesuffix(NATIVE)
+    bare = split_protocol(protocol).bare
     metric = next((one for one in EVERY_METRIC if one.protocol == bare), None)
     same_name = next((one for one in EVERY_METRIC if one.name == params["metric"]), None)
     card = load_cards().get(bare)
@@ -169,9 +170,9 @@ def _recipe(card: Card | None, params: Params) -> str:
 
 
 def _command(source: str, told: Explanation) -> str:
-    native = " --native" if told.protocol.endswith(NATIVE) else ""
-    protocol = told.protocol.removesuffix(NATIVE)
-    return f"streamchar score {source} --metrics {told.metric} --protocol {protocol}{native}"
+    protocol, native, as_played = split_protocol(told.protocol)
+    flags = " --native" * native + " --as-played" * as_played
+    return f"streamchar score {source} --metrics {told.metric} --protocol {protocol}{flags}"
 
 
 def _kinds(metric: BaseMetric) -> set[str]:

@@ -18,6 +18,7 @@ from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import SeedTake, TakesMetric
 from evals.recording.played import POLICY, as_played
 from evals.recording.recording import Recording
+from evals.scoring.protocol_ids import AS_PLAYED, NATIVE
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
 from evals.scoring.takes import by_prompt, has_takes, reference_of_takes
 from streamchar_ref.core.errors import InputError
@@ -55,7 +56,7 @@ class Options:
     @property
     def suffix(self) -> str:
         """What a protocol's name gets for another input than the canonical encode."""
-        return "+native" if self.native else "+as-played" if self.as_played else ""
+        return NATIVE if self.native else AS_PLAYED if self.as_played else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,9 @@ def score(
         for recording, view in zip(recordings, features, strict=True):
             digest = _registered(params, metric.params_for(recording), scored.protocols)
             found = score_one(recording, metric, view, context, scored.logs)
+            if options.as_played and recording.trace and recording.trace.timing_note:
+                note = {"timing_note": recording.trace.timing_note}  # its stalls hang on it
+                found = replace(found, components={**found.components, **note})
             _add(scored, recording, metric, found, digest, options)
     is_shard = len(recordings) < len(whole)
     for set_metric in sets:

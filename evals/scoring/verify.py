@@ -14,8 +14,8 @@ import numpy as np
 from evals.metrics import METRICS
 from evals.protocols.base import Metric, protocol_hash
 from evals.recording.recording import Recording
-from evals.scoring.explanation import NATIVE
 from evals.scoring.persist import summaries_of
+from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow
 from evals.scoring.score import Options, params_of, score
 from evals.scoring.summary import SummaryRow
@@ -139,9 +139,9 @@ def recompute(
     )
     again: dict[tuple[str, ...], ScoreRow] = {}
     with fresh_cache() if fresh else _same_cache():
-        for native in (False, True):
-            options = Options(native=native, jobs=jobs)
-            metrics = _comparable(stored, installed, options, skipped)
+        for native, as_played in ((False, False), (True, False), (False, True)):
+            options = Options(native=native, as_played=as_played, jobs=jobs)
+            metrics = _comparable(stored, chosen, installed, options, skipped)
             if metrics and chosen:
                 found = score(
                     chosen, metrics=metrics, options=options, progress=progress, whole=recordings
@@ -172,27 +172,33 @@ def _same_cache() -> Iterator[None]:
 
 def _comparable(
     stored: Sequence[ScoreRow],
+    chosen: Sequence[Recording],
     installed: Mapping[str, Metric],
     options: Options,
     skipped: Counter[str],
 ) -> list[Metric]:
     """Metrics that this installation measures with the stored settings; counts the other rows."""
-    suffix = NATIVE if options.native else ""
-    by_protocol: dict[tuple[str, str], int] = Counter(
-        (row.protocol, row.protocol_hash)
-        for row in stored
-        if row.protocol.endswith(NATIVE) is options.native and row.seed != EVERY_SEED
-    )
-    metrics = []
-    for (protocol, digest), count in sorted(by_protocol.items()):
-        metric = installed.get(protocol.removesuffix(suffix))
+    of_sample = {_sample(one): one for one in chosen}
+    settings: dict[str, dict[str, Any]] = {}
+    comparable: dict[str, Metric] = {}
+    for row in stored:
+        bare, native, as_played = split_protocol(row.protocol)
+        if (native, as_played) != (options.native, options.as_played) or row.seed == EVERY_SEED:
+            continue
+        metric = installed.get(bare)
         if metric is None:
-            skipped[f"{protocol} is not installed"] += count
-        elif protocol_hash(params_of(metric, options)) != digest:
-            skipped[f"{protocol} #{digest}: other settings or versions are installed"] += count
+            skipped[f"{row.protocol} is not installed"] += 1
+            continue
+        if bare not in settings:
+            settings[bare] = params_of(metric, options)
+        recording = of_sample[row.system, row.suite, row.sample_id, row.seed]
+        own = metric.params_for(recording)
+        if protocol_hash({**settings[bare], **own}) == row.protocol_hash:
+            comparable[bare] = metric
         else:
-            metrics.append(metric)
-    return metrics
+            other = "other settings or versions are installed"
+            skipped[f"{row.protocol} #{row.protocol_hash}: {other}"] += 1
+    return [comparable[bare] for bare in sorted(comparable)]
 
 
 def _compared(

@@ -16,6 +16,7 @@ from evals.calibration.faults import chosen_faults
 from evals.calibration.response import Response, Value, cell_of, floor_of, is_monotone, set_cell
 from evals.calibration.results import Calibration, as_json, response_csv, responses_of
 from evals.calibration.units import Unit, read_units
+from evals.metrics.full_reference import FULL_REFERENCE
 from evals.protocols.base import Score
 from evals.protocols.set_metric import SetMetric
 from evals.recording.manifest import load_manifest
@@ -341,3 +342,12 @@ def test_workers_of_another_machine_send_their_features_back(
     assert as_json(calibrated(plan(tmp_path, faults=faults, executor="ray"))) == whole
     assert workers.num_tasks > 3
     assert list((tmp_path / "third_cache" / "features-3").rglob("brightness-*.npz"))
+
+
+def test_metrics_that_need_another_file_cost_the_others_nothing(tmp_path: Path) -> None:
+    (psnr,) = (metric for metric in FULL_REFERENCE if metric.name == "psnr")
+    made = CalibrationPlan(out=tmp_path, clips={}, suite="mine", faults={}, metrics=[BRIGHT, psnr])
+    bench = calibrate_module._Bench(made)
+    assert bench.names == ["brightness"]
+    assert bench.absent["full_reference"].status == "not_applicable"
+    assert "no other file" in bench.absent["full_reference"].reason

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from evals.extractors.face import LANDMARKS, landmark_columns
 from evals.extractors.full_reference import FullReference, psnr, ssim
 from evals.extractors.networks.door import WrongConvention
 from evals.extractors.networks.lpips import LpipsAlex, load_lpips, lpips_distance
+from evals.features.canonical import picture
+from evals.features.companions import of_companions
+from evals.features.missing import Missing
 from evals.metrics.full_reference import (
     FULL_REFERENCE,
     MeshExpressionDistance,
@@ -172,11 +176,17 @@ def turned(points: np.ndarray, degrees: float, scale: float = 1.0) -> np.ndarray
     return scale * points @ np.array([[c, s], [-s, c]]) + [7.0, -3.0]
 
 
-def measured(metric: MeshReference, own: np.ndarray, truth: np.ndarray) -> Score:
+def measured(
+    metric: MeshReference,
+    own: np.ndarray,
+    truth: np.ndarray,
+    truth_size: tuple[int, int] = (512, 512),
+) -> Score:
     def face(points: np.ndarray) -> dict[str, np.ndarray]:
         return {"landmarks": points, "has_mesh": np.isfinite(points[:, 0, 0])}
 
-    features = {"face": face(own), "truth_face": face(truth)}
+    sizes = np.array([(512, 512), truth_size])
+    features = {"face": face(own), "truth_face": {**face(truth), "sizes": sizes}}
     return metric.score(recording(), features, MetricContext())
 
 
@@ -194,6 +204,29 @@ def test_landmarks_are_compared_in_eye_distances() -> None:
     assert measured(MeshExpressionDistance(), turned(truth, 20), truth).value == pytest.approx(
         0, abs=1e-9
     )
+
+
+def test_places_in_pictures_of_two_shapes_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("evals.features.canonical.SHORT_SIDE", 64)
+    found = measured(MeshLandmarkDistance(), faces(), faces(), (896, 512))
+    assert math.isnan(found.value)
+    assert found.reason == "pictures of 512 x 512 against 896 x 512: cut both to one shape"
+    assert measured(MeshLipDistance(), faces(), faces(), (896, 512)).value == pytest.approx(0)
+    wide = video(tmp_path / "wide.mp4", 2, width=116)
+    subject = recording(video_path=video(tmp_path / "own.mp4", 2), ground_truth_path=wide)
+    known = {0: {}, 1: {"face": {"num_faces": np.zeros(2)}}}
+    for native, width in ((False, 96), (True, 116)):
+        found_face = of_companions(
+            subject, ["truth_face"], {"ground_truth_path": 1}, known, native=native
+        )["truth_face"]
+        assert not isinstance(found_face, Missing)
+        (own_width, _), (true_width, _) = found_face["sizes"]
+        assert (own_width, true_width) == (64, width)
+        (shown,) = picture(replace(subject, video_path=wide), native=native)
+        assert shown.shape[2] == width
 
 
 def test_poses_differ_by_the_nose_and_the_line_of_the_eyes() -> None:

@@ -12,6 +12,8 @@ from evals.metrics import EVERY_METRIC
 from evals.protocols.base import protocol_hash
 from evals.scoring.explain_run import explain_number
 from evals.scoring.explanation import differences
+from evals.scoring.score import Options, params_of
+from reports.load import load_runs
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.weights import registry
 from tests.evals.protocols.runs import settings_of, write_scored
@@ -55,6 +57,9 @@ def test_native_has_a_hash_and_a_command_of_its_own() -> None:
     (told,) = explained(f"{WER}+native")
     assert told.protocol_hash != explained(WER)[0].protocol_hash
     assert "--native" in told.command
+    (played,) = explained(f"{WER}+as-played")
+    assert played.protocol_hash not in {told.protocol_hash, explained(WER)[0].protocol_hash}
+    assert played.command.split(" --out")[0].endswith(f"--protocol {WER} --as-played")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,15 @@ def test_settings_that_differ_from_the_installed_ones_are_named(tmp_path: Path) 
     assert number.notes[0].endswith("params.window_s: 30.0, here 15.0")
     assert number.explanation is not None
     assert number.explanation.settings["window_s"] == 30.0
+
+
+def test_a_number_as_played_or_of_one_language_has_no_other_settings(tmp_path: Path) -> None:
+    (metric,) = (metric for metric in EVERY_METRIC if metric.protocol == WER)
+    stored = json.loads(json.dumps(params_of(metric, Options(as_played=True))))
+    write_scored(tmp_path, f"{WER}+as-played", [0.1], stored | {"language": "de"})
+    (number,) = explain_number(tmp_path, "wer")
+    assert not any("other settings" in note or "not installed" in note for note in number.notes)
+    assert load_runs(tmp_path).under({WER}).rows[0].protocol == f"{WER}+as-played"
 
 
 def test_a_protocol_that_is_installed_no_more_is_told_without_a_card(tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
 """As played: a viewer's frozen picture and silence, scored by the same metrics."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evals.extractors import EXTRACTORS, ExtractorSpec
 from evals.features.canonical import picture, sound
+from evals.features.companions import companion_of
+from evals.features.extraction import extract
+from evals.features.missing import Missing
 from evals.metrics.speed import SPEED_METRICS
 from evals.recording.played import as_played, holds_of, with_frozen_frames, with_silence
 from evals.recording.recording import Arrival, Recording, Trace
@@ -20,7 +26,7 @@ from tests.evals.toys import ALL, RAN, by_metric, recording, toy_extractors, vid
 __all__ = ["toy_extractors"]
 
 
-def trace(*arrivals_s: float, frames: int = 20, **changes: bool) -> Trace:
+def trace(*arrivals_s: float, frames: int = 20, **changes: Any) -> Trace:
     """Chunks of 0.8 s at 25 fps."""
     chunks = [Arrival(t_s=t, num_frames=frames, num_samples=frames * 640) for t in arrivals_s]
     return Trace(arrivals=tuple(chunks), fps=25, sample_rate=16_000, **changes)
@@ -31,7 +37,7 @@ LATE = trace(1.0, 2.3, 2.9, 5.1)
 """The second chunk comes 0.5 s late, the fourth 1.2 s after the third has been played."""
 
 
-def rows_of(run: Path, subject: Recording, **options: bool) -> dict[str, float | None]:
+def rows_of(run: Path, subject: Recording, **options: Any) -> dict[str, float | None]:
     score_run(
         run, [subject], metrics=[*ALL[:3], SPEED_METRICS[0]], set_metrics=[],
         options=Options(**options), progress=lambda *_: None,
@@ -57,6 +63,36 @@ def test_picture_and_sound_pause_together(tmp_path: Path) -> None:
     loud = np.abs(heard[: 122 * 640].reshape(122, 640)).mean(axis=1)
     assert loud[22:31].max() < 0.02 < 0.2 < loud[[10, 18, 34, 70, 104]].min()
     assert loud[74:101].max() < 0.02
+
+
+def test_the_ground_truth_of_a_stalled_stream_does_not_stall(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    subject = as_played(recording(path, trace=LATE))
+    truth = companion_of(subject, path)
+    assert subject.holds
+    assert (truth.holds, truth.trace_error) == ((), "")
+
+
+def test_what_reads_the_file_as_it_came_has_no_value_of_a_stalled_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = as_played(recording(video(tmp_path / "a.mp4", count=30), trace=LATE))
+    as_it_came = replace(subject, holds=())
+    assert len(sound(subject, native=True)) == len(sound(as_it_came, native=True))
+    spec = ExtractorSpec(name="reader", track="clip", reads_original=True)
+    monkeypatch.setitem(EXTRACTORS, "reader", spec)
+    found = extract(subject, ["reader"], native=False)["reader"]
+    assert isinstance(found, Missing)
+    assert found.status == "not_applicable"
+    assert found.reason == "reads the file as it came; it has no value as played"
+
+
+def test_what_is_said_of_the_times_is_in_the_rows(tmp_path: Path) -> None:
+    late = replace(LATE, timing_note="beside others")
+    subject = recording(tmp_path / "a.mp4", trace=late)
+    for is_played, note in ((True, "beside others"), (False, None)):
+        found = score([subject], metrics=ALL[:1], options=Options(as_played=is_played))
+        assert [row.components.get("timing_note") for row in found.rows] == [note]
 
 
 def test_a_stream_without_a_stall_has_the_same_values_and_is_not_measured_again(

@@ -3,24 +3,29 @@
 import json
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from evals.commands import verify as verb
+from evals.metrics import METRICS
+from evals.metrics.languages import InItsLanguage
+from evals.protocols.base import protocol_hash
 from evals.recording.run_folder import recordings_of
 from evals.scoring import verify
 from evals.scoring.bundle import SUMS, bundle_run, link_media, read_samples, recordings_in, unpack
 from evals.scoring.persist import score_run
-from evals.scoring.results import read_scores
-from evals.scoring.score import Options
+from evals.scoring.results import ScoreRow, read_scores
+from evals.scoring.score import Options, params_of
 from evals.scoring.verify import check_results, fresh_cache, recompute
 from streamchar_ref.core.cache import cache_folder
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.weights import weights_folder
-from tests.evals.toys import ALL, RAN, toy_extractors, video
+from tests.evals.toys import ALL, RAN, recording, toy_extractors, video
 
 __all__ = ["toy_extractors"]
 TOYS = [ALL[0], ALL[2], ALL[5]]
@@ -177,6 +182,27 @@ def test_rows_of_other_settings_are_skipped_and_counted(
     found = recompute(recordings_of(run), read_scores(run / "scores.jsonl"), samples=1)
     assert found.skipped == {"whole/test@1 is not installed": 1}
     assert {one.protocol for one in found.deviations} == {"brightness/test@1", "loudness/test@1"}
+
+
+def test_rows_of_a_language_as_played_are_measured_again() -> None:
+    options = Options(as_played=True)
+    metric = next(m for m in METRICS if isinstance(m, InItsLanguage))
+    subject = recording(Path("a.mp4"), transcript="eins zwei drei", language="de")
+    own = metric.params_for(subject)
+    assert own == {"language": "de"}
+    row = ScoreRow(
+        sample_id=subject.sample_id, system=subject.system, suite=subject.suite, seed=0,
+        metric=metric.name, protocol=f"{metric.protocol}+as-played",
+        protocol_hash=protocol_hash({**params_of(metric, options), **own}),
+        domain="real", value=0.5, weight=1.0, status="computed", reason="",
+    )  # fmt: skip
+    installed, skipped = {metric.protocol: metric}, Counter[str]()
+    assert verify._comparable([row], [subject], installed, options, skipped) == [metric]
+    assert not verify._comparable([row], [subject], installed, Options(), skipped)
+    assert not skipped
+    altered = replace(row, protocol_hash="f" * 12)
+    assert not verify._comparable([altered], [subject], installed, options, skipped)
+    assert skipped.total() == 1
 
 
 def test_names_outside_the_folder_are_not_unpacked(run: Path, tmp_path: Path) -> None:
