@@ -88,6 +88,29 @@ def test_a_stream_that_never_came_failed_at_once() -> None:
     assert survival_data(found)["share"].tolist() == [0.5, 0.5]
 
 
+def test_streams_are_watched_under_the_protocol_that_all_systems_have() -> None:
+    """A protocol that sorts first, and that one system lacks, takes nothing from this system."""
+    plain = "wer/moonshine-tiny@2"
+    others = ("wer/asr:X@1", "wer/moonshine-tiny+macro@2", "wer/moonshine-tiny@2+native")
+    windows = [
+        replace(one, protocol=protocol)
+        for system, protocols in (("a", (*others, plain)), ("b", (plain, others[1])))
+        for protocol in protocols
+        for one in curve(system, [0.0 if protocol == plain else 0.9] * 5)
+    ]
+    gone = {"value": None, "weight": 0.0, "status": "generation_failure", "reason": "x"}
+    rows = [
+        row("a", "wer", "b", protocol=others[0], **gone),
+        row("b", "wer", "c", protocol=plain, **gone),
+        row("b", "wer", "a", protocol=plain),
+        row("b", "wer", "d", protocol=plain, protocol_hash="f" * 12, **gone),
+    ]
+    found = [(one.system, one.sample, one.time_s, one.cause) for one in lifetimes(rows, windows)]
+    assert found == [
+        ("a", "a / 0", 75.0, ""), ("b", "a / 0", 75.0, ""), ("b", "c / 0", 0.0, "no stream")
+    ]  # fmt: skip
+
+
 def test_the_rule_can_be_set_and_is_told() -> None:
     rule = FailureRule.parse("wer=0.3, windows=1")
     assert rule == FailureRule(wer=0.3, windows=1)
