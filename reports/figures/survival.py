@@ -103,7 +103,8 @@ def lifetimes(
     """Finds the first failure of each stream that has a curve of ``wer``.
 
     All systems are measured under one protocol, that which most of them have: streams that never
-    came count if they were to be measured under it and its hash.
+    came count if they were to be measured under it and its hash, and the end of speech is taken
+    from one protocol on the same input, of the same recogniser where as many systems have it.
 
     Args:
         rows: Scores of one suite.
@@ -121,7 +122,7 @@ def lifetimes(
     words = _curves(windows, "wer", protocol)
     name, limit = identity_limit(windows, known, rule)
     faces = _faces(windows, known, name) if name else {}
-    stops = {_sample(row): row for row in rows if row.metric == "completion"}
+    stops = _stops(rows, protocol)
     hashes = {r.protocol_hash for r in rows if r.protocol == protocol and r.value is not None}
     dead = {
         _sample(row)
@@ -286,8 +287,17 @@ def _faces(
     return _curves(own, metric, _commonest(row for row in own if row.protocol in allowed))
 
 
-def _commonest(rows: Iterable[ScoreRow | WindowRow]) -> str:
-    """Protocol that most systems have; of equals that of most samples.
+def _stops(rows: Iterable[ScoreRow], words: str) -> Mapping[Sample, ScoreRow]:
+    """Rows of ``completion`` under one protocol, of the same input as ``words`` or the usual."""
+    own = [row for row in rows if row.metric == "completion" and row.status == "computed"]
+    same = [row for row in own if _input_of(row.protocol) == _input_of(words)]
+    same = same or [row for row in own if not _input_of(row.protocol)]
+    protocol = _commonest(same, recogniser=_recogniser_of(words))
+    return {_sample(row): row for row in same if row.protocol == protocol}
+
+
+def _commonest(rows: Iterable[ScoreRow | WindowRow], recogniser: str = "") -> str:
+    """Protocol that most systems have; of equals that of a recogniser, then of most samples.
 
     What is still equal is decided by whether it is plain, as ``wer/x@1`` and not ``wer/x+macro@1``,
     ``wer/x@1+native`` or ``wer/asr:x@1``, and then by name.
@@ -296,12 +306,22 @@ def _commonest(rows: Iterable[ScoreRow | WindowRow]) -> str:
     for row in rows:
         samples[row.protocol].add(_sample(row))
 
-    def rank(protocol: str) -> tuple[int, int, bool, str]:
+    def rank(protocol: str) -> tuple[int, bool, int, bool, str]:
         own = samples[protocol]
+        is_other = _recogniser_of(protocol) != recogniser
         is_special = "+" in protocol or "/asr:" in protocol
-        return (-len({place[0] for place in own}), -len(own), is_special, protocol)
+        return (-len({place[0] for place in own}), is_other, -len(own), is_special, protocol)
 
     return min(samples, key=rank, default="")
+
+
+def _recogniser_of(protocol: str) -> str:
+    return protocol.partition("/")[2].rpartition("@")[0].partition("+")[0]
+
+
+def _input_of(protocol: str) -> str:
+    """``native`` or ``as-played``; empty for the canonical encode."""
+    return protocol.rpartition("@")[2].partition("+")[2]
 
 
 def _first_run(curve: Sequence[WindowRow], limit: float, length: int) -> float | None:

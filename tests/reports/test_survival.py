@@ -111,6 +111,28 @@ def test_streams_are_watched_under_the_protocol_that_all_systems_have() -> None:
     ]  # fmt: skip
 
 
+def test_the_end_of_speech_is_taken_from_the_plain_protocol() -> None:
+    windows = [replace(one, protocol="wer/moonshine-tiny@2") for one in curve("s", [0.0] * 4)]
+
+    def cause(*protocols: str, **changes: object) -> str:
+        """Under the first protocol the speech stopped, under the others it did not."""
+        rows = [
+            row(
+                "s", "completion", protocol=f"completion/{name}", **changes,
+                components={"early_stop_words": 0 if n else 50, "reference_words": 100},
+            )
+            for n, name in enumerate(protocols)
+        ]  # fmt: skip
+        return lifetimes(rows, windows)[0].cause
+
+    whisper = ("whisper-base@2", "whisper-base@2+as-played", "whisper-base@2+native")
+    assert cause(*whisper) == "stopped"
+    assert cause("moonshine-tiny@2", *whisper) == "stopped"
+    assert cause("whisper-base@2+as-played") == ""
+    failed = {"value": None, "weight": 0.0, "status": "evaluator_failure", "reason": "x"}
+    assert cause("moonshine-tiny@2", **failed) == ""
+
+
 def test_the_rule_can_be_set_and_is_told() -> None:
     rule = FailureRule.parse("wer=0.3, windows=1")
     assert rule == FailureRule(wer=0.3, windows=1)
