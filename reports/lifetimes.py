@@ -1,6 +1,7 @@
 """Systems compared by how long their streams last: log-rank tests that keep the pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 
@@ -9,11 +10,12 @@ import numpy as np
 from evals.numerics.statistics import holm, sign_flip_p
 from evals.numerics.survival import LogRank, kaplan_meier, log_rank, log_rank_scores
 from evals.recording.role import Role
-from evals.scoring.compare import ALPHA
+from evals.scoring.compare import ALPHA, DAGGER
 from evals.scoring.results import csv_text, guard_cell
 from reports.figures.survival import MIN_CURVE, FailureRule, Lifetime, lifetimes, longest_curve
 from reports.load import Runs
 from reports.numbers import NOT_APPLICABLE, number
+from reports.one_hash import of_one_hash
 from reports.pairs import p_text
 from reports.render import escape_markdown
 
@@ -67,6 +69,9 @@ def compare_lifetimes(
 ) -> list[LifetimeComparison]:
     """Compares the times to failure of all pairs of systems, suite by suite.
 
+    Streams that were measured under another protocol hash than most are left out, see
+    `left_out_lifetimes`.
+
     Args:
         runs: Scores and curves.
         against: Compare each other system with this one; all pairs by default.
@@ -76,18 +81,7 @@ def compare_lifetimes(
         One for each pair with streams in common; none where streams are too short to be watched.
     """
     found = []
-    for suite, domain in sorted({(row.suite, row.domain) for row in runs.rows}):
-        rows = [row for row in runs.rows if (row.suite, row.domain) == (suite, domain)]
-        samples = {(row.system, row.sample_id, row.seed) for row in rows}
-        windows = [
-            row
-            for row in runs.window_rows
-            if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
-        ]
-        if longest_curve(windows) < MIN_CURVE:
-            continue
-        ceilings = {r.system for r in rows if runs.role_of(r.system) is Role.CEILING}
-        lives = lifetimes(rows, windows, ceilings=ceilings, rule=rule)
+    for suite, lives, _ in _watched(runs, rule):
         by_system: dict[str, dict[str, Lifetime]] = {}
         for one in lives:
             by_system.setdefault(one.system, {})[one.sample] = one
@@ -100,10 +94,56 @@ def compare_lifetimes(
     return [replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
 
 
-def lifetimes_markdown(comparisons: Sequence[LifetimeComparison]) -> str:
-    """Prints a line for each pair; empty if there is none."""
+def left_out_lifetimes(runs: Runs, *, rule: FailureRule | None = None) -> list[str]:
+    """Says for each suite which systems lost streams to another protocol hash.
+
+    Args:
+        runs: Scores and curves.
+        rule: When a stream has failed; the usual one by default.
+
+    Returns:
+        Sentences; none where all streams are of one hash.
+    """
+    return [
+        f"{suite}: {DAGGER} left out, measured under another protocol hash: "
+        f"{', '.join(f'{system} ({share})' for system, share in lost.items())}."
+        for suite, _, lost in _watched(runs, rule)
+        if lost
+    ]
+
+
+def _watched(
+    runs: Runs, rule: FailureRule | None
+) -> Iterator[tuple[str, list[Lifetime], Mapping[str, str]]]:
+    """Yields a suite, its lifetimes of one protocol hash, and how much each system lost by it."""
+    for suite, domain in sorted({(row.suite, row.domain) for row in runs.rows}):
+        rows = [row for row in runs.rows if (row.suite, row.domain) == (suite, domain)]
+        samples = {(row.system, row.sample_id, row.seed) for row in rows}
+        windows = [
+            row
+            for row in runs.window_rows
+            if row.suite == suite and (row.system, row.sample_id, row.seed) in samples
+        ]
+        if longest_curve(windows) < MIN_CURVE:
+            continue
+        ceilings = {r.system for r in rows if runs.role_of(r.system) is Role.CEILING}
+        every = lifetimes(rows, windows, ceilings=ceilings, rule=rule)
+        own_rows, own_windows, _ = of_one_hash(rows, windows)
+        lives = lifetimes(own_rows, own_windows, ceilings=ceilings, rule=rule)
+        kept = {(one.system, one.sample) for one in lives}
+        there = Counter(one.system for one in every)
+        lost = Counter(one.system for one in every if (one.system, one.sample) not in kept)
+        yield (
+            suite,
+            lives,
+            {system: f"{lost[system]} of {there[system]} streams" for system in sorted(lost)},
+        )
+
+
+def lifetimes_markdown(comparisons: Sequence[LifetimeComparison], notes: Sequence[str] = ()) -> str:
+    """Prints a line for each pair, and what was left out; empty if there is neither."""
     if not comparisons:
-        return ""
+        return "\n".join(["## Time to failure", "", *notes]) + "\n" if notes else ""
     head = (
         "suite", "system", "against", "failed", "median [s]", "chi2", "p (log-rank)",
         "p (paired)", "p (Holm)", "streams", "verdict",
@@ -117,7 +157,7 @@ def lifetimes_markdown(comparisons: Sequence[LifetimeComparison]) -> str:
         "verdict rests. n.r.: not reached, more than half of the streams did not fail."
     )
     table = [f"| {line} |" for line in lines]
-    return "\n".join(["## Time to failure", "", *table, "", note]) + "\n"
+    return "\n".join(["## Time to failure", "", *table, "", " ".join([note, *notes])]) + "\n"
 
 
 def lifetimes_csv(comparisons: Sequence[LifetimeComparison]) -> str:

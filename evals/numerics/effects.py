@@ -28,6 +28,8 @@ class Effect:
     high: float
 
 
+NO_VARIANCE = 1e-18
+"""Of a share; what is not above it comes from rounding."""
 UNKNOWN_EFFECT = Effect(value=np.nan, low=np.nan, high=np.nan)
 
 
@@ -102,12 +104,13 @@ def probability_of_superiority(
     if count < 2:
         return UNKNOWN_EFFECT
     wins = 0.5 - 0.5 * np.sign(costs)
-    share = float(weights @ wins / weights.sum())
+    share = min(1.0, max(0.0, float(weights @ wins / weights.sum())))  # by rounding beyond
     if count < MIN_CLUSTERS:
         return Effect(value=share, low=np.nan, high=np.nan)
     variance = _clustered_error(wins - share, weights, clusters) ** 2
     # Without any spread between clusters nothing is known but how many of them there are.
-    number = share * (1 - share) / variance if variance > 0 else float(count)
+    has_spread = variance > NO_VARIANCE
+    number = share * (1 - share) / variance if has_spread else float(count)
     low, high = _wilson(share, number, float(student_t.ppf((1 + LEVEL) / 2, count - 1)))
     return Effect(value=share, low=low, high=high)
 

@@ -5,6 +5,7 @@ Sources:
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,16 +66,26 @@ def leaderboard(summary: Sequence[SummaryRow]) -> str:
 def track_summary(summary: Sequence[SummaryRow], log: LogFn, *, step: int = 0) -> None:
     """Logs every value as ``system/suite/protocol``.
 
+    A protocol that a suite has under several hashes is followed by ``#`` and the hash, one that it
+    has in several domains by ``#`` and the domain, so that no value is overwritten by another.
+
     Args:
         summary: Of any systems.
         log: Of a tracker, see `streamchar_ref.loop.trackers.tracking`.
         step: Of the training that the scores are of.
     """
-    values = {
-        f"{row.system}/{row.suite}/{row.protocol}": row.value
-        for row in summary
-        if row.value is not None
-    }
+    hashes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    domains: dict[tuple[str, str], set[str]] = defaultdict(set)
+    measured = [(row, row.value) for row in summary if row.value is not None]
+    for row, _ in measured:
+        hashes[row.suite, row.protocol].add(row.protocol_hash)
+        domains[row.suite, row.protocol].add(row.domain)
+    values = {}
+    for row, value in measured:
+        place = (row.suite, row.protocol)
+        digest = f"#{row.protocol_hash}" if len(hashes[place]) > 1 else ""
+        domain = f"#{row.domain}" if len(domains[place]) > 1 else ""
+        values[f"{row.system}/{row.suite}/{row.protocol}{digest}{domain}"] = value
     log(values, step)
 
 

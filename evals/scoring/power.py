@@ -71,9 +71,10 @@ def plan_prompts(
     Returns:
         A row for each tested comparison with a spread, in their order.
     """
-    tested = [one for one in comparisons if one.p_holm is not None and one.spread is not None]
+    tested = [one for one in comparisons if one.p_holm is not None and not math.isnan(one.p_holm)]
     alpha = ALPHA / max(len(tested), 1)
-    return [_planned(one, gaps or {}, alpha, power) for one in tested]
+    with_spread = [one for one in tested if one.spread is not None]
+    return [_planned(one, gaps or {}, alpha, power) for one in with_spread]
 
 
 def _planned(one: Comparison, gaps: Mapping[str, float], alpha: float, power: float) -> PowerRow:

@@ -15,7 +15,12 @@ from evals.scoring.power import plan_prompts
 from evals.scoring.results import dump_json
 from evals.scoring.ties import tie_groups
 from reports.axes import names_in, systems_in
-from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
+from reports.lifetimes import (
+    compare_lifetimes,
+    left_out_lifetimes,
+    lifetimes_csv,
+    lifetimes_markdown,
+)
 from reports.load import Runs, load_runs
 from reports.pairs import pairs_csv, pairs_markdown
 from reports.ties import power_csv, power_markdown, ties_markdown
@@ -75,9 +80,12 @@ def compare(
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
     content = _content(loaded, comparisons)
-    if not chosen and (lives := compare_lifetimes(loaded, against=against or None)):
+    lives = [] if chosen else compare_lifetimes(loaded, against=against or None)
+    notes = [] if chosen else left_out_lifetimes(loaded)
+    if lives:
         content["lifetimes.csv"] = lifetimes_csv(lives)
-        content["compare.md"] += "\n" + lifetimes_markdown(lives)
+    if lives or notes:
+        content["compare.md"] += "\n" + lifetimes_markdown(lives, notes)
     if power:
         rows = plan_prompts(comparisons, gaps=gaps_in(gap, comparisons), power=probability)
         content["power.json"] = dump_json([asdict(one) for one in rows], indent=1) + "\n"

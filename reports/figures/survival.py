@@ -1,5 +1,6 @@
 """How long streams last: time to the first failure, as Kaplan-Meier curves."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -101,6 +102,10 @@ def lifetimes(
 ) -> list[Lifetime]:
     """Finds the first failure of each stream that has a curve of ``wer``.
 
+    All systems are measured under one protocol, that which most of them have: streams that never
+    came count if they were to be measured under it and its hash, and the end of speech is taken
+    from one protocol on the same input, of the same recogniser where as many systems have it.
+
     Args:
         rows: Scores of one suite.
         windows: Its curves.
@@ -111,15 +116,19 @@ def lifetimes(
         One a recording, by system and name.
     """
     rule = rule or FailureRule()
-    words = _curves(windows, "wer")
-    name, limit = identity_limit(windows, ceilings, rule)
-    faces = _curves(windows, name) if name else {}
-    stops = {_sample(row): row for row in rows if row.metric == "completion"}
+    known = set(ceilings)
+    failed = [r for r in rows if r.metric == "wer" and r.status == "generation_failure"]
+    protocol = _word_protocol(windows, failed)
+    words = _curves(windows, "wer", protocol)
+    name, limit = identity_limit(windows, known, rule)
+    faces = _faces(windows, known, name) if name else {}
+    stops = _stops(rows, protocol)
+    hashes = {r.protocol_hash for r in rows if r.protocol == protocol and r.value is not None}
     dead = {
         _sample(row)
-        for row in rows
-        if row.metric == "wer" and row.status == "generation_failure" and _sample(row) not in words
-    }
+        for row in failed
+        if row.protocol == protocol and (not hashes or row.protocol_hash in hashes)
+    } - words.keys()
     found = [Lifetime(place[0], _named(place), 0.0, "no stream") for place in dead]
     for place, curve in words.items():
         end_s = max(row.t1_s for row in curve)
@@ -136,7 +145,8 @@ def lifetimes(
 
 def longest_curve(windows: Sequence[WindowRow]) -> int:
     """Counts the windows of ``wer`` of the longest stream."""
-    return max(map(len, _curves(windows, "wer").values()), default=0)
+    curves = _curves(windows, "wer", _word_protocol(windows, []))
+    return max(map(len, curves.values()), default=0)
 
 
 def identity_limit(
@@ -148,8 +158,9 @@ def identity_limit(
     """
     known = set(ceilings)
     for name in IDENTITY:
-        curves = _curves([row for row in windows if row.system in known], name)
-        values = [r.value for curve in curves.values() for r in curve if r.value is not None]
+        curves = _faces(windows, known, name)
+        own = [row for place, curve in curves.items() if place[0] in known for row in curve]
+        values = [row.value for row in own if row.value is not None]
         if values:
             return name, float(np.quantile(values, rule.identity))
     return "", np.inf
@@ -246,15 +257,71 @@ def _by_system(found: Sequence[Lifetime]) -> dict[str, list[Lifetime]]:
     return {system: [one for one in found if one.system == system] for system in systems}
 
 
-def _curves(windows: Sequence[WindowRow], metric: str) -> Mapping[Sample, list[WindowRow]]:
-    """Windows of the metric itself under its first protocol, in order of time."""
+def _curves(
+    windows: Iterable[WindowRow], metric: str, protocol: str
+) -> Mapping[Sample, list[WindowRow]]:
+    """Windows of the metric itself under one protocol, in order of time."""
     own = [row for row in windows if row.metric == row.quantity == metric]
-    protocol = min((row.protocol for row in own), default="")
     curves: dict[Sample, list[WindowRow]] = {}
     for row in sorted(own, key=lambda row: row.t0_s):
         if row.protocol == protocol:
-            curves.setdefault((row.system, row.sample_id, row.seed), []).append(row)
+            curves.setdefault(_sample(row), []).append(row)
     return curves
+
+
+def _word_protocol(windows: Iterable[WindowRow], failed: Iterable[ScoreRow]) -> str:
+    """Protocol of ``wer`` that most systems have; that of failures alone if nothing has curves."""
+    own = [row for row in windows if row.metric == row.quantity == "wer"]
+    drawn_under = {row.protocol for row in own}
+    kept = [row for row in failed if row.protocol in drawn_under or not own]
+    return _commonest([*own, *kept])
+
+
+def _faces(
+    windows: Sequence[WindowRow], ceilings: Iterable[str], metric: str
+) -> Mapping[Sample, list[WindowRow]]:
+    """Curves of identity of all systems, under a protocol that the ceilings have."""
+    known = set(ceilings)
+    own = [row for row in windows if row.metric == row.quantity == metric]
+    allowed = {row.protocol for row in own if row.system in known}
+    return _curves(own, metric, _commonest(row for row in own if row.protocol in allowed))
+
+
+def _stops(rows: Iterable[ScoreRow], words: str) -> Mapping[Sample, ScoreRow]:
+    """Rows of ``completion`` under one protocol, of the same input as ``words`` or the usual."""
+    own = [row for row in rows if row.metric == "completion" and row.status == "computed"]
+    same = [row for row in own if _input_of(row.protocol) == _input_of(words)]
+    same = same or [row for row in own if not _input_of(row.protocol)]
+    protocol = _commonest(same, recogniser=_recogniser_of(words))
+    return {_sample(row): row for row in same if row.protocol == protocol}
+
+
+def _commonest(rows: Iterable[ScoreRow | WindowRow], recogniser: str = "") -> str:
+    """Protocol that most systems have; of equals that of a recogniser, then of most samples.
+
+    What is still equal is decided by whether it is plain, as ``wer/x@1`` and not ``wer/x+macro@1``,
+    ``wer/x@1+native`` or ``wer/asr:x@1``, and then by name.
+    """
+    samples: dict[str, set[Sample]] = defaultdict(set)
+    for row in rows:
+        samples[row.protocol].add(_sample(row))
+
+    def rank(protocol: str) -> tuple[int, bool, int, bool, str]:
+        own = samples[protocol]
+        is_other = _recogniser_of(protocol) != recogniser
+        is_special = "+" in protocol or "/asr:" in protocol
+        return (-len({place[0] for place in own}), is_other, -len(own), is_special, protocol)
+
+    return min(samples, key=rank, default="")
+
+
+def _recogniser_of(protocol: str) -> str:
+    return protocol.partition("/")[2].rpartition("@")[0].partition("+")[0]
+
+
+def _input_of(protocol: str) -> str:
+    """``native`` or ``as-played``; empty for the canonical encode."""
+    return protocol.rpartition("@")[2].partition("+")[2]
 
 
 def _first_run(curve: Sequence[WindowRow], limit: float, length: int) -> float | None:
@@ -277,7 +344,7 @@ def _stop(row: ScoreRow | None, end_s: float, allowed: float) -> float | None:
     return max(0.0, end_s - float(row.components.get("silence_after_last_word_s") or 0.0))
 
 
-def _sample(row: ScoreRow) -> Sample:
+def _sample(row: ScoreRow | WindowRow) -> Sample:
     return (row.system, row.sample_id, row.seed)
 
 

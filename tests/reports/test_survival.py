@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,12 @@ from reports.figures.survival import (
     survival_data,
 )
 from reports.gallery import draw
-from reports.lifetimes import compare_lifetimes, lifetimes_csv, lifetimes_markdown
+from reports.lifetimes import (
+    compare_lifetimes,
+    left_out_lifetimes,
+    lifetimes_csv,
+    lifetimes_markdown,
+)
 from reports.load import Runs
 from reports.nothing import why_nothing
 from streamchar_ref.core.errors import InputError
@@ -32,13 +38,13 @@ def curve(
     ]  # fmt: skip
 
 
-def row(system: str, metric: str, sample: str = "a", **changes: object) -> ScoreRow:
+def row(system: str, metric: str, sample: str = "a", **changes: Any) -> ScoreRow:
     made = ScoreRow(
         sample_id=sample, system=system, suite="u", seed=0, metric=metric,
         protocol=f"{metric}/x@1", protocol_hash="0" * 12, domain="world", value=0.1, weight=1.0,
         status="computed", reason="",
     )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +92,61 @@ def test_a_stream_that_never_came_failed_at_once() -> None:
     found = lifetimes([dead], curve("s", [0.0] * 5))
     assert [(one.time_s, one.cause) for one in found] == [(75.0, ""), (0.0, "no stream")]
     assert survival_data(found)["share"].tolist() == [0.5, 0.5]
+
+
+def test_streams_are_watched_under_the_protocol_that_all_systems_have() -> None:
+    """A protocol that sorts first, and that one system lacks, takes nothing from this system."""
+    plain = "wer/moonshine-tiny@2"
+    others = ("wer/asr:X@1", "wer/moonshine-tiny+macro@2", "wer/moonshine-tiny@2+native")
+    windows = [
+        replace(one, protocol=protocol)
+        for system, protocols in (("a", (*others, plain)), ("b", (plain, others[1])))
+        for protocol in protocols
+        for one in curve(system, [0.0 if protocol == plain else 0.9] * 5)
+    ]
+    gone: dict[str, Any] = {
+        "value": None,
+        "weight": 0.0,
+        "status": "generation_failure",
+        "reason": "x",
+    }
+    rows = [
+        row("a", "wer", "b", protocol=others[0], **gone),
+        row("b", "wer", "c", protocol=plain, **gone),
+        row("b", "wer", "a", protocol=plain),
+        row("b", "wer", "d", protocol=plain, protocol_hash="f" * 12, **gone),
+    ]
+    found = [(one.system, one.sample, one.time_s, one.cause) for one in lifetimes(rows, windows)]
+    assert found == [
+        ("a", "a / 0", 75.0, ""), ("b", "a / 0", 75.0, ""), ("b", "c / 0", 0.0, "no stream")
+    ]  # fmt: skip
+
+
+def test_the_end_of_speech_is_taken_from_the_plain_protocol() -> None:
+    windows = [replace(one, protocol="wer/moonshine-tiny@2") for one in curve("s", [0.0] * 4)]
+
+    def cause(*protocols: str, **changes: Any) -> str:
+        """Under the first protocol the speech stopped, under the others it did not."""
+        rows = [
+            row(
+                "s", "completion", protocol=f"completion/{name}", **changes,
+                components={"early_stop_words": 0 if n else 50, "reference_words": 100},
+            )
+            for n, name in enumerate(protocols)
+        ]  # fmt: skip
+        return lifetimes(rows, windows)[0].cause
+
+    whisper = ("whisper-base@2", "whisper-base@2+as-played", "whisper-base@2+native")
+    assert cause(*whisper) == "stopped"
+    assert cause("moonshine-tiny@2", *whisper) == "stopped"
+    assert cause("whisper-base@2+as-played") == ""
+    failed: dict[str, Any] = {
+        "value": None,
+        "weight": 0.0,
+        "status": "evaluator_failure",
+        "reason": "x",
+    }
+    assert cause("moonshine-tiny@2", **failed) == ""
 
 
 def test_the_rule_can_be_set_and_is_told() -> None:
@@ -137,3 +198,28 @@ def test_systems_are_compared_by_how_long_the_same_streams_last() -> None:
     assert "Log-rank test over all systems: chi2 = " in drawn.caption
     short = replace(runs, window_rows=tuple(one for one in windows if one.t0_s < 60))
     assert compare_lifetimes(short) == []
+
+
+def test_lifetimes_of_another_protocol_hash_are_not_tested() -> None:
+    """One system has another hash in all streams, and a dead one; another in one stream of six."""
+    windows, rows = [], []
+    for n in range(6):
+        for system in ("a", "b", "c"):
+            is_other = system == "c" or (system == "b" and n == 5)
+            digest = "f" * 12 if is_other else "0" * 12
+            windows += curve(system, [0.0] * 8, sample=f"s{n}")
+            rows.append(row(system, "wer", f"s{n}", protocol_hash=digest))
+    gone = row(
+        "c", "wer", "dead", protocol_hash="f" * 12, value=None, weight=0.0,
+        status="generation_failure", reason="x",
+    )  # fmt: skip
+    runs = Runs(paths=(Path("r"),), rows=(*rows, gone), window_rows=tuple(windows), infos={})
+    (found,) = compare_lifetimes(runs)
+    assert (found.system, found.against, found.n_pairs) == ("a", "b", 5)
+    notes = left_out_lifetimes(runs)
+    lost = "b (1 of 6 streams), c (7 of 7 streams)"
+    assert notes == [f"u: † left out, measured under another protocol hash: {lost}."]
+    assert notes[0] in lifetimes_markdown([found], notes)
+    assert notes[0] in lifetimes_markdown([], notes)
+    alike = replace(runs, rows=tuple(replace(one, protocol_hash="0" * 12) for one in rows))
+    assert left_out_lifetimes(alike) == []

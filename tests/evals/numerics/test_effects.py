@@ -42,6 +42,19 @@ def test_all_wins_leave_room_for_those_that_were_not_seen() -> None:
     assert found.low == pytest.approx(20 / (20 + 2.0930241**2), abs=1e-6)
 
 
+@pytest.mark.parametrize("cost", [0.0, -1.0, 1.0])
+def test_rounding_of_weights_is_no_certainty(cost: float) -> None:
+    """Whatever the weights, pairs that are all alike have the interval of as many draws."""
+    rng = np.random.default_rng(6)
+    costs, own = np.full(20, cost), np.arange(20)
+    expected = superiority(costs)
+    for _ in range(200):
+        found = probability_of_superiority(costs, weights=rng.random(20), clusters=own)
+        ends = (found.value, found.low, found.high)
+        assert ends == pytest.approx((expected.value, expected.low, expected.high))
+        assert 0 <= found.low < found.high <= 1
+
+
 @pytest.mark.parametrize("delta", [0.0, 0.5, 1.0])
 def test_intervals_of_normal_samples_cover(delta: float) -> None:
     rng = np.random.default_rng(3)

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from evals.scoring.evaluate import Results
-from evals.scoring.export import leaderboard, model_card
+from evals.scoring.export import leaderboard, model_card, track_summary
 from evals.scoring.summary import SummaryRow
 from streamchar_ref.core.errors import InputError
 from tests.evals.scoring.test_results import row
@@ -64,3 +66,25 @@ def test_results_are_tracked_by_system_suite_and_protocol(
     name = f"{measured().system}/{measured().suite}/{measured().protocol}"
     assert fake.calls[0][1]["name"] == "night"
     assert fake.calls[1] == ("log", 7, {name: 0.5})
+
+
+def test_values_of_several_hashes_and_domains_are_tracked_apart() -> None:
+    one = measured()
+    other = replace(one, protocol_hash="f" * 12, value=0.75)
+    world = replace(one, domain="world", value=0.25)
+    cer = replace(one, protocol="cer/x@1", value=0.125)
+    logged: dict[str, float] = {}
+
+    def log(values: Mapping[str, float], step: int) -> None:
+        logged.update(values)
+
+    name = f"{one.system}/{one.suite}"
+    track_summary([one, other, cer], log)
+    assert logged == {
+        f"{name}/{one.protocol}#{one.protocol_hash}": 0.5,
+        f"{name}/{one.protocol}#{'f' * 12}": 0.75,
+        f"{name}/cer/x@1": 0.125,
+    }
+    logged.clear()
+    track_summary([one, world], log)
+    assert logged == {f"{name}/{one.protocol}#real": 0.5, f"{name}/{one.protocol}#world": 0.25}

@@ -1,5 +1,6 @@
 """Tie groups and numbers of prompts, from comparisons."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,11 @@ def test_more_tests_need_more_prompts() -> None:
     (alone, *_), (among, *_) = plan_prompts([found]), plan_prompts([found] * 20)
     assert among.alpha == alone.alpha / 20
     assert (among.prompts_needed or 0) > (alone.prompts_needed or 0)
+
+
+def test_tests_without_a_spread_count_as_holm_counts_them() -> None:
+    found = effects()
+    no_spread = replace(found, spread=None)
+    untested = replace(found, p_holm=None, spread=None)
+    (planned,) = plan_prompts([found, no_spread, no_spread, untested])
+    assert planned.alpha == pytest.approx(0.05 / 3)
