@@ -29,6 +29,26 @@ OWN_RECOGNISERS = {
     "openai-whisper": "OwnOpenAIWhisper",
 }
 """Package -> class of the recogniser for weights that the user names with ``--asr``."""
+_MULTILINGUAL: Mapping[str, Any] = {
+    "beam_size": 5,
+    "compute_type": "int8",
+    "speech_threshold": 0.1,
+    "min_silence_s": 2.0,
+    "language": "that of the transcript",
+    "figures": "suppressed where the transcript has none",
+    "no_repeat": 4,
+    "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
+}
+_OWN_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "faster-whisper": _MULTILINGUAL,
+    "transformers": {
+        "num_beams": 1,
+        "do_sample": False,
+        "temperature": 0.0,
+        "condition_on_prev_tokens": False,
+    },
+    "openai-whisper": {"beam_size": 5},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,16 +299,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         name="asr_whisper_multilingual",
         track="spoken",
         implementation="evals.extractors.asr_languages:MultilingualTranscriber",
-        params={
-            "beam_size": 5,
-            "compute_type": "int8",
-            "speech_threshold": 0.1,
-            "min_silence_s": 2.0,
-            "language": "that of the transcript",
-            "figures": "suppressed where the transcript has none",
-            "no_repeat": 4,
-            "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
-        },
+        params=_MULTILINGUAL,
         weights=("whisper-base",),
         package="faster-whisper",
         but_english=True,
@@ -307,7 +318,11 @@ SPECS: tuple[ExtractorSpec, ...] = (
             name=f"asr_own_{package}",
             track="spoken",
             implementation=f"evals.extractors.asr_own:{implementation}",
-            params={"language": "that of the transcript", "variable": "STREAMCHAR_ASR"},
+            params={
+                "language": "that of the transcript",
+                "variable": "STREAMCHAR_ASR",
+                **_OWN_SETTINGS[package],
+            },
             package=package,
             weights_variable="STREAMCHAR_ASR",
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from evals.extractors import EXTRACTORS, SAMPLE_RATE
+from evals.extractors import SAMPLE_RATE
 from evals.extractors.asr import (
     OpenAIWhisperTranscriber,
     TranscriptLine,
@@ -41,11 +41,11 @@ class OwnFasterWhisper(MultilingualTranscriber):
     Args:
         language: Which language it is held to; for the protocol.
         variable: Environment variable with its folder.
+        **settings: See `MultilingualTranscriber`.
     """
 
-    def __init__(self, *, language: str, variable: str) -> None:
-        settings = EXTRACTORS["asr_whisper_multilingual"].params
-        super().__init__(**{**settings, "folder": _weights(variable)})
+    def __init__(self, *, language: str, variable: str, **settings: Any) -> None:
+        super().__init__(language=language, folder=_weights(variable), **settings)
 
 
 class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
@@ -54,10 +54,11 @@ class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
     Args:
         language: Which language it is held to; for the protocol.
         variable: Environment variable with its path.
+        beam_size: Of the search.
     """
 
-    def __init__(self, *, language: str, variable: str) -> None:
-        super().__init__(beam_size=5, variable=variable)
+    def __init__(self, *, language: str, variable: str, beam_size: int) -> None:
+        super().__init__(beam_size=beam_size, variable=variable)
 
     def extract(  # type: ignore[override]
         self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
@@ -69,22 +70,24 @@ class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
 
 
 class OwnTransformers:
-    """A Whisper of transformers, greedily, as seed-tts-eval decodes, but at any length.
+    """A Whisper of transformers; greedily, as seed-tts-eval decodes, but at any length.
 
     Words share the time of their segment by characters.
 
     Args:
         language: Which language it is held to; for the protocol.
         variable: Environment variable with its folder.
+        **decoding: Options of ``generate``.
     """
 
-    def __init__(self, *, language: str, variable: str) -> None:
+    def __init__(self, *, language: str, variable: str, **decoding: Any) -> None:
         from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
         folder = str(_weights(variable))
         self._processor: Any = WhisperProcessor.from_pretrained(folder, local_files_only=True)
         model: Any = WhisperForConditionalGeneration.from_pretrained(folder, local_files_only=True)
         self._model = model.eval()
+        self._decoding = decoding
 
     def extract(
         self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
@@ -119,9 +122,8 @@ class OwnTransformers:
         held = {"language": whisper_code(spoken), "task": "transcribe"} if len(codes) > 1 else {}
         with torch.inference_mode():
             heard = self._model.generate(
-                **inputs, **held, return_timestamps=True, return_segments=True, num_beams=1,
-                do_sample=False, temperature=0.0, condition_on_prev_tokens=False,
-            )  # fmt: skip
+                **inputs, **held, **self._decoding, return_timestamps=True, return_segments=True
+            )
         lines = self._lines(heard["segments"][0], len(samples) / SAMPLE_RATE)
         return features_of(lines, len(samples))
 

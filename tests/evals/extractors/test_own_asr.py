@@ -93,6 +93,18 @@ def test_the_weights_are_part_of_the_hash_and_the_name_of_the_protocol(tmp_path:
     assert next(m.protocol for m in metrics if m.is_default) == "wer/asr:tiny-model@1"
 
 
+@pytest.mark.parametrize(
+    ("package", "settings"),
+    [
+        ("faster-whisper", EXTRACTORS["asr_whisper_multilingual"].params),
+        ("openai-whisper", {"beam_size": 5}),
+        ("transformers", {"num_beams": 1, "do_sample": False, "temperature": 0.0}),
+    ],
+)
+def test_the_settings_are_part_of_the_hash(package: str, settings: dict[str, Any]) -> None:
+    assert settings.items() <= EXTRACTORS[f"asr_own_{package}"].params.items()
+
+
 def test_openai_whisper_is_held_to_the_language_and_to_transcription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
