@@ -323,6 +323,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
                 "variable": "STREAMCHAR_ASR",
                 **_OWN_SETTINGS[package],
             },
+            version=2,
             package=package,
             weights_variable="STREAMCHAR_ASR",
         )

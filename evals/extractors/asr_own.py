@@ -5,7 +5,8 @@ text carried from one window to the next.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from evals.extractors.asr import (
     TranscriptLine,
     features_of,
     is_silent,
+    language_features,
 )
 from evals.extractors.asr_languages import (
     MultilingualTranscriber,
@@ -27,12 +29,36 @@ from evals.extractors.asr_languages import (
 from evals.text.spoken_language import ENGLISH, SpokenLanguage
 from streamchar_ref.weights import WeightsMissing
 
+WINDOW = 30 * SAMPLE_RATE
+"""Samples that Whisper hears at once."""
+
 
 def _weights(variable: str) -> Path:
     path = Path(os.environ.get(variable, ""))
     if not os.environ.get(variable) or not path.exists():
         raise WeightsMissing(f"no recogniser is named; score with --asr, which sets {variable}")
     return path
+
+
+def heard_languages(
+    samples: Float32[np.ndarray, " S"],
+    probabilities: Callable[[Float32[np.ndarray, " S"]], Mapping[str, float]],
+) -> dict[str, np.ndarray]:
+    """Averages over the windows of Whisper, each by its duration, which language is heard.
+
+    Args:
+        samples: Of speech.
+        probabilities: Language code -> probability in a window.
+
+    Returns:
+        See `language_features`.
+    """
+    total = Counter[str]()
+    for start in range(0, len(samples), WINDOW):
+        window = samples[start : start + WINDOW]
+        share = len(window) / len(samples)
+        total.update({code: share * float(p) for code, p in probabilities(window).items()})
+    return language_features(total)
 
 
 class OwnFasterWhisper(MultilingualTranscriber):
@@ -63,10 +89,25 @@ class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
     def extract(  # type: ignore[override]
         self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
     ) -> Mapping[str, np.ndarray]:
-        """Returns text, words and times; none for silence."""
-        if not self._model.is_multilingual:
+        """Returns text, words and times, and the language it sounds like; none for silence."""
+        knows_others = self._model.is_multilingual
+        if not knows_others:
             check_supported(spoken, [ENGLISH])
-        return self.hear(samples, language=whisper_code(spoken), task="transcribe")
+        found = self.hear(samples, language=whisper_code(spoken), task="transcribe")
+        if not knows_others:
+            return found
+        speech = samples if len(found["words"]) else samples[:0]
+        return {**found, **heard_languages(speech, self._languages)}
+
+    def _languages(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
+        import whisper
+
+        mel = whisper.log_mel_spectrogram(
+            whisper.pad_or_trim(window), n_mels=self._model.dims.n_mels
+        )
+        _, found = self._model.detect_language(mel)
+        probabilities: Mapping[str, float] = found
+        return probabilities
 
 
 class OwnTransformers:
@@ -92,7 +133,7 @@ class OwnTransformers:
     def extract(
         self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
     ) -> Mapping[str, np.ndarray]:
-        """Returns text, words and times; none for silence.
+        """Returns text, words and times, and the language it sounds like; none for silence.
 
         Args:
             samples: The sound.
@@ -110,7 +151,7 @@ class OwnTransformers:
         codes = getattr(config, "lang_to_id", None) or {f"<|{ENGLISH}|>": 0}
         check_supported(spoken, [code.strip("<|>") for code in codes])
         if is_silent(samples):
-            return features_of([], len(samples))
+            return features_of([], len(samples)) | language_features({})
         inputs = self._processor(
             samples, sampling_rate=SAMPLE_RATE, return_tensors="pt", truncation=False,
             padding="longest", return_attention_mask=True,
@@ -125,7 +166,25 @@ class OwnTransformers:
                 **inputs, **held, **self._decoding, return_timestamps=True, return_segments=True
             )
         lines = self._lines(heard["segments"][0], len(samples) / SAMPLE_RATE)
-        return features_of(lines, len(samples))
+        found = features_of(lines, len(samples))
+        if len(codes) == 1:
+            return found
+        speech = samples if len(found["words"]) else samples[:0]
+        return found | heard_languages(speech, self._languages)
+
+    def _languages(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
+        """Probabilities at the first step of the decoder, as Whisper's own detection."""
+        import torch
+
+        config = self._model.generation_config
+        inputs = self._processor(window, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        start = torch.tensor([[config.decoder_start_token_id]])
+        with torch.inference_mode():
+            logits = self._model(**inputs, decoder_input_ids=start).logits[0, 0]
+        shares = logits[list(config.lang_to_id.values())].float().softmax(0).tolist()
+        return {
+            code.strip("<|>"): share for code, share in zip(config.lang_to_id, shares, strict=True)
+        }
 
     def _lines(self, segments: list[dict[str, Any]], duration_s: float) -> Iterator[TranscriptLine]:
         """Segments as lines; the last one may end in the padding."""
