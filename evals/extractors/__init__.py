@@ -146,7 +146,9 @@ class ExtractorSpec:
         }
 
 
-ON_DEVICE = frozenset(f"evals.extractors.{name}" for name in ("i3d", "lite0", "syncnet", "voice"))
+ON_DEVICE = frozenset(
+    f"evals.extractors.{name}" for name in ("i3d", "lite0", "syncnet", "syncnet_s3fd", "voice")
+)
 """Modules of extractors whose network runs on ``--device``; the others run on the CPU."""
 
 
