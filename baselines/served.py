@@ -28,6 +28,7 @@ class ServedStreams:
     Attributes:
         max_streams: That are served at once.
         setup_s: Seconds that compiling took.
+        is_exact: Whether chunks are computed as on the plain path, guided steps in two passes.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ServedStreams:
         self._engine = Engine(
             model, replace(config, admit_all=True), sampler=sampler, options=options
         )
+        self.is_exact = self._engine.is_exact
         self.max_streams = config.max_streams
         self.setup_s = {"compile": self._engine.warm_up(1)} if config.compiled else {}
 

@@ -19,7 +19,8 @@ from evals.extractors import EXTRACTORS
 from evals.features.cache import TrackKeys
 from evals.features.canonical import encode_path
 from evals.features.extraction import with_upstream
-from evals.features.missing import Arrays, Missing
+from evals.features.jobs import Sent
+from evals.features.missing import Missing
 from evals.features.store import FeatureStore
 from evals.protocols.base import Unscored
 from evals.recording.recording import Recording
@@ -49,7 +50,7 @@ class Found:
     realised: float = math.nan
     keys: TrackKeys = field(default_factory=dict)
     failed: Mapping[str, Missing] = field(default_factory=dict)
-    sent: Mapping[str, Arrays | Missing] = field(default_factory=dict)
+    sent: Sent = field(default_factory=Sent)
     error: str = ""
     files: tuple[Path, ...] = ()
 
@@ -105,7 +106,7 @@ def _extracted(
     return Found(
         realised=realised,
         keys=STORE.keys(recording),
-        sent={n: f for n, f in found.items() if n in names} if sends else {},
+        sent=Sent.of(found, names) if sends else Sent(),
         failed={n: f for n, f in found.items() if isinstance(f, Missing) and n in names},
         files=tuple(
             encode_path(recording, "frames" if path == "video_path" else "audio") for path in new

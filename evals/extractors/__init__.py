@@ -29,6 +29,26 @@ OWN_RECOGNISERS = {
     "openai-whisper": "OwnOpenAIWhisper",
 }
 """Package -> class of the recogniser for weights that the user names with ``--asr``."""
+_MULTILINGUAL: Mapping[str, Any] = {
+    "beam_size": 5,
+    "compute_type": "int8",
+    "speech_threshold": 0.1,
+    "min_silence_s": 2.0,
+    "language": "that of the transcript",
+    "figures": "suppressed where the transcript has none",
+    "no_repeat": 4,
+    "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
+}
+_OWN_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "faster-whisper": _MULTILINGUAL,
+    "transformers": {
+        "num_beams": 1,
+        "do_sample": False,
+        "temperature": 0.0,
+        "condition_on_prev_tokens": False,
+    },
+    "openai-whisper": {"beam_size": 5},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +146,9 @@ class ExtractorSpec:
         }
 
 
-ON_DEVICE = frozenset(f"evals.extractors.{name}" for name in ("i3d", "lite0", "syncnet", "voice"))
+ON_DEVICE = frozenset(
+    f"evals.extractors.{name}" for name in ("i3d", "lite0", "syncnet", "syncnet_s3fd", "voice")
+)
 """Modules of extractors whose network runs on ``--device``; the others run on the CPU."""
 
 
@@ -279,16 +301,7 @@ SPECS: tuple[ExtractorSpec, ...] = (
         name="asr_whisper_multilingual",
         track="spoken",
         implementation="evals.extractors.asr_languages:MultilingualTranscriber",
-        params={
-            "beam_size": 5,
-            "compute_type": "int8",
-            "speech_threshold": 0.1,
-            "min_silence_s": 2.0,
-            "language": "that of the transcript",
-            "figures": "suppressed where the transcript has none",
-            "no_repeat": 4,
-            "prompt": {"zh": "以下是普通话的句子。", "zh-hant": "以下是普通話的句子。"},
-        },
+        params=_MULTILINGUAL,
         weights=("whisper-base",),
         package="faster-whisper",
         but_english=True,
@@ -307,7 +320,12 @@ SPECS: tuple[ExtractorSpec, ...] = (
             name=f"asr_own_{package}",
             track="spoken",
             implementation=f"evals.extractors.asr_own:{implementation}",
-            params={"language": "that of the transcript", "variable": "STREAMCHAR_ASR"},
+            params={
+                "language": "that of the transcript",
+                "variable": "STREAMCHAR_ASR",
+                **_OWN_SETTINGS[package],
+            },
+            version=2,
             package=package,
             weights_variable="STREAMCHAR_ASR",
         )

@@ -27,6 +27,7 @@ from evals.extractors.reencode import Encode, reencoded
 from evals.extractors.scenes import CutDetector
 from evals.extractors.syncnet import mouth_embedder, sync_distances
 from evals.extractors.track_sync import SAMPLES_A_FRAME, embed_tracks, track_features
+from streamchar_ref.core.device import placed
 from streamchar_ref.weights import locate
 
 DETECTION_SCALE = 0.25
@@ -43,7 +44,7 @@ class SyncNetS3fd:
     """
 
     def __init__(self, *, encode: Encode, min_track_frames: int) -> None:
-        self._network = load_syncnet(str(locate("syncnet") / "syncnet_v2.model"))
+        self._network = placed(load_syncnet(str(locate("syncnet") / "syncnet_v2.model")))
         self._detector = load_s3fd(str(locate("s3fd") / "sfd_face.pth"))
         self._encode: Encode = encode
         self._rule = TrackRule(min_track_frames=min_track_frames)

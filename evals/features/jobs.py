@@ -4,15 +4,17 @@ On other machines each network is a task of its own. What it finds comes back an
 the machines need not share the cache.
 """
 
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evals.extractors import EXTRACTORS, SOUND_TRACKS
 from evals.features.cache import TrackKeys, keep, load_kept
 from evals.features.canonical import canonical_picture, canonical_sound
 from evals.features.extraction import extract, with_upstream
-from evals.features.missing import Arrays, Missing, failed_reading, is_fault
+from evals.features.missing import Arrays, Missing, failed_reading, is_fault, is_verdict
+from evals.protocols.base import protocol_hash
 from evals.recording.recording import Recording
 from streamchar_ref.core.device import CPU, device_name
 from streamchar_ref.core.elsewhere import UnfitMachine
@@ -65,6 +67,36 @@ class Job:
         return (*sorted({self.keys[track] for track in self.tracks}), *self.names)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """Features from another machine.
+
+    Attributes:
+        features: By extractor.
+        protocols: Protocol hash of each, as that machine has it.
+        machine: Its name.
+    """
+
+    features: Mapping[str, Arrays | Missing] = field(default_factory=dict)
+    protocols: Mapping[str, str] = field(default_factory=dict)
+    machine: str = ""
+
+    @classmethod
+    def of(cls, found: Mapping[str, Arrays | Missing], names: Iterable[str]) -> "Sent":
+        """What this machine found by some extractors."""
+        features = {name: found[name] for name in names if name in found}
+        return cls(features=features, protocols=_protocols(features), machine=platform.node())
+
+
+def _protocols(found: Mapping[str, Arrays | Missing]) -> dict[str, str]:
+    """Hashes of what would be kept: weights that are not there give none."""
+    return {
+        name: protocol_hash(EXTRACTORS[name].protocol())
+        for name, one in found.items()
+        if is_verdict(one) or not isinstance(one, Missing)
+    }
+
+
 def run_jobs(
     todo: Mapping[int, Job], num_workers: int, progress: ProgressFn, *, executor: str = LOCAL
 ) -> Iterable[tuple[int, dict[str, Arrays | Missing]]]:
@@ -92,11 +124,13 @@ def run_jobs(
                     yield index, _features_of(job, failed)
 
 
-def _submit(workers: Executor, job: Job) -> Future[dict[str, Arrays | Missing]]:
-    return workers.submit(_extract_job if workers.is_local else _extract_and_send, job)
+def _submit(workers: Executor, job: Job) -> "Future[Sent] | Future[dict[str, Missing]]":
+    if workers.is_local:
+        return workers.submit(_extract_job, job)
+    return workers.submit(_extract_and_send, job)
 
 
-def _extract_job(job: Job) -> dict[str, Arrays | Missing]:
+def _extract_job(job: Job) -> dict[str, Missing]:
     """Fills the cache and returns only what is not cached: the reasons of failures."""
     features = extract(job.recording, job.names, native=job.native, keys=job.keys)
     return {
@@ -106,24 +140,36 @@ def _extract_job(job: Job) -> dict[str, Arrays | Missing]:
     }
 
 
-def _extract_and_send(job: Job) -> dict[str, Arrays | Missing]:
+def _extract_and_send(job: Job) -> Sent:
     """Returns all that the job asks for, to a machine that may have another cache."""
-    features = extract(job.recording, job.names, native=job.native, keys=job.keys)
-    return {name: found for name, found in features.items() if name in job.names}
+    return Sent.of(extract(job.recording, job.names, native=job.native, keys=job.keys), job.names)
 
 
-def keep_sent(keys: TrackKeys, sent: Mapping[str, Arrays | Missing]) -> dict[str, Arrays | Missing]:
+def keep_sent(keys: TrackKeys, sent: Sent) -> dict[str, Arrays | Missing]:
     """Keeps what another machine measured in the cache of this one.
 
     Args:
         keys: Of the recording.
-        sent: By extractor.
+        sent: By that machine.
 
     Returns:
-        The same; a failure where it could not be kept.
+        The same features; a failure where one could not be kept.
+
+    Raises:
+        UnfitMachine: If they were measured by other protocols than this machine has.
     """
-    here = load_kept(keys, sent)
-    return {n: f if n in here else keep(keys, EXTRACTORS[n], f) for n, f in sent.items()}
+    here = _protocols(sent.features)
+    other = sorted(name for name in here if sent.protocols.get(name) != here[name])
+    if other:
+        raise UnfitMachine(
+            f"the worker on {sent.machine} measures {', '.join(other)} by other protocols than "
+            "this machine; have the same weights and packages on all machines"
+        )
+    kept = load_kept(keys, sent.features)
+    return {
+        name: one if name in kept else keep(keys, EXTRACTORS[name], one)
+        for name, one in sent.features.items()
+    }
 
 
 def _failures(found: Mapping[str, Arrays | Missing]) -> dict[str, Missing]:
@@ -131,12 +177,12 @@ def _failures(found: Mapping[str, Arrays | Missing]) -> dict[str, Missing]:
 
 
 def _result(
-    future: Future[dict[str, Arrays | Missing]], job: Job, workers: Executor
+    future: "Future[Sent] | Future[dict[str, Missing]]", job: Job, workers: Executor
 ) -> dict[str, Missing]:
     """What a job failed at; one whose worker was ended runs again."""
     try:
         found = future.result()
-        return _failures(found if workers.is_local else keep_sent(job.keys, found))
+        return _failures(keep_sent(job.keys, found) if isinstance(found, Sent) else found)
     except UnfitMachine:
         raise
     except WorkerEnded as error:
@@ -149,7 +195,7 @@ def _run_alone(job: Job) -> dict[str, Missing]:
     """Tries again in a process of its own: any job may have ended the worker of all."""
     try:
         with WorkerProcesses(1) as executor:
-            return _failures(executor.submit(_extract_job, job).result())
+            return executor.submit(_extract_job, job).result()
     except WorkerEnded:
         return _lost(job, "the process that measured it was ended")
     except Exception as error:  # as in `_result`

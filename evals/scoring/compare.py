@@ -242,10 +242,12 @@ def _compare(
 def _obstacle(first: list[ScoreRow], second: list[ScoreRow]) -> str:
     """Why two lists of rows must not be compared at all; empty if they may."""
     sides = [[row for row in rows if row.value is not None] for rows in (first, second)]
-    for name, what in (("domain", "domains"), ("protocol_hash", "protocol hashes")):
-        one, other = ({getattr(row, name) for row in rows} for rows in sides)
-        if len(one | other) > 1:
-            return f"different {what}: {_listed(one)} and {_listed(other)}"
+    one, other = ({row.domain for row in rows} for rows in sides)
+    if len(one | other) > 1:
+        return f"different domains: {_listed(one)} and {_listed(other)}"
+    if _differ_in_hash(*sides):
+        one, other = ({row.protocol_hash for row in rows} for rows in sides)
+        return f"different protocol hashes: {_listed(one)} and {_listed(other)}"
     one, other = ({row.components["n"] for row in rows if _is_of_set(row)} for rows in sides)
     if len(one | other) > 1:  # a Frechet distance falls with the number of features alone
         return (
@@ -253,6 +255,21 @@ def _obstacle(first: list[ScoreRow], second: list[ScoreRow]) -> str:
             "score equally many videos of both"
         )
     return ""
+
+
+def _differ_in_hash(first: list[ScoreRow], second: list[ScoreRow]) -> bool:
+    """Whether a shared sample was measured by two protocols, or no two samples by the same.
+
+    Each language has a hash of its own, so one system may have several.
+    """
+    ours, theirs = (
+        {(row.sample_id, row.seed): row.protocol_hash for row in rows} for rows in (first, second)
+    )
+    if not ours or not theirs:
+        return False
+    if any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys()):
+        return True
+    return set(ours.values()).isdisjoint(theirs.values())
 
 
 def _is_of_set(row: ScoreRow) -> bool:

@@ -140,6 +140,9 @@ def _settle_in(site: Site) -> None:
             f"the worker on {platform.node()} cannot enter {site.folder}: {error.strerror}; "
             "all machines must share the disk that the command is given on"
         ) from error
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        if name not in site.variables:
+            del os.environ[name]
     os.environ.update(site.variables)
 
 

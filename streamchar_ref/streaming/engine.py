@@ -90,7 +90,7 @@ class Engine:
         self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock
         is_cpu = model.device.type == "cpu"
         self._batch = self.config.batch or (1 if is_cpu else self.config.max_streams)
-        self._is_exact = self.config.exact and is_cpu
+        self.is_exact = self.config.exact and is_cpu
         self._early = EarlyPiece.of(model.config, self.config.first_latents)
         is_half = self.config.picture_precision == "bfloat16"
         self._pictures = half_precision(model) if is_half else None
@@ -316,7 +316,7 @@ class Engine:
                 text,
                 self._sampler,
                 options=self._options,
-                is_exact=self._is_exact,
+                is_exact=self.is_exact,
             )
         self._denoise_s.add(self._spent("denoise", began_s) / len(due))
         return DenoisedBatch(due, chunk)

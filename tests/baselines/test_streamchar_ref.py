@@ -211,6 +211,18 @@ def test_a_prompt_that_cannot_be_said_leaves_nothing_open(checkpoint: str, promp
     assert list(islice(system.stream_many([short(prompt)], seeds=[0]), 1))
 
 
+def test_two_passes_of_a_guided_step_read_the_weights_twice(checkpoint: str) -> None:
+    one, two, plain = (
+        system.bytes_per_chunk or 0
+        for system in (
+            StreamCharRef(checkpoint=checkpoint, guidance=3.0, exact=False),
+            StreamCharRef(checkpoint=checkpoint, guidance=3.0),
+            StreamCharRef(checkpoint=checkpoint, guidance=3.0, path="plain"),
+        )
+    )
+    assert 0 < one < two == plain
+
+
 def test_the_plain_path_serves_one_prompt_a_process(checkpoint: str) -> None:
     assert not hasattr(StreamCharRef(checkpoint=checkpoint, path="plain"), "stream_many")
 

@@ -15,7 +15,9 @@ import torch
 
 from evals.extractors import EXTRACTORS
 from evals.extractors.asr import WhisperTranscriber
+from evals.extractors.asr_own import heard_languages
 from evals.extractors.find_asr import VARIABLE, find_asr
+from evals.metrics.heard_language import check_heard
 from evals.metrics.own_recogniser import own_metrics
 from evals.protocols.base import Unscored
 from evals.scoring.evaluate import evaluate
@@ -93,6 +95,25 @@ def test_the_weights_are_part_of_the_hash_and_the_name_of_the_protocol(tmp_path:
     assert next(m.protocol for m in metrics if m.is_default) == "wer/asr:tiny-model@1"
 
 
+@pytest.mark.parametrize(
+    ("package", "settings"),
+    [
+        ("faster-whisper", EXTRACTORS["asr_whisper_multilingual"].params),
+        ("openai-whisper", {"beam_size": 5}),
+        ("transformers", {"num_beams": 1, "do_sample": False, "temperature": 0.0}),
+    ],
+)
+def test_the_settings_are_part_of_the_hash(package: str, settings: dict[str, Any]) -> None:
+    assert settings.items() <= EXTRACTORS[f"asr_own_{package}"].params.items()
+
+
+def test_the_heard_language_is_averaged_by_the_duration_of_the_windows() -> None:
+    shares = iter([{"en": 0.0, "de": 1.0}, {"en": 1.0, "de": 0.0}])
+    found = heard_languages(np.ones(40 * 16_000, np.float32), lambda window: next(shares))
+    assert found["language"][0] == "de"
+    assert found["english_probability"][0] == pytest.approx(0.25)
+
+
 def test_openai_whisper_is_held_to_the_language_and_to_transcription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -100,17 +121,27 @@ def test_openai_whisper_is_held_to_the_language_and_to_transcription(
 
     def transcribe(samples: np.ndarray, **options: Any) -> dict[str, Any]:
         told.update(options)
-        return {"segments": []}
+        word = {"word": "six", "start": 0.0, "end": 0.5}
+        return {"segments": [{"text": "six", "start": 0.0, "end": 0.5, "words": [word]}]}
 
-    model = SimpleNamespace(transcribe=transcribe, is_multilingual=True)
+    model = SimpleNamespace(
+        transcribe=transcribe, is_multilingual=True, dims=SimpleNamespace(n_mels=80),
+        detect_language=lambda mel: (None, {"en": 0.9, "de": 0.1}),
+    )  # fmt: skip
     stub = ModuleType("whisper")
-    stub.__dict__.update(load_model=lambda path, device: model)
+    stub.__dict__.update(
+        load_model=lambda path, device: model,
+        pad_or_trim=lambda window: window,
+        log_mel_spectrogram=lambda window, n_mels: window,
+    )
     monkeypatch.setitem(sys.modules, "whisper", stub)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "base.pt"))
     (tmp_path / "base.pt").write_bytes(b"")
     recogniser = EXTRACTORS["asr_own_openai-whisper"].make()
-    recogniser.extract(SOUND, GERMAN)
+    found = recogniser.extract(SOUND, GERMAN)
     assert (told["language"], told["task"]) == ("de", "transcribe")
+    with pytest.raises(Unscored, match="sounds English"):
+        check_heard(GERMAN, "Sechs.", found)
     model.is_multilingual = False
     with pytest.raises(Unscored, match="for English alone"):
         recogniser.extract(SOUND, GERMAN)
@@ -141,6 +172,8 @@ def test_a_folder_of_transformers_hears_in_the_language_with_times_in_the_record
     recogniser = EXTRACTORS[find_asr(str(tmp_path)).extractor].make()
     found = recogniser.extract(SOUND, GERMAN)
     assert found["text"].tolist() != [""]
+    assert 0 < found["english_probability"][0] < 1
+    assert found["language"][0] in {"de", "en"}
     assert found["word_end_s"].max() <= 1.0
     with pytest.raises(Unscored, match="does not know French"):
         recogniser.extract(SOUND, SpokenLanguage(code="fr"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from evals.extractors import syncnet_s3fd
+from evals.extractors import EXTRACTORS, syncnet_s3fd
 from evals.extractors.face_crop import TrackRule
 from evals.extractors.networks.door import WrongConvention, require_range
 from evals.extractors.networks.s3fd import S3fd, detect
@@ -19,6 +19,7 @@ from evals.extractors.syncnet_s3fd import SyncNetS3fd, detected_tracks
 from evals.metrics.sync_protocols import BY_RECIPE
 from evals.numerics.syncnet import score_embeddings, shifted_distances
 from evals.protocols.base import MetricContext
+from streamchar_ref.core.device import VARIABLE
 from streamchar_ref.media.encode import write_mp4
 from tests.evals.metrics.test_published import embeddings, recording
 
@@ -132,6 +133,20 @@ def test_a_file_goes_through_detector_tracks_and_network(
     assert found["num_windows"].tolist() == [9]
     assert found["start_frame"].tolist() == [0]
     assert np.isfinite(found["distance"]).all()
+
+
+def test_syncnet_is_placed_on_the_device_and_the_detector_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[str] = []
+    monkeypatch.setattr(syncnet_s3fd, "locate", lambda name: tmp_path)
+    monkeypatch.setattr(syncnet_s3fd, "load_syncnet", lambda path: "syncnet")
+    monkeypatch.setattr(syncnet_s3fd, "load_s3fd", lambda path: "s3fd")
+    monkeypatch.setattr(syncnet_s3fd, "placed", placed.append)
+    SyncNetS3fd(encode="mpeg4 qscale 2", min_track_frames=10)
+    assert placed == ["syncnet"]
+    monkeypatch.setenv(VARIABLE, "cuda")
+    assert EXTRACTORS["syncnet-s3fd-50"].protocol()["device"] == "cuda"
 
 
 def test_syncnet_refuses_other_pixels_and_samples() -> None:

@@ -130,6 +130,24 @@ def test_other_protocols_and_domains_are_refused_with_a_dagger(
     assert word in found.reason
 
 
+def test_systems_of_several_languages_are_paired_within_each() -> None:
+    german, french = {"protocol_hash": "d" * 12}, {"protocol_hash": "e" * 12}
+
+    def languages(system: str, values: np.ndarray, *hashes: dict[str, str]) -> list[ScoreRow]:
+        rows = scores(system, values)
+        return [
+            ScoreRow(**(vars(one) | hashes[index % len(hashes)])) for index, one in enumerate(rows)
+        ]
+
+    a = languages("a", noisy(0.1), german, french)
+    found = only(a + languages("b", noisy(0.2, seed=1), german, french), against="b")
+    assert (found.mark, found.verdict, found.n_pairs) == ("", "better", 40)
+    for others in ([french, german], [german]):
+        found = only(a + languages("b", noisy(0.2, seed=1), *others))
+        assert (found.mark, found.verdict) == (DAGGER, "not comparable")
+        assert "hashes" in found.reason
+
+
 def test_a_hash_without_any_number_refuses_nothing() -> None:
     gone = scores("b", noisy(0.2), protocol_hash="f" * 12)
     failed = {"value": None, "status": "not_applicable", "reason": "reference", "weight": 0.0}

@@ -1,7 +1,9 @@
 """What workers elsewhere score and record is what this process does; a lost worker costs a task."""
 
+import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from evals.commands.workers import check_workers
 from evals.extractors import EXTRACTORS
 from evals.features import jobs
+from evals.features.cache import load_kept
+from evals.features.missing import Missing
 from evals.recording.record import RecordPlan, record
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt
@@ -18,7 +22,7 @@ from evals.recording.workers import BESIDE_OTHERS, Maker, record_by_workers
 from evals.scoring.persist import score_run
 from evals.scoring.score import Options
 from streamchar_ref.core import device, elsewhere
-from streamchar_ref.core.elsewhere import Site, UnfitMachine, packed, run_packed, this_site
+from streamchar_ref.core.elsewhere import Outcome, Site, UnfitMachine, packed, run_packed, this_site
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.executors import open_executor
 from streamchar_ref.core.ray_executor import RayExecutor
@@ -170,6 +174,29 @@ def test_a_machine_with_other_code_or_without_the_disk_is_refused(
     refused = run_packed(here, packed(pow, (2, 5)))
     assert isinstance(refused.error, UnfitMachine)
     assert "numpy: 0.1 there" in str(refused.error)
+
+
+def test_a_task_sees_no_variable_that_its_sender_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STREAMCHAR_MAX_LETTERS", raising=False)
+    site = this_site()
+    monkeypatch.setenv("STREAMCHAR_MAX_LETTERS", "5")
+    assert run_packed(site, packed(os.getenv, ("STREAMCHAR_MAX_LETTERS",))) == Outcome()
+
+
+def test_features_of_another_protocol_are_refused_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STREAMCHAR_CACHE", str(tmp_path))
+    keys, found = {"audio": "f" * 12}, {"pitch": {"hz": np.ones(3)}}
+    sent = jobs.Sent.of(found, ["pitch"])
+    other = replace(sent, protocols={"pitch": "0" * 12}, machine="far")
+    with pytest.raises(UnfitMachine, match="on far measures pitch by other protocols"):
+        jobs.keep_sent(keys, other)
+    assert not any(tmp_path.iterdir())
+    absent = {"pitch": Missing(reason="no weights", status="unavailable")}
+    assert jobs.keep_sent(keys, replace(other, features=absent)) == absent
+    assert jobs.keep_sent(keys, sent) == found
+    assert list(load_kept(keys, ["pitch"])) == ["pitch"]
 
 
 def test_cuda_is_refused_without_a_gpu_and_has_protocols_of_its_own(
