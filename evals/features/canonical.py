@@ -262,7 +262,14 @@ def source_scale(recording: Recording, *, native: bool) -> float:
 
 
 def picture_size(recording: Recording, *, native: bool) -> tuple[int, int]:
-    """Width and height of the frames that `picture` yields, without decoding them.
+    """Looks up the size of the frames that `picture` yields, without decoding them.
+
+    Args:
+        recording: Its video file gives the picture.
+        native: As of `picture`.
+
+    Returns:
+        Width and height in pixels.
 
     Raises:
         MediaError: If the file cannot be read.
