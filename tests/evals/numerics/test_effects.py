@@ -85,7 +85,9 @@ def test_units_do_not_matter_and_swapping_systems_mirrors(values: list[int], sca
     base, scaled, swapped = smd(differences), smd(scale * differences), smd(-differences)
     ends = np.array([base.value, base.low, base.high])
     np.testing.assert_allclose([scaled.value, scaled.low, scaled.high], ends, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose([-swapped.value, -swapped.high, -swapped.low], ends, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        [-swapped.value, -swapped.high, -swapped.low], ends, rtol=1e-9, atol=1e-12
+    )
     share, mirrored = superiority(differences), superiority(-differences)
     assert share.value == pytest.approx(1 - mirrored.value)
     assert share.low == pytest.approx(1 - mirrored.high)
