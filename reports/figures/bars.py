@@ -32,7 +32,7 @@ def plot_bars(
     """
     ax = ax if ax is not None else plt.subplots()[1]
     places = in_look_order([*systems, *(row.system for row in rows)])
-    ordered = [row.ranked for row in rows]
+    ordered = [row.ranked for row in sorted(rows, key=lambda row: places.index(row.system))]
     colours = colours_of(row.system for row in rows)
     decimals = decimals_for(ordered)
     for row in ordered:
