@@ -23,7 +23,7 @@ from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.orders import SOUND_GIVEN
 from streamchar_ref.streaming.context import ContextOptions
 from streamchar_ref.streaming.cost import ChunkCost, count_chunk
-from streamchar_ref.streaming.engine_config import EngineConfig
+from streamchar_ref.streaming.engine_config import EngineConfig, EnginePrecision
 from streamchar_ref.streaming.pointers import ChunkObservation, PointerFn, fixed_rate, own_pointer
 from streamchar_ref.streaming.stream import Precision, stream
 
@@ -59,15 +59,17 @@ class StreamCharRef:
         temperature: Standard deviation of the starting noise of the audio.
         picture_temperature: The same for the video.
         motion_sigma: Noise level put on the motion latents.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32`` or ``bfloat16``; with ``path=engine`` also ``fp8``, see
+            `streamchar_ref.streaming.engine_config.EngineConfig`.
         path: ``engine`` decodes a chunk while the next is denoised, and sends the first pictures
             early, see `streamchar_ref.streaming.engine`; ``plain`` makes one chunk after the other,
-            the same numbers with one thread. A pointer that is not the model's own, half precision
-            or a model without an orchestrator needs ``plain``, and has it by default.
+            the same numbers with one thread. A pointer that is not the model's own or a model
+            without an orchestrator needs ``plain``, and has it by default; so has half precision.
         picture_precision: Of the picture decoder in the engine, ``float32`` or ``bfloat16``.
         exact: Compute in the engine on a CPU what ``plain`` computes, bit for bit, see
             `streamchar_ref.streaming.engine_config.EngineConfig`.
         compiled: Compile the blocks of the DiT in the engine.
+        graphs: Launch a chunk as one CUDA graph in the engine.
         device: As torch names it.
         label: Row label in tables; by default made from what differs from the defaults.
 
@@ -97,6 +99,7 @@ class StreamCharRef:
         picture_precision: str = "float32",
         exact: bool = True,
         compiled: bool = False,
+        graphs: bool = False,
         device: str = "cpu",
         label: str = "",
     ) -> None:
@@ -132,10 +135,11 @@ class StreamCharRef:
                 self._precision,
                 needs_plain=self._needs_speech or not found.config.has_orchestrator,
             )
-            pictures = _precision(picture_precision)
-            if is_plain and (pictures != "float32" or compiled or not exact):
+            pictures = _picture_precision(picture_precision)
+            if is_plain and (pictures != "float32" or compiled or graphs or not exact):
                 raise ValueError(
-                    "picture_precision, exact and compiled are of path=engine, not used here"
+                    "picture_precision, exact, compiled and graphs are of path=engine, not used "
+                    "here"
                 )
             self._model = found.model(network).to(device)
             self._served = (
@@ -143,7 +147,13 @@ class StreamCharRef:
                 if is_plain
                 else ServedStreams(
                     self._model,
-                    EngineConfig(picture_precision=pictures, compiled=compiled, exact=exact),
+                    EngineConfig(
+                        precision=self._precision,
+                        picture_precision=pictures,
+                        compiled=compiled,
+                        graphs=graphs,
+                        exact=exact,
+                    ),
                     sampler=self._sampler,
                     options=self._options,
                 )
@@ -160,6 +170,7 @@ class StreamCharRef:
                 ("path", f"{path}_path", "_path"),
                 ("exact", "" if exact else "not_exact", ""),
                 ("compiled", "compiled" if compiled else "", ""),
+                ("graphs", "graphs" if graphs else "", ""),
                 ("pictures", f"{picture_precision}_pictures", "float32_pictures"),
             )
             if value != default
@@ -206,7 +217,7 @@ class StreamCharRef:
             speech=world_clip(prompt, seed=seed).samples if self._needs_speech else None,
             sampler=self._sampler,
             options=self._options,
-            precision=self._precision,
+            precision=_picture_precision(self.precision),
             pointer=self._pointer(),
         )
 
@@ -255,22 +266,33 @@ def _pointer_maker(name: str, phonemes_per_s: float) -> Callable[[], PointerFn |
     return lambda: known[name]
 
 
-def _is_plain(path: str, pointer: str, precision: Precision, *, needs_plain: bool) -> bool:
+def _is_plain(path: str, pointer: str, precision: EnginePrecision, *, needs_plain: bool) -> bool:
     """Says whether a system streams without the engine, for a reason of the model's or another."""
-    needs_plain |= pointer != "own" or precision != "float32"
+    needs_plain |= pointer != "own"
     if path not in ("", "engine", "plain"):
         raise ValueError(f"path is engine or plain, not {path!r}")
     if path == "engine" and needs_plain:
         raise ValueError(
-            "path=engine is for pointer=own, precision=float32 and models that speak themselves "
-            "and have an orchestrator; take path=plain"
+            "path=engine is for pointer=own and models that speak themselves and have an "
+            "orchestrator; take path=plain"
         )
-    return needs_plain or path == "plain"
+    is_plain = needs_plain or path == "plain" or (not path and precision == "bfloat16")
+    if is_plain and precision == "fp8":
+        raise ValueError("precision=fp8 is of path=engine, not used here; take bfloat16")
+    return is_plain
 
 
-def _precision(name: str) -> Precision:
+def _precision(name: str) -> EnginePrecision:
+    if name not in get_args(EnginePrecision):
+        raise ValueError(
+            f"precision is one of {', '.join(get_args(EnginePrecision))}, not {name!r}"
+        )
+    return cast(EnginePrecision, name)
+
+
+def _picture_precision(name: str) -> Precision:
     if name not in get_args(Precision):
-        raise ValueError(f"precision is {' or '.join(get_args(Precision))}, not {name!r}")
+        raise ValueError(f"picture_precision is {' or '.join(get_args(Precision))}, not {name!r}")
     return cast(Precision, name)
 
 

@@ -110,5 +110,29 @@ def realtime(
     model.orchestrator.over_out.bias.data.fill_(-1e3)
     with TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), model.state_dict(), config, origin={})
-        own = ["--systems", f"{preset}=streamchar_ref", "--set", f"checkpoint={folder}"]
-        return command(["bench", "realtime", *own, "--set", f"device={device}", *arguments])
+        own = ["--set", f"checkpoint={folder}", "--set", f"device={device}"]
+        return command(["bench", "realtime", *variants(preset, device), *own, *arguments])
+
+
+_ON_A_GPU = {
+    "graphs": ("graphs=true",),
+    "half": ("graphs=true", "path=engine", "precision=bfloat16", "picture_precision=bfloat16"),
+    "fp8": ("graphs=true", "precision=fp8", "picture_precision=bfloat16"),
+}
+"""Ways of the engine that are measured beside the one by default."""
+
+
+def variants(preset: str, device: str) -> list[str]:
+    """Names the ways in which ``bench realtime`` streams a model.
+
+    Args:
+        preset: Of the model.
+        device: Where.
+
+    Returns:
+        Arguments of the command: the engine by default, and on a GPU what only a GPU can do.
+    """
+    ways = _ON_A_GPU if device.startswith("cuda") else {}
+    systems = ",".join(f"{name}=streamchar_ref" for name in (preset, *ways))
+    settings = [f"{name}:{value}" for name, values in ways.items() for value in values]
+    return ["--systems", systems, *(part for each in settings for part in ("--set", each))]

@@ -382,7 +382,7 @@ class Orchestrator(nn.Module):
 def _mask(x: Float[Tensor, "B L D"], *, num_prefix: int) -> Float[Tensor, "1 1 L L"]:
     """The prefix sees all of itself; what comes after it looks at everything."""
     mask = torch.zeros(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
-    mask[:num_prefix, num_prefix:] = torch.finfo(x.dtype).min
+    mask[:num_prefix, num_prefix:].fill_(torch.finfo(x.dtype).min)
     return mask[None, None]
 
 

@@ -103,6 +103,11 @@ def sample_chunk(
     return integrate(velocity_fn, start, sigmas)
 
 
+def num_draws(config: SamplerConfig) -> int:
+    """Returns how often a chunk draws noise whose modalities are sampled together."""
+    return config.required("num_steps") if config.required("kind") == "renoise" else 1
+
+
 def scaled_noise(
     config: SamplerConfig, noise: Callable[[], Latents], modalities: slice = BOTH
 ) -> Callable[[], Latents]:

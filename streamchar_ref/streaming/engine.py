@@ -24,9 +24,9 @@ from streamchar_ref.media import AVChunk
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.orders import SOUND_GIVEN
-from streamchar_ref.streaming.compiled import GREY, WARM_UP, check_compiled, compiled_model
 from streamchar_ref.streaming.context import FULL, ContextOptions
 from streamchar_ref.streaming.decoding import EarlyPiece, StreamDecoder, half_precision
+from streamchar_ref.streaming.denoiser import GREY, WARM_UP, Denoiser
 from streamchar_ref.streaming.engine_config import (
     EngineChunk,
     EngineConfig,
@@ -42,7 +42,6 @@ from streamchar_ref.streaming.engine_streams import (
     Due,
     OpenStream,
 )
-from streamchar_ref.streaming.rollout import rollout_chunk
 from streamchar_ref.streaming.state import StreamState, initial_state
 from streamchar_ref.streaming.stream import enough_text
 from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
@@ -85,12 +84,11 @@ class Engine:
                 "the engine streams models that speak themselves and have an orchestrator; the "
                 "others stream by path=plain"
             )
-        self._plain = model
-        self.model = compiled_model(model) if self.config.compiled else model
-        self._sampler, self._options, self._clock = sampler or SamplerConfig(), options, clock
+        self._clock = clock
+        self._denoiser = Denoiser(model, self.config, sampler or SamplerConfig(), options)
+        self.model, self.is_exact = self._denoiser.model, self._denoiser.is_exact
         is_cpu = model.device.type == "cpu"
         self._batch = self.config.batch or (1 if is_cpu else self.config.max_streams)
-        self.is_exact = self.config.exact and is_cpu
         self._early = EarlyPiece.of(model.config, self.config.first_latents)
         is_half = self.config.picture_precision == "bfloat16"
         self._pictures = half_precision(model) if is_half else None
@@ -176,9 +174,8 @@ class Engine:
             EngineStopped: If the compiled networks compute something else.
         """
         began_s = time.perf_counter()
-        if self.config.compiled:
-            with self._threads():
-                check_compiled(self.model, self._plain)
+        with self._threads():
+            self._denoiser.check()
         request: dict[str, Any] = {"prompt": "", "reference": GREY}
         for count in (1, chunks):
             self._denoise_s, self._decode_s = RecentMean(), RecentMean()  # first calls do not count
@@ -310,14 +307,7 @@ class Engine:
         text = TranscriptBatch.of([prefix for _, prefix in due], self.model.device)
         with torch.inference_mode():
             state = StreamState.stack([stream.state for stream, _ in due])
-            chunk = rollout_chunk(
-                self.model,
-                state,
-                text,
-                self._sampler,
-                options=self._options,
-                is_exact=self.is_exact,
-            )
+        chunk = self._denoiser(state, text)
         self._denoise_s.add(self._spent("denoise", began_s) / len(due))
         return DenoisedBatch(due, chunk)
 

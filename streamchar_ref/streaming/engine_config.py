@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.streaming.stream import Precision
+
+EnginePrecision = Literal["float32", "bfloat16", "fp8"]
 
 
 class EngineFull(InputError):
@@ -33,6 +36,10 @@ class EngineConfig:
         compiled: Compile the blocks of the DiT for this machine, which takes half a minute the
             first time and needs a C++ compiler; latents differ in the fifth digit, see
             `Engine.warm_up`.
+        graphs: Record a chunk as one CUDA graph for each size of a batch; needs ``device=cuda``.
+        precision: Of DiT and orchestrator. ``bfloat16`` halves their weights; ``fp8`` also computes
+            the linear layers of the DiT's blocks in float8, see `networks.fp8`, and needs a GPU of
+            Nvidia's compute capability 8.9 or later, as Hopper's 9.0.
         first_latents: Video latents of a stream that are sent before its first chunk is decoded
             whole; 0 sends whole chunks only.
         admit_all: Admit up to ``max_streams`` even where stalls must be expected.
@@ -49,6 +56,8 @@ class EngineConfig:
     picture_precision: Precision = "float32"
     exact: bool = True
     compiled: bool = False
+    graphs: bool = False
+    precision: EnginePrecision = "float32"
     first_latents: int = 2
     admit_all: bool = False
     ahead_s: float = math.inf
@@ -58,6 +67,11 @@ class EngineConfig:
             raise InputError(
                 "engine: max_streams is at least 1, batch and first_latents at least 0, not "
                 f"{self.max_streams}, {self.batch} and {self.first_latents}"
+            )
+        if self.precision not in get_args(EnginePrecision):
+            raise InputError(
+                f"engine: precision is one of {', '.join(get_args(EnginePrecision))}, not "
+                f"{self.precision!r}"
             )
         if not self.ahead_s > 0:
             raise InputError(f"engine: ahead_s is positive, not {self.ahead_s}")

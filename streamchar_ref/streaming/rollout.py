@@ -5,7 +5,10 @@
 Shape letters: B batch, A audio latents of a chunk, Ca their channels.
 """
 
+from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import partial
+from itertools import islice, repeat
 from typing import NamedTuple
 
 import torch
@@ -21,6 +24,7 @@ from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.noise import NoiseDraw
 from streamchar_ref.sampling.orders import sample_in_order
+from streamchar_ref.sampling.sampler import num_draws
 from streamchar_ref.streaming.context import (
     FULL,
     ContextOptions,
@@ -29,6 +33,7 @@ from streamchar_ref.streaming.context import (
     orchestrator_inputs,
     restrict,
 )
+from streamchar_ref.streaming.graphs import ChunkGraphs
 from streamchar_ref.streaming.state import StreamState
 from streamchar_ref.streaming.transcript import TranscriptBatch
 
@@ -68,6 +73,7 @@ def rollout_chunk(
     sound: Float[Tensor, "B A Ca"] | None = None,
     gradient_step: int | None = None,
     is_exact: bool = True,
+    graphs: ChunkGraphs | None = None,
 ) -> RolloutChunk:
     """Samples the next chunk of each stream.
 
@@ -82,6 +88,7 @@ def rollout_chunk(
         is_exact: Whether each stream is computed as if it were alone, see `batch_invariant`;
             without it, batches on a CPU are several times faster and differ in the last bits, and
             both passes of a guided step run as one batch.
+        graphs: Of this model, sampler and options; ``None`` launches kernels one by one.
 
     Returns:
         Latents, progress, whether it is over, and the state after the chunk, whose pointer has
@@ -89,26 +96,57 @@ def rollout_chunk(
     """
     draw, size = state.noise.open(), len(state.position)
     inputs, context = chunk_context(model, state, text, options, draw)
+    unsaid = (text.lengths - state.position).clamp(min=0)
+    settings = sampler.over(model.config.sampler)
+    sample = partial(
+        _sampled,
+        model=model,
+        sampler=settings,
+        sound=sound,
+        gradient_step=gradient_step,
+        in_one_batch=not is_exact,
+    )
+    noise = map(partial(chunk_noise, model), repeat(draw))
     with batch_invariant(size, model.device) if is_exact else nullcontext():
-        condition, (video, audio) = sample_in_order(
-            model,
-            inputs,
-            context,
-            sampler.over(model.config.sampler),
-            lambda: chunk_noise(model, draw),
-            order=model.config.order,
-            sound=sound,
-            gradient_step=gradient_step,
-            in_one_batch=not is_exact,
-        )
-        unsaid = (text.lengths - state.position).clamp(min=0)
-        progress, is_over = read_progress(condition, audio, unsaid)
+        if graphs is None:
+            video, audio, progress, is_over = sample(inputs, context, unsaid, noise)
+        else:
+            drawn = tuple(islice(noise, num_draws(settings)))
+            video, audio, progress, is_over = graphs.run(sample, inputs, context, unsaid, drawn)
     if sound is not None:  # whoever gives it knows where it ends
         is_over = torch.zeros_like(is_over)
     after = state.append(
         video, audio, progress[:, -1], has_ended=is_over & text.is_final, noise=draw.close()
     )
     return RolloutChunk((video, audio), progress, is_over, after)
+
+
+def _sampled(
+    inputs: OrchestratorInputs,
+    context: DitContext,
+    unsaid: Float[Tensor, " B"],
+    noise: Iterable[Latents],
+    *,
+    model: StreamChar,
+    sampler: SamplerConfig,
+    sound: Float[Tensor, "B A Ca"] | None,
+    gradient_step: int | None,
+    in_one_batch: bool,
+) -> tuple[Tensor, ...]:
+    """Returns video and audio latents, progress, and whether it is over: a function of tensors."""
+    draws = iter(noise)
+    condition, latents = sample_in_order(
+        model,
+        inputs,
+        context,
+        sampler,
+        lambda: next(draws),
+        order=model.config.order,
+        sound=sound,
+        gradient_step=gradient_step,
+        in_one_batch=in_one_batch,
+    )
+    return *latents, *read_progress(condition, latents[1], unsaid)
 
 
 def chunk_context(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from evals.extractors.align_world import AlignWorldExtractor
 from evals.recording.make_system import make_system
 from evals.recording.system import Prompt, TextPiece, installed_systems, problems_with
 from evals.suites import load_suite
+from streamchar_ref.blocks.parts import variants
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.model.checkpoint import load_checkpoint, part_of, save_checkpoint
@@ -161,7 +163,9 @@ def test_the_row_label_tells_variants_apart(
         ({"path": "fast"}, "path is engine or plain"),
         ({"path": "engine", "pointer": "none"}, "take path=plain"),
         ({"picture_precision": "bfloat16", "pointer": "none"}, "path=engine"),
-        ({"exact": False, "path": "plain"}, "exact and compiled are of path=engine"),
+        ({"precision": "fp8", "path": "plain"}, "take bfloat16"),
+        ({"precision": "int4"}, "precision is one of float32, bfloat16, fp8"),
+        ({"exact": False, "path": "plain"}, "compiled and graphs are of path=engine"),
     ],
     ids=str,
 )
@@ -325,3 +329,10 @@ def test_presets_are_listed_with_what_they_are_for() -> None:
     assert set(listed) == set(PRESETS)
     for name, make in PRESETS.items():
         assert listed[name] == (make.__doc__ or "").split("\n")[0]
+
+
+def test_what_is_measured_on_a_gpu_are_settings_that_exist() -> None:
+    _, _, *rest = variants("micro", "cuda")
+    names = {each.partition(":")[2].partition("=")[0] for each in rest[1::2]}
+    assert {"graphs", "precision"} <= names <= set(signature(StreamCharRef).parameters)
+    assert variants("micro", "cpu") == ["--systems", "micro=streamchar_ref"]
