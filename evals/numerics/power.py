@@ -1,10 +1,11 @@
 """How many prompts resolve a difference, from the spread of paired differences.
 
-Shape letters: N recordings.
+Shape letters: N recordings, R ranks of a distribution.
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -102,15 +103,24 @@ def power_of(gap: float, spread: float, num_clusters: int, *, alpha: float) -> f
         return 0.0
     if spread <= 0:
         return float(gap != 0)
-    freedom = num_clusters - 1
-    # Noncentral t as a mean over its denominator: scipy's own is NaN far from zero.
-    limits = student_t.isf(alpha / 2, freedom) * np.sqrt(chi2.ppf(_RANKS, freedom) / freedom)
+    limits = _limits(num_clusters, alpha)
     shift = abs(gap) / spread * math.sqrt(num_clusters)
     power = float((ndtr(shift - limits) + ndtr(-shift - limits)).mean())
     if 2.0 ** (1 - num_clusters) * GRAIN <= alpha:
         return power
     ratio = abs(gap) / spread
     return min(power, float(ndtr(ratio) ** num_clusters + ndtr(-ratio) ** num_clusters))
+
+
+@lru_cache(maxsize=256)
+def _limits(num_clusters: int, alpha: float) -> Float[np.ndarray, " R"]:
+    """Returns critical values of the standardised mean, one for each rank of its error.
+
+    The noncentral t is a mean over them: scipy's own is NaN far from zero.
+    """
+    freedom = num_clusters - 1
+    errors = np.sqrt(chi2.ppf(_RANKS, freedom) / freedom)
+    return np.asarray(student_t.isf(alpha / 2, freedom) * errors)
 
 
 def clusters_needed(gap: float, spread: float, *, alpha: float, power: float = POWER) -> int | None:
@@ -152,11 +162,14 @@ def detectable_gap(
         power: Wanted.
 
     Returns:
-        In the unit of ``spread``; ``None`` if so few clusters show none, however large.
+        In the unit of ``spread``; 0 if pairs do not vary, for then any gap is shown; ``None`` if
+        so few clusters show none, however large.
     """
     if 2.0 ** (1 - num_clusters) >= alpha:
         return None
-    low, high = 0.0, spread or 1.0
+    if spread <= 0:
+        return 0.0
+    low, high = 0.0, spread
     while power_of(high, spread, num_clusters, alpha=alpha) < power:
         low, high = high, 2 * high
     while high - low > 1e-4 * high:

@@ -48,6 +48,12 @@ def test_the_detectable_gap_is_the_inverse() -> None:
     assert power_of(gap, 2.0, 34, alpha=0.05) == pytest.approx(0.8, abs=1e-3)
 
 
+def test_pairs_that_do_not_vary_show_any_gap() -> None:
+    assert detectable_gap(0.0, 34, alpha=0.05) == 0.0
+    assert power_of(1e-12, 0.0, 34, alpha=0.05) == 1.0
+    assert detectable_gap(0.0, 5, alpha=0.05) is None
+
+
 def test_copies_of_a_prompt_are_prompts_but_no_witnesses() -> None:
     values = np.random.default_rng(1).normal(0.3, 1, 12)
     one = spread_of(values)
