@@ -354,3 +354,18 @@ def test_a_system_without_a_declared_role_has_that_of_the_installed_system_of_it
     declared = table(summary("ground_truth", 0.1), roles={"ground_truth": Role.FLOOR})
     assert declared.controls == ("ground_truth",)
     assert declared.roles == {"ground_truth": Role.FLOOR}
+
+
+@pytest.mark.parametrize(("smallest_p", "letters"), [(1e-4, {"a": "a", "b": "b"}), (0.25, {})])
+def test_letters_need_prompts_enough_to_show_a_difference(
+    smallest_p: float, letters: dict[str, str]
+) -> None:
+    tested = Comparison(
+        suite="smoke", metric="wer", protocol="wer/x@1", system="a", against="b", delta=-0.1,
+        p_holm=0.01, smallest_p=smallest_p, n_independent=3, verdict="better",
+    )  # fmt: skip
+    rows = (summary("a", 0.1), summary("b", 0.2))
+    found = table(*rows, comparisons=[tested], has_letters=True)
+    assert found.lines[0].letters == letters
+    few = "No letters for any line: 3 independent prompts are too few to show any difference."
+    assert (few in markdown(found)) == (not letters)
