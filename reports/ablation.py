@@ -118,7 +118,7 @@ def _numbers(row: SummaryRow | None) -> list[str]:
         return ["nan", "", "", "0", ""]
     ends = ["" if end is None else repr(end) for end in (row.ci_low, row.ci_high)]
     coverage = "" if row.coverage is None else repr(row.coverage)
-    return [repr(row.value), *ends, str(row.n), coverage]
+    return [repr(row.value), *ends, str(row.size), coverage]
 
 
 def _why(row: SummaryRow | None) -> str:

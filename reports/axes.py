@@ -5,9 +5,12 @@ from collections.abc import Collection, Iterable
 from evals.metrics import INFOS
 from evals.protocols.info import Direction, Level, MetricInfo, spaced
 from evals.scoring.names import in_order as in_order
-from evals.scoring.names import resolve_names
+from evals.scoring.names import listing, resolve_names
 from evals.scoring.summary import UNKNOWN
 from streamchar_ref.core.errors import InputError
+
+LIST_SCORED = "streamchar table RUN --all"
+"""What lists the metrics that a run has scores of."""
 
 
 def info_of(metric: str) -> MetricInfo:
@@ -53,10 +56,9 @@ def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         return None
-    found = resolve_names(names, known, "no scores of")
+    found = resolve_names(names, known, "no scores of", command=LIST_SCORED)
     if not found:
-        there = ", ".join(in_order(known)) or "none"
-        raise InputError(f"no scores of {', '.join(names)}; there are: {there}")
+        raise InputError(f"no scores of {', '.join(names)}; {listing(known, LIST_SCORED)}")
     return found
 
 
@@ -92,12 +94,27 @@ def absolute_label(metric: str) -> str:
     return f"|{label_of(metric)}|"
 
 
-def axis_label(metric: str, unit: str, direction: Direction, *, is_absolute: bool = False) -> str:
-    """Name, unit and direction of a metric, as axes print them."""
+def axis_label(
+    metric: str,
+    unit: str,
+    direction: Direction,
+    *,
+    is_absolute: bool = False,
+    variant: str = "",
+) -> str:
+    """Name, unit and direction of a metric as axes print them; below, which protocol it is."""
     shown = unit_of(metric, unit)
     name = absolute_label(metric) if is_absolute else label_of(metric)
     arrow = Direction.LOWER.arrow if is_absolute else direction.arrow
-    return f"{name} {arrow}".strip() + (f" [{shown}]" if shown else "")
+    text = f"{name} {arrow}".strip() + (f" [{shown}]" if shown else "")
+    return f"{text}\n{variant}" if variant else text
+
+
+def variant_of(protocol: str) -> str:
+    """Returns what tells a protocol from others of its metric, e.g. ``whisper-base, as played``."""
+    name, _, rest = protocol.partition("/")[2].partition("@")
+    input_of = rest.partition("+")[2].replace("-", " ")
+    return ", ".join(filter(None, (name, input_of)))
 
 
 def unit_of(metric: str, unit: str) -> str:

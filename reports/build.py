@@ -11,6 +11,7 @@ from evals.recording.run_folder import read_run, recordings_of
 from evals.recording.transaction import WAIT_S
 from evals.scoring.compare import Pair
 from evals.scoring.run_reader import read_runs
+from reports.cautions import cautions
 from reports.figures.save import save_figure
 from reports.gallery import Drawn, draw
 from reports.grid import write_grid
@@ -18,7 +19,8 @@ from reports.headline import headline_markdown, headline_of
 from reports.load import Runs, load_runs
 from reports.media import film_strip, small_video
 from reports.page import Content, page
-from reports.render import latex, markdown, tables_csv
+from reports.render import latex, markdown
+from reports.table_csv import tables_csv
 from reports.tables import Table, wide
 from reports.watch import MAX_PLAYED, Player, Strip, shown, worst_first
 from streamchar_ref.core.errors import InputError
@@ -104,10 +106,17 @@ def printed(folders: Sequence[Path], *, every_metric: bool = False) -> str:
     Returns:
         A table for each suite and domain.
     """
-    tables = tables_of(load_runs(folders))
+    runs = load_runs(folders)
+    tables = tables_of(runs)
     if every_metric:
         return "\n".join(markdown(table) for table in tables)
-    return "\n".join(headline_markdown(headline_of(table)) for table in tables)
+    care = [
+        cautions(headline_of(one), comparisons=runs.comparisons, complete=one) for one in tables
+    ]
+    return "\n".join(
+        headline_markdown(headline_of(table), texts)
+        for table, texts in zip(tables, care, strict=True)
+    )
 
 
 def tables_of(runs: Runs) -> list[Table]:
@@ -189,10 +198,6 @@ def write_tables(runs: Runs, folder: Path) -> None:
 
 
 def write_figures(figures: Sequence[Drawn], folder: Path) -> list[Path]:
-    """Writes each figure as PDF and PNG with its data as CSV."""
+    """Writes each figure as PDF and PNG, with its data as CSV and its caption as text."""
     remove_abandoned(folder, deep=False)
-    return [
-        path
-        for drawn in figures
-        for path in save_figure(drawn.figure, folder / drawn.name, drawn.data)
-    ]
+    return [path for drawn in figures for path in save_figure(drawn, folder)]

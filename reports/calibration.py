@@ -62,7 +62,7 @@ def write_calibration(calibration: Calibration, out: Path) -> list[Path]:
         write_atomically(out / name, text.encode())
     paths = [out / name for name in content]
     for drawn in figures:
-        paths += save_figure(drawn.figure, out / "figures" / drawn.name, drawn.data)
+        paths += save_figure(drawn, out / "figures")
     write_atomically(out / "calibration.html", calibration_page(calibration, figures).encode())
     return [*paths, out / "calibration.html"]
 

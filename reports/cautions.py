@@ -1,11 +1,13 @@
-"""Where a number deceives: a system that does nothing and beats every model in a metric."""
+"""Where a number deceives: what does nothing and beats every model, what is ahead of the truth."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from evals.protocols.info import Axis, Direction
+from evals.protocols.info import Axis
 from evals.recording.role import Role
+from evals.scoring.compare import Comparison
 from reports.axes import label_of
+from reports.beside_truth import beside_truth, cost_of, listed
 from reports.tables import Line, Table
 
 _WHY = {
@@ -26,16 +28,24 @@ _METRICS = {
 }
 
 
-def cautions(table: Table, still: Collection[str] = ()) -> list[str]:
+def cautions(
+    table: Table,
+    still: Collection[str] = (),
+    *,
+    comparisons: Sequence[Comparison] = (),
+    complete: Table | None = None,
+) -> list[str]:
     """Says what a reader of a table must not conclude.
 
     Args:
         table: Headline of one suite and domain.
         still: Systems that declare that they are silent or do not move; floors are, too.
+        comparisons: Paired results.
+        complete: All lines of that suite and domain, for judges that contradict those shown.
 
     Returns:
-        Sentences: still systems that beat every model and the ceiling, then what is known of the
-        metrics shown.
+        Sentences: still systems that beat every model and the ceiling, models that beat it,
+        judges that contradict each other, then what is known of the metrics shown.
     """
     suspects = [name for name in table.controls if name in still or _is_floor(table, name)]
     beaten: dict[tuple[str, Axis], list[str]] = defaultdict(list)
@@ -47,11 +57,12 @@ def cautions(table: Table, still: Collection[str] = ()) -> list[str]:
         by_reason[tuple(dict.fromkeys(labels)), axis].append(system)
     whom = "every model and the ceiling" if _ceilings(table) else "every model"
     texts = [
-        f"{_listed(systems)} {'is' if len(systems) == 1 else 'are'} ahead of {whom} in "
-        f"{_listed(labels)}: {_WHY[axis]}."
+        f"{listed(systems)} {'is' if len(systems) == 1 else 'are'} ahead of {whom} in "
+        f"{listed(labels)}: {_WHY[axis]}."
         for (labels, axis), systems in by_reason.items()
         if axis in _WHY
     ]
+    texts += beside_truth(table, comparisons, complete)
     shown = [line.metric for line in table.lines if line.has_value]
     return [*texts, *dict.fromkeys(_METRICS[name] for name in shown if name in _METRICS)]
 
@@ -66,18 +77,8 @@ def _ceilings(table: Table) -> list[str]:
 
 def _ahead(line: Line, table: Table, suspects: Sequence[str]) -> list[str]:
     """Suspects with a better value than each model and ceiling that has one."""
-    if line.direction is Direction.NONE:
-        return []
-    ranked = {name: row.ranked for name, row in line.cells.items()}
-    costs = {
-        name: row.direction.cost(row.value) for name, row in ranked.items() if row.value is not None
-    }
+    costs = {name: cost for name in line.cells if (cost := cost_of(line, name)) is not None}
     others = [costs[name] for name in (*table.models, *_ceilings(table)) if name in costs]
     if not any(name in costs for name in table.models):
         return []
     return [name for name in suspects if name in costs and costs[name] < min(others)]
-
-
-def _listed(names: list[str] | tuple[str, ...]) -> str:
-    """Joins names as a sentence has them."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

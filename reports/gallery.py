@@ -1,6 +1,5 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pandas as pd
@@ -33,7 +32,8 @@ from reports.lifetimes import log_rank_in_words
 from reports.load import Runs
 from reports.part import Part, figure_name, one_axis, parts_of, rows_of
 
-MAX_STRIPS = 16
+MAX_STRIPS = 36
+"""Of words, over all systems; more than these are too fine to be read."""
 MAX_TRACES = 8
 MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
@@ -121,9 +121,10 @@ def _num_points(curves: Sequence[DriftCurve]) -> int:
 
 def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     curves = drift_curves(part.runs.windows, "wer")
-    protocol = curves[0].protocol if curves else ""
-    rows = [row for row in part.runs.rows if protocol in ("", row.protocol)]
-    strips = _same_share(word_strips(rows))
+    protocol = next((one.protocol for one in (*curves, *rows_of(part, "wer"))), "")
+    strips, left_out = _shared_prompts(
+        word_strips(row for row in part.runs.rows if row.protocol == protocol)
+    )
     curves = curves if _num_points(curves) > 1 else []
     bounds = _info_of(part, "wer").bounds
     if not curves and not strips:
@@ -143,19 +144,21 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         caption=" ".join(
             [_CURVE_CAPTION] * bool(curves)
             + [f"What became of each word: {protocol}."] * bool(strips)
+            + [left_out] * bool(left_out)
         ),
         figure=figure,
         data=pd.concat([drift_data(curves, bounds), word_data(strips)], ignore_index=True),
     )
 
 
-def _same_share(strips: Sequence[WordStrip]) -> list[WordStrip]:
-    """The first recordings of each system, as many of each, so that no system is crowded out."""
-    by_system: dict[str, list[WordStrip]] = defaultdict(list)
-    for strip in strips:
-        by_system[strip.system].append(strip)
-    share = max(1, MAX_STRIPS // max(1, len(by_system)))
-    return [strip for own in by_system.values() for strip in own[:share]]
+def _shared_prompts(strips: Sequence[WordStrip]) -> tuple[list[WordStrip], str]:
+    """The same first prompts of each system, and a sentence about those that have no room."""
+    prompts = sorted({(strip.sample_id, strip.seed) for strip in strips})
+    room = max(1, MAX_STRIPS // max(1, len({strip.system for strip in strips})))
+    kept = [strip for strip in strips if (strip.sample_id, strip.seed) in prompts[:room]]
+    if len(prompts) <= room:
+        return kept, ""
+    return kept, f"Words of the first {room} of {len(prompts)} prompts, by name."
 
 
 def _survival(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
@@ -215,7 +218,9 @@ def _bars(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for place, ax in enumerate(axes):
         if place < len(chosen):
-            plot_bars(chosen[place], systems=systems, ax=ax)
+            rows = chosen[place]
+            variant = part.variant_of(rows[0].metric, rows[0].protocol)
+            plot_bars(rows, systems=systems, variant=variant, ax=ax)
             ax.tick_params(axis="y", labelleft=place % across == 0)
         else:
             ax.set_axis_off()
@@ -241,12 +246,13 @@ def _pareto(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         return
     figure, ax = one_axis(part, height_in=2.5, share=1 / part.across)
     systems = [row.system for row, _ in points]
-    ceilings = {name for name in systems if part.runs.role_of(name) is Role.CEILING}
-    plot_pareto(points, ceilings=ceilings, ax=ax)
+    unranked = {name for name in systems if part.runs.role_of(name) is not Role.MODEL}
+    across, up = (part.variant_of(row.metric, row.protocol) for row in points[0])
+    plot_pareto(points, unranked=unranked, variants=(across, up), ax=ax)
     yield Drawn(
         name=figure_name("pareto", "-".join(names), part),
-        title=f"{_ranked_label(points[0][1])} against {_ranked_label(points[0][0])}",
-        caption=f"{_front_in_words(points[0], ceilings)} Protocols: "
+        title=f"{_ranked_label(part, points[0][1])} against {_ranked_label(part, points[0][0])}",
+        caption=f"{_front_in_words(points[0], unranked)} Protocols: "
         f"{points[0][0].protocol}, {points[0][1].protocol}.",
         figure=figure,
         data=summary_data([row for pair in points for row in pair]),
@@ -268,18 +274,19 @@ USUAL = ("bars", "wer", "drift", "survival", "latency", "pareto")
 """What a report shows unasked."""
 
 
-def _ranked_label(row: SummaryRow) -> str:
-    return absolute_label(row.metric) if row.zero_is_best else label_of(row.metric)
+def _ranked_label(part: Part, row: SummaryRow) -> str:
+    if row.zero_is_best:
+        return absolute_label(row.metric)
+    return part.label_of(row.metric, row.protocol)
 
 
-def _front_in_words(point: tuple[SummaryRow, SummaryRow], ceilings: Collection[str]) -> str:
+def _front_in_words(point: tuple[SummaryRow, SummaryRow], unranked: Collection[str]) -> str:
     for row in point:
         if row.direction is Direction.NONE:
             return f"No value of {label_of(row.metric)} is better: no system is ranked."
     absolute = " Between bars |...|: means of absolute values, zero is best."
-    verb = "is" if len(ceilings) == 1 else "are"
-    aside = f"; {', '.join(sorted(ceilings))} {verb} not ranked" if ceilings else ""
-    return f"Grey: another system is at least as good in both, and better in one{aside}." + (
+    aside = f" Hollow: no models, not ranked ({', '.join(sorted(unranked))})." if unranked else ""
+    return f"Grey: another model is at least as good in both, and better in one.{aside}" + (
         absolute if any(row.zero_is_best for row in point) else ""
     )
 

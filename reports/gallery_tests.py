@@ -12,7 +12,7 @@ from evals.protocols.info import Direction
 from evals.recording.role import Role
 from evals.scoring.compare import Comparison
 from evals.scoring.summary import UNKNOWN
-from reports.axes import headline_metrics, label_of, without_replaced
+from reports.axes import headline_metrics, without_replaced
 from reports.figures.forest import forest_data, plot_forest
 from reports.figures.radar import HIDES, MIN_AXES, plot_radar, radar_data
 from reports.figures.ranks import plot_ranks, rank_data, rank_systems
@@ -36,13 +36,15 @@ def forest(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         return
     across = min(1 if part.width_in < 4 else _ACROSS, len(panels))
     down = -(-len(panels) // across)
-    height_in = down * (0.75 + 0.19 * (len(others) - 1))
+    height_in = down * (0.9 + 0.19 * (len(others) - 1))
     figure = Figure(figsize=(part.width_in, height_in))
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for place, ax in enumerate(axes):
         if place < len(panels):
             info = part.runs.infos.get(panels[place][0].metric, UNKNOWN)
-            plot_forest(panels[place], direction=info.direction, ax=ax)
+            first = panels[place][0]
+            variant = part.variant_of(first.metric, first.protocol)
+            plot_forest(panels[place], direction=info.direction, variant=variant, ax=ax)
             ax.tick_params(axis="y", labelleft=place % across == 0)
         else:
             ax.set_axis_off()
@@ -114,7 +116,7 @@ def ranks(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         p = "" if found.p != found.p else f" Friedman: p = {found.p:.2g}."
         yield Drawn(
             name=figure_name("ranks", metric, part),
-            title=f"Ranks by {label_of(metric)}",
+            title=f"Ranks by {part.label_of(metric, chosen.protocol)}",
             caption=f"Mean rank over {found.num_prompts} prompts, 1 is best.{p} Bars join systems "
             "whose mean ranks differ by less than the critical difference (Nemenyi, 5 %), which "
             f"takes prompts as independent.{aside} Protocol: {chosen.protocol}.",

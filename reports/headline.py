@@ -46,18 +46,19 @@ def headline_of(table: Table) -> Table:
     return replace(table, lines=kept or table.lines)
 
 
-def headline_markdown(table: Table) -> str:
+def headline_markdown(table: Table, care: Sequence[str] = ()) -> str:
     """Prints a headline table as Markdown in columns, models above controls.
 
     Args:
         table: What `headline_of` returned.
+        care: What a reader must not conclude, see `reports.cautions`.
 
     Returns:
         One or two tables with a rule between them, then notes.
     """
     usual = usual_size(table)
     blocks = [_aligned(_rows(table, systems, usual)) for systems in _blocks(table)]
-    notes = [_wrapped(text) for text in _notes(table)]
+    notes = [_wrapped(text) for text in (*_notes(table), *care)]
     return "\n\n".join([f"**{escape_markdown(caption_of(table, usual))}**",
                         "\n\n---\n\n".join(blocks), *notes]) + "\n"  # fmt: skip
 

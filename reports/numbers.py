@@ -117,7 +117,7 @@ def is_few(row: SummaryRow) -> bool:
 def samples_text(row: SummaryRow) -> str:
     """Prints the samples behind a number, and how many are independent if not all are."""
     apart = row.n_independent
-    return f"n = {row.n}" + ("" if apart in {None, row.n} else f" ({apart} independent)")
+    return f"n = {row.size}" + ("" if apart in {None, row.n} else f" ({apart} independent)")
 
 
 def coverage_text(row: SummaryRow) -> str:

@@ -114,7 +114,13 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
     yield "headline", "In short", join(*verdicts)
     yield "systems", "Systems", systems_list(runs, content.recordings)
     still = {r.system for r in content.recordings if r.is_silent or r.is_still}
-    main = [join(html_headline(table), _care(cautions(table, still))) for table in headlines]
+    care = [
+        cautions(one, still, comparisons=content.comparisons, complete=table)
+        for one, table in zip(headlines, tables, strict=True)
+    ]
+    main = [
+        join(html_headline(one), _care(texts)) for one, texts in zip(headlines, care, strict=True)
+    ]
     complete = join(*(html_table(table) for table in tables))
     yield "results", "Results", join(*main, _folded("All metrics", complete))
     seen = shown(runs, content.recordings, protocols, content.player, content.strip)

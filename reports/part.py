@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from evals.recording.recording import Recording
 from evals.scoring.summary import SummaryRow
+from reports.axes import label_of, variant_of
 from reports.figures.save import Drawn
 from reports.figures.style import WIDTHS_IN
 from reports.figures.survival import FailureRule
@@ -47,6 +48,15 @@ class Part:
         shown = set(drawn.data["metric"]) if "metric" in drawn.data else set()
         notes = [note for metric, note in self.left_out.items() if metric in shown]
         return replace(drawn, caption=" ".join([drawn.caption, *notes]))
+
+    def variant_of(self, metric: str, protocol: str) -> str:
+        """Names the protocol of a number where the metric has several here; else empty."""
+        several = {row.protocol for row in self.runs.rows if row.metric == metric}
+        return variant_of(protocol) if len(several) > 1 else ""
+
+    def label_of(self, metric: str, protocol: str) -> str:
+        """Returns the name of a metric, with its protocol where it has several here."""
+        return ", ".join(filter(None, (label_of(metric), self.variant_of(metric, protocol))))
 
 
 def parts_of(

@@ -61,7 +61,7 @@ def write_realtime_figures(
     kinds: Sequence[str] | None = None,
     width: str = "report",
 ) -> list[Path]:
-    """Draws and writes the figures that the results allow, as PDF, PNG and CSV.
+    """Draws and writes the figures that the results allow, as PDF, PNG, CSV and caption.
 
     Args:
         results: With rows.
@@ -74,7 +74,7 @@ def write_realtime_figures(
     """
     paths: list[Path] = []
     for one in draw_realtime(results, kinds=kinds, width=width):
-        paths += save_figure(one.figure, folder / one.name, one.data)
+        paths += save_figure(one, folder)
     return paths
 
 

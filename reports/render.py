@@ -1,4 +1,4 @@
-"""Tables as Markdown, CSV and LaTeX."""
+"""Tables as Markdown and LaTeX."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +9,8 @@ from evals.numerics.statistics import MIN_CLUSTERS
 from evals.protocols.info import Direction
 from evals.recording.role import Role
 from evals.scoring.compare import DAGGER
-from evals.scoring.results import csv_text, guard_cell
-from evals.scoring.summary import SummaryRow
 from evals.scoring.summary_table import escape_latex
+from reports.macro import MACRO_REMARK
 from reports.numbers import (
     NOT_APPLICABLE,
     aside_text,
@@ -153,26 +152,6 @@ def table_name(table: Table) -> str:
     return f"{table.suite}-{table.domain}"
 
 
-def tables_csv(tables: Iterable[Table]) -> str:
-    """Prints tables as one CSV: full precision, stored units, five columns a system.
-
-    Text cells that a spreadsheet would run are guarded by `evals.scoring.results.guard_cell`.
-
-    Args:
-        tables: Of all suites and domains.
-
-    Returns:
-        A line for each metric, protocol, suite and domain.
-    """
-    tables = list(tables)
-    systems = sorted({system for table in tables for system in table.systems})
-    head = ["suite", "domain", "metric", "protocol", "protocol_hash", "unit", "higher_is_better"]
-    parts = ("", " ci_low", " ci_high", " n", " coverage")
-    head += [system + part for system in systems for part in parts]
-    body = [_csv_row(table, line, systems) for table in tables for line in table.lines]
-    return csv_text([map(guard_cell, head), *body])
-
-
 def _metrics_down(table: Table) -> Grid:
     head, columns = [Cell(text="metric")], []
     for system in table.systems:
@@ -292,6 +271,8 @@ def remarks(table: Table) -> list[str]:
             "Letters: systems share one unless their difference is significant after Holm; that "
             "does not mean that they are equal."
         )
+    texts += [_without_letters(table)]
+    texts += [MACRO_REMARK] * any(line.average for line in table.lines)
     names = [line.label for line in table.lines if line.info.is_project_specific]
     if names:
         texts.append(
@@ -309,6 +290,17 @@ def remarks(table: Table) -> list[str]:
             f"{NOT_APPLICABLE} not applicable; n/s not scored, failed: with number of samples."
         )
     return list(filter(None, texts))
+
+
+def _without_letters(table: Table) -> str:
+    """Says which lines have no letters of ties because nothing could be shown."""
+    few = [line for line in table.lines if line.too_few]
+    if not few:
+        return ""
+    which = "any line" if len(few) == len(table.lines) else ", ".join(line.label for line in few)
+    sizes = sorted({line.too_few for line in few})
+    size = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
+    return f"No letters for {which}: {size} independent prompts are too few to show any difference."
 
 
 def _bounds_in_words(table: Table) -> str:
@@ -367,20 +359,3 @@ def _latex_cell(cell: Cell) -> str:
     mark = f"\\textsuperscript{{{cell.footnote}}}" if cell.footnote else ""
     small = f" {{\\scriptsize {escape_latex(cell.aside)}}}" if cell.aside else ""
     return text + mark + small
-
-
-def _csv_row(table: Table, line: Line, systems: list[str]) -> list[str]:
-    direction = {Direction.HIGHER: "true", Direction.LOWER: "false"}.get(line.direction, "")
-    texts = [table.suite, table.domain, line.metric, line.protocol, line.protocol_hash, line.unit]
-    row = [guard_cell(text) for text in texts] + [direction]
-    for system in systems:
-        row += _csv_cells(line.cells.get(system))
-    return row
-
-
-def _csv_cells(row: SummaryRow | None) -> list[str]:
-    if row is None:
-        return ["n/s", "", "", "0", ""]
-    value = value_text(row, 0) if row.value is None else repr(row.value)
-    ends = ["" if end is None else repr(end) for end in (row.ci_low, row.ci_high)]
-    return [value, *ends, str(row.n), "" if row.coverage is None else repr(row.coverage)]

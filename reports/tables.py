@@ -10,8 +10,8 @@ from evals.recording.role import Role, place_of
 from evals.recording.system import installed_role
 from evals.scoring.compare import DAGGER, Comparison
 from evals.scoring.summary import SummaryRow
-from evals.scoring.ties import tie_letters
-from reports.axes import in_order, info_of, unit_of
+from evals.scoring.ties import tie_letters, too_few_to_tell
+from reports.axes import in_order, info_of, unit_of, variant_of
 from reports.numbers import decimals_for
 
 MAX_METRICS_ACROSS = 8
@@ -33,6 +33,8 @@ class Line:
             is shown to be, or none is left to be better than.
         mark: A dagger if the same protocol is there with another hash.
         letters: System -> tie group, see `evals.scoring.ties`; empty if some pair was not tested.
+        too_few: Prompts, where letters were asked for and so few cannot show any difference.
+        average: ``macro`` for the means of `reports.macro`; else empty.
     """
 
     metric: str
@@ -45,6 +47,8 @@ class Line:
     second: str = ""
     mark: str = ""
     letters: Mapping[str, str] = field(default_factory=dict)
+    too_few: int = 0
+    average: str = ""
 
     @property
     def info(self) -> MetricInfo:
@@ -53,8 +57,8 @@ class Line:
 
     @property
     def label(self) -> str:
-        """Name and dagger, without arrow and unit."""
-        return self.info.label + self.mark
+        """Name, kind of average and dagger, without arrow and unit."""
+        return " ".join(filter(None, (self.info.label, self.average))) + self.mark
 
     @property
     def has_value(self) -> bool:
@@ -107,10 +111,8 @@ class Table:
 
     def variant_of(self, line: Line) -> str:
         """Tells protocols of one metric apart, e.g. ``whisper-base``; empty where there is one."""
-        is_shared = sum(other.metric == line.metric for other in self.lines) > 1
-        name, _, rest = line.protocol.partition("/")[2].partition("@")
-        input_of = rest.partition("+")[2].replace("-", " ")
-        return ", ".join(filter(None, (name, input_of))) if is_shared else ""
+        own = {(o.protocol, o.protocol_hash) for o in self.lines if o.metric == line.metric}
+        return variant_of(line.protocol) if len(own) > 1 else ""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -265,12 +267,13 @@ def _best(
 def _lettered(table: Table, comparisons: Sequence[Comparison]) -> Table:
     """Adds letters to the lines of one hash; those of several were never compared."""
 
-    def letters(line: Line) -> dict[str, str]:
+    def lettered(line: Line) -> Line:
         here = (table.suite, line.metric, line.protocol)
         tested = [one for one in comparisons if (one.suite, one.metric, one.protocol) == here]
-        return {} if line.mark else tie_letters(tested, line.direction)
+        letters = {} if line.mark else tie_letters(tested, line.direction)
+        return replace(line, letters=letters, too_few=too_few_to_tell(tested))
 
-    return replace(table, lines=tuple(replace(line, letters=letters(line)) for line in table.lines))
+    return replace(table, lines=tuple(map(lettered, table.lines)))
 
 
 def _apart(first: SummaryRow, other: SummaryRow) -> bool:

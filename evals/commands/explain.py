@@ -14,7 +14,7 @@ from evals.metrics import EVERY_METRIC
 from evals.protocols.card import Card, in_words
 from evals.scoring.explain_run import ExplainedNumber, explain_number
 from evals.scoring.explanation import Explanation, explain_metric
-from evals.scoring.names import metrics_named, nearest
+from evals.scoring.names import hint_of, metrics_named, nearest
 from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import dump_json
 from evals.scoring.summary import SummaryRow
@@ -79,9 +79,8 @@ def explained(subject: str) -> list[Explanation]:
         names = metrics_named(bare, known)
         if names is None:
             protocols = [metric.protocol for metric in EVERY_METRIC]
-            near = nearest(bare, known) if "/" not in bare else ""
-            near = near or next(iter(get_close_matches(bare, protocols, 1)), "")
-            hint = f"did you mean {near!r}?" if near else "see: streamchar ls metrics"
+            near = nearest(bare, known) if "/" not in bare else []
+            hint = hint_of(near or get_close_matches(bare, protocols, 3))
             raise InputError(f"{subject!r} is no metric, protocol or RUN:METRIC; {hint}")
         found = [metric for metric in EVERY_METRIC if metric.name in names]
     found.sort(key=lambda metric: not metric.is_default)
@@ -126,9 +125,10 @@ def _value(one: SummaryRow) -> list[str]:
     unit = "" if one.unit in {"", "1"} or one.value is None else f" {one.unit}"
     interval = f" [{one.ci_low:.6g}, {one.ci_high:.6g}]" if one.has_interval else ""
     absolute = "" if one.abs_value is None else f", mean of absolute values {one.abs_value:.6g}"
+    macro = "" if one.macro_value is None else f", macro {one.macro_value:.6g}"
     coverage = "" if one.coverage is None else f", coverage {one.coverage:.0%}"
     where = f"{one.system} on {one.suite} ({one.domain})"
-    lines = [f"  {where}: {value}{unit}{interval}, n = {one.n}{absolute}{coverage}"]
+    lines = [f"  {where}: {value}{unit}{interval}, n = {one.size}{absolute}{macro}{coverage}"]
     return lines + [
         f"    {count} x {reason}" for reason, count in Counter(one.reasons).most_common()
     ]

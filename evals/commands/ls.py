@@ -21,6 +21,7 @@ from streamchar_ref.commands.verb import Verb
 
 app = Verb(__doc__)
 KINDS = ("metrics", "systems", "suites", "protocols", "profiles", "presets")
+_SINGULAR = {"identities": "identity"}
 GROUP = "streamchar.listings"
 """Entry points of lists in other packages: functions that return rows."""
 
@@ -46,7 +47,9 @@ def ls(
 
 
 def _cell(key: str, value: Any) -> str:
-    return f"{value} {key}" if isinstance(value, int) else str(value)
+    if not isinstance(value, int):
+        return str(value)
+    return f"{value} {_SINGULAR.get(key, key.removesuffix('s')) if value == 1 else key}"
 
 
 def _rows(kind: str) -> list[dict[str, Any]]:

@@ -28,7 +28,10 @@ def record(
         str, typer.Argument(help="See: streamchar ls systems; or path/to/file.py:Class")
     ],
     suite: Annotated[str, typer.Option(help="Name of a suite, or a JSONL file of prompts.")],
-    out: Annotated[Path, typer.Option(help="Run folder; finished recordings in it are kept.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder, runs/SUITE if left out; finished recordings in it stay."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first prompts.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the generation.")] = 0,
     setting: Annotated[
@@ -48,6 +51,9 @@ def record(
     progress = ProgressBar()
     check_workers(executor)
     whole = load_suite(suite)
+    if out is None:
+        out = Path("runs") / Path(suite).stem
+        typer.echo(f"recordings go to {out}; choose another folder with --out", err=True)
     check_suite_folder(out, Path(suite).stem, whole)
     prompts = take_shard(whole[:limit], shard)
     settings = parse_settings(setting or [])
@@ -78,5 +84,5 @@ def record(
         counts["failed"] += failed_before
         counts["kept"] -= failed_before
     text = json.dumps(counts) if as_json else ", ".join(f"{n} {what}" for what, n in counts.items())
-    typer.echo(text)
+    typer.echo(text if as_json else f"{text} -> {out}")
     raise typer.Exit(code=1 if counts["failed"] else 0)

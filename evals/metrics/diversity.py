@@ -108,6 +108,7 @@ class Diversity(TakesMetric):
         what = type(self).name
         self.is_relative = is_relative
         self.label = spaced(what) + (" / reference" if is_relative else "")
+        self.distinction = "over that of the reference system" if is_relative else ""
         self.remark = _REMARKS[is_relative]
         self.name = f"{what}_ratio" if is_relative else what
         self.protocol = f"{self.name}/{self.method}@1"

@@ -61,6 +61,7 @@ class PictureReference(Metric):
         higher_is_better: Direction.
         bounds: Of the value.
         label: Name in tables.
+        distinction: Which comparison, in words.
     """
 
     axis = Axis.VIDEO
@@ -76,7 +77,9 @@ class PictureReference(Metric):
         higher_is_better: bool,
         bounds: tuple[float, float],
         label: str,
+        distinction: str,
     ) -> None:
+        self.distinction = distinction
         self.name, self.label, self.unit = name, label, unit
         self.higher_is_better, self.bounds = higher_is_better, bounds
         self.needs = (extractor,)
@@ -293,15 +296,18 @@ def _eye_line(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 FULL_REFERENCE: tuple[Metric, ...] = (
     PictureReference(
-        name="psnr", label="PSNR", extractor="full_reference", protocol="rgb-mean-of-frames@1",
+        name="psnr", label="PSNR", distinction="peak signal-to-noise ratio",
+        extractor="full_reference", protocol="rgb-mean-of-frames@1",
         unit="dB", higher_is_better=True, bounds=(-math.inf, 100.0),
     ),
     PictureReference(
-        name="ssim", label="SSIM", extractor="full_reference", protocol="gaussian-rgb@1",
+        name="ssim", label="SSIM", distinction="structural similarity",
+        extractor="full_reference", protocol="gaussian-rgb@1",
         unit="1", higher_is_better=True, bounds=(-1.0, 1.0),
     ),
     PictureReference(
-        name="lpips", label="LPIPS", extractor="lpips_alex", protocol="alex-0.1@1",
+        name="lpips", label="LPIPS", distinction="learned distance of AlexNet's features",
+        extractor="lpips_alex", protocol="alex-0.1@1",
         unit="1", higher_is_better=False, bounds=NON_NEGATIVE,
     ),
     MeshLandmarkDistance(),

@@ -32,6 +32,10 @@ from evals.protocols.info import Axis
 from evals.recording.recording import Recording
 
 MAX_EER = 0.05
+_NETWORKS = {
+    "identity": "dlib's embedding",
+    "identity_world": "embedding of the judge of the drawn world",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,7 @@ class IdentityMetric(Metric):
         self.settings = params
         self.protocol = protocol
         self.extractor = extractor
+        self.distinction = _NETWORKS.get(extractor, "")
         self.domain = domain
         self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, extractor)))
         by_domain = {place: judge_figures(name) for place, name in (figures or {}).items()}

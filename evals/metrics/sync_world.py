@@ -27,7 +27,7 @@ class SyncConfidenceInWorld(SyncConfidence):
 
 
 class SyncDistanceInWorld(SyncDistance):
-    """Distance between mouth and sound at the best shift."""
+    """Distance between drawn mouth and sound at the best shift."""
 
     name = "sync_d_world"
     label = "Sync-D-world"
@@ -37,7 +37,7 @@ class SyncDistanceInWorld(SyncDistance):
 
 
 class AvOffsetInWorld(AvOffset):
-    """Frames of 40 ms by which the sound is early (positive) or late; 0 is best.
+    """Frames of 40 ms by which drawn sound is early (positive) or late; 0 is best.
 
     At +-15 it is censored: the true offset may lie outside the search. There is no offset where no
     shift fits clearly better than the others, as in silence or before a mouth that stands still.

@@ -32,6 +32,13 @@ MIN_FEATURES = 32
 MAX_FEATURES = 2048
 """As many as published tables use; more cost time and change what the number compares with."""
 JACKKNIFE_GROUPS = 16
+_FEATURES = {
+    "i3d": "I3D, clips of 16 frames",
+    "inception": "Inception-v3, frames",
+    "lite0": "EfficientNet-Lite0, frames",
+    "fvd_world": "a network of the drawn world, clips of 16 frames",
+}
+"""Start of an extractor's name -> network and what one feature is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +114,9 @@ class FrechetMetric(SetMetric):
         self.name = name
         self.label, self.level, self.replaces = label, level, replaces
         self.is_project_specific = is_project_specific
+        self.distinction = next(
+            (words for start, words in _FEATURES.items() if extractor.startswith(start)), extractor
+        )
         self.domain = domain
         self.protocol = protocol
         self.needs = (extractor,)

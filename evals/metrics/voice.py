@@ -147,6 +147,12 @@ class VoiceDrift(VoiceMetric):
 
 
 _RATINGS = {"ovrl": "overall", "sig": "speech", "bak": "background", "p808": "P.808"}
+_RATED = {
+    "ovrl": "overall, by P.835",
+    "sig": "of the speech itself, by P.835",
+    "bak": "of the background, by P.835",
+    "p808": "overall, by P.808",
+}
 
 
 class Dnsmos(Metric):
@@ -169,6 +175,7 @@ class Dnsmos(Metric):
         self._extractor = "dnsmos" if windows == "covering" else "dnsmos-published"
         self.name = f"dnsmos_{rating}"
         self.label = f"DNSMOS {_RATINGS[rating]}"
+        self.distinction = _RATED[rating]
         self.level = Level.HEADLINE if rating == "ovrl" else Level.DETAIL
         self.is_default = windows == "covering"
         self.needs = (self._extractor, SPEECH)

@@ -126,6 +126,7 @@ class BaseMetric(ABC):
             ``higher_is_better`` of ``None``.
         bounds: Smallest and largest value there can be; intervals and bands stay inside.
         label: Name in tables and on axes; ``name`` with blanks by default.
+        distinction: What tells it from other metrics of its class, in words; for its definition.
         axis: What it measures; tables list metrics axis by axis.
         level: ``headline`` if the default table shows it, else ``detail``.
         decimals: Largest number of decimals in print; the interval may support fewer.
@@ -151,6 +152,7 @@ class BaseMetric(ABC):
     zero_is_best: bool = False
     bounds: Bounds = UNBOUNDED
     label: str = ""
+    distinction: str = ""
     axis: Axis = Axis.OTHER
     level: Level = Level.DETAIL
     decimals: int = MAX_DECIMALS
@@ -190,7 +192,8 @@ class BaseMetric(ABC):
     def definition(self) -> str:
         """What it measures: its setting of that name, else the first words of its class."""
         text = self.params.get("definition") or inspect.getdoc(type(self)) or ""
-        return " ".join(str(text).split("\n\n")[0].split())
+        words = " ".join(str(text).split("\n\n")[0].split())
+        return f"{words.removesuffix('.')}; {self.distinction}." if self.distinction else words
 
     @property
     def direction(self) -> Direction:

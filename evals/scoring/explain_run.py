@@ -10,7 +10,7 @@ from evals.metrics import EVERY_METRIC
 from evals.protocols.base import protocol_hash
 from evals.recording.transaction import place_of
 from evals.scoring.explanation import Explanation, differences, explain_params
-from evals.scoring.names import resolve_names
+from evals.scoring.names import listing, resolve_names
 from evals.scoring.persist import summaries_of
 from evals.scoring.protocol_ids import OF_THE_ROW, split_protocol
 from evals.scoring.results import ScoreRow
@@ -83,9 +83,10 @@ def _rows_of(rows: Sequence[ScoreRow], name: str, run: Path) -> list[ScoreRow]:
     if of_protocol:
         return of_protocol
     known = list(dict.fromkeys(row.metric for row in rows))
-    metrics = resolve_names([name], known, f"{run}: no scores of")
+    command = f"streamchar table {run} --all"
+    metrics = resolve_names([name], known, f"{run}: no scores of", command=command)
     if not metrics:
-        raise InputError(f"{run}: no scores of {name!r}; there are: {', '.join(sorted(known))}")
+        raise InputError(f"{run}: no scores of {name!r}; {listing(known, command)}")
     return [row for row in rows if row.metric in metrics]
 
 

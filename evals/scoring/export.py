@@ -59,7 +59,7 @@ def leaderboard(summary: Sequence[SummaryRow]) -> str:
 
     Rows of different ``protocol_hash`` do not belong in one ranking.
     """
-    rows = [{name: getattr(row, name) for name in _LINE} for row in summary]
+    rows = [{name: getattr(row, name) for name in _LINE} | {"n": row.size} for row in summary]
     return dump_json({"schema_version": 1, "rows": rows}, indent=1) + "\n"
 
 
@@ -92,7 +92,7 @@ def track_summary(summary: Sequence[SummaryRow], log: LogFn, *, step: int = 0) -
 def _metric(row: SummaryRow) -> dict[str, Any]:
     about = {
         "protocol": row.protocol, "protocol_hash": row.protocol_hash, "unit": row.unit,
-        "n": row.n, "coverage": row.coverage, "ci_low": row.ci_low, "ci_high": row.ci_high,
+        "n": row.size, "coverage": row.coverage, "ci_low": row.ci_low, "ci_high": row.ci_high,
     }  # fmt: skip
     return {
         "type": row.metric,

@@ -3,7 +3,7 @@
 The one place that knows them, for every ``--metrics`` of the command line and for the library.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
 from evals.metrics import INFOS
@@ -41,6 +41,14 @@ AXIS_ALIASES: dict[str, Axis] = {
     "realtime": Axis.SPEED,
 }
 """Other names of axes; each stands for all metrics of its axis."""
+
+NEAREST = 3
+"""Names that a slip is told."""
+CUTOFF = 0.5
+"""Likeness of spelling, by difflib, from which a name may have been meant."""
+LIST_ALL = "streamchar ls metrics"
+MOST_LISTED = 12
+"""Names that an error lists; of more it names the command that lists them."""
 
 
 def axis_named(name: str) -> Axis | None:
@@ -89,41 +97,61 @@ def in_order(metrics: Iterable[str]) -> list[str]:
     return sorted(set(metrics), key=place)
 
 
-def resolve_names(names: Iterable[str], known: Collection[str], otherwise: str) -> list[str]:
+def resolve_names(
+    names: Iterable[str], known: Collection[str], otherwise: str, *, command: str = LIST_ALL
+) -> list[str]:
     """Replaces aliases and axes by metrics.
 
     Args:
         names: As for `metrics_named`.
         known: Metrics to choose from.
         otherwise: Start of the message about a name that is none, e.g. ``unknown metric``.
+        command: What lists all that is known.
 
     Returns:
         Metrics in the order given, each once.
 
     Raises:
-        InputError: If a name is none; the message names the nearest.
+        InputError: If a name is none; the message names the nearest and what lists all.
     """
     found: list[str] = []
     for name in names:
         metrics = metrics_named(name, known)
         if metrics is None:
-            near = nearest(name, known)
-            hint = f"did you mean {near!r}?" if near else f"there are: {_listed(known)}"
-            raise InputError(f"{otherwise} {name!r}; {hint}")
+            hint = hint_of(nearest(name, known), known, command)
+            raise InputError(f"{otherwise} {name!r:.60}; {hint}")
         found += metrics
     return list(dict.fromkeys(found))
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    """Returns the metric, axis or alias whose spelling is nearest; empty if none is near."""
+def nearest(name: str, known: Collection[str]) -> list[str]:
+    """Returns up to three metrics, axes or aliases, the one of the nearest spelling first."""
     axes = [str(axis) for axis in Axis if axis is not Axis.OTHER]
     aliases = [alias for alias, metric in ALIASES.items() if metric in known]
-    return next(iter(get_close_matches(name.lower(), [*known, *axes, *aliases], 1)), "")
+    return get_close_matches(name.lower(), [*known, *axes, *aliases], NEAREST, CUTOFF)
+
+
+def hint_of(near: Sequence[str], known: Collection[str] = (), command: str = LIST_ALL) -> str:
+    """Says what an unknown name may have meant, and what there is.
+
+    Args:
+        near: Names of near spelling, the nearest first.
+        known: What there is.
+        command: What lists it.
+
+    Returns:
+        E.g. ``did you mean 'wer' or 'cer'? all: streamchar ls metrics``.
+    """
+    names = " or ".join(filter(None, [", ".join(map(repr, near[:-1])), *map(repr, near[-1:])]))
+    return (f"did you mean {names}? " if near else "") + listing(known, command)
+
+
+def listing(known: Collection[str], command: str = LIST_ALL) -> str:
+    """Lists a few names, or says which command lists many."""
+    if 0 < len(known) <= MOST_LISTED:
+        return f"there are: {', '.join(in_order(known))}"
+    return f"all: {command}"
 
 
 def _folded(name: str) -> str:
     return "".join(sign for sign in name.lower() if sign.isalnum())
-
-
-def _listed(known: Collection[str]) -> str:
-    return ", ".join(sorted(known)) or "none"

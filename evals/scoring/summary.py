@@ -48,6 +48,7 @@ class SummaryRow:
         abs_value: Mean of the absolute values where zero is best; else ``None``.
         abs_ci_low: Lower end of its interval.
         abs_ci_high: Upper end.
+        n_videos: Videos in the set of a metric on a set, which is one computed row; else ``None``.
         macro_value: Mean that counts each sample once, for error rates whose ``value`` counts each
             word; else ``None``.
         if_best: Where coverage is below 1: the mean, as it is ranked, if all that is missing had
@@ -80,6 +81,7 @@ class SummaryRow:
     abs_value: float | None = None
     abs_ci_low: float | None = None
     abs_ci_high: float | None = None
+    n_videos: int | None = None
     macro_value: float | None = None
     if_best: float | None = None
     if_worst: float | None = None
@@ -102,6 +104,11 @@ class SummaryRow:
             self, value=self.abs_value, ci_low=self.abs_ci_low, ci_high=self.abs_ci_high,
             zero_is_best=False, higher_is_better=False,
         )  # fmt: skip
+
+    @property
+    def size(self) -> int:
+        """Samples behind the value: videos of a set, else computed rows."""
+        return self.n if self.n_videos is None else self.n_videos
 
     @property
     def num_failed(self) -> int:
@@ -261,6 +268,7 @@ def _summary(
         ci_low=_known(mean.low),
         ci_high=_known(mean.high),
         **absolute,
+        n_videos=_num_videos(computed),
         macro_value=_macro(computed, info),
         n_independent=mean.num_clusters if first.sample_id != SET_ID else None,
         n=counts["computed"],
@@ -319,6 +327,14 @@ def _macro(computed: list[ScoreRow], info: MetricInfo) -> float | None:
     values = [row.value for row in computed if row.value is not None]
     is_micro = info.axis is Axis.TEXT and info.is_percent and len({r.weight for r in computed}) > 1
     return float(np.mean(values)) if is_micro else None
+
+
+def _num_videos(computed: list[ScoreRow]) -> int | None:
+    """Videos of the set behind the one row of a metric on a set, where the row says."""
+    if len(computed) != 1 or computed[0].sample_id != SET_ID:
+        return None
+    count = computed[0].components.get("n_fake_videos")
+    return None if count is None else int(count)
 
 
 def _known(value: float) -> float | None:

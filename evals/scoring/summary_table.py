@@ -72,7 +72,7 @@ def _cells(row: SummaryRow, protocol: str) -> tuple[str, ...]:
         interval,
         row.unit,
         "" if row.direction is Direction.NONE else row.direction.value,
-        f"{row.n}" + ("" if apart in {None, row.n} else f" ({apart} independent)"),
+        f"{row.size}" + ("" if apart in {None, row.n} else f" ({apart} independent)"),
         "" if row.coverage is None else f"{row.coverage:.3g}",
     )
 

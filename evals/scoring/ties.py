@@ -7,7 +7,7 @@ from itertools import combinations
 
 from evals.numerics.letters import compact_letters
 from evals.protocols.info import Direction, MetricInfo
-from evals.scoring.compare import Comparison
+from evals.scoring.compare import ALPHA, Comparison
 from evals.scoring.summary import UNKNOWN
 
 
@@ -39,8 +39,8 @@ def tie_groups(
         infos: Metric name -> unit and direction.
 
     Returns:
-        In the order of the comparisons; metrics of which a pair was not tested are left out, since
-        a shared letter would say of it that no difference was found.
+        In the order of the comparisons; metrics of which a pair was not tested, or too few prompts
+        were, are left out: a shared letter would say that no difference was found.
     """
     places: dict[tuple[str, str, str], list[Comparison]] = defaultdict(list)
     for one in comparisons:
@@ -61,9 +61,11 @@ def tie_letters(comparisons: Sequence[Comparison], direction: Direction) -> dict
         direction: Which values are better.
 
     Returns:
-        System -> letters; empty if some pair of the systems was not tested.
+        System -> letters; empty if some pair of the systems was not tested, or `too_few_to_tell`.
     """
-    tested = [one for one in comparisons if one.p_holm is not None and one.delta is not None]
+    if too_few_to_tell(comparisons):
+        return {}
+    tested = _tested(comparisons)
     pairs = {frozenset((one.system, one.against)) for one in tested}
     systems = sorted({name for pair in pairs for name in pair})
     if not pairs or {frozenset(pair) for pair in combinations(systems, 2)} - pairs:
@@ -77,3 +79,22 @@ def tie_letters(comparisons: Sequence[Comparison], direction: Direction) -> dict
         sorted(systems, key=lambda name: (-leads[name], name)),
         [(one.system, one.against) for one in tested if one.verdict in {"better", "worse"}],
     )
+
+
+def too_few_to_tell(comparisons: Sequence[Comparison]) -> int:
+    """Returns the independent pairs of a metric where no test could show any difference.
+
+    Args:
+        comparisons: Of one suite, metric and protocol.
+
+    Returns:
+        Their largest number; 0 if some test could show a difference, or there is none.
+    """
+    tested = _tested(comparisons)
+    if any((one.smallest_p or 0.0) < ALPHA for one in tested):
+        return 0
+    return max((one.n_independent for one in tested), default=0)
+
+
+def _tested(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    return [one for one in comparisons if one.p_holm is not None and one.delta is not None]

@@ -75,10 +75,20 @@ def compare(
         raise InputError("--gap and --probability go with --power")
     loaded = load_runs(runs)
     loaded = loaded.under(protocols_of(profile)) if profile else loaded
-    asked = systems_in(systems, {row.system for row in loaded.rows})
+    scored = {row.system for row in loaded.rows}
+    asked = systems_in(systems, scored)
     loaded = loaded if asked is None else loaded.only(asked)
+    if asked is not None and len(asked) < 2:
+        others = sorted(scored - set(asked))
+        raise InputError(
+            f"--systems {systems}: a comparison needs two; name another one of "
+            f"{', '.join(others) or 'a second run'}, or leave --systems out for all"
+        )
     chosen = names_in(metrics, known={row.metric for row in loaded.rows})
     comparisons = loaded.compared(against=against or None, metrics=chosen)
+    if not comparisons and not as_json:
+        typer.echo(f"nothing was compared or written: {why_nothing(loaded.rows)}", err=True)
+        raise typer.Exit(code=1)
     content = _content(loaded, comparisons)
     lives = [] if chosen else compare_lifetimes(loaded, against=against or None)
     notes = [] if chosen else left_out_lifetimes(loaded)

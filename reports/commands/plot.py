@@ -1,4 +1,4 @@
-"""Draw figures of runs as PDF and PNG, with their data as CSV."""
+"""Draw figures of runs as PDF and PNG, with their data and captions beside them."""
 
 from pathlib import Path
 from typing import Annotated, NoReturn

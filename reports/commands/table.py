@@ -13,12 +13,15 @@ from evals.scoring.export import leaderboard, model_card
 from evals.scoring.results import dump_json
 from evals.scoring.summary import SummaryRow
 from reports.axes import names_in, systems_in
+from reports.cautions import cautions
 from reports.figures.style import WIDTHS_IN
 from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
+from reports.macro import with_macro
 from reports.paper import Paper
-from reports.render import RowsOf, latex, markdown, table_name, tables_csv
+from reports.render import RowsOf, latex, markdown, table_name
 from reports.reported import reported_latex, reported_markdown, reported_tables
+from reports.table_csv import tables_csv
 from reports.tables import Table, wide
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
@@ -71,6 +74,10 @@ def table(
         str,
         typer.Option(help="Published tables below, never ranked: names of ls reported, or all."),
     ] = "",
+    macro: Annotated[
+        bool,
+        typer.Option("--macro", help="Error rates that count each recording once, in a line too."),
+    ] = False,
     label: Annotated[
         str, typer.Option(help="Of the LaTeX table; the suite is added to several.")
     ] = "",
@@ -86,6 +93,8 @@ def table(
     """
     if with_reported and (as_json or form not in (Format.MD, Format.LATEX)):
         raise InputError("--with-reported goes with --format md or latex: files hold measured rows")
+    if macro and (as_json or form in (Format.MODEL_CARD, Format.LEADERBOARD)):
+        raise InputError("--macro goes with --format md, csv or latex; JSON has macro_value always")
     published = reported_tables(with_reported)
     paper = _paper(form, label=label, caption=caption, width=width)
     loaded = load_runs(runs)
@@ -104,10 +113,17 @@ def table(
         has_letters=letters,
     )
     is_headline = not (every_metric or metrics or as_json)
+    complete = tables
     if is_headline:
         tables = [headline_of(one) for one in tables]
+    care = [
+        cautions(one, comparisons=loaded.comparisons, complete=every)
+        for one, every in zip(tables, complete, strict=True)
+    ]
+    if macro:
+        tables = [with_macro(one) for one in tables]
     if as_json:
-        rows = [vars(cell) for one in tables for cell in one.cells]
+        rows = [vars(cell) | {"n": cell.size} for one in tables for cell in one.cells]
         typer.echo(dump_json(rows, indent=1))
     elif form is Format.CSV:
         typer.echo(tables_csv(tables), nl=False)
@@ -115,8 +131,8 @@ def table(
         in_blocks = is_headline and down is Down.AUTO
         papers = [_labelled(paper, one) if len(tables) > 1 else paper for one in tables]
         texts = [
-            _rendered(one, form, down, in_blocks, own)
-            for one, own in zip(tables, papers, strict=True)
+            _rendered(one, form, down, in_blocks, own, beside)
+            for one, own, beside in zip(tables, papers, care, strict=True)
         ]
         typer.echo("\n".join(texts), nl=False)
         below = reported_latex if form is Format.LATEX else reported_markdown
@@ -148,7 +164,9 @@ def _labelled(paper: Paper, table: Table) -> Paper:
     return replace(paper, label=label)
 
 
-def _rendered(table: Table, form: Format, down: Down, in_blocks: bool, paper: Paper) -> str:
+def _rendered(
+    table: Table, form: Format, down: Down, in_blocks: bool, paper: Paper, care: Sequence[str]
+) -> str:
     if form is Format.LATEX:
         return headline_latex(table, paper) if in_blocks else latex(table, _DOWN[down], paper)
-    return headline_markdown(table) if in_blocks else markdown(table, _DOWN[down])
+    return headline_markdown(table, care) if in_blocks else markdown(table, _DOWN[down])

@@ -16,7 +16,11 @@ from reports.numbers import decimals_for, value_text
 
 
 def plot_bars(
-    rows: Sequence[SummaryRow], *, systems: Collection[str] = (), ax: Axes | None = None
+    rows: Sequence[SummaryRow],
+    *,
+    systems: Collection[str] = (),
+    variant: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draws a bar for each system, with its 95 % interval and its value.
 
@@ -25,6 +29,7 @@ def plot_bars(
     Args:
         rows: Summaries of one metric and protocol hash; those without a value say why.
         systems: Those that have a place, for axes side by side; by default those of the rows.
+        variant: Which protocol it is, below the axis.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -61,24 +66,26 @@ def plot_bars(
     ax.margins(x=0.18)
     ax.grid(False, axis="y")
     if rows:
-        ax.set_xlabel(_label(rows[0]))
+        ax.set_xlabel(_label(rows[0], variant))
     return ax
 
 
 def plot_pareto(
     points: Sequence[tuple[SummaryRow, SummaryRow]],
     *,
-    ceilings: Collection[str] = (),
+    unranked: Collection[str] = (),
+    variants: tuple[str, str] = ("", ""),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws systems in the plane of two metrics; those that another one beats in both are grey.
+    """Draws systems in the plane of two metrics; models that another one beats in both are grey.
 
-    A ceiling such as ground truth beats nobody and keeps its colour. Where zero is best, systems
-    stand at the means of absolute values.
+    A control such as ground truth or a still picture beats nobody: it is hollow and keeps its
+    colour. Where zero is best, systems stand at the means of absolute values.
 
     Args:
         points: For each system its summaries on x and y; pairs that lack a value are left out.
-        ceilings: Systems that are not ranked.
+        unranked: Systems that are no models.
+        variants: Which protocols they are, below the axes.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -86,10 +93,11 @@ def plot_pareto(
     """
     ax = ax if ax is not None else plt.subplots()[1]
     pairs = [(x.ranked, y.ranked) for x, y in points]
-    measured = [(x, y) for x, y in pairs if x.value is not None and y.value is not None]
+    by_system = {x.system: (x, y) for x, y in pairs if x.value is not None and y.value is not None}
+    measured = [by_system[system] for system in in_look_order(by_system)]
     markers = markers_of(x.system for x, _ in measured)
     colours = colours_of(x.system for x, _ in measured)
-    best = front([pair for pair in measured if pair[0].system not in ceilings]) | set(ceilings)
+    best = front([pair for pair in measured if pair[0].system not in unranked]) | set(unranked)
     for x, y in measured:
         colour = colours[x.system] if x.system in best else GREY
         at = ((x.value or 0.0) * scale_of(x.metric), (y.value or 0.0) * scale_of(y.metric))
@@ -98,6 +106,7 @@ def plot_pareto(
             *at,
             marker=markers[x.system],
             color=colour,
+            markerfacecolor="white" if x.system in unranked else colour,
             markersize=6,
             linestyle="none",
             label=drawn(x.system),
@@ -107,7 +116,8 @@ def plot_pareto(
         _scale_axis(ax, "x", [x for x, _ in measured])
         _scale_axis(ax, "y", [y for _, y in measured])
         ax.legend()
-        ax.set(xlabel=_label(points[0][0]), ylabel=_label(points[0][1]))
+        labels = [_label(row, text) for row, text in zip(points[0], variants, strict=True)]
+        ax.set(xlabel=labels[0], ylabel=labels[1])
     return ax
 
 
@@ -150,8 +160,10 @@ def summary_data(rows: Sequence[SummaryRow]) -> pd.DataFrame:
     )
 
 
-def _label(row: SummaryRow) -> str:
-    return axis_label(row.metric, row.unit, row.direction, is_absolute=row.zero_is_best)
+def _label(row: SummaryRow, variant: str = "") -> str:
+    return axis_label(
+        row.metric, row.unit, row.direction, is_absolute=row.zero_is_best, variant=variant
+    )
 
 
 def _scale_axis(ax: Axes, which: Literal["x", "y"], rows: Sequence[SummaryRow]) -> None:

@@ -17,9 +17,18 @@ _FIELDS = (
     "is_absolute", "ci_low", "ci_high", "p", "p_holm", "verdict", "reason",
 )  # fmt: skip
 
+MOST_OF_BASELINE = 28
+"""Letters of the other system that a line below the axis has room for."""
+ACROSS = 30
+"""Letters of a line below the axis that holds two things."""
+
 
 def plot_forest(
-    comparisons: Sequence[Comparison], *, direction: Direction, ax: Axes | None = None
+    comparisons: Sequence[Comparison],
+    *,
+    direction: Direction,
+    variant: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Draws a row for each system: its difference to the same other one, and the interval.
 
@@ -29,6 +38,7 @@ def plot_forest(
     Args:
         comparisons: Of one metric and protocol, all against the same system.
         direction: Of the metric, for the word at the axis.
+        variant: Which protocol it is, below the axis.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -59,11 +69,11 @@ def plot_forest(
     ax.margins(x=0.12)
     ax.grid(False, axis="y")
     if comparisons:
-        ax.set_xlabel(_label(comparisons[0], direction))
+        ax.set_xlabel(_label(comparisons[0], direction, variant))
     return ax
 
 
-def _label(one: Comparison, direction: Direction) -> str:
+def _label(one: Comparison, direction: Direction, variant: str) -> str:
     name = absolute_label(one.metric) if one.is_absolute else label_of(one.metric)
     unit = unit_of(one.metric, one.unit)
     better = {
@@ -71,7 +81,11 @@ def _label(one: Comparison, direction: Direction) -> str:
         Direction.LOWER: "left is better",
         Direction.ZERO: "left is better",
     }.get(direction, "")
-    return f"\u0394 {name}" + (f" [{unit}]" if unit else "") + (f"\n{better}" if better else "")
+    lines = [f"\u0394 {name}" + (f" [{unit}]" if unit else ""), variant]
+    against = f"to {drawn(one.against, MOST_OF_BASELINE)}"
+    is_long = len(against) + len(better) > ACROSS
+    lines += [against, better] if is_long else ["; ".join(filter(None, (against, better)))]
+    return "\n".join(filter(None, lines))
 
 
 def forest_data(comparisons: Sequence[Comparison]) -> pd.DataFrame:

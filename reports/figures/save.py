@@ -1,6 +1,7 @@
-"""Writes a figure with its data as CSV beside it; the same data gives the same bytes."""
+"""Writes a figure with its data and its caption beside it; the same data gives the same bytes."""
 
 import io
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from matplotlib.figure import Figure
 from evals.scoring.results import csv_text, guard_cell
 from reports.figures.style import styled
 from streamchar_ref.core.files import write_atomically
+from streamchar_ref.core.names import visible
+
+WIDTH = 100
+"""Letters of a line of a caption."""
 
 # No dates and no versions: the same data is the same file.
 _METADATA: dict[str, dict[str, None]] = {
@@ -38,22 +43,26 @@ class Drawn:
     data: pd.DataFrame
 
 
-def save_figure(figure: Figure, stem: Path, data: pd.DataFrame) -> list[Path]:
-    """Writes ``stem.pdf``, ``stem.png`` and ``stem.csv``.
+def save_figure(drawn: Drawn, folder: Path) -> list[Path]:
+    """Writes ``NAME.pdf``, ``.png``, its data as ``.csv``, and title and caption as ``.txt``.
 
     Args:
-        figure: Drawn, and sized in inches.
-        stem: Path without ending; its folder is made.
-        data: What was drawn; text cells are guarded against formulas.
+        drawn: Sized in inches; text cells of its data are guarded against formulas.
+        folder: Where to; it is made.
 
     Returns:
-        The three files.
+        The four files.
     """
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png", "csv")]
-    for path, kind in zip(paths[:2], ("pdf", "png"), strict=True):
-        write_atomically(path, figure_bytes(figure, kind))
-    write_atomically(paths[2], data_csv(data).encode())
-    return paths
+    words = f"{drawn.title}. {drawn.caption}"
+    content = {
+        "pdf": figure_bytes(drawn.figure, "pdf"),
+        "png": figure_bytes(drawn.figure, "png"),
+        "csv": data_csv(drawn.data).encode(),
+        "txt": (textwrap.fill(visible(words), WIDTH, break_long_words=False) + "\n").encode(),
+    }
+    for ending, what in content.items():
+        write_atomically(folder / f"{drawn.name}.{ending}", what)
+    return [folder / f"{drawn.name}.{ending}" for ending in content]
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:

@@ -26,11 +26,15 @@ class WordStrip:
 
     Attributes:
         system: What made it.
+        sample_id: Of which prompt.
+        seed: Of the generation.
         label: System and sample.
         words: Time and operation of each word, in order of time.
     """
 
     system: str
+    sample_id: str
+    seed: int
     label: str
     words: tuple[tuple[float, str], ...]
 
@@ -50,6 +54,9 @@ def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip
     strips = []
     rows = list(rows)
     systems = in_look_order(row.system for row in rows)
+    has_seeds = len({(row.suite, row.sample_id, row.seed) for row in rows}) > len(
+        {(row.suite, row.sample_id) for row in rows}
+    )
     for row in sorted(rows, key=lambda row: (systems.index(row.system), row.key)):
         alignment = row.components.get("alignment")
         if row.metric == metric and alignment:
@@ -57,8 +64,16 @@ def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip
                 (float(t_s), str(operation)) for t_s, operation in alignment if t_s is not None
             ]
             aligned = tuple(sorted(word for word in words if word[1] in OPERATIONS))
-            label = f"{row.system} / {row.sample_id}"
-            strips.append(WordStrip(system=row.system, label=label, words=aligned))
+            seed = f" seed {row.seed}" if has_seeds else ""
+            strips.append(
+                WordStrip(
+                    system=row.system,
+                    sample_id=row.sample_id,
+                    seed=row.seed,
+                    label=f"{row.system} / {row.sample_id}{seed}",
+                    words=aligned,
+                )
+            )
     return strips
 
 

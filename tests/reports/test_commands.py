@@ -1,7 +1,10 @@
+import csv
+import io
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamchar_ref.cli import main
@@ -115,10 +118,45 @@ def test_compare_exits_with_1_when_nothing_can_be_compared(
     assert "only 'cascade_a' has scores: a comparison needs two systems" in capsys.readouterr().err
 
 
+def test_a_comparison_of_one_system_says_what_to_do_and_writes_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "c"
+    assert run("compare", folder, "--systems", "cascade_a", "--out", out) == 2
+    told = capsys.readouterr()
+    assert "a comparison needs two; name another one of ground_truth, static_portrait, " in told.err
+    assert (told.out, out.exists()) == ("", False)
+
+
+def test_macro_means_are_a_line_of_their_own_where_they_are_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+    for row in rows:
+        if row["metric"] == "wer" and row["sample_id"] == "dev_001":
+            row["weight"] = 300.0
+    (folder / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "summary.json").unlink()
+    assert run("table", folder, "--format", "csv", "--metrics", "wer") == 0
+    assert "macro" not in capsys.readouterr().out
+    assert run("table", folder, "--format", "csv", "--metrics", "wer", "--macro") == 0
+    micro, macro = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    own = [row for row in rows if row["metric"] == "wer" and row["system"] == "ground_truth"]
+    assert (micro["average"], macro["average"]) == ("", "macro")
+    assert float(macro["ground_truth"]) == pytest.approx(np.mean([row["value"] for row in own]))
+    weights = [row["weight"] for row in own]
+    mean = np.average([row["value"] for row in own], weights=weights)
+    assert float(micro["ground_truth"]) == pytest.approx(mean)
+    assert run("table", folder, "--macro") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "| WER macro ↓ [%] (2)" in printed
+    assert "Macro: mean over recordings, each counted once" in printed
+
+
 def test_plot_writes_into_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plot", folder, "--kind", "bars", "--metrics", "wer", "--json") == 0
     paths = [Path(path) for path in json.loads(capsys.readouterr().out)]
-    assert {path.suffix for path in paths} == {".pdf", ".png", ".csv"}
+    assert {path.suffix for path in paths} == {".pdf", ".png", ".csv", ".txt"}
     assert all(path.is_file() and path.parent == folder / "figures" for path in paths)
 
 
@@ -138,8 +176,8 @@ def test_a_table_has_letters_and_reported_rows_on_request(
     assert run("table", folder, *wanted) == 0
     printed = capsys.readouterr().out
     measured, reported = printed.split("\n---\n")
-    assert "Letters: systems share one unless" in measured
-    assert re.search(r"\| ground_truth \| \S+ a ", measured)
+    assert "No letters for any line: 3 independent prompts are too few" in measured
+    assert not re.search(r"\| ground_truth \| \S+ a ", measured)
     assert "[worst, excluded, best] with what is missing at its bounds: " in measured
     assert re.search(r"WER of cascade_a \[unbounded, \S+, \S+\]", measured)
     assert "| StreamChar (reported) | 8.185 |" in reported

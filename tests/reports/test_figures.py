@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from evals.protocols.info import Direction
 from evals.recording.recording import Arrival, Trace
 from evals.scoring.summary import SummaryRow
+from reports import gallery
 from reports.figures.bars import front, plot_bars, plot_pareto, summary_data
 from reports.figures.drift import DriftCurve, drift_curves, drift_data, mean_and_band, plot_drift
 from reports.figures.latency import LabelledTrace, plot_latency
-from reports.figures.save import data_csv, figure_bytes, save_figure
+from reports.figures.save import Drawn, data_csv, figure_bytes, save_figure
 from reports.figures.style import COLOURS, GREY, WIDTHS_IN, colours_of
 from reports.figures.words import plot_word_strips, word_strips
 from reports.gallery import USUAL, draw
@@ -189,10 +190,24 @@ def test_only_undominated_systems_are_on_the_front() -> None:
     assert front([*points, twin]) == {"fast", "good", "twin"}
     ceiling = point("ground_truth", 0.0, 1.0)
     every = [*points, twin, ceiling]
-    ax = plot_pareto(every, ceilings={"ground_truth"}, ax=Figure().subplots())
+    ax = plot_pareto(every, unranked={"ground_truth"}, ax=Figure().subplots())
     colours = {str(line.get_label()): line.get_color() for line in ax.get_lines()}
     assert [name for name in ("fast", "good", "bad") if colours[name] == GREY] == ["bad"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("RTF ↓", "mesh sync ↑")
+
+
+def test_the_only_model_is_not_grey_beside_controls_that_beat_it() -> None:
+    points = [
+        (summary(name, x, metric="rtf"), summary(name, y))
+        for name, x, y in (("mine", 1.0, 0.1), ("still", 0.0, 0.05), ("truth", 0.1, 0.0))
+    ]
+    names = ("", "moonshine-tiny")
+    ax = plot_pareto(points, unranked={"still", "truth"}, variants=names, ax=Figure().subplots())
+    assert GREY not in {line.get_color() for line in ax.get_lines()}
+    hollow = {str(line.get_label()) for line in ax.get_lines()
+              if line.get_markerfacecolor() == "white"}  # fmt: skip
+    assert hollow == {"still", "truth"}
+    assert ax.get_ylabel() == "WER ↓ [%]\nmoonshine-tiny"
 
 
 def test_offsets_are_drawn_and_ranked_by_their_absolute_values() -> None:
@@ -253,12 +268,52 @@ def test_pdf_text_is_text() -> None:
 
 def test_data_lies_beside_each_figure_and_holds_no_formula(tmp_path: Path) -> None:
     data = pd.DataFrame({"system": ["=x", "b"], "value": [-0.1, np.nan], "n": [1, 2]})
-    paths = save_figure(Figure(), tmp_path / "figures" / "one", data)
-    assert [path.name for path in paths] == ["one.pdf", "one.png", "one.csv"]
+    one = Drawn(name="one", title="One", caption="Line: mean.", figure=Figure(), data=data)
+    paths = save_figure(one, tmp_path / "figures")
+    assert [path.name for path in paths] == ["one.pdf", "one.png", "one.csv", "one.txt"]
+    assert paths[3].read_text() == "One. Line: mean.\n"
     assert paths[2].read_text() == data_csv(data) == "system,value,n\n'=x,-0.1,1\nb,,2\n"
 
 
 def test_a_system_keeps_its_colour_whatever_the_order() -> None:
     assert (
         colours_of(["b", "a"]) == colours_of(["a", "b"]) == dict(zip("ab", COLOURS, strict=False))
+    )
+
+
+def test_a_figure_names_the_recogniser_where_there_are_two(tmp_path: Path) -> None:
+    runs = load_runs(make_run(tmp_path / "run"))
+    others = [
+        replace(row, protocol="wer/other@1", protocol_hash="1" * 12)
+        for row in runs.rows
+        if row.metric == "wer" and row.system != "ground_truth"
+    ]
+    both = replace(runs, rows=(*runs.rows, *others))
+    labels = {
+        kind: [ax.get_xlabel() + ax.get_ylabel() for ax in one.figure.axes]
+        for kind in ("bars", "pareto", "forest")
+        for one in draw(both, kinds=[kind], metrics=["rtf", "wer"])
+    }
+    assert all(any("default" in label for label in found) for found in labels.values()), labels
+    alone = draw(runs, kinds=["bars"], metrics=["wer"])[0].figure.axes[0]
+    assert alone.get_xlabel() == "WER ↓ [%]"
+
+
+def test_prompts_without_room_are_counted_and_each_system_shows_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = load_runs(make_run(tmp_path / "run"))
+    few = draw(runs, kinds=["wer"])[0]
+    assert "Words of the first" not in few.caption
+    assert set(few.data["recording"].dropna().str.split(" / ").str[1]) == {
+        "dev_001", "dev_002", "dev_003",
+    }  # fmt: skip
+    monkeypatch.setattr(gallery, "MAX_STRIPS", 8)
+    many = draw(runs, kinds=["wer"])[0]
+    assert "Words of the first 2 of 3 prompts, by name." in many.caption
+    shown = many.data["recording"].dropna().str.split(" / ")
+    assert (
+        {name for system, name in shown if system == "ground_truth"}
+        == {name for system, name in shown if system == "static_portrait"}
+        == {"dev_001", "dev_002"}
     )

@@ -112,7 +112,9 @@ def test_only_what_was_measured_is_drawn(tmp_path: Path) -> None:
     assert draw_realtime(results(nothing)) == []
     full = row(num_parameters=1_000_000, flops_share=0.4), row(streams=2)
     paths = write_realtime_figures(results(*full), tmp_path, kinds=["streams"])
-    assert [path.name for path in paths] == ["streams.pdf", "streams.png", "streams.csv"]
+    assert [one.name for one in paths] == [
+        f"streams.{kind}" for kind in ("pdf", "png", "csv", "txt")
+    ]
     assert {one.name for one in draw_realtime(results(*full))} == set(REALTIME_KINDS)
 
 

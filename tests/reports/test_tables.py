@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from evals.metrics.speed import SPEED_METRICS
 from evals.recording.role import Role, place_of
 from evals.scoring.compare import DAGGER, Comparison
+from evals.scoring.export import leaderboard, model_card
 from evals.scoring.summary import SummaryRow
 from reports.axes import in_order, info_of, names_in
-from reports.numbers import decimals_for, interval_text, number, value_text
-from reports.render import escape_latex, grid_of, latex, markdown, tables_csv
+from reports.numbers import decimals_for, interval_text, number, samples_text, value_text
+from reports.render import escape_latex, grid_of, latex, markdown
+from reports.table_csv import tables_csv
 from reports.tables import Table, wide
 
 COUNTS = dict.fromkeys(
@@ -259,9 +262,34 @@ def test_csv_has_full_precision_and_no_formula() -> None:
     ]
     (cells,) = csv.DictReader(io.StringIO(tables_csv([table(*rows)])))
     assert cells["'=cmd()"] == "0.30000000000000004"
-    assert cells["b"] == "n/s (2)"
+    assert (cells["b"], cells["b status"]) == ("", "2 unavailable")
     assert cells["higher_is_better"] == "false"
     assert not any(name.startswith(("=", "+", "-", "@")) for name in cells)
+
+
+def test_columns_of_numbers_hold_numbers_and_marks_have_their_own() -> None:
+    shown = summary("a", 0.1, 0.01), summary("b", 0.2, 0.01), summary("c", None)
+    other = replace(shown[0], system="d", protocol_hash="f" * 12)
+    lines = list(csv.DictReader(io.StringIO(tables_csv([table(*shown, other)]))))
+    assert len(lines) == 2
+    numbers = [
+        line[name + part]
+        for line in lines
+        for name in "abcd"
+        for part in ("", " ci_low", " ci_high", " n", " coverage")
+    ]
+    assert all(text == "" or float(text) >= 0 for text in numbers)
+    assert lines[0]["a mark"] == "best; other protocol hash"
+    assert lines[0]["b mark"] == lines[1]["d mark"] == "other protocol hash"
+    assert lines[0]["d status"] == "never scored"
+
+
+def test_n_of_a_metric_on_a_set_is_its_videos() -> None:
+    of_a_set = summary("a", 3.0, metric="fvd", n=1, n_videos=40)
+    (cells,) = csv.DictReader(io.StringIO(tables_csv([table(of_a_set)])))
+    assert (cells["a n"], samples_text(of_a_set)) == ("40", "n = 40")
+    assert json.loads(leaderboard([of_a_set]))["rows"][0]["n"] == 40
+    assert "n: 40\n" in model_card([of_a_set], "a")
 
 
 @pytest.mark.parametrize(
@@ -326,3 +354,18 @@ def test_a_system_without_a_declared_role_has_that_of_the_installed_system_of_it
     declared = table(summary("ground_truth", 0.1), roles={"ground_truth": Role.FLOOR})
     assert declared.controls == ("ground_truth",)
     assert declared.roles == {"ground_truth": Role.FLOOR}
+
+
+@pytest.mark.parametrize(("smallest_p", "letters"), [(1e-4, {"a": "a", "b": "b"}), (0.25, {})])
+def test_letters_need_prompts_enough_to_show_a_difference(
+    smallest_p: float, letters: dict[str, str]
+) -> None:
+    tested = Comparison(
+        suite="smoke", metric="wer", protocol="wer/x@1", system="a", against="b", delta=-0.1,
+        p_holm=0.01, smallest_p=smallest_p, n_independent=3, verdict="better",
+    )  # fmt: skip
+    rows = (summary("a", 0.1), summary("b", 0.2))
+    found = table(*rows, comparisons=[tested], has_letters=True)
+    assert found.lines[0].letters == letters
+    few = "No letters for any line: 3 independent prompts are too few to show any difference."
+    assert (few in markdown(found)) == (not letters)

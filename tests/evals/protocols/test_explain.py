@@ -1,6 +1,7 @@
 """`streamchar explain`: what a number is, as a paragraph, and how to make it again."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -120,5 +121,8 @@ def test_metrics_and_protocols_are_listed_with_axis_domain_and_definition() -> N
     for kind in ("metrics", "protocols"):
         rows = json.loads(CliRunner().invoke(ls_app, [kind, "--json"]).stdout)
         assert all(row["axis"] and row["domain"] and row["definition"] for row in rows)
+    metrics = json.loads(CliRunner().invoke(ls_app, ["metrics", "--json"]).stdout)
+    definitions = Counter(row["definition"] for row in metrics)
+    assert max(definitions.values()) == 1, definitions.most_common(3)
     profiles = json.loads(CliRunner().invoke(ls_app, ["profiles", "--json"]).stdout)
     assert {row["name"] for row in profiles} >= {"default", "published", "seed-tts", "wav2lip"}

@@ -145,6 +145,17 @@ def test_recording_again_over_failures_counts_them_and_exits_1(tmp_path: Path) -
         assert "0 recorded, 2 failed, 0 kept" in done.stdout
 
 
+def test_recordings_without_out_go_where_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    monkeypatch.chdir(tmp_path)
+    done = run(record_app, "failing.py:Failing", "--suite", "smoke", "--limit", 1)
+    assert "recordings go to runs/smoke; choose another folder with --out" in done.stderr
+    assert done.stdout.endswith(" -> runs/smoke\n")
+    assert (tmp_path / "runs" / "smoke" / "recordings" / "failing").is_dir()
+
+
 @pytest.mark.parametrize("code", ["ENOSPC", "EDQUOT", "EIO", "EMFILE"])
 def test_a_fault_of_the_machine_is_remembered_of_no_system(tmp_path: Path, code: str) -> None:
     class Full(Scripted):

@@ -54,6 +54,17 @@ def test_slips_are_explained_with_the_nearest_name() -> None:
             resolve_names([slip], INFOS, "unknown metric")
 
 
+def test_a_slip_is_told_three_names_and_the_command_that_lists_all() -> None:
+    with pytest.raises(InputError) as told:
+        resolve_names(["id_dist"], INFOS, "unknown metric")
+    assert str(told.value).count("'id_") == 4
+    assert str(told.value).endswith("? all: streamchar ls metrics")
+    with pytest.raises(InputError, match=r"unknown metric 'zzzz'; all: streamchar ls metrics$"):
+        resolve_names(["zzzz"], INFOS, "unknown metric")
+    with pytest.raises(InputError, match=r"no scores of 'zzzz'; there are: wer, rtf$"):
+        resolve_names(["zzzz"], ["rtf", "wer"], "no scores of")
+
+
 def test_an_axis_stands_for_its_default_protocols_and_a_name_for_any() -> None:
     assert "per_world/align-world@2" not in chosen("text")
     assert chosen("text") >= {"wer/whisper-base@2", "cer/whisper-base@2"}

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from evals.commands import merge as merge_command
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run
 from evals.scoring.merge import merge
@@ -28,6 +30,18 @@ def subjects(folder: Path) -> list[Recording]:
         )
         for n in (1, 2, 3, 4)
     ]
+
+
+def test_a_joined_run_without_out_lies_beside_the_first_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[Path] = []
+    monkeypatch.setattr(merge_command, "merge_runs", lambda runs, out: joined.append(out) or 7)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(merge_command.app, ["parts/a", "parts/b"])
+    assert joined == [tmp_path / "parts" / "merged"]
+    assert f"the joined run goes to {joined[0]}" in done.stderr
+    assert f"2 runs, 7 score rows -> {joined[0]}" in done.stdout
 
 
 def scored(run: Path, recordings: list[Recording]) -> Path:

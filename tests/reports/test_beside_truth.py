@@ -1,0 +1,90 @@
+"""Cautions about models ahead of the truth, and judges that contradict each other about it."""
+
+from typing import Any
+
+import pytest
+
+from evals.scoring.compare import Comparison
+from reports.cautions import cautions
+from reports.headline import headline_markdown, headline_of
+from tests.reports.test_headline import ROLES, headline, line
+from tests.reports.test_tables import table
+
+WORLD = {"protocol": "id_world_distance/identity_world@1"}
+DLIB = {"protocol": "id_distance/dlib@1"}
+
+
+def compared(metric: str, system: str, against: str, verdict: Any, **changes: Any) -> Comparison:
+    fields: dict[str, Any] = {"p": 0.001, "p_holm": 0.01, "smallest_p": 1e-5, "delta": 1.0}
+    protocol = {"id_world_distance": WORLD, "id_distance": DLIB}.get(metric, {}).get("protocol")
+    return Comparison(
+        suite="smoke", metric=metric, protocol=protocol or f"{metric}/x@1", system=system,
+        against=against, verdict=verdict, **(fields | changes),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "mine", "truth", "words"),
+    [
+        ("id_distance", 0.1, 0.2, "soft, averaged and still faces"),
+        ("id_drift", 0.0, 0.1, "a real take drifts by itself"),
+        ("wer", 0.01, 0.02, "how easy a voice is to recognise"),
+        ("fvd_world", 1.0, 2.0, "sets that are small, soft or copies"),
+    ],
+)
+def test_a_model_ahead_of_the_truth_is_told_what_that_means(
+    metric: str, mine: float, truth: float, words: str
+) -> None:
+    ahead = cautions(headline(line("mine", metric, mine), line("truth", metric, truth)))
+    assert ahead[0].startswith("mine is ahead of the ceiling, truth, in ")
+    assert words in ahead[0]
+    behind = cautions(headline(line("mine", metric, truth), line("truth", metric, mine)))
+    assert not any("ahead of the ceiling" in text for text in behind)
+
+
+def test_a_lead_that_a_test_could_have_shown_and_did_not_is_none() -> None:
+    one = headline(line("mine", "wer", 0.01), line("truth", "wer", 0.02))
+    chance = compared("wer", "mine", "truth", "inconclusive", p=0.6)
+    assert cautions(one, comparisons=[chance]) == []
+    (few,) = cautions(one, comparisons=[compared("wer", "truth", "mine", "inconclusive",
+                                                 p=0.5, smallest_p=0.5)])  # fmt: skip
+    assert "WER (not tested)" in few
+    (shown,) = cautions(one, comparisons=[compared("wer", "mine", "truth", "better")])
+    assert "in WER:" in shown
+
+
+def test_two_face_networks_that_disagree_about_the_truth_are_named() -> None:
+    rows = [
+        line("mine", "id_world_distance", 0.1, **WORLD), line("mine", "id_distance", 0.9, **DLIB),
+        line("truth", "id_world_distance", 0.2, **WORLD), line("truth", "id_distance", 0.4, **DLIB),
+    ]  # fmt: skip
+    complete = table(*rows, roles=ROLES)
+    short = headline_of(complete)
+    assert [one.metric for one in short.lines] == ["id_world_distance"]
+    ahead, against = cautions(short, complete=complete)
+    assert "id-world distance (not tested)" in ahead
+    assert against == (
+        "id distance (id_distance/dlib@1) says the opposite of id-world distance "
+        "(id_world_distance/identity_world@1): by it mine is behind truth. Where two judges "
+        "disagree in direction, neither decides."
+    )
+    assert "says the opposite" in " ".join(headline_markdown(short, [against]).split())
+    agreeing = table(*rows[:1], line("mine", "id_distance", 0.3, **DLIB), *rows[2:], roles=ROLES)
+    assert len(cautions(headline_of(agreeing), complete=agreeing)) == 1
+
+
+def test_two_networks_that_order_two_models_otherwise_are_named() -> None:
+    roles = ROLES | {"other": ROLES["mine"]}
+    rows = [
+        line(system, metric, 0.5, **form)
+        for system in ("mine", "other")
+        for metric, form in (("id_world_distance", WORLD), ("id_distance", DLIB))
+    ]
+    complete = table(*rows, roles=roles)
+    tests = [
+        compared("id_world_distance", "mine", "other", "better"),
+        compared("id_distance", "mine", "other", "worse"),
+    ]
+    (text,) = cautions(headline_of(complete), comparisons=tests, complete=complete)
+    assert "shows other better than mine" in text or "shows mine better than other" in text
+    assert cautions(headline_of(complete), comparisons=tests[:1], complete=complete) == []
