@@ -12,8 +12,9 @@ import typer
 
 from evals.metrics import EVERY_METRIC
 from evals.protocols.card import Card, in_words
+from evals.protocols.tool import find_imported, is_import
 from evals.scoring.explain_run import ExplainedNumber, explain_number
-from evals.scoring.explanation import Explanation, explain_metric
+from evals.scoring.explanation import Explanation, explain_import, explain_metric
 from evals.scoring.names import hint_of, metrics_named, nearest
 from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import dump_json
@@ -73,6 +74,9 @@ def explained(subject: str) -> list[Explanation]:
         InputError: If it is neither; the message names the nearest.
     """
     bare, native, as_played = split_protocol(subject)
+    imported = find_imported(bare.partition("/")[0])
+    if imported and (is_import(bare) or "/" not in bare):
+        return [explain_import(*imported)]
     found = [m for m in EVERY_METRIC if bare in {m.protocol, m.protocol.partition("@")[0]}]
     if not found:
         known = list(dict.fromkeys(metric.name for metric in EVERY_METRIC))
@@ -88,7 +92,8 @@ def explained(subject: str) -> list[Explanation]:
 
 
 def _is_protocol(subject: str) -> bool:
-    return any(subject.startswith(m.protocol.partition("@")[0]) for m in EVERY_METRIC)
+    known = any(subject.startswith(m.protocol.partition("@")[0]) for m in EVERY_METRIC)
+    return known or is_import(subject)
 
 
 def _is_metric(subject: str) -> bool:

@@ -27,6 +27,7 @@ from evals.protocols.base import Metric
 from evals.protocols.info import MetricInfo
 from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import TakesMetric
+from evals.protocols.tool import imported_infos
 
 METRICS: tuple[Metric, ...] = (
     *ERROR_RATES,
@@ -62,8 +63,14 @@ EVERY_METRIC: tuple[Metric | SetMetric | TakesMetric, ...] = (
     *SET_METRICS,
     *TAKES_METRICS,
 )
-INFOS: dict[str, MetricInfo] = {metric.name: metric.info for metric in EVERY_METRIC}
-"""Metric name -> what readers must know of it, in the order of tables within an axis."""
+INFOS: dict[str, MetricInfo] = {
+    **{metric.name: metric.info for metric in EVERY_METRIC},
+    **imported_infos(),
+}
+"""Metric name -> what readers must know of it, in the order of tables within an axis.
+
+Imported metrics come last.
+"""
 
 
 def readers_of(weights: str) -> list[str]:

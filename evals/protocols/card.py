@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -31,7 +32,8 @@ class Card:
     """What there is to say of a protocol beside its settings.
 
     Attributes:
-        protocols: Ids, e.g. ``wer/whisper-base@2``; a family shares one card.
+        protocols: Ids, e.g. ``wer/whisper-base@2``; a family shares one card, and where its ids
+            are not known beforehand, they are patterns such as ``wer/asr:*@1``.
         title: What is measured, in a line.
         cites: Keys in ``references.bib``.
         preprocessing: What is done to picture, sound and text before the network or the count.
@@ -64,13 +66,13 @@ _KEYS = [field.name for field in fields(Card)]
 
 @cache
 def load_cards(folder: Path = CARDS) -> Mapping[str, Card]:
-    """Reads all cards of a folder.
+    """Reads all cards of a folder; see `card_of` for protocols of a family.
 
     Args:
         folder: With one TOML file a card.
 
     Returns:
-        Protocol id -> its card.
+        Protocol id or pattern -> its card.
 
     Raises:
         InputError: If a file is no card, or two cards have one protocol.
@@ -83,6 +85,25 @@ def load_cards(folder: Path = CARDS) -> Mapping[str, Card]:
                 raise InputError(f"{path.name}: {protocol!r} has another card already")
             found[protocol] = card
     return found
+
+
+def is_pattern(protocol: str) -> bool:
+    """Whether this stands for a family of protocols whose ids are not known beforehand."""
+    return "*" in protocol
+
+
+def card_of(protocol: str) -> Card | None:
+    """Returns the card of a protocol.
+
+    Args:
+        protocol: Id, without ``+native`` or ``+as-played``.
+
+    Returns:
+        Its own card, else that of the narrowest family; ``None`` if there is neither.
+    """
+    cards = load_cards()
+    families = [one for one in cards if is_pattern(one) and fnmatchcase(protocol, one)]
+    return cards.get(protocol) or (cards[max(families, key=len)] if families else None)
 
 
 def read_card(path: Path) -> Card:

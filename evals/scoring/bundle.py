@@ -15,7 +15,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from evals.protocols.card import CARDS, bibliography, load_cards, read_card
+from evals.protocols.card import CARDS, bibliography, card_of, read_card
 from evals.recording.recording import Arrival, Recording, Trace
 from evals.recording.role import Role
 from evals.recording.transaction import place_of
@@ -161,11 +161,12 @@ def link_media(samples: Iterable[Sample], folder: Path, source: Path) -> list[st
 def _of_protocols(rows: Sequence[ScoreRow]) -> dict[str, bytes]:
     """The cards of the protocols used, and what they cite."""
     used = {split_protocol(row.protocol).bare for row in rows}
-    cards = {id(card): card for name, card in load_cards().items() if name in used}.values()
+    cards = {id(card): card for card in map(card_of, used) if card}.values()
+    names = {name for card in cards for name in card.protocols}
     files = {
         f"protocols/cards/{path.name}": path.read_bytes()
         for path in sorted(CARDS.glob("*.toml"))
-        if used & set(read_card(path).protocols)
+        if names & set(read_card(path).protocols)
     }
     cited = sorted({key for card in cards for key in card.cites})
     entries = "\n\n".join(bibliography()[key] for key in cited)

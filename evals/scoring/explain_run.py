@@ -8,11 +8,12 @@ from typing import Any
 
 from evals.metrics import EVERY_METRIC
 from evals.protocols.base import protocol_hash
+from evals.protocols.tool import is_import
 from evals.recording.transaction import place_of
 from evals.scoring.explanation import Explanation, differences, explain_params
 from evals.scoring.names import listing, resolve_names
 from evals.scoring.persist import summaries_of
-from evals.scoring.protocol_ids import OF_THE_ROW, split_protocol
+from evals.scoring.protocol_ids import OF_THE_ROW, is_of_own_recogniser, split_protocol
 from evals.scoring.results import ScoreRow
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.score import Options, params_of
@@ -105,6 +106,7 @@ def _explained(
     else:
         explanation = replace(explain_params(params, protocol, str(run)), protocol_hash=digest)
         notes += _beside_ours(params, protocol, digest)
+    notes += _sources(rows)
     summaries = summaries_of(rows, identities)
     card = explanation.card if explanation else None
     small = [one.system for one in summaries if card and 0 < one.n < card.minimum_n]
@@ -119,11 +121,28 @@ def _explained(
     )
 
 
+def _sources(rows: Sequence[ScoreRow]) -> list[str]:
+    """Names the files that numbers were imported from, and the means that these state."""
+    lines: dict[str, None] = {}
+    for row in rows:
+        if is_import(row.protocol):
+            told = row.components
+            total = told.get("file_total")
+            own = "" if total is None else f", which itself states {total:.6g}"
+            digest = f"(sha256 {told.get('file_sha256')})"
+            lines[f"{row.system}: from {told.get('file')} {digest}{own}"] = None
+    return list(lines)
+
+
 def _beside_ours(params: dict[str, Any], protocol: str, digest: str) -> list[str]:
     """Says whether the same command makes the same number here, and where it differs."""
     if protocol_hash(params) != digest:
         return [f"the settings in run.json do not have the hash #{digest}: run.json was altered"]
     bare, native, as_played = split_protocol(protocol)
+    if is_import(bare):
+        return ["imported, not measured here"]
+    if is_of_own_recogniser(bare):
+        return ["WEIGHTS is the file or folder with the sha256 above, or its name"]
     metric = next((one for one in EVERY_METRIC if one.protocol == bare), None)
     if metric is None:
         return [f"{bare} is not installed here: its number cannot be made again"]

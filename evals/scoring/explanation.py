@@ -9,10 +9,12 @@ from evals.extractors import EXTRACTORS
 from evals.extractors.by_path import OWN_FILES
 from evals.metrics import EVERY_METRIC
 from evals.protocols.base import BaseMetric, protocol_hash
-from evals.protocols.card import Card, bibliography, fill, load_cards
-from evals.scoring.protocol_ids import split_protocol
+from evals.protocols.card import Card, bibliography, card_of, fill
+from evals.protocols.tool import Tool, ToolMetric, command_of, find_imported, is_import
+from evals.scoring.protocol_ids import is_of_own_recogniser, split_protocol
 from evals.scoring.recipe import Params, extractors_in, recipe_values
 from evals.scoring.score import Options, params_of
+from evals.scoring.summary import UNKNOWN
 from streamchar_ref.weights import registry
 
 OWN_FILE = "own file"
@@ -102,6 +104,11 @@ def explain_metric(metric: Any, *, native: bool = False, as_played: bool = False
     return replace(told, command=command, notes=notes)
 
 
+def explain_import(tool: Tool, metric: ToolMetric) -> Explanation:
+    """Explains a number of another harness as it would be imported."""
+    return explain_params(tool.params(metric, ""), tool.protocol(metric))
+
+
 def explain_params(params: Params, protocol: str, run: str = "RUN") -> Explanation:
     """Explains a protocol by its settings, which may be those of an earlier version.
 
@@ -116,15 +123,17 @@ def explain_params(params: Params, protocol: str, run: str = "RUN") -> Explanati
     bare = split_protocol(protocol).bare
     metric = next((one for one in EVERY_METRIC if one.protocol == bare), None)
     same_name = next((one for one in EVERY_METRIC if one.name == params["metric"]), None)
-    card = load_cards().get(bare)
+    card = card_of(bare)
+    imported = find_imported(params["metric"]) if is_import(bare) else None
+    info = imported[1].info if imported else (same_name.info if same_name else UNKNOWN)
     told = Explanation(
         metric=params["metric"],
         protocol=protocol,
         protocol_hash=protocol_hash(params),
-        definition=same_name.definition if same_name else "",
-        unit=same_name.unit if same_name else "",
-        direction=same_name.direction.words if same_name else "",
-        axis=str(same_name.axis) if same_name else "other",
+        definition=imported[1].definition if imported else getattr(same_name, "definition", ""),
+        unit=info.unit,
+        direction=info.direction.words,
+        axis=str(info.axis),
         domain=metric.domain if metric else "any",
         is_default=metric is not None and metric.is_default,
         card=card,
@@ -170,8 +179,12 @@ def _recipe(card: Card | None, params: Params) -> str:
 
 
 def _command(source: str, told: Explanation) -> str:
+    if is_import(told.protocol):
+        tool = command_of(told.protocol)
+        return f"streamchar import {tool} FILE --run {source} --system NAME"
     protocol, native, as_played = split_protocol(told.protocol)
     flags = " --native" * native + " --as-played" * as_played
+    flags += " --asr WEIGHTS" * is_of_own_recogniser(protocol)
     return f"streamchar score {source} --metrics {told.metric} --protocol {protocol}{flags}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evals.protocols.tool import is_import
 from evals.recording.media_files import is_run
 from evals.recording.run_folder import (
     SCHEMA_VERSION,
@@ -180,7 +181,7 @@ def _rows(readers: Sequence[RunReader]) -> list[ScoreRow]:
     for reader in readers:
         for row in reader.rows():
             is_of_several = row.sample_id == SET_ID or row.seed == EVERY_SEED
-            if is_of_several and len(readers) > 1:
+            if is_of_several and len(readers) > 1 and not is_import(row.protocol):
                 reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
                 row = replace(
                     row, value=None, weight=0.0, status="unavailable", reason=reason, components={}

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from evals.metrics.followed import doubt_in_words
 from evals.protocols.base import Metric
 from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import TakesMetric
+from evals.protocols.tool import is_import
 from evals.recording.provenance import provenance
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recording_folder, recordings_root, write_run
@@ -141,6 +142,33 @@ def _commit(
         (staging / LOG).write_text(log, encoding="utf-8", errors="backslashreplace")
 
 
+def add_imported(run: Path, imported: Scored) -> None:
+    """Puts rows of other harnesses' files beside what a run holds.
+
+    Earlier imports for the same system, suite and metric are replaced; all other rows stay.
+
+    Args:
+        run: Run folder; made if it is not there.
+        imported: Rows, curves and protocols.
+
+    Raises:
+        InputError: If results in the folder are damaged, or another process does not let go of it.
+    """
+
+    def is_replaced(row: ScoreRow | WindowRow) -> bool:
+        return is_import(row.protocol) and (row.system, row.suite, row.metric) in places
+
+    places = {(row.system, row.suite, row.metric) for row in imported.rows}
+    with results_of(run, verb="import"):
+        earlier = _earlier(run, imported, set())
+        kept = replace(
+            earlier,
+            rows=[row for row in earlier.rows if not is_replaced(row)],
+            windows=[row for row in earlier.windows if not is_replaced(row)],
+        )
+        _commit(run, imported, kept, [], {}, provenance() | earlier.told)
+
+
 def check_sources(run: Path, made_from: Mapping[str, Any]) -> None:
     """Refuses a folder that holds scores of another manifest or of other files.
 
@@ -185,7 +213,8 @@ def _gone(run: Path, recordings: Sequence[Recording]) -> set[Sample]:
     be of recordings that this one has never heard of, and stay.
     """
     reader = RunReader(run)
-    scored = {_sample(row) for row in reader.rows()} if reader.is_scored else set()
+    rows = reader.rows() if reader.is_scored else []
+    scored = {_sample(row) for row in rows if not is_import(row.protocol)}
     here = {_sample(recording) for recording in recordings}
     here |= {sample for sample in scored if os.path.isdir(newest(recording_folder(run, *sample)))}
     sets = {(system, suite, SET_ID, 0) for system, suite, *_ in here}
@@ -201,7 +230,8 @@ def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
     def is_kept(row: ScoreRow | WindowRow) -> bool:
         if _of_prompt(row) in (prompts if row.seed == EVERY_SEED else of_takes):
             return False  # all takes of the prompt were measured anew
-        return (*_sample(row), row.metric, row.protocol) not in now and _sample(row) not in gone
+        is_new = (*_sample(row), row.metric, row.protocol) in now
+        return not is_new and (_sample(row) not in gone or is_import(row.protocol))
 
     reader, log = RunReader(run), run / LOG
     # What is in the way of a file is found at the commit; earlier versions wrote one by one.

@@ -29,3 +29,8 @@ def split_protocol(protocol: str) -> ProtocolId:
         native=protocol.endswith(NATIVE),
         as_played=protocol.endswith(AS_PLAYED),
     )
+
+
+def is_of_own_recogniser(protocol: str) -> bool:
+    """Whether a number rests on a recogniser that was named with ``--asr``."""
+    return protocol.partition("/")[2].startswith("asr:")

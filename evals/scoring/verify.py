@@ -13,6 +13,7 @@ import numpy as np
 
 from evals.metrics import METRICS
 from evals.protocols.base import Metric, protocol_hash
+from evals.protocols.tool import is_import
 from evals.recording.recording import Recording
 from evals.scoring.persist import summaries_of
 from evals.scoring.protocol_ids import split_protocol
@@ -187,7 +188,8 @@ def _comparable(
             continue
         metric = installed.get(bare)
         if metric is None:
-            skipped[f"{row.protocol} is not installed"] += 1
+            why = "was imported" if is_import(bare) else "is not installed"
+            skipped[f"{row.protocol} {why}"] += 1
             continue
         if bare not in settings:
             settings[bare] = params_of(metric, options)

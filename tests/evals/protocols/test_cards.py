@@ -1,14 +1,20 @@
 """Protocol cards: one for each protocol, filled from the code, with citations that exist."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
+from evals.extractors import OWN_RECOGNISERS
+from evals.extractors.find_asr import OwnRecogniser
 from evals.metrics import EVERY_METRIC
+from evals.metrics.own_recogniser import own_metrics
 from evals.protocols.card import (
     HOW_TO_ADD,
     bibliography,
+    card_of,
     fill,
+    is_pattern,
     load_cards,
     read_card,
 )
@@ -33,9 +39,27 @@ recipe = "of {window_s}   s"
 
 def test_each_protocol_has_a_card_and_each_card_a_protocol() -> None:
     protocols = {metric.protocol for metric in EVERY_METRIC}
-    missing, orphans = sorted(protocols - set(load_cards())), sorted(set(load_cards()) - protocols)
+    families = {card for card in load_cards() if is_pattern(card)}
+    missing = sorted(protocols - set(load_cards()))
+    orphans = sorted(set(load_cards()) - protocols - families)
     assert not missing, f"no card of {', '.join(missing)}: {HOW_TO_ADD}"
     assert not orphans, f"no protocol of {', '.join(orphans)}: is it spelt as in its metric?"
+
+
+@pytest.mark.parametrize("package", OWN_RECOGNISERS)
+def test_a_recogniser_of_ones_own_has_the_cards_of_its_family(package: str) -> None:
+    named = OwnRecogniser(name="a-b.1", package=package, path=Path("x"), sha256="0")
+    metrics = own_metrics(named)
+    for metric in metrics:
+        card = card_of(metric.protocol)
+        assert card is not None, metric.protocol
+        recipe = fill(card.recipe, recipe_values(params_of(metric, Options())))
+        assert package in recipe
+    of_wer = {id(card_of(metric.protocol)) for metric in metrics if metric.name == "wer"}
+    assert len(of_wer) == 2  # its own normaliser, and the published ones
+    families = [name for name in load_cards() if is_pattern(name) and "asr:" in name]
+    unused = [one for one in families if not any(fnmatchcase(m.protocol, one) for m in metrics)]
+    assert not unused
 
 
 def test_recipes_are_filled_from_the_settings_of_the_code() -> None:

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from evals.commands.explain import app, explained
 from evals.commands.ls import app as ls_app
+from evals.extractors.find_asr import OwnRecogniser
 from evals.metrics import EVERY_METRIC
+from evals.metrics.own_recogniser import own_metrics
 from evals.protocols.base import protocol_hash
 from evals.scoring.explain_run import explain_number
 from evals.scoring.explanation import differences
@@ -110,6 +112,21 @@ def test_a_protocol_that_is_installed_no_more_is_told_without_a_card(tmp_path: P
     text = said(f"{tmp_path}:wer")
     assert "wer/whisper-base@1 is not installed here" in text
     assert "no card" in text
+
+
+def test_a_number_by_a_recogniser_of_ones_own_is_told_with_its_weights(tmp_path: Path) -> None:
+    named = OwnRecogniser(name="large", package="transformers", path=Path("x"), sha256="0")
+    metric = next(one for one in own_metrics(named) if one.name == "wer")
+    stored = json.loads(json.dumps(params_of(metric, Options())))
+    stored["extractors"][0]["own_weights"] = "ab" * 32
+    write_scored(tmp_path, metric.protocol, [0.1], stored | {"language": "pt"})
+    text = said(f"{tmp_path}:wer")
+    assert "Error rates (wer) were measured with a recogniser of our own choice" in text
+    assert "ab" * 32 in text
+    assert "not installed" not in text
+    assert "no card" not in text
+    command = f"--metrics wer --protocol {metric.protocol} --asr WEIGHTS"
+    assert command in text.replace("\n ", "")
 
 
 def test_differences_are_named_by_their_place() -> None:

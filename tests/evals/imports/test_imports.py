@@ -1,0 +1,403 @@
+"""Results of VBench, VERSA and StreamAV-Bench become rows of a run, apart from measured ones."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from evals.commands.explain import app as explain_app
+from evals.commands.import_results import app
+from evals.imports.streamav import PUBLIC, REPORT, read_streamav
+from evals.imports.values import ImportedFile, ImportedValue
+from evals.imports.vbench import read_vbench
+from evals.imports.versa import read_versa
+from evals.metrics import EVERY_METRIC, INFOS
+from evals.protocols.card import card_of, fill
+from evals.protocols.info import Direction, Level
+from evals.protocols.tool import imported_infos, is_import, load_tools
+from evals.recording.recording import Recording
+from evals.scoring.merge import merge
+from evals.scoring.persist import score_run
+from evals.scoring.recipe import recipe_values
+from evals.scoring.results import read_scores, read_windows
+from evals.scoring.score import Options
+from evals.scoring.verify import check_results
+from reports.commands.plot import app as plot_app
+from reports.load import load_runs
+from reports.tables import wide
+from streamchar_ref.core.errors import InputError
+from tests.evals.metrics.test_info import Blinks
+
+NAMES = [f"{number}" for number in range(1, 9)]
+
+
+def vbench_file(path: Path, gain: float = 0.0, **more: Any) -> Path:
+    entries = {
+        "subject_consistency": [
+            0.9,
+            [{"video_path": f"v/{n}.mp4", "video_results": 0.9 + gain * int(n)} for n in NAMES],
+        ],
+        "imaging_quality": [
+            0.5,
+            [{"video_path": f"v/{n}.mp4", "video_results": 40 + 4 * int(n)} for n in NAMES],
+        ],
+    }
+    path.write_text(json.dumps({**entries, **more}))
+    return path
+
+
+def versa_file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def by_sample(found: ImportedFile, metric: str) -> dict[str, ImportedValue]:
+    return {one.sample_id: one for one in found.values if one.metric.name == metric}
+
+
+def invoke(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_every_imported_metric_has_a_name_of_its_own_and_a_card_that_can_be_filled() -> None:
+    measured = {metric.name for metric in EVERY_METRIC}
+    assert imported_infos().keys().isdisjoint(measured)
+    labels = [info.label for info in INFOS.values()]
+    assert len(set(labels)) == len(labels)
+    for tool in load_tools().values():
+        for metric in tool.metrics.values():
+            assert INFOS[metric.name].level is Level.DETAIL
+            assert is_import(tool.protocol(metric))
+            card = card_of(tool.protocol(metric))
+            assert card is not None
+            assert metric.key in fill(card.recipe, recipe_values(tool.params(metric, "1")))
+    assert not any(is_import(metric.protocol) for metric in EVERY_METRIC)
+
+
+def test_vbench_keeps_each_video_in_the_scale_of_the_total(tmp_path: Path) -> None:
+    path = vbench_file(
+        tmp_path / "ours_eval_results.json",
+        dynamic_degree=[0.5, [{"video_path": r"C:\v\1.mp4", "video_results": True}]],
+        object_class=[
+            0.75,
+            [
+                {"video_path": "1.mp4", "video_results": 1.0, "frame_count": 16},
+                {"video_path": "2.mp4", "video_results": 0.5, "frame_count": 16},
+            ],
+        ],
+        Human_Identity=[0.8, [{"video_path": "1.mp4", "video_results": -1}]],
+        scene=[0.3, []],
+        color=[0.3, [{"video_path": "1.mp4", "video_results": float("nan")}]],
+        skin_bias=[0.1, []],
+    )
+    found = read_vbench(path)
+    assert by_sample(found, "vbench_imaging_quality")["2"].value == pytest.approx(0.48)
+    assert by_sample(found, "vbench_dynamic_degree")["1"].value == 1.0
+    assert by_sample(found, "vbench_object_class")["1"].weight == 16
+    left_out = by_sample(found, "vbench2_human_identity")["1"]
+    assert (left_out.value, left_out.status) == (None, "not_applicable")
+    assert by_sample(found, "vbench_scene")["*"].value == 0.3
+    assert by_sample(found, "vbench_color")["1"].status == "evaluator_failure"
+    assert found.totals["vbench_imaging_quality"] == 0.5
+    assert list(found.left_out) == ["skin_bias"]
+
+
+def test_takes_of_a_prompt_are_seeds_of_one_sample_on_request(tmp_path: Path) -> None:
+    videos = [
+        {"video_path": f"{p}-{k}.mp4", "video_results": 0.5} for p in ("a man", "b") for k in (0, 1)
+    ]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"motion_smoothness": [0.5, videos]}))
+    plain, takes = read_vbench(path), read_vbench(path, takes=True)
+    assert {one.sample_id for one in plain.values} == {"a man-0", "a man-1", "b-0", "b-1"}
+    assert {(one.sample_id, one.seed) for one in takes.values} == {
+        ("a man", 0), ("a man", 1), ("b", 0), ("b", 1),
+    }  # fmt: skip
+    said = invoke("vbench", path, "--run", tmp_path / "run", "--system", "ours")
+    assert "give --takes" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1, 2]", "wanted is a file of VBench"),
+        ('{"wer": [0.1, []]}', "'wer' is no dimension"),
+        ('{"scene": 0.3}', r"scene is 0.3, not \[total, \[videos\]\]"),
+        ('{"scene": [0.3, [{"video_results": 1}]]}', "scene, video 0: .* has no video_path"),
+        ('{"scene": [0.3, [{"video_path": "a"}]]}', "scene, video 0: video_results is None"),
+        ('{"scene": [null, []]}', "holds no number"),
+        (
+            '{"scene": [1, [{"video_path": "x/a.mp4", "video_results": 1},'
+            ' {"video_path": "y/a.mp4", "video_results": 0}]]}',
+            "two values of scene for 'a'; samples need names of their own",
+        ),
+    ],
+)
+def test_what_is_no_file_of_vbench_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_vbench(path)
+
+
+def test_versa_is_read_as_json_and_as_python_prints_it(tmp_path: Path) -> None:
+    rows = [
+        {"key": "s/a.wav", "utmos": 3.0, "sir": float("inf"), "language": "en", "stoi": 0.5},
+        {"key": "s/b.wav", "utmos": 4.0, "sir": 10.0, "language": "en"},
+    ]
+    as_json = versa_file(tmp_path / "a.txt", "\n".join(map(json.dumps, rows)) + "\n")
+    printed = "\n".join(map(str, rows)).replace("3.0", "np.float32(3.0)")
+    as_python = versa_file(tmp_path / "b.txt", printed)
+    for path in (as_json, as_python):
+        found = read_versa(path)
+        assert {n: v.value for n, v in by_sample(found, "versa_utmos").items()} == {
+            "a": 3.0, "b": 4.0,
+        }  # fmt: skip
+        assert by_sample(found, "versa_sir")["a"].status == "not_applicable"
+        missing = by_sample(found, "versa_stoi")["b"]
+        assert (missing.status, missing.reason) == (
+            "evaluator_failure", "the file has no number for it",
+        )  # fmt: skip
+        assert list(found.left_out) == ["language"]
+
+
+def test_word_errors_of_versa_are_a_rate_weighted_by_words(tmp_path: Path) -> None:
+    counts = [(1, 0, 1, 8), (0, 2, 0, 2)]
+    lines = [
+        {"key": f"{at}.wav"}
+        | {
+            f"whisper_wer_{name}": count
+            for name, count in zip(("delete", "insert", "replace", "equal"), row, strict=True)
+        }
+        for at, row in enumerate(counts)
+    ]
+    path = versa_file(tmp_path / "w.txt", "\n".join(map(json.dumps, lines)))
+    found = by_sample(read_versa(path), "versa_whisper_wer")
+    assert (found["0"].value, found["0"].weight) == (0.2, 10)
+    assert (found["1"].value, found["1"].weight) == (1.0, 2)
+    assert len(read_versa(path).values) == 2  # counts are no metrics of their own
+    invoke("versa", path, "--run", tmp_path / "run", "--system", "ours")
+    (row,) = load_runs(tmp_path / "run").summaries
+    assert row.value == pytest.approx(4 / 12)  # micro, as VERSA's own counts say
+
+
+def test_stretches_of_a_recording_are_its_curve(tmp_path: Path) -> None:
+    lines = [{"key": f"long.wav@{t}.000-{t + 2}.000", "utmos": 3 + t, "mood": t} for t in (0, 1)]
+    path = versa_file(tmp_path / "c.txt", "\n".join(map(json.dumps, lines)))
+    invoke("versa", path, "--run", tmp_path / "run", "--system", "ours")
+    rows = {row.metric: row for row in read_scores(tmp_path / "run" / "scores.jsonl")}
+    assert (rows["versa_utmos"].sample_id, rows["versa_utmos"].value) == ("long", 3.5)
+    assert load_runs(tmp_path / "run").infos["versa_mood"].direction is Direction.NONE
+    curve = [w for w in read_windows(tmp_path / "run" / "windows.csv") if w.metric == "versa_utmos"]
+    assert [(w.t0_s, w.t1_s, w.value, w.unit) for w in curve] == [
+        (0.0, 2.0, 3.0, "MOS"), (1.0, 3.0, 4.0, "MOS"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("utmos: 3.2", "line 1: 'utmos: 3.2' is no dictionary"),
+        ("{'utmos': 3.2}", "line 1: .* has no key"),
+        ("{'key': 'a', 'x': __import__('os').getcwd()}", "is no dictionary"),
+        ("{'key': 'a.wav', 'utmos': 1}\n{'key': 'b/a.wav', 'utmos': 1}", "'a' is there twice"),
+        ("{'key': 'a.wav', 'text': 'x'}", "holds no number"),
+    ],
+)
+def test_what_is_no_file_of_versa_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_versa(versa_file(tmp_path / "x.txt", text))
+
+
+def case(metric: str, value: float | None, status: str = "computed", **more: Any) -> dict[str, Any]:
+    record = {"model_id": "m", "track": "progressive", "case_id": "P-1", "metric": metric}
+    return record | {"value": value, "status": status} | more
+
+
+def test_the_report_of_streamav_bench_has_cases_and_drifts(tmp_path: Path) -> None:
+    report = {
+        "schema_version": REPORT,
+        "cases": [case("VQ", 3.5), case("AVSync", None, "generation_failure"), case("VQ.x", 1)],
+        "instruction_drift_cases": [case("VID", 0.5)],
+        "quality_drift": [
+            {"model_id": "m", "track": "progressive", "metric": "VQ", "quality_drift": 0.25,
+             "ci_low": 0.2, "ci_high": 0.3, "n_cases": 160},
+        ],
+    }  # fmt: skip
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    assert list(read_streamav(path).left_out) == ["VQ.x"]
+    invoke("streamav", path, "--run", tmp_path / "run")
+    rows = {row.metric: row for row in read_scores(tmp_path / "run" / "scores.jsonl")}
+    assert (rows["streamav_vq"].value, rows["streamav_vq"].system) == (3.5, "m")
+    assert rows["streamav_vq"].suite == "streamav-progressive"
+    assert rows["streamav_avsync"].status == "generation_failure"
+    assert rows["streamav_vid"].value == 0.5
+    drift = {one.metric: one for one in load_runs(tmp_path / "run").summaries}["streamav_vq_d"]
+    assert (drift.value, drift.ci_low, drift.ci_high) == (0.25, 0.2, 0.3)
+
+
+def test_raw_intervals_of_streamav_bench_are_curves_values_and_drifts(tmp_path: Path) -> None:
+    def record(interval: int, value: float | None, **more: Any) -> dict[str, Any]:
+        one = case("", value, **more)
+        del one["metric"]
+        name = f"{one['case_id']}-{interval}"
+        return {
+            "schema_version": "streamavbench.raw-result.v2", "job_id": name, "metric_id": "VA",
+            "interval": interval, "attempts": 1, **one,
+        }  # fmt: skip
+
+    lines = [record(k, float(k)) for k in range(1, 7)]
+    lines.insert(0, record(1, None, status="evaluator_failure") | {"attempts": 0})
+    lines += [record(k, 1.0, case_id="P-2") for k in range(1, 6)]
+    path = versa_file(tmp_path / "raw.jsonl", "\n".join(map(json.dumps, lines)))
+    found = read_streamav(path)
+    values = by_sample(found, "streamav_va")
+    assert values["P-1"].value == 3.5
+    assert [w.value for w in values["P-1"].windows] == [1, 2, 3, 4, 5, 6]
+    assert values["P-1"].windows[-1].t1_s == 180
+    assert (values["P-2"].status, values["P-2"].value) == ("evaluator_failure", None)
+    assert {n: v.value for n, v in by_sample(found, "streamav_va_d").items()} == {"P-1": 5.0}
+
+
+def test_public_results_of_streamav_bench_are_one_number_a_model(tmp_path: Path) -> None:
+    content = {
+        "schema_version": PUBLIC,
+        "models": [{"model_id": "a", "VQ": 3.0, "HDF": None}, {"model_id": "b", "VQ": 4.0}],
+    }
+    path = tmp_path / "public.json"
+    path.write_text(json.dumps(content))
+    invoke("streamav", path, "--run", tmp_path / "run")
+    loaded = load_runs(tmp_path / "run")
+    assert {(s.system, s.value) for s in loaded.summaries} == {("a", 3.0), ("b", 4.0)}
+    done = CliRunner().invoke(app, ["streamav", str(path), "--run", "x", "--system", "mine"])
+    assert (done.exit_code, "leave out --system" in done.output) == (2, True)
+    for text in ('{"schema_version": "other"}', "{}\n{}", "no"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"wanted is report\.json"):
+            read_streamav(path)
+
+
+def measured(run: Path) -> list[Recording]:
+    samples = [
+        Recording(sample_id=n, system="ours", suite="u", transcript="", video_path=Path("none.mp4"))
+        for n in NAMES
+    ]
+    score_run(
+        run, samples, metrics=[Blinks()], set_metrics=[], options=Options(jobs=1),
+        progress=lambda *_: None,
+    )  # fmt: skip
+    return samples
+
+
+def test_imports_stay_beside_measured_rows_and_share_no_line_with_them(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    samples = measured(run)
+    ours = vbench_file(tmp_path / "ours.json")
+    theirs = vbench_file(tmp_path / "theirs.json", gain=0.005)
+    invoke("vbench", ours, "--run", run, "--system", "ours")
+    invoke("vbench", theirs, "--run", run, "--system", "theirs")
+    rows = read_scores(run / "scores.jsonl")
+    assert {row.suite for row in rows} == {"u"}  # the suite of the samples in this run
+    before = (run / "scores.jsonl").read_bytes()
+    measured(run)
+    assert (run / "scores.jsonl").read_bytes() == before  # scoring keeps what was imported
+    loaded = load_runs(run)
+    (table,) = wide(loaded.summaries, comparisons=loaded.comparisons)
+    lines = {line.metric: line for line in table.lines}
+    assert set(lines) == {
+        "blinks_per_min", "vbench_subject_consistency", "vbench_imaging_quality",
+    }  # fmt: skip
+    assert lines["vbench_subject_consistency"].best == "theirs"  # paired by sample
+    assert lines["vbench_subject_consistency"].label.startswith("VBench")
+    assert set(lines["blinks_per_min"].cells) == {"ours"}
+    entries = json.loads((run / "run.json").read_text())
+    assert check_results(rows, loaded.summaries, entries) == []
+    assert len(samples) == len(NAMES)
+
+
+def test_a_second_import_replaces_the_first_and_nothing_else(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    measured(run)
+    invoke("vbench", vbench_file(tmp_path / "a.json"), "--run", run, "--system", "ours")
+    path = tmp_path / "b.json"
+    path.write_text(
+        json.dumps({"subject_consistency": [0.7, [{"video_path": "1.mp4", "video_results": 0.7}]]})
+    )
+    arguments = ("vbench", path, "--run", run, "--system", "ours", "--tool-version", "0.1.5")
+    invoke(*arguments, "--json")
+    rows = read_scores(run / "scores.jsonl")
+    values = [row.value for row in rows if row.metric == "vbench_subject_consistency"]
+    assert values == [0.7]
+    assert sum(row.metric == "vbench_imaging_quality" for row in rows) == len(NAMES)
+    assert sum(row.metric == "blinks_per_min" for row in rows) == len(NAMES)
+    before = (run / "scores.jsonl").read_bytes()
+    invoke(*arguments)
+    assert (run / "scores.jsonl").read_bytes() == before
+
+
+def test_versions_of_a_tool_share_no_mean(tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        path = vbench_file(tmp_path / f"{version}.json")
+        invoke("vbench", path, "--run", tmp_path / "run", "--system", f"s{version}",
+               "--tool-version", version)  # fmt: skip
+    lines = [
+        line
+        for table in wide(load_runs(tmp_path / "run").summaries)
+        for line in table.lines
+        if line.metric == "vbench_imaging_quality"
+    ]
+    assert [line.mark for line in lines] == ["†", "†"]
+
+
+def test_a_number_is_explained_with_its_file_and_the_files_own_total(tmp_path: Path) -> None:
+    run, path = tmp_path / "run", vbench_file(tmp_path / "ours_eval_results.json")
+    invoke("vbench", path, "--run", run, "--system", "ours")
+    done = CliRunner().invoke(explain_app, [f"{run}:vbench_imaging_quality"])
+    assert done.exit_code == 0, done.output
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"ours: from ours_eval_results.json (sha256 {digest}), which itself" in done.output
+    assert "states 0.5" in done.output
+    assert f"streamchar import vbench FILE --run {run}" in done.output
+    assert "huang2024vbench" in done.output
+    alone = CliRunner().invoke(explain_app, ["vbench_imaging_quality", "--json"])
+    assert json.loads(alone.output)[0]["axis"] == "appearance"
+    done = CliRunner().invoke(explain_app, ["streamav_vq/import-streamav@1"])
+    assert "StreamAV-Bench" in done.output
+
+
+def test_figures_and_joined_runs_hold_imports_too(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    measured(a)
+    invoke("vbench", vbench_file(tmp_path / "x.json", scene=[0.3, []]), "--run", a,
+           "--system", "ours")  # fmt: skip
+    invoke("vbench", vbench_file(tmp_path / "y.json", 0.01), "--run", b, "--system", "theirs")
+    arguments = [str(a), str(b), "--kind", "bars", "--metrics", "vbench_imaging_quality"]
+    done = CliRunner().invoke(plot_app, [*arguments, "--out", str(tmp_path / "figures")])
+    assert done.exit_code == 0, done.output
+    assert list((tmp_path / "figures").glob("*.csv"))
+    merge([a, b], tmp_path / "all")
+    kept = {row.metric: row for row in read_scores(tmp_path / "all" / "scores.jsonl")}
+    assert kept["vbench_scene"].value == 0.3  # one number of a whole set, and no part of one
+
+
+def test_an_import_needs_a_system_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    path = vbench_file(tmp_path / "x.json")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "letter.txt").write_text("dear")
+    for arguments, message in (
+        (["--run", str(other), "--system", "s"], "no run folder and not empty"),
+        (["--run", str(tmp_path / "r"), "--system", "a/b"], "cannot name a folder"),
+        (["--run", str(tmp_path / "r"), "--system", ""], "name it with --system"),
+    ):
+        done = CliRunner().invoke(app, ["vbench", str(path), *arguments])
+        assert done.exit_code == 2
+        assert message in done.output.replace("\n", " ")
