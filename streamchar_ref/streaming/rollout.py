@@ -6,6 +6,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels.
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.causal import CausalDiT, packed
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling.batch_invariance import batch_invariant
@@ -103,10 +105,16 @@ def rollout_chunk(
         )
         unsaid = (text.lengths - state.position).clamp(min=0)
         progress, is_over = read_progress(condition, audio, unsaid)
+        cache = next_cache(condition, state, (video, audio))
     if sound is not None:  # whoever gives it knows where it ends
         is_over = torch.zeros_like(is_over)
     after = state.append(
-        video, audio, progress[:, -1], has_ended=is_over & text.is_final, noise=draw.close()
+        video,
+        audio,
+        progress[:, -1],
+        has_ended=is_over & text.is_final,
+        cache=cache,
+        noise=draw.close(),
     )
     return RolloutChunk((video, audio), progress, is_over, after)
 
@@ -157,6 +165,38 @@ def read_progress(
     heard = condition.heard(audio)
     is_over = (heard.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
     return torch.minimum(heard.position, unsaid[:, None]), is_over
+
+
+def next_cache(
+    condition: Condition, state: StreamState, latents: Latents
+) -> Float[Tensor, "B L *kept"]:
+    """Computes keys and values of finished chunks by one clean pass, where the DiT keeps them.
+
+    After the first chunk of a stream its sink changes, and with it prompt and reference are encoded
+    once more.
+
+    Args:
+        condition: Of the chunks.
+        state: The streams before them.
+        latents: Clean video and audio latents.
+
+    Returns:
+        What the next chunks look back on; of a DiT that keeps nothing, [B, 0].
+    """
+    dit, known = condition.model.dit, condition.context
+    if not isinstance(dit, CausalDiT):
+        return state.cache
+    video, audio = latents
+    sink = video[:, : state.sink.shape[1]]
+    seen = replace(condition.seen, motion_video=video, motion_audio=audio, sink=sink)
+    moved = packed(dit.moved_on(known, dit.encode_chunk(seen, known)))
+    begins = state.num_chunks == 0
+    if begins.is_meta or not bool(begins.any()):
+        return moved
+    still = packed(dit.encode_still(seen))
+    count, begun = still.shape[4], begins.reshape(-1, 1, 1, 1, 1, 1)
+    still = torch.where(begun, still, moved[:, :, :, :, :count])
+    return torch.cat([still, moved[:, :, :, :, count:]], dim=4)
 
 
 def chunk_noise(model: StreamChar, draw: NoiseDraw) -> Latents:
