@@ -1,4 +1,4 @@
-"""Streams of a DiT that keeps keys and values: a clean pass a chunk, rows of any age, the engine."""
+"""Streams of a DiT that keeps keys and values: a pass a chunk, rows of any age, the engine."""
 
 from dataclasses import replace
 
