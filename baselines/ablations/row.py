@@ -52,6 +52,8 @@ class Setup:
             that begin anew, see `model.config.without_orchestrator`.
         order: In which order picture and sound are denoised, in training and in streaming:
             ``joint``, ``sound_first`` or ``sound_given``.
+        cached_chunks: Past chunks whose keys and values are kept, in training and in streaming; 0
+            encodes the end of the previous chunk for each.
     """
 
     system: str = MODEL
@@ -67,6 +69,7 @@ class Setup:
     max_chunks: int | None = None
     orchestrator: str = "in_loop"
     order: str = JOINT
+    cached_chunks: int = 0
 
     @property
     def has_weights(self) -> bool:
@@ -103,8 +106,12 @@ class Setup:
     @property
     def config(self) -> tuple[str, ...]:
         """Parts of the model's config that differ from the teacher's, as ``path=value``."""
-        mode = () if self.orchestrator == "in_loop" else (f"orchestrator.mode={self.orchestrator}",)
-        return mode if self.order == JOINT else (*mode, f"order={self.order}")
+        changed = {
+            "orchestrator.mode": None if self.orchestrator == "in_loop" else self.orchestrator,
+            "order": None if self.order == JOINT else self.order,
+            "dit.cached_chunks": self.cached_chunks or None,
+        }
+        return tuple(f"{name}={value}" for name, value in changed.items() if value is not None)
 
     @property
     def distillation(self) -> dict[str, Any]:

@@ -148,6 +148,13 @@ _ANEW = _TEACHER_8.child(
     group=Group.RIVAL,
     stages=(SPEECH, TEACHER),
 )
+_STUDENT_TUNED = _FULL.child(
+    "student_tuned",
+    "the student of that teacher: what a student whose teacher must be trained further is compared "
+    "with",
+    group=Group.RIVAL,
+    stages=(TEACHER, REGRESS, CHUNK, ROLLOUT),
+)
 _RIVALS = [
     _TEACHER_8.child(
         "cascade_untrained",
@@ -175,6 +182,22 @@ _RIVALS = [
         "through the audio VAE",
         group=Group.RIVAL,
         order="sound_given",
+    ),
+    _TUNED.child(
+        "causal_kv_teacher",
+        "looks back on the keys and values of the last two chunks, each computed once, in place of "
+        "encoding the end of the previous chunk for each",
+        group=Group.RIVAL,
+        cached_chunks=2,
+    ),
+    _STUDENT_TUNED,
+    _STUDENT_TUNED.child(
+        "causal_kv",
+        "a causal student, as by Self Forcing: a cache of the last two chunks, in teacher, scores, "
+        "rollouts and streaming",
+        group=Group.RIVAL,
+        also_against=("causal_kv_teacher",),
+        cached_chunks=2,
     ),
     _ANEW,
     _ANEW.child(

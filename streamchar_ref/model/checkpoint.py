@@ -138,7 +138,23 @@ class Checkpoint:
         return {name: each for name, each in self.tensors.items() if not name.startswith(prefixes)}
 
     def joined(self, other: "Checkpoint") -> "Checkpoint":
-        """Returns this checkpoint with the weights of another one added or in their place."""
+        """Returns this checkpoint with the weights of another one added or in their place.
+
+        Args:
+            other: Of the same shape.
+
+        Returns:
+            The checkpoint, with the config of this one.
+
+        Raises:
+            CheckpointError: If its DiT looks back on another kind of context, which no shape tells.
+        """
+        wanted, found = (each.config.dit.cached_chunks for each in (self, other))
+        if wanted != found and part_of(other.tensors, "dit."):
+            raise CheckpointError(
+                f"the weights to begin with look back on dit.cached_chunks={found}, not {wanted}: "
+                "give the same --set, or let streamchar ablate --only causal_kv train them further"
+            )
         return replace(
             self,
             tensors={**self.tensors, **other.tensors},

@@ -23,8 +23,9 @@ class StreamConfig:
         fps: Video frames per second.
         size: Height and width of the picture.
         chunk_frames: Frames of a chunk.
-        motion_latents: Video latents of the previous chunk that are seen.
-        motion_audio_latents: Audio latents before the chunk that are seen.
+        motion_latents: Video latents of the previous chunk that are seen; whole chunks where
+            their keys and values are kept (``dit.cached_chunks``).
+        motion_audio_latents: Audio latents before the chunk that are seen; likewise.
         sink_latents: Latents of the first chunk that are seen to the end.
 
     Raises:
@@ -95,6 +96,7 @@ class Config:
             )
         self.video_vae.num_latents(self.stream.chunk_frames)
         self._check_reader()
+        self._check_cache()
         self._check_window()
         self._check_widths()
 
@@ -116,12 +118,14 @@ class Config:
     @property
     def geometry(self) -> WindowGeometry:
         """Shapes and positions in the DiT's window."""
-        cells = self.stream.size // SPATIAL_STRIDE
+        cells, cached = self.stream.size // SPATIAL_STRIDE, self.dit.cached_chunks
+        latents = self.video_vae.num_latents(self.stream.chunk_frames)
+        audio_latents = self.chunk_samples // self.audio_vae.latent_samples
         return WindowGeometry(
-            chunk_latents=self.video_vae.num_latents(self.stream.chunk_frames),
-            chunk_audio_latents=self.chunk_samples // self.audio_vae.latent_samples,
-            motion_latents=self.stream.motion_latents,
-            motion_audio_latents=self.stream.motion_audio_latents,
+            chunk_latents=latents,
+            chunk_audio_latents=audio_latents,
+            motion_latents=cached * latents or self.stream.motion_latents,
+            motion_audio_latents=cached * audio_latents or self.stream.motion_audio_latents,
             sink_latents=self.stream.sink_latents,
             prompt_tokens=self.prompt.num_tokens,
             video_channels=self.video_vae.channels,
@@ -146,6 +150,16 @@ class Config:
             )
         if self.order != JOINT:
             raise ValueError(f"without an orchestrator the order is joint, not {self.order}")
+
+    def _check_cache(self) -> None:
+        cached = self.dit.cached_chunks
+        if cached < 0:
+            raise ValueError(f"dit.cached_chunks cannot be {cached}")
+        if cached and not self.can_be_distilled:
+            raise ValueError(
+                "dit.cached_chunks keeps keys and values of chunks whose picture and sound were "
+                "made together: it goes with an orchestrator and order=joint"
+            )
 
     def _check_window(self) -> None:
         token = SPATIAL_STRIDE * self.dit.patch

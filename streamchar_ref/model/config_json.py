@@ -23,6 +23,8 @@ def to_json(config: Config) -> dict[str, Any]:
         del values["orchestrator"]["num_key_value_heads"]
     if not config.dit.text_expansion:
         del values["dit"]["text_expansion"]
+    if not config.dit.cached_chunks:
+        del values["dit"]["cached_chunks"]
     if config.order == JOINT:
         del values["order"]
     return values

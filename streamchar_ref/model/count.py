@@ -94,6 +94,7 @@ def watched(
         (orchestrator, "decode", "orchestrator"),
         (dit, "hear", "progress"),
         (dit, "encode_context", "context"),
+        (dit, "encode_chunk", "context"),
         (dit, "forward", "dit"),
         (dit, "forward_audio", "dit"),
         (model.video_vae, "decode", "video_decode"),

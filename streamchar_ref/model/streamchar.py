@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.config import Config
+from streamchar_ref.networks.causal import dit_of
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.networks.orchestrator import Orchestrator
 from streamchar_ref.networks.prompt import PromptEncoder
@@ -92,7 +93,7 @@ class StreamChar(nn.Module):
             )
         else:
             self.orchestrator = TranscriptReader(config.orchestrator, config.dit.width)
-        self.dit = JointDiT(config.dit, geometry)
+        self.dit = dit_of(config.dit, geometry)
 
     @property
     def device(self) -> torch.device:

@@ -46,6 +46,8 @@ class DitConfig:
         prompt_width: E.
         text_expansion: Width of the feed-forward layers of a transcript in units of D; 0 where an
             orchestrator reads it.
+        cached_chunks: Past chunks whose keys and values are kept, see `causal.CausalDiT`; with 0
+            the end of the previous chunk is encoded for each chunk.
     """
 
     width: int
@@ -56,6 +58,7 @@ class DitConfig:
     condition_width: int = 128
     prompt_width: int = 128
     text_expansion: int = 0
+    cached_chunks: int = 0
 
     @property
     def reads_transcript(self) -> bool:

@@ -203,9 +203,9 @@ def rotary(positions: Float[Tensor, "L 3"], head_width: int) -> Float[Tensor, "2
 
 
 def rotate(
-    x: Float[Tensor, "B h L d"], rotation: Float[Tensor, "2 L d2"]
+    x: Float[Tensor, "B h L d"], rotation: Float[Tensor, "2 #L d2"]
 ) -> Float[Tensor, "B h L d"]:
-    """Turns queries or keys by their positions."""
+    """Turns queries or keys by their positions, or all by the same."""
     cos, sin = rotation.to(x.dtype).unbind(0)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

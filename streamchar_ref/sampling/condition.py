@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from streamchar_ref.networks.causal import without_cache
 from streamchar_ref.networks.dit import DitContext, JointDiT
 from streamchar_ref.networks.layers import KeyValue
 from streamchar_ref.networks.orchestrator import (
@@ -123,11 +124,12 @@ class Condition:
 
         Args:
             model: With that DiT.
-            context: What it sees beside the chunk.
+            context: What it sees beside the chunk; keys and values in it are of this DiT alone.
 
         Returns:
             The condition; what the orchestrator has read is shared.
         """
+        context = without_cache(context)
         encoded = _encoded(model, self.inputs, context, self.sound_only)
         return replace(self, model=model, seen=context, context=encoded, twice=None)
 

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.config import Config
+from streamchar_ref.networks.causal import CachedContext
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.noise import NoiseDraw
-from streamchar_ref.streaming.state import StreamState
+from streamchar_ref.streaming.state import StreamState, encodable
 from streamchar_ref.streaming.transcript import TranscriptBatch
 
 VISIBLE = ("full", "no_sink", "motion_only")
@@ -88,21 +89,11 @@ def orchestrator_inputs(
 
 
 def dit_context(config: Config, state: StreamState) -> DitContext:
-    """Gathers what the DiT sees beside the chunk."""
-    here = torch.ones_like(state.has_ended)
-    num_audio = config.geometry.motion_audio_latents
-    return DitContext(
-        prompt=state.conditioning.prompt,
-        has_prompt=here,
-        reference=state.conditioning.reference,
-        has_reference=here,
-        sink=state.sink,
-        has_sink=here,
-        motion_video=state.motion_video,
-        motion_audio=state.history[:, state.history.shape[1] - num_audio :],
-        has_motion=here,
-        motion_sigma=torch.zeros_like(state.position),
-    )
+    """Gathers what the DiT sees beside the chunk, with keys and values if they were kept."""
+    context = encodable(config, state)
+    if not state.cache.shape[1]:
+        return context
+    return CachedContext(**vars(context), cache=state.cache)
 
 
 def check_readable(config: Config, num_phonemes: int) -> None:
@@ -172,7 +163,16 @@ def restrict(
 
     Returns:
         What they are shown.
+
+    Raises:
+        InputError: If something is to be hidden or made noisy whose keys and values were kept.
     """
+    if isinstance(context, CachedContext) and options != FULL:
+        raise InputError(
+            "this model keeps the keys and values of past chunks (dit.cached_chunks), so nothing "
+            f"can be hidden from a later chunk or made noisy: give context=full and motion_sigma=0,"
+            f" not {options.visible} and {options.motion_sigma:g}"
+        )
     inputs, context = hide(inputs, context, state, options)
     if not options.motion_sigma:
         return inputs, context

@@ -1,7 +1,7 @@
 """What one streamed chunk costs: counted by parts for any config, without running its weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -12,7 +12,7 @@ from streamchar_ref.model.streamchar import Conditioning, StreamChar
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.sampling.noise import NoiseSource
 from streamchar_ref.streaming.rollout import rollout_chunk
-from streamchar_ref.streaming.state import StreamState
+from streamchar_ref.streaming.state import StreamState, encoded_past
 from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch, TranscriptPrefix
 
 TEXT = "Every morning the baker opens the door and greets the people who wait in the street."
@@ -131,7 +131,7 @@ def random_streams(model: StreamChar, batch: int) -> StreamState:
     num_history = max(config.orchestrator.history_latents, geometry.motion_audio_latents)
     one = torch.ones(batch, dtype=torch.long, device=device)
     drawn = partial(torch.randn, device=device)
-    return StreamState(
+    state = StreamState(
         conditioning=Conditioning(
             prompt=drawn(batch, geometry.prompt_tokens, config.prompt.width),
             reference=drawn(batch, 1, *picture),
@@ -143,8 +143,10 @@ def random_streams(model: StreamChar, batch: int) -> StreamState:
         num_history=num_history * one,
         position=torch.zeros(batch, device=device),
         has_ended=torch.zeros(batch, dtype=torch.bool, device=device),
+        cache=torch.zeros(batch, 0, device=device),
         noise=NoiseSource.of_seeds(range(batch)),
     )
+    return replace(state, cache=encoded_past(model, state))
 
 
 def one_text(model: StreamChar, batch: int) -> TranscriptBatch:

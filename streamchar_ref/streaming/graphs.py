@@ -14,6 +14,7 @@ from torch import Tensor
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.causal import CausalDiT
 from streamchar_ref.sampling.orders import JOINT
 
 Compute = Callable[..., tuple[Tensor, ...]]
@@ -85,15 +86,18 @@ def chunk_graphs(model: StreamChar) -> ChunkGraphs:
         None of them yet.
 
     Raises:
-        InputError: If its device is no GPU of CUDA, or modalities are not sampled together.
+        InputError: If its device is no GPU of CUDA, modalities are not sampled together, or what is
+            computed depends on how old a stream is.
     """
     if model.device.type != "cuda":
         raise InputError(
             f"engine: graphs=true needs device=cuda, not {model.device.type}: launching a kernel "
             "costs nothing on a CPU that a graph could save"
         )
-    if model.config.order != JOINT:
-        raise InputError(f"engine: graphs=true is for order={JOINT}, not {model.config.order}")
+    if model.config.order != JOINT or isinstance(model.dit, CausalDiT):
+        raise InputError(
+            f"engine: graphs=true is for order={JOINT} and a DiT that keeps no keys of past chunks"
+        )
     return ChunkGraphs()
 
 

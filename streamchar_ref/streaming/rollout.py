@@ -7,6 +7,7 @@ Shape letters: B batch, A audio latents of a chunk, Ca their channels.
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.causal import CausalDiT, packed
 from streamchar_ref.networks.dit import DitContext
 from streamchar_ref.networks.orchestrator import OrchestratorInputs
 from streamchar_ref.sampling.batch_invariance import batch_invariant
@@ -101,6 +103,7 @@ def rollout_chunk(
     sample = partial(
         _sampled,
         model=model,
+        state=state,
         sampler=settings,
         sound=sound,
         gradient_step=gradient_step,
@@ -109,14 +112,20 @@ def rollout_chunk(
     noise = map(partial(chunk_noise, model), repeat(draw))
     with batch_invariant(size, model.device) if is_exact else nullcontext():
         if graphs is None:
-            video, audio, progress, is_over = sample(inputs, context, unsaid, noise)
+            video, audio, progress, is_over, *kept = sample(inputs, context, unsaid, noise)
         else:
             drawn = tuple(islice(noise, num_draws(settings)))
-            video, audio, progress, is_over = graphs.run(sample, inputs, context, unsaid, drawn)
+            made = graphs.run(sample, inputs, context, unsaid, drawn)
+            video, audio, progress, is_over, *kept = made
     if sound is not None:  # whoever gives it knows where it ends
         is_over = torch.zeros_like(is_over)
     after = state.append(
-        video, audio, progress[:, -1], has_ended=is_over & text.is_final, noise=draw.close()
+        video,
+        audio,
+        progress[:, -1],
+        has_ended=is_over & text.is_final,
+        cache=kept[0] if kept else state.cache,
+        noise=draw.close(),
     )
     return RolloutChunk((video, audio), progress, is_over, after)
 
@@ -128,12 +137,13 @@ def _sampled(
     noise: Iterable[Latents],
     *,
     model: StreamChar,
+    state: StreamState,
     sampler: SamplerConfig,
     sound: Float[Tensor, "B A Ca"] | None,
     gradient_step: int | None,
     in_one_batch: bool,
 ) -> tuple[Tensor, ...]:
-    """Returns video and audio latents, progress, and whether it is over: a function of tensors."""
+    """Returns video and audio latents, progress, whether it is over, and keys that are kept."""
     draws = iter(noise)
     condition, latents = sample_in_order(
         model,
@@ -146,7 +156,8 @@ def _sampled(
         gradient_step=gradient_step,
         in_one_batch=in_one_batch,
     )
-    return *latents, *read_progress(condition, latents[1], unsaid)
+    said = read_progress(condition, latents[1], unsaid)
+    return *latents, *said, *next_cache(condition, state, latents)
 
 
 def chunk_context(
@@ -195,6 +206,36 @@ def read_progress(
     heard = condition.heard(audio)
     is_over = (heard.is_over[:, -OVER_LATENTS:] > 0).all(dim=1)
     return torch.minimum(heard.position, unsaid[:, None]), is_over
+
+
+def next_cache(condition: Condition, state: StreamState, latents: Latents) -> tuple[Tensor, ...]:
+    """Computes keys and values of finished chunks by one clean pass, where the DiT keeps them.
+
+    After the first chunk of a stream its sink changes, and with it prompt and reference are encoded
+    once more.
+
+    Args:
+        condition: Of the chunks.
+        state: The streams before them.
+        latents: Clean video and audio latents.
+
+    Returns:
+        What the next chunks look back on, [B, L, ...]; nothing of a DiT that keeps nothing.
+    """
+    dit, known = condition.model.dit, condition.context
+    if not isinstance(dit, CausalDiT):
+        return ()
+    video, audio = latents
+    sink = video[:, : state.sink.shape[1]]
+    seen = replace(condition.seen, motion_video=video, motion_audio=audio, sink=sink)
+    moved = packed(dit.moved_on(known, dit.encode_chunk(seen, known)))
+    begins = state.num_chunks == 0
+    if begins.is_meta or not bool(begins.any()):
+        return (moved,)
+    still = packed(dit.encode_still(seen))
+    count, begun = still.shape[4], begins.reshape(-1, 1, 1, 1, 1, 1)
+    still = torch.where(begun, still, moved[:, :, :, :, :count])
+    return (torch.cat([still, moved[:, :, :, :, count:]], dim=4),)
 
 
 def chunk_noise(model: StreamChar, draw: NoiseDraw) -> Latents:

@@ -12,7 +12,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from streamchar_ref.model.config import Config
 from streamchar_ref.model.streamchar import Conditioning, StreamChar
+from streamchar_ref.networks.causal import CausalDiT, packed
+from streamchar_ref.networks.dit import DitContext
+from streamchar_ref.sampling.batch_invariance import batch_invariant
 from streamchar_ref.sampling.noise import NoiseSource
 
 
@@ -29,6 +33,8 @@ class StreamState:
         num_history: How many of them belong to the stream, [B]; what is older is filling.
         position: Phonemes spoken, with the fraction of the one being said, [B].
         has_ended: Whether everything is said; such a stream does not change any more, [B].
+        cache: Keys and values that the next chunk looks back on, see `causal.packed`; for a DiT
+            that keeps none, [B, 0].
         noise: Generators of the streams.
     """
 
@@ -40,6 +46,7 @@ class StreamState:
     num_history: Int64[Tensor, " B"]
     position: Float[Tensor, " B"]
     has_ended: Bool[Tensor, " B"]
+    cache: Float[Tensor, "B L *kept"]
     noise: NoiseSource
 
     @classmethod
@@ -74,6 +81,7 @@ class StreamState:
         advance: Float[Tensor, " B"],
         *,
         has_ended: Bool[Tensor, " B"] | None = None,
+        cache: Float[Tensor, "B L *kept"] | None = None,
         noise: NoiseSource | None = None,
     ) -> "StreamState":
         """Returns the state after a chunk; the first chunk becomes the sink.
@@ -83,6 +91,7 @@ class StreamState:
             audio: Clean latents of the chunk.
             advance: Phonemes that it said; less than none is none, the pointer never goes back.
             has_ended: Streams that end with this chunk.
+            cache: Keys and values for the chunk after it, of a DiT that keeps them.
             noise: Generators after the chunk.
 
         Returns:
@@ -90,14 +99,16 @@ class StreamState:
         """
         num_motion, num_history = self.motion_video.shape[1], self.history.shape[1]
         history = torch.cat([self.history, audio.to(self.history)], dim=1)
+        motion = torch.cat([self.motion_video, video], dim=1)
         is_first = (self.num_chunks == 0).reshape(-1, 1, 1, 1, 1)
         after: dict[str, Any] = {
             "num_chunks": self.num_chunks + 1,
             "sink": torch.where(is_first, video[:, : self.sink.shape[1]], self.sink),
-            "motion_video": video[:, video.shape[1] - num_motion :],
+            "motion_video": motion[:, motion.shape[1] - num_motion :],
             "history": history[:, history.shape[1] - num_history :],
             "num_history": (self.num_history + audio.shape[1]).clamp(max=num_history),
             "position": self.position + advance.clamp(min=0),
+            "cache": self.cache if cache is None else cache.to(self.cache),
         }
         kept: dict[str, Any] = {
             name: torch.where(
@@ -134,7 +145,7 @@ def initial_state(
     geometry, reference = model.config.geometry, conditioning.reference
     num_history = max(model.config.orchestrator.history_latents, geometry.motion_audio_latents)
     none = torch.zeros(batch, dtype=torch.long, device=device)
-    return StreamState(
+    state = StreamState(
         conditioning=conditioning,
         num_chunks=none,
         sink=reference.repeat(1, geometry.sink_latents, 1, 1, 1),
@@ -143,5 +154,41 @@ def initial_state(
         num_history=none,
         position=torch.zeros(batch, device=device),
         has_ended=torch.zeros(batch, dtype=torch.bool, device=device),
+        cache=torch.zeros(batch, 0, device=device),
         noise=NoiseSource.of_seeds(seeds),
+    )
+    return replace(state, cache=encoded_past(model, state))
+
+
+def encoded_past(model: StreamChar, state: StreamState) -> Float[Tensor, "B L *kept"]:
+    """Computes the keys and values that the next chunk looks back on from the latents of the past.
+
+    Args:
+        model: The networks.
+        state: Streams; what they have kept is not read.
+
+    Returns:
+        What `StreamState.cache` holds; [B, 0] if the DiT keeps nothing.
+    """
+    if not isinstance(model.dit, CausalDiT):
+        return state.cache
+    with batch_invariant(len(state.position), model.device):
+        return packed(model.dit.encode_context(encodable(model.config, state)))
+
+
+def encodable(config: Config, state: StreamState) -> DitContext:
+    """Gathers what the DiT sees beside the chunk, as latents."""
+    here = torch.ones_like(state.has_ended)
+    num_audio = config.geometry.motion_audio_latents
+    return DitContext(
+        prompt=state.conditioning.prompt,
+        has_prompt=here,
+        reference=state.conditioning.reference,
+        has_reference=here,
+        sink=state.sink,
+        has_sink=here,
+        motion_video=state.motion_video,
+        motion_audio=state.history[:, state.history.shape[1] - num_audio :],
+        has_motion=here,
+        motion_sigma=torch.zeros_like(state.position),
     )

@@ -233,7 +233,8 @@ class LatentStore:
         """Returns the states that streams would have in the middle of true clips.
 
         A stream opens with its picture held still, in silence; there the first latent of the clip
-        is that picture, since what comes next goes on from it.
+        is that picture, since what comes next goes on from it. So it is before the clip, too, where
+        a DiT looks back on more chunks than there are.
 
         Args:
             config: Of the model.
@@ -244,11 +245,12 @@ class LatentStore:
         """
         geometry = config.geometry
         num_history = max(config.orchestrator.history_latents, geometry.motion_audio_latents)
+        first = (places.video - places.start)[:, None]
         reference, sink, motion = _gather(
             self.video,
             places.reference[:, None],
             _span(places.sink, geometry.sink_latents, places.stride),
-            _span(places.motion, geometry.motion_latents, places.stride),
+            _span(places.motion, geometry.motion_latents, places.stride).clamp(min=first),
         )
         position = self.position.index_select(0, (places.audio - 1).clamp(min=0))
         return StreamState(
@@ -262,6 +264,7 @@ class LatentStore:
             num_history=places.begin.clamp(max=num_history),
             position=position * places.stride,
             has_ended=torch.zeros_like(places.stride, dtype=torch.bool),
+            cache=torch.zeros(len(places.stride), 0, device=self.device),
             noise=_NO_NOISE,
         )
 

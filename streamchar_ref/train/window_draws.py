@@ -21,7 +21,8 @@ def draw_windows(
 ) -> WindowChoice:
     """Draws windows: every clip is as likely as any other, and so is every moment in it.
 
-    A chunk begins where there is a full motion before it, and a sink a whole chunk before it.
+    A chunk begins where there is a full motion before it, of several past chunks one, and a sink a
+    whole chunk before it.
 
     Args:
         table: Of the clips.
@@ -34,7 +35,8 @@ def draw_windows(
     Returns:
         The windows.
     """
-    num_chunk, num_motion = config.geometry.chunk_latents, config.geometry.motion_latents
+    num_chunk = config.geometry.chunk_latents
+    num_motion = min(config.geometry.motion_latents, num_chunk)
     clip = rng.integers(len(table), size=batch)
     last = table.num_video[clip] - num_chunk
     is_first = (rng.random(batch) < first_chunk) | (last <= num_motion)

@@ -6,6 +6,7 @@ comes from, and in nothing else.
 Shape letters: B batch.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from streamchar_ref.sampling.condition import Condition, prefill
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.sampler import sample_chunk, scaled_noise, velocity
 from streamchar_ref.train.distill.config import DistillConfig
+from streamchar_ref.train.distill.critic_grid import CriticGrid
 from streamchar_ref.train.distill.matching import (
     MatchingGradient,
     critic_loss,
@@ -34,6 +36,8 @@ from streamchar_ref.train.distill.regression import DitNetwork, TrajectoryRegres
 from streamchar_ref.train.latent_losses import by_noise_level
 
 _NAMES = ("video", "audio")
+MAX_GRID_RATIO = 3.0
+"""Sign of divergence, see `CriticGrid`: in runs that went wrong the fake score's loss tripled."""
 ShowFn = Callable[[Path, StreamChar], None]
 
 
@@ -84,6 +88,8 @@ class DmdStage(Stage):
         self.config, self._regression, self._show = config, regression, show
         scores = (self.real_score, self.fake_score)
         self._scores = tuple(teacher.with_dit(s.dit, config.score_sampler) for s in scores)
+        real, fake = self._scores
+        self._grid = CriticGrid(regression.pool, real=real, fake=fake)
         self._students = (teacher.with_dit(self.student.dit, config.sampler),)  # registers nothing
 
     @property
@@ -110,6 +116,14 @@ class DmdStage(Stage):
 
     def divergence(self, row: dict[str, float]) -> str:
         """Names the sign that the student has left the teacher's distribution; empty if none."""
+        for name in _NAMES:
+            grid = row.get(f"fake_score_grid_ratio_{name}", math.nan)  # of every tenth step
+            if grid > MAX_GRID_RATIO:
+                return (
+                    f"the fake score no longer knows the teacher's {name}: on a fixed grid of noise"
+                    f" levels its loss is {grid:.2f} times that of the true score, more than "
+                    f"{MAX_GRID_RATIO:g}"
+                )
         if "student_ratio_video" not in row:  # the student was not due in these steps
             return ""
         ratio, spread = (row[f"student_{name}"] for name in ("ratio_video", "std_video"))
@@ -153,6 +167,7 @@ class DmdStage(Stage):
         parts = dict(zip(_NAMES, losses, strict=True))
         for name, v, n, x in zip(_NAMES, velocities, noise, x0, strict=True):
             parts |= by_noise_level(name, (v - (n - x)).square(), sigma)
+        parts |= self._grid(draw.step)
         return torch.stack(losses).sum(), parts
 
     def sample(self, task: ChunkTask, draw: Draw) -> tuple[Condition, Latents]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.causal import dit_of
 from streamchar_ref.networks.dit import JointDiT
 from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.condition import prefill
@@ -31,7 +32,7 @@ class DitNetwork(nn.Module):
 
     def __init__(self, dit: JointDiT) -> None:
         super().__init__()
-        self.dit = JointDiT(dit.config, dit.geometry).to(dit.video_in.weight.device)
+        self.dit = dit_of(dit.config, dit.geometry).to(dit.video_in.weight.device)
         self.dit.load_state_dict(dit.state_dict())
 
 

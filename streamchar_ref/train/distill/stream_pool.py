@@ -15,7 +15,7 @@ from streamchar_ref.model.streamchar import Conditioning, StreamChar
 from streamchar_ref.sampling.noise import NoiseSource
 from streamchar_ref.streaming.context import ContextOptions
 from streamchar_ref.streaming.rollout import rollout_chunk
-from streamchar_ref.streaming.state import StreamState, initial_state
+from streamchar_ref.streaming.state import StreamState, encoded_past, initial_state
 from streamchar_ref.streaming.transcript import TranscriptBatch
 from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.latent_store import LatentStore
@@ -43,7 +43,7 @@ class StreamPool(nn.Module):
     """Persistent streams of a student.
 
     Args:
-        model: Whose audio VAE knows what silence is.
+        model: Teacher of the students.
         store: People and texts: a stream has prompt and reference of one clip, and says the texts
             of several.
         config: Of distillation.
@@ -56,13 +56,12 @@ class StreamPool(nn.Module):
         super().__init__()
         self._store, self._config, self._seed = store, config, seed
         self._chunk_s = model.config.stream.chunk_s
-        self._models = (model,)  # registers nothing
         self.options = ContextOptions(visible=config.visible)
         longest = config.max_chunks * self._chunk_s * config.phonemes_per_s
         self._num_phonemes = int(1.5 * longest) + store.tokens.shape[1]
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
-        for name, value in _flat(self._fresh(0)).items():
-            self.register_buffer(name, value)
+        for name, value in _flat(self._fresh(0, model)).items():
+            self.register_buffer(name, value, persistent=value.numel() > 0)
 
     def rollouts(self) -> Rollouts:
         """Returns the streams before their next chunk."""
@@ -98,6 +97,8 @@ class StreamPool(nn.Module):
             student: The networks.
             step: Of training; nothing happens twice in a step.
         """
+        if not step:  # the pool was made before the student had its weights
+            self.get_buffer("cache").copy_(encoded_past(student, self.rollouts().state))
         if step == int(self.get_buffer("step")):
             return
         before = self.rollouts()
@@ -113,7 +114,7 @@ class StreamPool(nn.Module):
         after = _flat(replace(before, state=state))
         is_over = state.has_ended | (state.num_chunks >= before.limit)
         if bool(is_over.any()):
-            fresh = _flat(self._fresh(step))
+            fresh = _flat(self._fresh(step, student))
             after = {name: _where(is_over, fresh[name], old) for name, old in after.items()}
         for name, value in after.items():
             self.get_buffer(name).copy_(value)
@@ -127,9 +128,9 @@ class StreamPool(nn.Module):
         position = torch.minimum(before.state.position + step, before.text.lengths.float())
         return replace(state, position=position)
 
-    def _fresh(self, step: int) -> Rollouts:
+    def _fresh(self, step: int, model: StreamChar) -> Rollouts:
         """Returns as many streams that have not begun."""
-        store, model, count = self._store, self._models[0], self._config.num_streams
+        store, count = self._store, self._config.num_streams
         rng = np.random.default_rng([self._seed, step, 0x706F])
         clips = rng.integers(len(store.table), size=count)
         references = store.table.first_reference[clips]

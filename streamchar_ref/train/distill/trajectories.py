@@ -74,9 +74,11 @@ class TrajectoryPool:
 
     Attributes:
         spread: Standard deviations of the teacher's clean latents, video and audio.
+        most: Windows that can be drawn at once.
     """
 
     spread: tuple[Tensor, ...]
+    most: int
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class TrajectoryPool:
         seed: int,
     ) -> None:
         self._windows, self._batches, self._seed = windows, batches, seed
-        self.sigmas = tuple(sigmas)
+        self.sigmas, self.most = tuple(sigmas), len(batches[0].video)
         some = [batch.clean for batch in batches[:8]]
         self.spread = tuple(torch.cat(each).std() for each in zip(*some, strict=True))
 
@@ -105,10 +107,10 @@ class TrajectoryPool:
         Raises:
             InputError: If more samples are asked for.
         """
-        count, most = len(self._batches), len(self._batches[0].video)
-        if draw.batch > most:
+        count = len(self._batches)
+        if draw.batch > self.most:
             raise InputError(
-                f"a batch of {draw.batch} is more than the {most} trajectories that are drawn "
+                f"a batch of {draw.batch} is more than the {self.most} trajectories that are drawn "
                 "together: give a smaller --batch, or --set distill.window_batch=..."
             )
         turn, number = divmod(draw.step, count)
