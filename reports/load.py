@@ -259,7 +259,8 @@ def _in_several(scores: Sequence[Sequence[ScoreRow]]) -> set[str]:
 
 
 def _relabelled(row: Row, label: str, shared: set[str]) -> Row:
-    return replace(row, system=_label_in(label, row.system, shared))
+    name = _label_in(label, row.system, shared)
+    return row if name == row.system else replace(row, system=name)
 
 
 def _label_in(run_label: str, system: str, shared: set[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from evals.extractors import EXTRACTORS, ExtractorSpec
 from evals.features.canonical import input_protocol, track_hash
 from evals.features.missing import Arrays, Missing, failed_reading
+from evals.features.npz import read_arrays
 from evals.protocols.base import protocol_hash
 from evals.recording.recording import Recording
 from streamchar_ref.core.cache import read_sealed, write_sealed
@@ -22,25 +23,46 @@ second one may hold features of files that were cut short."""
 
 def track_keys(recording: Recording, *, native: bool) -> TrackKeys:
     """Returns what the features of a recording are kept under, track by track."""
-    sound = track_hash(recording, "audio", native=native)
-    return {
-        "frames": track_hash(recording, "frames", native=native),
-        "audio": sound,
-        "spoken": f"{sound}-{recording.spoken_key}",
-        "clip": track_hash(recording, "clip", native=native),
-    }
+    whole = track_hash(recording, "clip", native=native)
+    picture = sound = whole  # of one file
+    if recording.audio_path is not None:
+        picture = track_hash(recording, "frames", native=native)
+        sound = track_hash(recording, "audio", native=native)
+    spoken = f"{sound}-{recording.spoken_key}"
+    return {"frames": picture, "audio": sound, "spoken": spoken, "clip": whole}
 
 
-def load_kept(keys: TrackKeys, names: Iterable[str]) -> dict[str, Arrays | Missing]:
-    """Returns what the cache holds under some keys; extractors that never ran are left out."""
-    found = {name: _read(_cache_path(keys, EXTRACTORS[name])) for name in names}
+def feature_files(names: Iterable[str]) -> dict[str, str]:
+    """Returns the name of the files with each extractor's features, by its protocol as it is now.
+
+    It is the same for all recordings: look it up once for many.
+    """
+    return {name: _file_name(EXTRACTORS[name]) for name in names}
+
+
+def load_kept(
+    keys: TrackKeys, names: Iterable[str], *, files: Mapping[str, str] | None = None
+) -> dict[str, Arrays | Missing]:
+    """Returns what the cache holds under some keys; extractors that never ran are left out.
+
+    Args:
+        keys: Of a recording.
+        names: Extractors.
+        files: Their `feature_files`, if they are known.
+
+    Returns:
+        Features by extractor.
+    """
+    names = list(names)
+    files = feature_files(names) if files is None else files
+    found = {name: _read(_cache_path(keys, EXTRACTORS[name], files[name])) for name in names}
     return {name: arrays for name, arrays in found.items() if arrays is not None}
 
 
 def keep(keys: TrackKeys, spec: ExtractorSpec, found: Arrays | Missing) -> Arrays | Missing:
     """Caches findings; what cannot be kept would be missing when it is looked up."""
     try:
-        _write(_cache_path(keys, spec), found)
+        _write(_cache_path(keys, spec, _file_name(spec)), found)
     except OSError as error:
         return failed_reading(error)
     return found
@@ -54,11 +76,14 @@ def feature_protocol(names: Sequence[str], *, native: bool) -> dict[str, Any]:
     }
 
 
-def _cache_path(keys: TrackKeys, spec: ExtractorSpec) -> str:
+def _file_name(spec: ExtractorSpec) -> str:
+    return f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
+
+
+def _cache_path(keys: TrackKeys, spec: ExtractorSpec, file: str) -> str:
     """Names the features in the cache folder."""
     key = keys[spec.track]
-    name = f"{spec.name}-{protocol_hash(spec.protocol())}.npz"
-    return f"{FEATURES}/{key[:2]}/{key}/{name}"
+    return f"{FEATURES}/{key[:2]}/{key}/{file}"
 
 
 def _read(name: str) -> Arrays | Missing | None:
@@ -66,8 +91,7 @@ def _read(name: str) -> Arrays | Missing | None:
     content = read_sealed(name)
     if content is None:
         return None
-    with np.load(BytesIO(content), allow_pickle=False) as stored:
-        arrays = {array: stored[array] for array in stored.files}
+    arrays = read_arrays(content)
     if "missing_reason" in arrays:
         return Missing(
             reason=str(arrays["missing_reason"]),

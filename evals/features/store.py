@@ -1,11 +1,12 @@
 """The feature store: what the cache holds is read, the rest is measured by workers and kept."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from evals.extractors import EXTRACTORS
-from evals.features.cache import TrackKeys, load_kept, track_keys
+from evals.features.cache import TrackKeys, feature_files, load_kept, track_keys
 from evals.features.companions import (
     Source,
     add_companions,
@@ -18,6 +19,7 @@ from evals.features.jobs import Job, run_jobs
 from evals.features.missing import Arrays, Missing, failed_reading, is_fault
 from evals.features.view import FeatureView
 from evals.protocols.base import MetricContext
+from evals.recording.content import content_hash
 from evals.recording.recording import Recording
 from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
@@ -49,6 +51,7 @@ class FeatureStore:
     ) -> None:
         self.native, self._progress = native, progress
         self._jobs, self._executor = jobs, executor
+        self._pictures: dict[tuple[str, ...], dict[str, Arrays | Missing]] = {}
 
     def keys(self, recording: Recording) -> TrackKeys:
         """Returns what the features of a recording are kept under, track by track."""
@@ -72,6 +75,7 @@ class FeatureStore:
         Returns:
             A view for each recording, in order.
         """
+        self._pictures.clear()
         absent = unavailable(names)
         runnable = [name for name in names if name not in absent]
         own, others, pairs = by_file(runnable)
@@ -79,8 +83,9 @@ class FeatureStore:
         todo: dict[int, Job] = {}
         sources: list[Source] = [(recording, own) for recording in recordings]
         places = add_companions(sources, others)  # measured by the same workers
+        files: dict[str, str] = {}
         for index, (recording, wanted) in enumerate(sources):
-            features[index], job = self._look_up(recording, wanted)
+            features[index], job = self._look_up(recording, wanted, files)
             if job is not None:
                 todo[index] = job
         for index, measured in run_jobs(todo, self._jobs, self._progress, executor=self._executor):
@@ -102,8 +107,21 @@ class FeatureStore:
         if recording.reference_path is None:
             missing = Missing(reason="no reference picture", status="not_applicable")
             return {f"reference_{name}": missing for name in wanted}
-        features = reference_features(recording.reference_path, wanted)
+        features = self._of_picture(recording.reference_path, wanted)
         return {f"reference_{name}": features[name] for name in wanted}
+
+    def _of_picture(self, path: Path, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+        """Looks up a picture once for all samples that show the same; a fault is tried again."""
+        try:
+            key = (content_hash(path), *names)
+        except OSError:  # what is wrong is said there
+            return reference_features(path, names)
+        if key not in self._pictures:
+            found = reference_features(path, names)
+            if any(map(is_fault, found.values())):
+                return found
+            self._pictures[key] = found
+        return self._pictures[key]
 
     def context(self, recordings: Sequence[Recording], names: Sequence[str]) -> MetricContext:
         """Gathers what a metric may know beyond one recording.
@@ -133,9 +151,9 @@ class FeatureStore:
         return MetricContext(references=embeddings, reference_faults=faults)
 
     def _look_up(
-        self, recording: Recording, names: Sequence[str]
+        self, recording: Recording, names: Sequence[str], files: dict[str, str]
     ) -> tuple[dict[str, Arrays | Missing], Job | None]:
-        """Reads the cache; what it lacks is a job."""
+        """Reads the cache; what it lacks is a job. ``files`` keeps names of files for the next."""
         wanted = readable(names, recording.domain)
         features: dict[str, Arrays | Missing] = dict.fromkeys(
             set(names) - set(wanted), _OTHER_DOMAIN
@@ -145,7 +163,8 @@ class FeatureStore:
             return features | dict.fromkeys(wanted, why), None
         try:
             keys = self.keys(recording)
-            features |= self.kept(keys, wanted)
+            files |= feature_files(name for name in wanted if name not in files)
+            features |= load_kept(keys, wanted, files=files)
         except Exception as error:  # a file that is gone must not cost the other samples
             return features | dict.fromkeys(wanted, failed_reading(error)), None
         left = tuple(name for name in wanted if name not in features)

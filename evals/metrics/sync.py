@@ -18,12 +18,13 @@ Shape letters: T frames at 25 fps, C channels of the mouth.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from evals.features.view import made_once
 from evals.metrics.absence import missing_lips, require_face
 from evals.metrics.followed import FOLLOW_CHOICE, FOLLOW_NEEDS, FOLLOW_PARAMS, Followed, follow
 from evals.metrics.lip_closures import (
@@ -186,6 +187,7 @@ class SyncMetric(Metric):
             "min_face_px": MIN_FACE_PX,
             "follow": FOLLOW_PARAMS,
         }
+        self._shared = ("sync", self.source, repr(params))
         self.needs = tuple(dict.fromkeys((*FOLLOW_NEEDS, self.source)))
         self.needs_at_times = tuple(name for name in FOLLOW_CHOICE if name != self.source)
 
@@ -221,19 +223,26 @@ class SyncMetric(Metric):
 
     def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
         """Returns the value of the whole video, and of each window."""
+        seen = made_once(features, self._shared, lambda: self._seen(recording, features))
+        return Score(
+            value=self.value(seen.curve),
+            components=dict(seen.components),
+            windows=self._windows(seen),
+        )
+
+    def _seen(self, recording: Recording, features: Features) -> "_Seen":
         followed, features, signals = self.followed_signals(recording, features)
         lead_ms = self.settings.lead_ms[recording.domain]
         curve = signals.curve(min_frames=self.settings.min_frames)
-        value = self.value(curve)
-        return Score(
-            value=value,
+        return _Seen(
+            signals=signals,
+            curve=curve,
             components={
                 **_components(curve, lead_ms, self.settings.lead_spread_ms[recording.domain]),
                 **self._closures(features, lead_ms),
                 "most_faces": int(features["face"]["num_faces"].max(initial=0)),
                 **followed.components,
             },
-            windows=self._windows(signals, curve),
         )
 
     def value(self, curve: SyncCurve) -> float:
@@ -253,17 +262,40 @@ class SyncMetric(Metric):
             "num_closures": num_closures,
         }
 
-    def _windows(self, signals: SyncSignals, whole: SyncCurve) -> tuple[MetricWindow, ...]:
-        min_frames = self.settings.min_frames
-
+    def _windows(self, seen: "_Seen") -> tuple[MetricWindow, ...]:
         def value(start: int, stop: int) -> float:
             try:
-                return self.value(signals.window(start, stop, whole=whole, min_frames=min_frames))
+                return self.value(seen.window(start, stop, min_frames=self.settings.min_frames))
             except Unscored:
                 return math.nan
 
         length_s, hop_s = self.settings.window_s, self.settings.hop_s
-        return windows_of(signals.mouth.shape[1], value, length_s=length_s, hop_s=hop_s)
+        return windows_of(seen.signals.mouth.shape[1], value, length_s=length_s, hop_s=hop_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What metrics with the same settings read off one recording.
+
+    Attributes:
+        signals: Mouth and sound.
+        curve: Of the whole video.
+        components: Of the score.
+        windows: Curves of stretches that were asked for, by first and past-the-last frame.
+    """
+
+    signals: SyncSignals
+    curve: SyncCurve
+    components: Mapping[str, Any]
+    windows: dict[tuple[int, int], SyncCurve] = field(default_factory=dict)
+
+    def window(self, start: int, stop: int, *, min_frames: int) -> SyncCurve:
+        """Returns the curve of a stretch, see `SyncSignals.window`."""
+        if (start, stop) not in self.windows:
+            self.windows[start, stop] = self.signals.window(
+                start, stop, whole=self.curve, min_frames=min_frames
+            )
+        return self.windows[start, stop]
 
 
 def _phoneme_tracks(

@@ -10,10 +10,10 @@ Shape letters: T frames at 25 fps, C channels, K = 31 shifts, N mouths.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Complex, Float
 
 from evals.numerics.windows import FPS
 from evals.protocols.base import Unscored
@@ -277,12 +277,25 @@ def surrogates(
     """
     num_channels, length = mouth.shape
     spectrum = np.fft.rfft(mouth - mouth.mean(axis=1, keepdims=True))
-    generator = np.random.default_rng(seed)
     batch = max(1, _VALUES_AT_ONCE // (num_channels * length))
-    for first in range(0, num, batch):
-        count = min(batch, num - first)
-        turns = np.exp(2j * np.pi * generator.random((count, 1, spectrum.shape[1])))
+    draw = _turns_of_one_batch if num <= batch else _turns
+    for turns in draw(num, batch, spectrum.shape[1], seed):
         yield np.fft.irfft(spectrum * turns, length, axis=2)
+
+
+def _turns(num: int, batch: int, num_rates: int, seed: int) -> Iterator[Complex[np.ndarray, "..."]]:
+    """Draws random phases [N, 1, rates], at most ``batch`` at a time."""
+    generator = np.random.default_rng(seed)
+    for first in range(0, num, batch):
+        yield np.exp(2j * np.pi * generator.random((min(batch, num - first), 1, num_rates)))
+
+
+@lru_cache(maxsize=4)
+def _turns_of_one_batch(
+    num: int, batch: int, num_rates: int, seed: int
+) -> tuple[Complex[np.ndarray, "..."], ...]:
+    """The same, kept for the next video of the same length: they take as long as all the rest."""
+    return tuple(_turns(num, batch, num_rates, seed))
 
 
 def offset_in_words(offset_ms: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from evals.features.view import made_once
 from evals.metrics.absence import missing_speech
 from evals.metrics.english import language_notes, require_english
 from evals.protocols.base import (
@@ -174,7 +175,12 @@ class TranscriptMetric(Metric):
     def compare(self, recording: Recording, features: Features) -> Speech:
         """Aligns this metric's recogniser with the transcript; see `compare_speech`."""
         require_transcript(recording)
-        return compare_speech(recording, features[self.needs[0]], self.normaliser)
+        extractor = self.needs[0]
+        return made_once(
+            features,
+            ("compared", extractor, self.normaliser),
+            lambda: compare_speech(recording, features[extractor], self.normaliser),
+        )
 
     def notes(self, recording: Recording, speech: Mapping[str, np.ndarray]) -> dict[str, str]:
         """What a reader should know of the language; see `language_notes`."""

@@ -113,7 +113,7 @@ def consistently(runs: Sequence[Path], read: Callable[[], T]) -> T:
     Raises:
         InputError: If the files keep being replaced.
     """
-    return read_stable(lambda: [_stamp(run, name) for run in runs for name in RESULTS], read)
+    return read_stable(lambda: [stamps_of(run) for run in runs], read)
 
 
 def read_stable(stamp: Callable[[], object], read: Callable[[], T]) -> T:
@@ -140,6 +140,11 @@ def read_stable(stamp: Callable[[], object], read: Callable[[], T]) -> T:
         if stamp() == before:
             return result
     raise InputError("files are being replaced while they are read; try again in a moment")
+
+
+def stamps_of(run: Path) -> list[tuple[Path, int, int, int] | None]:
+    """Returns what changes when a result file of a run is replaced or moved."""
+    return [_stamp(run, name) for name in RESULTS]
 
 
 def _stamp(run: Path, name: str) -> tuple[Path, int, int, int] | None:

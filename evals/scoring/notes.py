@@ -2,10 +2,10 @@
 
 from evals.extractors import FPS
 from evals.features.canonical import SHORT_SIDE
-from evals.recording.lengths import lengths_of
+from evals.recording.lengths import info_of, lengths_of
 from evals.recording.recording import Recording, Trace
 from streamchar_ref.media import MediaError
-from streamchar_ref.media.decode import MediaInfo, probe
+from streamchar_ref.media.decode import MediaInfo
 from streamchar_ref.media.lengths import Lengths
 
 LEAST_OFFSET_S = 0.02
@@ -24,7 +24,7 @@ def notes_on(recording: Recording) -> list[str]:
         turned and scaled, holes in the sound, and a trace that does not fit.
     """
     try:
-        info, lengths = probe(recording.video_path), lengths_of(recording.video_path)
+        info, lengths = info_of(recording.video_path), lengths_of(recording.video_path)
         notes = [f"the file {lengths.cut}"] if lengths.cut else []
         notes += _on_picture(info, lengths) if info.video_codec else []
         return notes + _on_sound(recording, info, lengths)
@@ -60,7 +60,7 @@ def _on_picture(info: MediaInfo, lengths: Lengths) -> list[str]:
 
 def _on_sound(recording: Recording, info: MediaInfo, lengths: Lengths) -> list[str]:
     if recording.audio_path is not None:
-        heard, tracks = lengths_of(recording.audio_path), probe(recording.audio_path).audio_tracks
+        heard, tracks = lengths_of(recording.audio_path), info_of(recording.audio_path).audio_tracks
     else:
         heard, tracks = lengths, info.audio_tracks
     notes = []

@@ -15,7 +15,7 @@ from evals.protocols.tool import is_import
 from evals.recording.provenance import provenance
 from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recording_folder, recordings_root, write_run
-from evals.recording.transaction import LOG, committing, results_of
+from evals.recording.transaction import LOG, committing, results_of, stamps_of
 from evals.scoring.notes import notes_on
 from evals.scoring.results import (
     EVERY_SEED,
@@ -74,8 +74,8 @@ def score_run(
     everything = whole or recordings
     with results_of(run, verb="score"):
         check_sources(run, config or {})
-        gone = _gone(run, everything)
-        _earlier(run, Scored(rows=[], windows=[], protocols={}), gone)  # damaged? then say so now
+        held = _held(run)  # damaged? then say so now
+        gone = _gone(run, everything, held.rows)
     scored = score(
         recordings,
         metrics=metrics,
@@ -88,9 +88,37 @@ def score_run(
     entries = provenance() | (config or {})
     with results_of(run, verb="score"):
         check_sources(run, config or {})
-        earlier = _earlier(run, scored, gone)
+        earlier = _earlier(run, scored, gone, held)
         _commit(run, scored, earlier, everything, notes, entries)
     return scored.rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """What the files of a run hold.
+
+    Attributes:
+        rows: Scores.
+        windows: Curves.
+        told: ``run.json``.
+        stamps: Of the files, to notice that they are replaced.
+    """
+
+    rows: list[ScoreRow]
+    windows: list[WindowRow]
+    told: dict[str, Any]
+    stamps: list[Any]
+
+
+def _held(run: Path, known: _Held | None = None) -> _Held:
+    """Reads the files of a run; not again those that are ``known``."""
+    stamps = stamps_of(run)
+    if known is not None and known.stamps == stamps:
+        return known
+    reader = RunReader(run)
+    # What is in the way of a file is found at the commit; earlier versions wrote one by one.
+    rows, windows = (reader.rows(), reader.windows()) if reader.is_scored else ([], [])
+    return _Held(rows=rows, windows=windows, told=reader.entries(), stamps=stamps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,23 +234,22 @@ def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> lis
     return summarise(rows, INFOS, identities=identities)
 
 
-def _gone(run: Path, recordings: Sequence[Recording]) -> set[Sample]:
+def _gone(run: Path, recordings: Sequence[Recording], rows: Sequence[ScoreRow]) -> set[Sample]:
     """Samples that have rows but no recording any more.
 
     They are looked for before anything is measured: rows that another process adds meanwhile may
     be of recordings that this one has never heard of, and stay.
     """
-    reader = RunReader(run)
-    rows = reader.rows() if reader.is_scored else []
     scored = {_sample(row) for row in rows if not is_import(row.protocol)}
     here = {_sample(recording) for recording in recordings}
-    here |= {sample for sample in scored if os.path.isdir(newest(recording_folder(run, *sample)))}
+    others = scored - here
+    here |= {one for one in others if os.path.isdir(newest(recording_folder(run, *one)))}
     sets = {(system, suite, SET_ID, 0) for system, suite, *_ in here}
     takes = {(system, suite, sample_id, EVERY_SEED) for system, suite, sample_id, _ in here}
     return scored - here - sets - takes
 
 
-def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
+def _earlier(run: Path, scored: Scored, gone: set[Sample], known: _Held | None = None) -> _Earlier:
     now = {(*_sample(row), row.metric, row.protocol) for row in scored.rows}
     prompts = {_of_prompt(row) for row in scored.rows}
     of_takes = {_of_prompt(row) for row in scored.rows if row.seed == EVERY_SEED}
@@ -233,15 +260,13 @@ def _earlier(run: Path, scored: Scored, gone: set[Sample]) -> _Earlier:
         is_new = (*_sample(row), row.metric, row.protocol) in now
         return not is_new and (_sample(row) not in gone or is_import(row.protocol))
 
-    reader, log = RunReader(run), run / LOG
-    # What is in the way of a file is found at the commit; earlier versions wrote one by one.
-    rows, curves = (reader.rows(), reader.windows()) if reader.is_scored else ([], [])
-    rows = [row for row in rows if is_kept(row)]
+    held, log = _held(run, known), run / LOG
+    rows = [row for row in held.rows if is_kept(row)]
     failed = any(row.status == "evaluator_failure" for row in rows)
     return _Earlier(
         rows=rows,
-        windows=[row for row in curves if is_kept(row)],
-        told=reader.entries(),
+        windows=[row for row in held.windows if is_kept(row)],
+        told=held.told,
         log=log.read_text("utf-8", errors="replace") if failed and log.is_file() else "",
     )
 

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, get_args
 
@@ -73,8 +73,27 @@ class ScoreRow:
     components: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._set(components=_jsonable(self.components))
+        self._check()
+
+    @classmethod
+    def of_json(cls, entry: Mapping[str, Any]) -> "ScoreRow":
+        """Makes a row of parsed JSON, whose components are plain values already.
+
+        Args:
+            entry: All fields; ``components`` may be missing.
+
+        Returns:
+            The row.
+        """
+        row = object.__new__(cls)
+        row._set(**{"components": {}, **entry})
+        row._check()
+        return row
+
+    def _check(self) -> None:
         value = None if self.value is None or math.isnan(self.value) else float(self.value)
-        self._set(value=value, weight=float(self.weight), components=_jsonable(self.components))
+        self._set(value=value, weight=float(self.weight))
         if self.status not in STATUSES:
             raise ValueError(f"{self.where}: unknown status {self.status!r}")
         if not 0 <= self.weight < math.inf:
@@ -86,8 +105,7 @@ class ScoreRow:
             self._set(value=None, status="evaluator_failure", reason=reason)
 
     def _set(self, **changes: Any) -> None:
-        for name, content in changes.items():
-            object.__setattr__(self, name, content)
+        self.__dict__.update(changes)  # it is frozen for others
 
     @property
     def key(self) -> tuple[str, str, str, int, str, str, str]:
@@ -159,7 +177,7 @@ def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     """
     lines: dict[tuple[str, str, str, int, str, str, str], str] = {}
     for row in sorted(rows, key=lambda row: row.key):
-        line = dump_json(asdict(row))
+        line = dump_json(vars(row))  # plain already: `asdict` would copy every component
         if lines.setdefault(row.key, line) != line:
             raise ValueError(f"two different rows for {row.where} #{row.protocol_hash}")
     write_atomically(path, "".join(line + "\n" for line in lines.values()).encode())
@@ -206,7 +224,7 @@ def _row(line: bytes) -> ScoreRow:
         raise ValueError(fault)
     if entry["status"] == "computed" and entry["value"] is None:
         raise ValueError("it is computed and has no value")
-    return ScoreRow(**entry)
+    return ScoreRow.of_json(entry)
 
 
 def write_windows(path: Path, rows: Iterable[WindowRow]) -> None:

@@ -18,9 +18,9 @@ from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import SeedTake, TakesMetric
 from evals.recording.played import POLICY, as_played
 from evals.recording.recording import Recording
+from evals.scoring import takes
 from evals.scoring.protocol_ids import AS_PLAYED, NATIVE
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
-from evals.scoring.takes import by_prompt, has_takes, reference_of_takes
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
@@ -111,23 +111,14 @@ def score(
         recordings, whole = ([as_played(one) for one in some] for some in (recordings, whole))
     sets = [metric for metric in set_metrics if isinstance(metric, SetMetric)]
     of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
-    measured_takes = of_takes if has_takes(recordings) else []
+    measured_takes = of_takes if takes.has_takes(recordings) else []
     names = extractors_of([*metrics, *sets, *measured_takes])
     store = FeatureStore(
         native=options.native, jobs=options.jobs, executor=options.executor, progress=progress
     )
     features = store.views(recordings, names)
     context = store.context(whole or recordings, names)
-    scored = Scored(rows=[], windows=[], protocols={})
-    for metric in metrics:
-        params = params_of(metric, options)
-        for recording, view in zip(recordings, features, strict=True):
-            digest = _registered(params, metric.params_for(recording), scored.protocols)
-            found = score_one(recording, metric, view, context, scored.logs)
-            if options.as_played and recording.trace and recording.trace.timing_note:
-                note = {"timing_note": recording.trace.timing_note}  # its stalls hang on it
-                found = replace(found, components={**found.components, **note})
-            _add(scored, recording, metric, found, digest, options)
+    scored = _score_samples(recordings, features, metrics, context, options)
     is_shard = len(recordings) < len(whole)
     for set_metric in sets:
         _add_sets(scored, recordings, features, set_metric, options, is_shard)
@@ -137,14 +128,46 @@ def score(
     return scored
 
 
+def _score_samples(
+    recordings: Sequence[Recording],
+    features: Sequence[FeatureView],
+    metrics: Sequence[Metric],
+    context: MetricContext,
+    options: Options,
+) -> Scored:
+    """Measures sample by sample, for metrics share what they make of it; rows by metric."""
+    settings = [(metric, params_of(metric, options), dict[str, str]()) for metric in metrics]
+    parts = [Scored(rows=[], windows=[], protocols={}) for _ in metrics]
+    for recording, view in zip(recordings, features, strict=True):
+        for (metric, params, digests), part in zip(settings, parts, strict=True):
+            own = metric.params_for(recording)
+            digest = _registered(params, own, part.protocols, digests)
+            found = score_one(recording, metric, view, context, part.logs)
+            if options.as_played and recording.trace and recording.trace.timing_note:
+                note = {"timing_note": recording.trace.timing_note}  # its stalls hang on it
+                found = replace(found, components={**found.components, **note})
+            _add(part, recording, metric, found, digest, options)
+        view.forget()
+    return Scored(
+        rows=[row for part in parts for row in part.rows],
+        windows=[window for part in parts for window in part.windows],
+        protocols={digest: told for part in parts for digest, told in part.protocols.items()},
+        logs=[log for part in parts for log in part.logs],
+    )
+
+
 def _registered(
-    params: Mapping[str, Any], own: Mapping[str, Any], protocols: dict[str, Any]
+    params: Mapping[str, Any],
+    own: Mapping[str, Any],
+    protocols: dict[str, Any],
+    digests: dict[str, str],
 ) -> str:
-    """Enters the settings of a row among the protocols and returns their hash."""
-    whole = {**params, **own}
-    digest = protocol_hash(whole)
-    protocols[digest] = whole
-    return digest
+    """Enters the settings of a row among the protocols; returns their hash, kept for the next."""
+    key = protocol_hash(own) if own else ""
+    if key not in digests:
+        digests[key] = protocol_hash({**params, **own})
+        protocols[digests[key]] = {**params, **own}
+    return digests[key]
 
 
 def score_one(
@@ -270,12 +293,12 @@ def _add_sets(
         possible = groups.get((options.reference_system, suite), [])
         if system == options.reference_system:
             possible = []
-        reference = [i for i in possible if not _system_failed(recordings[i])]
+        reference = [i for i in possible if not takes.system_failed(recordings[i])]
         name, fault = _named_reference(recordings, reference, options)
         params = params_of(metric, options) | {"reference": name}
         digest = protocol_hash(params)
         scored.protocols[digest] = params
-        usable = [features[i] for i in members if not _system_failed(recordings[i])]
+        usable = [features[i] for i in members if not takes.system_failed(recordings[i])]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
             value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
@@ -298,10 +321,12 @@ def _add_takes(
     options: Options,
     is_shard: bool,
 ) -> None:
-    prompts = by_prompt(recordings)
-    name = reference_of_takes(recordings, options.reference_system) if metric.is_relative else ""
+    prompts = takes.by_prompt(recordings)
+    name = (
+        takes.reference_of_takes(recordings, options.reference_system) if metric.is_relative else ""
+    )
     references = {
-        suite: _named_reference(recordings, _whole_suite(recordings, name, suite), options)
+        suite: _named_reference(recordings, takes.whole_suite(recordings, name, suite), options)
         for suite in {suite for _, suite, _ in prompts}
     }
     for (system, suite, sample_id), members in prompts.items():
@@ -322,15 +347,6 @@ def _add_takes(
         scored.rows.append(replace(row, seed=EVERY_SEED) if len(members) > 1 else row)
 
 
-def _whole_suite(recordings: Sequence[Recording], system: str, suite: str) -> list[int]:
-    """Places of all takes of a system in a suite that were recorded."""
-    return [
-        place
-        for place, recording in enumerate(recordings)
-        if (recording.system, recording.suite) == (system, suite) and not _system_failed(recording)
-    ]
-
-
 def _score_takes(
     metric: TakesMetric,
     recordings: Sequence[Recording],
@@ -346,11 +362,6 @@ def _score_takes(
         return metric.score_takes(own, reference)
     except Exception as error:  # as for a metric of samples
         return _evaluator_failure(metric, error, logs)
-
-
-def _system_failed(recording: Recording) -> bool:
-    """Whether a set goes without it; one that we could not read is missing from its set."""
-    return bool(recording.error) and recording.error_status == "generation_failure"
 
 
 def score_set(

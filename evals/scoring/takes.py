@@ -48,3 +48,17 @@ def reference_of_takes(recordings: Sequence[Recording], named: str) -> str:
     ceilings = {r.system for r in recordings if r.role is Role.CEILING}
     several = {p[0] for p, places in groups.items() if p[0] in ceilings and len(places) > 1}
     return several.pop() if len(several) == 1 else ""
+
+
+def whole_suite(recordings: Sequence[Recording], system: str, suite: str) -> list[int]:
+    """Returns the places of all takes of a system in a suite that were recorded."""
+    return [
+        place
+        for place, recording in enumerate(recordings)
+        if (recording.system, recording.suite) == (system, suite) and not system_failed(recording)
+    ]
+
+
+def system_failed(recording: Recording) -> bool:
+    """Whether a set goes without it; one that we could not read is missing from its set."""
+    return bool(recording.error) and recording.error_status == "generation_failure"

@@ -20,6 +20,8 @@ from streamchar_ref.core.sealed import seal_bytes, unseal_bytes
 
 SETTLED_S = 2.0
 """A file that changed more recently is hashed again, as its timestamps may miss the next change."""
+MOST_HASHES = 1 << 16
+"""Files whose hashes a process keeps in memory: about 30 MB."""
 
 
 def cache_folder() -> Path:
@@ -113,7 +115,7 @@ def file_hash(path: Path) -> str:
     return _settled_hash(real(path), stamp)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MOST_HASHES)
 def _settled_hash(path: Path, stamp: tuple[int, ...]) -> str:
     key = hashlib.sha256(os.fsencode(path)).hexdigest()
     name = f"hashes/{key[:2]}/{key}"

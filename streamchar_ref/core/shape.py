@@ -7,7 +7,7 @@ lists, dictionaries with string keys, tuples of fixed length, a ``TypedDict`` or
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -92,6 +92,8 @@ def fault_in(value: Any, shape: Any) -> str:
     Returns:
         The fault and its place in the value; empty if the value matches.
     """
+    if _fits(shape)(value):
+        return ""
     place, fault = next(_faults(value, shape, ""), ("", ""))
     return f"{place.lstrip('.') or 'it'} {fault}" if fault else ""
 
@@ -110,15 +112,14 @@ def _faults(value: Any, shape: Any, place: str) -> Iterator[tuple[str, str]]:
         yield from _faults_in_items(value, dict, inner[1], place)
     elif origin is tuple:
         yield from _faults_in_tuple(value, inner, place)
-    elif not _is_one_of(value, shape):
+    elif not _fits(shape)(value):
         yield place, f"is {_shown(value)}, not {in_words(shape)}"
 
 
 def _out_of_bounds(value: Any, inner: Sequence[Any], place: str) -> Iterator[tuple[str, str]]:
     yield from _faults(value, inner[0], place)
     for bound in inner[1:]:
-        is_low = isinstance(bound, AtLeast) and value is not None and value < bound.low
-        if is_low or (isinstance(bound, Above) and value <= bound.low):
+        if _is_beyond(value, bound):
             yield place, f"is {_shown(value)} and must be {bound}"
 
 
@@ -166,20 +167,80 @@ def _faults_in_tuple(value: Any, inner: Sequence[Any], place: str) -> Iterator[t
         yield from _faults(item, shape, f"{place}[{index}]")
 
 
-def _is_one_of(value: Any, shape: Any) -> bool:
+@cache
+def _fits(shape: Any) -> Callable[[Any], bool]:
+    """Returns a test for a type hint that agrees with `_faults` and is fast: most values fit."""
+    origin, inner = get_origin(shape), get_args(shape)
+    if origin is NotRequired:
+        return _fits(inner[0])
+    if origin is Annotated:
+        return _is_within(_fits(inner[0]), inner[1:])
+    if is_typeddict(shape) or dataclasses.is_dataclass(shape):
+        return _has_fields(shape)
+    if origin in (list, Sequence):
+        item = _fits(inner[0])
+        return lambda value: isinstance(value, list) and all(map(item, value))
+    if origin in (dict, Mapping):
+        item = _fits(inner[1])
+        return lambda value: isinstance(value, dict) and all(map(item, value.values()))
+    if origin is tuple:
+        tests = [_fits(one) for one in inner]
+        return lambda value: (
+            isinstance(value, list | tuple)
+            and len(value) == len(tests)
+            and all(test(item) for test, item in zip(tests, value, strict=True))
+        )
+    return _is_one_of(shape)
+
+
+def _is_one_of(shape: Any) -> Callable[[Any], bool]:
     if shape is Any:
-        return True
+        return lambda value: True
     if get_origin(shape) in (Union, UnionType):
-        return any(next(_faults(value, option, ""), None) is None for option in get_args(shape))
+        options = [_fits(option) for option in get_args(shape)]
+        return lambda value: any(option(value) for option in options)
     if get_origin(shape) is Literal:
-        return isinstance(value, str) and value in get_args(shape)
+        return lambda value: isinstance(value, str) and value in get_args(shape)
     if shape in (int, float):
         kinds = (int,) if shape is int else (int, float)
-        is_number = isinstance(value, kinds) and not isinstance(value, bool)
-        return is_number and (isinstance(value, float) or abs(value) < _LARGEST)
+        return lambda value: (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and (isinstance(value, float) or abs(value) < _LARGEST)
+        )
     if shape in (None, NoneType):
-        return value is None
-    return isinstance(value, shape)
+        return lambda value: value is None
+    return lambda value: isinstance(value, shape)
+
+
+def _is_within(fits: Callable[[Any], bool], bounds: Sequence[Any]) -> Callable[[Any], bool]:
+    return lambda value: fits(value) and not any(_is_beyond(value, bound) for bound in bounds)
+
+
+def _is_beyond(value: Any, bound: Any) -> bool:
+    if isinstance(bound, AtLeast):
+        return value is not None and value < bound.low
+    return isinstance(bound, Above) and value <= bound.low
+
+
+def _has_fields(shape: Any) -> Callable[[Any], bool]:
+    other = _fits(Any) if is_typeddict(shape) else lambda value: False
+
+    def fits(value: Any) -> bool:
+        tests, required = _field_tests(shape)
+        return (
+            isinstance(value, dict)
+            and required <= value.keys()
+            and all(tests.get(name, other)(item) for name, item in value.items())
+        )
+
+    return fits
+
+
+@cache
+def _field_tests(shape: Any) -> tuple[dict[str, Callable[[Any], bool]], frozenset[str]]:
+    hints, required = _fields_of(shape)
+    return {name: _fits(hint) for name, hint in hints.items()}, required
 
 
 def in_words(shape: Any) -> str:

@@ -14,11 +14,12 @@ from evals.extractors import pronunciation
 from evals.features import canonical as canonical_module
 from evals.features.canonical import canonical
 from evals.recording import lengths as lengths_module
-from evals.recording.lengths import lengths_of
+from evals.recording.lengths import info_of, lengths_of
 from evals.recording.recording import Recording
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, score
 from streamchar_ref.core.cache import cache_folder, recall, remember
+from streamchar_ref.media.decode import probe
 from tests.evals.toys import RAN, First, recording, toy_extractors, video  # noqa: F401
 
 BRIGHTNESS = First("brightness", "level")
@@ -188,6 +189,16 @@ def test_altered_lengths_are_measured_anew(tmp_path: Path, monkeypatch: pytest.M
         assert lengths_of(path) == before
     monkeypatch.setattr(lengths_module, "measure", None)
     assert lengths_of(path) == before
+
+
+def test_properties_of_a_content_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copy = video(tmp_path / "a.mp4", count=11), tmp_path / "b.mp4"
+    shutil.copyfile(path, copy)
+    assert info_of(path) == probe(path)
+    monkeypatch.setattr(lengths_module, "probe", None)
+    assert info_of(copy) == probe(path)
 
 
 @pytest.mark.parametrize("damage", [b"{}", b'{"cat": []}', b'{"cat": ["D", "AO", "G"]}', b"[1]"])

@@ -73,6 +73,15 @@ def test_singular_covariance_with_many_features_is_exact() -> None:
     assert wide == pytest.approx(frechet_distance(narrow_x, narrow_y), rel=1e-10)
 
 
+@pytest.mark.parametrize("least", [1e-2, 1e-5, 1e-9])
+def test_one_narrow_set_among_many_features_agrees_with_sixty_digits(least: float) -> None:
+    """Spreads far apart: a Cholesky factor of squares would lose the least of them."""
+    x, y = features(0, 30, 5), features(1, 40, 5) * np.array([1.0, 1.0, 1.0, 1.0, least])
+    for first, second in ((x, y), (y, x)):
+        exact = exact_distance(first, second)
+        assert abs((mpmath.mpf(frechet_distance(first, second)) - exact) / exact) < 1e-12
+
+
 def test_constant_dimensions_add_nothing() -> None:
     x, y = features(6, 100, 8), features(7, 90, 8)
     wide = [np.concatenate([array, np.zeros((len(array), 5))], axis=1) for array in (x, y)]
