@@ -10,6 +10,7 @@ from evals.commands.terminal import ProgressBar
 from evals.datasets.build import ImportPlan, import_clips
 from evals.datasets.indexes import READERS, read_index
 from evals.extractors import EXTRACTORS
+from streamchar_ref.commands.common import AsJson
 from streamchar_ref.commands.verb import Verb
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.lock import only_writer
@@ -34,7 +35,7 @@ def import_(
     features: Annotated[
         str, typer.Option(help="Comma-separated extractors whose features are saved, e.g. i3d.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Cut the clips of a published index from videos that you have, and write a suite.
 

@@ -46,16 +46,18 @@ class ArcFaceExtractor(SampledFaces):
             str(own_weights("arcface")), options, providers=["CPUExecutionProvider"]
         )
 
-    def embed(
+    def crop(
         self,
         frame: UInt8[np.ndarray, "H W 3"],
         box: Float32[np.ndarray, " 4"],
         landmarks: Float32[np.ndarray, "L 2"],
-    ) -> tuple[np.ndarray, float]:
-        """Returns the embedding and the sharpness of one face."""
-        chip = arcface_chip(frame, landmarks)
-        grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-        return embed_chip(self._session, chip), float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    ) -> UInt8[np.ndarray, "112 112 3"]:
+        """Returns the aligned chip."""
+        return arcface_chip(frame, landmarks)
+
+    def embed(self, crop: UInt8[np.ndarray, "112 112 3"]) -> np.ndarray:
+        """Returns the embedding of a chip, of unit length."""
+        return embed_chip(self._session, crop)
 
 
 def arcface_chip(

@@ -10,7 +10,8 @@ Whisper would sample there, which no two runs do alike.
 """
 
 import zlib
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,42 @@ MAX_COMPRESSION = 2.4
 """Whisper's own limit, beyond which it takes its text for a loop."""
 
 
-class MultilingualTranscriber(WhisperTranscriber):
+class HeldToLanguage(ABC):
+    """A Whisper that is held to the language of the transcript, and to transcription."""
+
+    @property
+    @abstractmethod
+    def languages(self) -> Sequence[str]:
+        """Whisper's codes of the languages that it knows."""
+
+    @abstractmethod
+    def hear_spoken(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage, **held: Any
+    ) -> Mapping[str, np.ndarray]:
+        """Recognises speech; ``held`` are the options that hold it to language and task."""
+
+    def extract(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
+    ) -> Mapping[str, np.ndarray]:
+        """Returns text, words and times, and the language that the speech sounds like.
+
+        Args:
+            samples: The sound.
+            spoken: What should be spoken.
+
+        Returns:
+            See `evals.extractors.asr`; no words for silence, and no language by a network that
+            knows one alone.
+
+        Raises:
+            Unscored: If it does not know the language.
+        """
+        check_supported(spoken, self.languages)
+        held = {"language": whisper_code(spoken), "task": "transcribe"}
+        return self.hear_spoken(samples, spoken, **held)
+
+
+class MultilingualTranscriber(HeldToLanguage, WhisperTranscriber):  # type: ignore[misc]
     """`WhisperTranscriber` for any language that Whisper knows.
 
     Args:
@@ -47,26 +83,19 @@ class MultilingualTranscriber(WhisperTranscriber):
         super().__init__(**settings)
         self._prompt, self._no_repeat = prompt, no_repeat
 
-    def extract(  # type: ignore[override]
-        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
+    @property
+    def languages(self) -> Sequence[str]:
+        """Whisper's codes of the languages that it knows."""
+        known: list[str] = self._model.supported_languages
+        return known
+
+    def hear_spoken(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage, **held: Any
     ) -> Mapping[str, np.ndarray]:
-        """Returns text, words and times, and the language that the speech sounds like.
-
-        Args:
-            samples: The sound.
-            spoken: What should be spoken.
-
-        Returns:
-            See `evals.extractors.asr`.
-
-        Raises:
-            Unscored: If Whisper does not know the language.
-        """
-        check_supported(spoken, self._model.supported_languages)
+        """Hears speech, a second time where figures, script or loops ask for it."""
         keeps_figures = spoken.has_figures or spoken.code == ENGLISH  # its normaliser reads them
         options = {
-            "language": whisper_code(spoken),
-            "task": "transcribe",
+            **held,
             "suppress_tokens": [-1] if keeps_figures else [-1, *self._figure_tokens()],
         }
         found = self.hear(samples, **options)
@@ -100,7 +129,7 @@ def whisper_code(spoken: SpokenLanguage) -> str:
     return {"nb": "no", "jv": "jw"}.get(spoken.code, spoken.code)
 
 
-def check_supported(spoken: SpokenLanguage, known: list[str]) -> None:
+def check_supported(spoken: SpokenLanguage, known: Sequence[str]) -> None:
     """Refuses a language that a recogniser does not know.
 
     Args:
@@ -111,5 +140,7 @@ def check_supported(spoken: SpokenLanguage, known: list[str]) -> None:
         Unscored: If it is none of them.
     """
     if whisper_code(spoken) not in known:
-        what = "is for English alone" if known == ["en"] else f"does not know {spoken.name}"
+        what = (
+            "is for English alone" if list(known) == [ENGLISH] else f"does not know {spoken.name}"
+        )
         raise Unscored(f"the recogniser {what} ({spoken.code!r} is asked for)")

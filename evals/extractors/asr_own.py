@@ -5,8 +5,9 @@ text carried from one window to the next.
 """
 
 import os
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,7 @@ from evals.extractors.asr import (
     is_silent,
     language_features,
 )
-from evals.extractors.asr_languages import (
-    MultilingualTranscriber,
-    check_supported,
-    whisper_code,
-)
+from evals.extractors.asr_languages import HeldToLanguage, MultilingualTranscriber
 from evals.text.spoken_language import ENGLISH, SpokenLanguage
 from streamchar_ref.weights import WeightsMissing
 
@@ -74,7 +71,25 @@ class OwnFasterWhisper(MultilingualTranscriber):
         super().__init__(language=language, folder=_weights(variable), **settings)
 
 
-class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
+class WindowedLanguages(HeldToLanguage):
+    """A Whisper whose language is heard window by window, beside its words."""
+
+    @abstractmethod
+    def probabilities(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
+        """Returns language code -> probability that a window is in it."""
+
+    def extract(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
+    ) -> Mapping[str, np.ndarray]:
+        """As `HeldToLanguage.extract`."""
+        found = super().extract(samples, spoken)
+        if len(self.languages) == 1:
+            return found
+        speech = samples if len(found["words"]) else samples[:0]
+        return {**found, **heard_languages(speech, self.probabilities)}
+
+
+class OwnOpenAIWhisper(WindowedLanguages, OpenAIWhisperTranscriber):  # type: ignore[misc]
     """OpenAI's Whisper from a file of weights.
 
     Args:
@@ -86,20 +101,22 @@ class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
     def __init__(self, *, language: str, variable: str, beam_size: int) -> None:
         super().__init__(beam_size=beam_size, variable=variable)
 
-    def extract(  # type: ignore[override]
-        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
-    ) -> Mapping[str, np.ndarray]:
-        """Returns text, words and times, and the language it sounds like; none for silence."""
-        knows_others = self._model.is_multilingual
-        if not knows_others:
-            check_supported(spoken, [ENGLISH])
-        found = self.hear(samples, language=whisper_code(spoken), task="transcribe")
-        if not knows_others:
-            return found
-        speech = samples if len(found["words"]) else samples[:0]
-        return {**found, **heard_languages(speech, self._languages)}
+    @property
+    def languages(self) -> Sequence[str]:
+        """Whisper's codes of the languages that it knows."""
+        import whisper
 
-    def _languages(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
+        is_multilingual = self._model.is_multilingual
+        return list(whisper.tokenizer.LANGUAGES) if is_multilingual else [ENGLISH]
+
+    def hear_spoken(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage, **held: Any
+    ) -> Mapping[str, np.ndarray]:
+        """Hears speech once."""
+        return self.hear(samples, **held)
+
+    def probabilities(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
+        """Returns what Whisper's own detection gives."""
         import whisper
 
         mel = whisper.log_mel_spectrogram(
@@ -110,7 +127,7 @@ class OwnOpenAIWhisper(OpenAIWhisperTranscriber):
         return probabilities
 
 
-class OwnTransformers:
+class OwnTransformers(WindowedLanguages):
     """A Whisper of transformers; greedily, as seed-tts-eval decodes, but at any length.
 
     Words share the time of their segment by characters.
@@ -130,26 +147,18 @@ class OwnTransformers:
         self._model = model.eval()
         self._decoding = decoding
 
-    def extract(
-        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage
+    @property
+    def languages(self) -> Sequence[str]:
+        """Whisper's codes of the languages that it knows."""
+        codes = getattr(self._model.generation_config, "lang_to_id", None) or [ENGLISH]
+        return [code.strip("<|>") for code in codes]
+
+    def hear_spoken(
+        self, samples: Float32[np.ndarray, " S"], spoken: SpokenLanguage, **held: Any
     ) -> Mapping[str, np.ndarray]:
-        """Returns text, words and times, and the language it sounds like; none for silence.
-
-        Args:
-            samples: The sound.
-            spoken: What should be spoken.
-
-        Returns:
-            See `evals.extractors.asr`.
-
-        Raises:
-            Unscored: If it does not know the language.
-        """
+        """Hears speech once; a network for English alone takes no language and no task."""
         import torch
 
-        config = self._model.generation_config
-        codes = getattr(config, "lang_to_id", None) or {f"<|{ENGLISH}|>": 0}
-        check_supported(spoken, [code.strip("<|>") for code in codes])
         if is_silent(samples):
             return features_of([], len(samples)) | language_features({})
         inputs = self._processor(
@@ -160,20 +169,16 @@ class OwnTransformers:
             inputs = self._processor(
                 samples, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
             )
-        held = {"language": whisper_code(spoken), "task": "transcribe"} if len(codes) > 1 else {}
+        held = held if len(self.languages) > 1 else {}
         with torch.inference_mode():
             heard = self._model.generate(
                 **inputs, **held, **self._decoding, return_timestamps=True, return_segments=True
             )
         lines = self._lines(heard["segments"][0], len(samples) / SAMPLE_RATE)
-        found = features_of(lines, len(samples))
-        if len(codes) == 1:
-            return found
-        speech = samples if len(found["words"]) else samples[:0]
-        return found | heard_languages(speech, self._languages)
+        return features_of(lines, len(samples))
 
-    def _languages(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
-        """Probabilities at the first step of the decoder, as Whisper's own detection."""
+    def probabilities(self, window: Float32[np.ndarray, " S"]) -> Mapping[str, float]:
+        """Returns probabilities at the first step of the decoder, as Whisper's own detection."""
         import torch
 
         config = self._model.generation_config

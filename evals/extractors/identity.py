@@ -54,17 +54,18 @@ class IdentityExtractor(SampledFaces):
         self._network = dlib.face_recognition_model_v1(str(path))
         self._columns = landmark_columns(POINTS)
 
-    def embed(
+    def crop(
         self,
         frame: UInt8[np.ndarray, "H W 3"],
         box: Float32[np.ndarray, " 4"],
         landmarks: Float32[np.ndarray, "L 2"],
-    ) -> tuple[np.ndarray, float]:
-        """Returns the embedding and the sharpness of one face."""
-        chip = aligned_chip(frame, landmarks[self._columns])
-        embedding = np.array(self._network.compute_face_descriptor(chip), np.float32)
-        grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-        return embedding, float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    ) -> UInt8[np.ndarray, "150 150 3"]:
+        """Returns the aligned chip."""
+        return aligned_chip(frame, landmarks[self._columns])
+
+    def embed(self, crop: UInt8[np.ndarray, "150 150 3"]) -> np.ndarray:
+        """Returns dlib's descriptor of a chip."""
+        return np.array(self._network.compute_face_descriptor(crop), np.float32)
 
 
 def aligned_chip(

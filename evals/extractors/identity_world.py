@@ -3,7 +3,6 @@
 Shape letters: L landmarks, H and W pixels.
 """
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -27,15 +26,16 @@ class IdentityWorldExtractor(SampledFaces):
         )
         self._network = load_network(judge_path("identity_world"))
 
-    @one_thread()
-    def embed(
+    def crop(
         self,
         frame: UInt8[np.ndarray, "H W 3"],
         box: Float32[np.ndarray, " 4"],
         landmarks: Float32[np.ndarray, "L 2"],
-    ) -> tuple[np.ndarray, float]:
-        """Returns the embedding and the sharpness of one head."""
-        head = cut_head(frame, box)
-        grey = cv2.cvtColor(head, cv2.COLOR_RGB2GRAY)
-        sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
-        return embed(self._network, head[None])[0], sharpness
+    ) -> UInt8[np.ndarray, "_P _P 3"]:
+        """Cuts the head out."""
+        return cut_head(frame, box)
+
+    @one_thread()
+    def embed(self, crop: UInt8[np.ndarray, "_P _P 3"]) -> np.ndarray:
+        """Returns the embedding of a head."""
+        return embed(self._network, crop[None])[0]

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -60,13 +61,13 @@ class SampledFaces:
         self._rows: list[tuple[_Face, float, np.ndarray]] = []
 
     @abstractmethod
-    def embed(
+    def crop(
         self,
         frame: UInt8[np.ndarray, "H W 3"],
         box: Float32[np.ndarray, " 4"],
         landmarks: Float32[np.ndarray, "L 2"],
-    ) -> tuple[np.ndarray, float]:
-        """Embeds one face.
+    ) -> UInt8[np.ndarray, "_P _P 3"]:
+        """Cuts one face out of a frame as the network takes it.
 
         Args:
             frame: RGB.
@@ -74,8 +75,23 @@ class SampledFaces:
             landmarks: The same.
 
         Returns:
-            Embedding [D] and sharpness.
+            The network's input, RGB.
         """
+
+    @abstractmethod
+    def embed(self, crop: UInt8[np.ndarray, "_P _P 3"]) -> np.ndarray:
+        """Embeds what `crop` returned, as [D]."""
+
+    def embed_face(
+        self,
+        frame: UInt8[np.ndarray, "H W 3"],
+        box: Float32[np.ndarray, " 4"],
+        landmarks: Float32[np.ndarray, "L 2"],
+    ) -> tuple[np.ndarray, float]:
+        """Returns the embedding [D] and the sharpness of one face; arguments as of `crop`."""
+        crop = self.crop(frame, box, landmarks)
+        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        return self.embed(crop), float(cv2.Laplacian(grey, cv2.CV_64F).var())
 
     def update(
         self, frames: UInt8[np.ndarray, "T H W 3"], upstream: Mapping[str, Mapping[str, np.ndarray]]
@@ -146,7 +162,7 @@ class SampledFaces:
                 self._embed(face)
 
     def _embed(self, face: _Face) -> None:
-        embedding, sharpness = self.embed(face.frame, face.box, face.landmarks)
+        embedding, sharpness = self.embed_face(face.frame, face.box, face.landmarks)
         self._rows.append((face, sharpness, embedding))
 
 

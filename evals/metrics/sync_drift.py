@@ -15,7 +15,7 @@ import numpy as np
 from evals.metrics.published import FRAME_MS, SyncNetMetric
 from evals.metrics.sync import AGAINST_PHONEMES, SyncMetric
 from evals.metrics.sync_curve import SyncCurve
-from evals.metrics.sync_world import MESH_CROP, MIN_CONFIDENCE
+from evals.metrics.sync_world import MIN_CONFIDENCE, InWorld
 from evals.numerics.line import least_squares_slope
 from evals.numerics.syncnet import MARGIN, SyncScore, windowed_scores
 from evals.numerics.windows import FPS, spans, theil_sen
@@ -65,7 +65,16 @@ class SyncDistanceAtZero(SyncNetMetric):
         return score.sync_d0
 
 
-class SyncDrift(SyncNetMetric):
+class Drift:
+    """What all drifts have in common, before the metric in a list of bases."""
+
+    unit = "ms/min"
+    higher_is_better: bool | None = None
+    zero_is_best = True
+    is_default = False
+
+
+class SyncDrift(Drift, SyncNetMetric):
     """Slope of SyncNet's offset over playing time; positive: the sound gets earlier.
 
     The longest track of the person is read, in windows that borrow real sound beyond their edges.
@@ -74,10 +83,6 @@ class SyncDrift(SyncNetMetric):
 
     name = "sync_drift_ms_per_min"
     label = "AV clock drift"
-    unit = "ms/min"
-    higher_is_better = None
-    zero_is_best = True
-    is_default = False
     curve = Curve(quantity="AV offset", unit="ms")
 
     def __init__(self, *, crop: str = "mesh-crop", window_s: float = 2.0) -> None:
@@ -101,7 +106,7 @@ class SyncDrift(SyncNetMetric):
         return _drift(windows, step_ms=FRAME_MS, components=dict(followed.components))
 
 
-class MeshDrift(SyncMetric):
+class MeshDrift(Drift, SyncMetric):
     """Slope of the mesh's offset over playing time; positive: the sound gets earlier.
 
     Windows do not overlap, so that they err apart. One without a clear peak has no offset.
@@ -109,11 +114,7 @@ class MeshDrift(SyncMetric):
 
     name = "mesh_drift_ms_per_min"
     label = "mesh clock drift"
-    unit = "ms/min"
-    higher_is_better = None
-    zero_is_best = True
     source = "phonemes_hama"
-    is_default = False
     curve = Curve(quantity="mesh offset", unit="ms")
 
     def __init__(self) -> None:
@@ -176,34 +177,28 @@ def _drift(windows: Sequence[MetricWindow], *, step_ms: float, components: dict[
     )
 
 
-class SyncConfidenceAtZeroInWorld(SyncConfidenceAtZero):
+class SyncConfidenceAtZeroInWorld(InWorld, SyncConfidenceAtZero):
     """How much better drawn sound as it is played fits than the median shift, in nats."""
 
     name = "sync_c0_world"
     label = "Sync-C0-world"
     is_project_specific = True
     unit = "nat"
-    domain = "world"
-    extractors = MESH_CROP
 
 
-class SyncDistanceAtZeroInWorld(SyncDistanceAtZero):
+class SyncDistanceAtZeroInWorld(InWorld, SyncDistanceAtZero):
     """Distance between mouth and sound of the drawn world as they are played."""
 
     name = "sync_d0_world"
     label = "Sync-D0-world"
     is_project_specific = True
-    domain = "world"
-    extractors = MESH_CROP
 
 
-class SyncDriftInWorld(SyncDrift):
+class SyncDriftInWorld(InWorld, SyncDrift):
     """Slope of the offset over playing time by the judge of the drawn world."""
 
     name = "sync_drift_world_ms_per_min"
     label = "AV clock drift-world"
-    domain = "world"
-    extractors = MESH_CROP
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,6 +5,8 @@ tracks, curve over playing time. Distances are of another network, so that the n
 be compared with ``sync_c`` and ``sync_d``.
 """
 
+from collections.abc import Mapping
+
 from evals.metrics.published import AvOffset, SyncConfidence, SyncDistance
 from evals.protocols.base import Features, Metric, MetricContext, Score, Unscored
 from evals.recording.recording import Recording
@@ -15,28 +17,31 @@ MIN_CONFIDENCE = 0.6
 any below; stills and silence below 0.6."""
 
 
-class SyncConfidenceInWorld(SyncConfidence):
+class InWorld:
+    """What makes a metric of SyncNet one of the judge, before the metric in a list of bases."""
+
+    domain = "world"
+    extractors: Mapping[str, str] = MESH_CROP
+
+
+class SyncConfidenceInWorld(InWorld, SyncConfidence):
     """How much better the best shift fits than the median one, in nats a window."""
 
     name = "sync_c_world"
     label = "Sync-C-world"
     is_project_specific = True
     unit = "nat"
-    domain = "world"
-    extractors = MESH_CROP
 
 
-class SyncDistanceInWorld(SyncDistance):
+class SyncDistanceInWorld(InWorld, SyncDistance):
     """Distance between drawn mouth and sound at the best shift."""
 
     name = "sync_d_world"
     label = "Sync-D-world"
     is_project_specific = True
-    domain = "world"
-    extractors = MESH_CROP
 
 
-class AvOffsetInWorld(AvOffset):
+class AvOffsetInWorld(InWorld, AvOffset):
     """Frames of 40 ms by which drawn sound is early (positive) or late; 0 is best.
 
     At +-15 it is censored: the true offset may lie outside the search. There is no offset where no
@@ -45,8 +50,6 @@ class AvOffsetInWorld(AvOffset):
 
     name = "av_offset_world"
     label = "AV offset-world"
-    domain = "world"
-    extractors = MESH_CROP
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,6 +15,13 @@ from evals.scoring.power import plan_prompts
 from evals.scoring.results import dump_json
 from evals.scoring.ties import tie_groups
 from reports.axes import names_in, systems_in
+from reports.commands.options import (
+    AsJson,
+    MetricsOption,
+    ProfileOption,
+    RunsArgument,
+    SystemsOption,
+)
 from reports.lifetimes import (
     compare_lifetimes,
     left_out_lifetimes,
@@ -35,7 +42,7 @@ _AT_TIMES = ("lifetimes.csv", "power.csv", "power.json")
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: RunsArgument,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -44,12 +51,8 @@ def compare(
         ),
     ] = None,
     against: Annotated[str, typer.Option(help="A system; all pairs if left out.")] = "",
-    metrics: Annotated[
-        str, typer.Option(help="Comma-separated metrics or axes; Holm counts these alone.")
-    ] = "",
-    profile: Annotated[
-        str, typer.Option(help="Scores under its protocols only; see: streamchar ls profiles.")
-    ] = "",
+    metrics: MetricsOption = "",
+    profile: ProfileOption = "",
     power: Annotated[
         bool, typer.Option("--power", help="Say how many prompts each gap needs; power.csv.")
     ] = False,
@@ -59,10 +62,10 @@ def compare(
     probability: Annotated[
         float, typer.Option(min=0.05, max=0.999, help="For --power: of showing the gap.")
     ] = POWER,
-    systems: Annotated[str, typer.Option(help="Comma-separated; all if left out.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    systems: SystemsOption = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Compare systems pair by pair, one test a metric, adjusted by Holm over all of them.
+    """Compare systems pair by pair, one test a metric, adjusted by Holm over those of --metrics.
 
     Where every pair was tested, systems get letters; long streams are compared by the time to
     their first failure, too. --power adds how many prompts would show each gap. Exit code 1 if

@@ -8,6 +8,7 @@ import typer
 from evals.scoring.results import dump_json
 from reports.axes import names_in, systems_in
 from reports.build import find_recordings, write_figures
+from reports.commands.options import AsJson, MetricsOption, SystemsOption
 from reports.figures.style import WIDTHS_IN
 from reports.figures.survival import FailureRule
 from reports.gallery import KINDS, Drawn, draw
@@ -39,12 +40,8 @@ def plot(
             f"{', '.join(REALTIME_KINDS)}."
         ),
     ] = "all",
-    metrics: Annotated[
-        str, typer.Option(help="Comma-separated metrics or axes; pareto takes x,y.")
-    ] = "",
-    systems: Annotated[
-        str, typer.Option(help="Comma-separated, in order; each keeps its colour.")
-    ] = "",
+    metrics: MetricsOption = "",
+    systems: SystemsOption = "",
     against: Annotated[
         str, typer.Option(help="What --kind forest shows differences to; a ceiling if left out.")
     ] = "",
@@ -56,9 +53,9 @@ def plot(
         str,
         typer.Option(help="When a stream has failed: wer=0.5,windows=2,identity=0.99,stop=0.05."),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the paths as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Draw figures sized for a venue's column.
+    """Draw figures sized for a venue's column; pareto takes --metrics x,y.
 
     Exit code 1 if the runs hold nothing to draw. Example:
     streamchar plot runs/demo --kind drift --metrics id_distance --width cvpr_column

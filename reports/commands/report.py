@@ -8,6 +8,7 @@ import typer
 
 from reports.axes import names_in, systems_in
 from reports.build import build_report, write_grids
+from reports.commands.options import AsJson, MetricsOption, RunsArgument, SystemsOption
 from reports.load import load_runs
 from streamchar_ref.commands.verb import Verb
 
@@ -16,19 +17,17 @@ app = Verb(__doc__)
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: RunsArgument,
     out: Annotated[
         Path | None, typer.Option(help="The HTML file; report.html of the first run if left out.")
     ] = None,
-    metrics: Annotated[
-        str, typer.Option(help="Comma-separated metrics or axes; all if left out.")
-    ] = "",
-    systems: Annotated[str, typer.Option(help="Comma-separated; all if left out.")] = "",
+    metrics: MetricsOption = "",
+    systems: SystemsOption = "",
     grid: Annotated[
         bool, typer.Option("--grid", help="Also one mp4 a prompt shown, all systems side by side.")
     ] = False,
     title: Annotated[str, typer.Option(help="Of the page.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print its place as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a page that holds everything itself and asks nothing of the network.
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,13 @@ from evals.scoring.results import dump_json
 from evals.scoring.summary import SummaryRow
 from reports.axes import names_in, systems_in
 from reports.cautions import cautions
+from reports.commands.options import (
+    AsJson,
+    MetricsOption,
+    ProfileOption,
+    RunsArgument,
+    SystemsOption,
+)
 from reports.figures.style import WIDTHS_IN
 from reports.headline import headline_latex, headline_markdown, headline_of
 from reports.load import load_runs
@@ -56,13 +62,11 @@ _DOWN: dict[Down, RowsOf | None] = {
 
 @app.command()
 def table(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: RunsArgument,
     form: Annotated[Format, typer.Option("--format", help="Of the table.")] = Format.MD,
-    metrics: Annotated[str, typer.Option(help="Comma-separated metrics or axes, in order.")] = "",
-    profile: Annotated[
-        str, typer.Option(help="Scores under its protocols only; see: streamchar ls profiles.")
-    ] = "",
-    systems: Annotated[str, typer.Option(help="Comma-separated, in order.")] = "",
+    metrics: MetricsOption = "",
+    profile: ProfileOption = "",
+    systems: SystemsOption = "",
     down: Annotated[Down, typer.Option(help="What a row is.")] = Down.AUTO,
     every_metric: Annotated[
         bool, typer.Option("--all", help="All metrics, not only the headline.")
@@ -85,7 +89,7 @@ def table(
     width: Annotated[
         str, typer.Option(help=f"Of the LaTeX table: one of {', '.join(WIDTHS_IN)}.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print all summaries as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the headline, the metrics of --metrics, or --all: values, intervals, protocols.
 

@@ -130,6 +130,7 @@ def test_openai_whisper_is_held_to_the_language_and_to_transcription(
     stub = ModuleType("whisper")
     stub.__dict__.update(
         load_model=lambda path, device: model,
+        tokenizer=SimpleNamespace(LANGUAGES={"en": "english", "de": "german"}),
         pad_or_trim=lambda window: window,
         log_mel_spectrogram=lambda window, n_mels: window,
     )

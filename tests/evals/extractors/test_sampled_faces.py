@@ -13,7 +13,7 @@ class PlaceOfFace(SampledFaces):
     def __init__(self, samples_per_s: int = 2) -> None:
         super().__init__(samples_per_s=samples_per_s, embedding_size=1, min_face_px=32)
 
-    def embed(
+    def embed_face(
         self, frame: np.ndarray, box: np.ndarray, landmarks: np.ndarray
     ) -> tuple[np.ndarray, float]:
         return box[:1], float(frame[0, 0, 0])
