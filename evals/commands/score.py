@@ -22,6 +22,7 @@ from evals.recording.run_folder import (
 from evals.recording.transaction import missing_from
 from evals.scoring.choice import names_of, take_shard
 from evals.scoring.persist import check_sources, score_run
+from evals.scoring.reference_set import chosen_reference
 from evals.scoring.results import ScoreRow
 from evals.scoring.score import Options, default_jobs
 from evals.scoring.speech_protocols import ASR_HELP, choose_for
@@ -59,7 +60,10 @@ def score(
     ] = False,
     shard: Annotated[str, typer.Option(help="i/n: part i of n, counted from 1.")] = "",
     reference: Annotated[
-        str, typer.Option(help="System that Frechet distances and diversity refer to.")
+        str,
+        typer.Option(
+            help="System that Frechet distances and diversity refer to, or a file by data features."
+        ),
     ] = "",
     jobs: Annotated[int | None, typer.Option(min=1, help="Workers; one a core by default.")] = None,
     executor: ExecutorOption = LOCAL,
@@ -87,8 +91,7 @@ def score(
         )
     chosen, chosen_sets = choose_for(recordings, names_of(metrics), protocol, asr, profile=profile)
     systems = sorted({recording.system for recording in recordings})
-    if reference and reference not in systems:
-        raise InputError(f"--reference {reference!r} is none of: {', '.join(systems)}")
+    referred = chosen_reference(reference, systems, option="--reference")
     rows = score_run(
         folder,
         take_shard(recordings, shard),
@@ -99,7 +102,7 @@ def score(
             as_played=as_played,
             jobs=jobs or default_jobs(),
             executor=executor,
-            reference_system=reference,
+            **referred,
         ),
         progress=progress,
         config=config,

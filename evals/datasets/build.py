@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from evals.datasets.indexes import Crop, IndexedClip
-from evals.datasets.saved_features import save_features
 from evals.features.missing import Missing
+from evals.features.saved import save_features
 from evals.features.store import FeatureStore
 from evals.recording.rates import FPS, SAMPLE_RATE
 from evals.recording.recording import Recording
@@ -31,6 +31,8 @@ VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".mpg"}
 SYSTEM = "real"
 """Name of the system that the real clips count as."""
 RECOGNISED = "recognised"
+SAVED = "reference.npz"
+"""File of the clips' features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +115,9 @@ def import_clips(
         )
     by_id = {clip.clip_id: clip for clip in clips}
     _write(plan, [by_id[name] for name in rows], rows, survivors, gone)
-    recordings = [recording_of(plan.out / "clips" / f"{name}.mp4", name) for name in rows]
-    save_features(plan.out / "features", recordings, plan.features)
+    if plan.features:
+        clips_there = [recording_of(plan.out / "clips" / f"{name}.mp4", name) for name in rows]
+        save_features(plan.out / SAVED, clips_there, plan.features)
     return Imported(clips=list(rows), gone=gone, notes=notes)
 
 

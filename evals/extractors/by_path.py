@@ -55,11 +55,17 @@ OWN_FILES: dict[str, OwnFile] = {
         licence="non-commercial research",
         needed_for="csim",
     ),
+    "face18": OwnFile(
+        file="resnet18_110.pth",
+        origin="github.com/ronghuaiyang/arcface-pytorch; VBench-2.0 fetches it from the same place",
+        licence="not stated",
+        needed_for="human_identity",
+    ),
     "dino": OwnFile(
         file="dino_vitbase16_pretrain.pth",
         origin="github.com/facebookresearch/dino, ViT-B/16, backbone only",
         licence="Apache-2.0",
-        needed_for="subject_consistency",
+        needed_for="subject_consistency, vde_subject",
     ),
     "lpips-alex": OwnFile(
         file="alex.pth",

@@ -95,7 +95,14 @@ def published_specs(spec: Callable[..., SpecT]) -> Sequence[SpecT]:
             params={"samples_per_s": 5, "min_face_px": 32.0},
             after=("face",),
             own=("arcface",),
-        )
+        ),
+        spec(
+            name="face18",
+            track="frames",
+            implementation="evals.extractors.face18:Face18Extractor",
+            after=("face",),
+            own=("face18",),
+        ),
     ]
     subjects = [
         spec(

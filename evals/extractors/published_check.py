@@ -122,6 +122,19 @@ def ask_dino(files: SetOfFiles) -> str:
     return _judge(abs(same - 1) < 1e-4 and other < same, f"itself {same:.3f}, turned {other:.3f}")
 
 
+def ask_face18(files: SetOfFiles) -> str:
+    """Loads by key; a face is like its mirror image, whose embedding holds the same halves."""
+    from evals.extractors.networks.face18 import embed_face, load_face18
+
+    network = load_face18(str(next(iter(files.values()))))
+    face = _pixels(96, 96, 3)
+    found, turned = embed_face(network, face), embed_face(network, face[:, ::-1])
+    gap = float(np.abs(found - np.roll(turned, len(found) // 2)).max())
+    return _judge(
+        gap < 1e-4 and found.std() > 0, f"halves of a mirror image change places: {gap:.1e}"
+    )
+
+
 def ask_s3fd(files: SetOfFiles) -> str:
     """Loads by key; finds no face in noise."""
     from evals.extractors.networks.s3fd import detect, load_s3fd
@@ -163,6 +176,7 @@ TESTS: dict[str, tuple[tuple[str, ...], Callable[[SetOfFiles], str]]] = {
     ),
     "alexnet-owt-7be5be79.pth": (("alexnet-owt-7be5be79.pth", "alex.pth"), ask_lpips),
     "dino_vitbase16_pretrain.pth": (("dino_vitbase16_pretrain.pth",), ask_dino),
+    "resnet18_110.pth": (("resnet18_110.pth",), ask_face18),
     "sfd_face.pth": (("sfd_face.pth",), ask_s3fd),
     "syncnet_v2.model": (("syncnet_v2.model",), ask_syncnet),
     "i3d_torchscript.pt": (("i3d_torchscript.pt",), ask_i3d),

@@ -3,8 +3,10 @@
 from evals.extractors import EXTRACTORS
 from evals.metrics.appearance import APPEARANCE
 from evals.metrics.diversity import DIVERSITY
+from evals.metrics.drift_error import DRIFT_ERRORS
 from evals.metrics.face_damage import FACE_DAMAGE
 from evals.metrics.full_reference import FULL_REFERENCE
+from evals.metrics.human_identity import HUMAN_IDENTITY
 from evals.metrics.identity import IDENTITY, IDENTITY_CONTRAST, IDENTITY_WORLD
 from evals.metrics.languages import LANGUAGES
 from evals.metrics.macro import MACRO
@@ -44,6 +46,8 @@ METRICS: tuple[Metric, ...] = (
     *IDENTITY_WORLD,
     *IDENTITY_CONTRAST,
     *SUBJECT,
+    *HUMAN_IDENTITY,
+    *DRIFT_ERRORS,
     *APPEARANCE,
     *PUBLISHED,
     *WITHOUT_CROP,

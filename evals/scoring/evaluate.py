@@ -18,6 +18,7 @@ from evals.scoring.export import leaderboard, model_card, track_summary
 from evals.scoring.hashes import systems_by_hash, told_apart
 from evals.scoring.names import resolve_names
 from evals.scoring.persist import identities_of, score_run, summaries_of
+from evals.scoring.reference_set import chosen_reference
 from evals.scoring.results import ScoreRow, WindowRow, ordered_windows
 from evals.scoring.run_reader import read_runs
 from evals.scoring.score import Options, default_jobs, score
@@ -173,7 +174,8 @@ def evaluate(
         profile: Name of a set of protocols in place of one.
         native: Score the files as they are rather than their canonical encode.
         as_played: Score what a viewer saw and heard, given the arrival times.
-        reference: System that Frechet distances and diversity refer to.
+        reference: System that Frechet distances and diversity refer to, or a file of its features
+            by `streamchar data features`.
         language: Of the transcripts beside videos; rows and manifests have a field for it.
         asr: Another recogniser, see `evals.extractors.find_asr.find_asr`.
         jobs: Worker processes; one a core by default.
@@ -190,10 +192,11 @@ def evaluate(
     recordings, run = _recordings(source, language)
     chosen, chosen_sets = choose_for(recordings, names, protocol, asr, profile=profile)
     systems = sorted({recording.system for recording in recordings})
-    if reference and reference not in systems:
-        raise InputError(f"reference {reference!r} is none of: {', '.join(systems)}")
     options = Options(
-        native=native, as_played=as_played, jobs=jobs or default_jobs(), reference_system=reference
+        native=native,
+        as_played=as_played,
+        jobs=jobs or default_jobs(),
+        **chosen_reference(reference, systems, option="reference"),
     )
     what: dict[str, Any] = {
         "metrics": chosen,

@@ -10,13 +10,14 @@ from evals.metrics import EVERY_METRIC
 from evals.protocols.base import protocol_hash
 from evals.protocols.tool import is_import
 from evals.recording.transaction import place_of
-from evals.scoring.explanation import Explanation, differences, explain_params
+from evals.scoring.explanation import Explanation, explain_params
 from evals.scoring.names import listing, resolve_names
 from evals.scoring.persist import summaries_of
 from evals.scoring.protocol_ids import OF_THE_ROW, is_of_own_recogniser, split_protocol
 from evals.scoring.results import ScoreRow
 from evals.scoring.run_reader import RunReader, read_runs
 from evals.scoring.score import Options, params_of
+from evals.scoring.settings import differences
 from evals.scoring.summary import SummaryRow
 from streamchar_ref.core.errors import InputError
 
@@ -59,17 +60,13 @@ def explain_number(run: Path, name: str) -> list[ExplainedNumber]:
     """
     rows, entries = read_runs([run], lambda readers: _read(readers[0]))
     chosen = _rows_of(rows, name, run)
-    identities = entries.get("identities", {})
     written = datetime.fromtimestamp(place_of(run, "scores.jsonl").stat().st_mtime, UTC)
     provenance = {key: entries.get(key, "") for key in ("git", "device", "versions")}
     provenance["written"] = f"{written:%Y-%m-%d}"
     groups: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in chosen:
         groups.setdefault((row.protocol, row.protocol_hash), []).append(row)
-    explained = [
-        _explained(run, group, entries.get("protocols", {}).get(key[1]), identities, provenance)
-        for key, group in sorted(groups.items())
-    ]
+    explained = [_explained(run, group, entries, provenance) for _, group in sorted(groups.items())]
     return sorted(explained, key=lambda one: -sum(row.n for row in one.summaries))
 
 
@@ -94,11 +91,11 @@ def _rows_of(rows: Sequence[ScoreRow], name: str, run: Path) -> list[ScoreRow]:
 def _explained(
     run: Path,
     rows: Sequence[ScoreRow],
-    params: dict[str, Any] | None,
-    identities: dict[str, str],
+    entries: dict[str, Any],
     provenance: dict[str, Any],
 ) -> ExplainedNumber:
     protocol, digest = rows[0].protocol, rows[0].protocol_hash
+    params = entries.get("protocols", {}).get(digest)
     notes: list[str] = []
     explanation = None
     if params is None:
@@ -107,7 +104,10 @@ def _explained(
         explanation = replace(explain_params(params, protocol, str(run)), protocol_hash=digest)
         notes += _beside_ours(params, protocol, digest)
     notes += _sources(rows)
-    summaries = summaries_of(rows, identities)
+    content = ((params or {}).get("reference") or {}).get("content", "")
+    if file := entries.get("saved_references", {}).get(content):
+        notes.append(f"the reference set is that of the features in {file}: give it --reference")
+    summaries = summaries_of(rows, entries.get("identities", {}))
     card = explanation.card if explanation else None
     small = [one.system for one in summaries if card and 0 < one.n < card.minimum_n]
     if card and small and rows[0].sample_id != "*":

@@ -17,6 +17,7 @@ from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run, recording_folder, recordings_root, write_run
 from evals.recording.transaction import LOG, committing, results_of, stamps_of
 from evals.scoring.notes import notes_on
+from evals.scoring.reference_set import references_entry
 from evals.scoring.results import (
     EVERY_SEED,
     SET_ID,
@@ -89,6 +90,7 @@ def score_run(
     with results_of(run, verb="score"):
         check_sources(run, config or {})
         earlier = _earlier(run, scored, gone, held)
+        entries |= references_entry(options.saved, earlier.told)
         _commit(run, scored, earlier, everything, notes, entries)
     return scored.rows
 

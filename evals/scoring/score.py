@@ -9,7 +9,7 @@ from typing import Any
 
 from evals.extractors import EXTRACTORS
 from evals.features.cache import feature_protocol
-from evals.features.canonical import recording_hash
+from evals.features.saved import SavedFeatures
 from evals.features.store import FeatureStore
 from evals.features.view import FeatureView
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
@@ -20,6 +20,12 @@ from evals.recording.played import POLICY, as_played
 from evals.recording.recording import Recording
 from evals.scoring import takes
 from evals.scoring.protocol_ids import AS_PLAYED, NATIVE
+from evals.scoring.reference_set import (
+    check_saved,
+    named_reference,
+    recorded_reference,
+    saved_reference,
+)
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.executors import LOCAL
@@ -38,6 +44,7 @@ class Options:
         executor: Where they run, see `streamchar_ref.core.executors`.
         reference_system: System whose recordings are the reference set of Frechet distances, and
             whose takes diversity is compared with.
+        saved: Features of a reference set in a file, in place of the recordings of a system.
 
     Raises:
         InputError: If files are to be taken as they are and as they were played.
@@ -48,6 +55,7 @@ class Options:
     jobs: int = 1
     executor: str = LOCAL
     reference_system: str = ""
+    saved: SavedFeatures | None = None
 
     def __post_init__(self) -> None:
         if self.native and self.as_played:
@@ -112,6 +120,8 @@ def score(
     sets = [metric for metric in set_metrics if isinstance(metric, SetMetric)]
     of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
     measured_takes = of_takes if takes.has_takes(recordings) else []
+    if options.saved and sets:
+        check_saved(options.saved, sets, native=options.native)
     names = extractors_of([*metrics, *sets, *measured_takes])
     store = FeatureStore(
         native=options.native, jobs=options.jobs, executor=options.executor, progress=progress
@@ -290,24 +300,25 @@ def _add_sets(
         group = (recordings[index].system, recordings[index].suite)
         groups.setdefault(group, []).append(index)
     for (system, suite), members in groups.items():
-        possible = groups.get((options.reference_system, suite), [])
-        if system == options.reference_system:
-            possible = []
-        reference = [i for i in possible if not takes.system_failed(recordings[i])]
-        name, fault = _named_reference(recordings, reference, options)
-        params = params_of(metric, options) | {"reference": name}
+        domain = recordings[members[0]].domain
+        if options.saved:
+            reference = saved_reference(options.saved, metric, domain)
+        else:
+            others = groups.get((options.reference_system, suite), [])
+            others = [] if system == options.reference_system else others
+            reference = recorded_reference(recordings, features, others, native=options.native)
+        params = params_of(metric, options) | {"reference": reference.name}
         digest = protocol_hash(params)
         scored.protocols[digest] = params
         usable = [features[i] for i in members if not takes.system_failed(recordings[i])]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
             value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
-        elif fault:
-            value = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=fault)
+        elif reference.fault:
+            why = reference.fault
+            value = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=why)
         else:
-            others = [features[i] for i in reference]
-            domain = recordings[members[0]].domain
-            value = score_set(metric, usable, others, domain, scored.logs)
+            value = score_set(metric, usable, reference.features, domain, scored.logs)
         scored.rows.append(
             _row(recordings[members[0]], metric, value, digest, options, sample_id=SET_ID)
         )
@@ -326,7 +337,9 @@ def _add_takes(
         takes.reference_of_takes(recordings, options.reference_system) if metric.is_relative else ""
     )
     references = {
-        suite: _named_reference(recordings, takes.whole_suite(recordings, name, suite), options)
+        suite: named_reference(
+            recordings, takes.whole_suite(recordings, name, suite), native=options.native
+        )
         for suite in {suite for _, suite, _ in prompts}
     }
     for (system, suite, sample_id), members in prompts.items():
@@ -376,23 +389,6 @@ def score_set(
         return metric.score_set(features, reference, domain=domain)
     except Exception as error:  # as for a metric of samples
         return _evaluator_failure(metric, error, logs)
-
-
-def _named_reference(
-    recordings: Sequence[Recording], reference: Sequence[int], options: Options
-) -> tuple[dict[str, Any] | None, str]:
-    """Names the reference, so that values relative to another one have another protocol hash.
-
-    The second value is a fault: the reference is not known any more, so neither is the protocol.
-    """
-    if not reference:
-        return None, ""
-    try:
-        digests = sorted(recording_hash(recordings[i], native=options.native) for i in reference)
-    except OSError as error:
-        return None, f"the reference set: {error}"
-    system = recordings[reference[0]].system
-    return {"system": system, "content": protocol_hash({"of": digests})}, ""
 
 
 def default_jobs() -> int:

@@ -8,11 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.commands.data import app
-from evals.datasets.build import ImportPlan, import_clips, recording_of
+from evals.datasets.build import SAVED, ImportPlan, import_clips
 from evals.datasets.indexes import IndexedClip, read_index, seconds
-from evals.datasets.saved_features import load_features, save_features
-from evals.features.store import FeatureStore
-from evals.features.view import FeatureView
+from evals.features.saved import load_features
 from evals.recording.manifest import load_manifest
 from evals.suites import load_suite
 from streamchar_ref.core.errors import InputError
@@ -155,22 +153,15 @@ def test_time_codes_are_hours_minutes_and_seconds() -> None:
         seconds("1:2:3:4")
 
 
-def test_saved_features_are_those_of_the_videos_and_need_no_video(tmp_path: Path) -> None:
-    path, names = source(tmp_path / "a.mp4"), ["audio_envelope", "appearance"]
-    recording = recording_of(path, "a")
-    expected = FeatureView(FeatureStore().measured(recording, names))
-    save_features(tmp_path / "features", [recording], names)
-    path.unlink()
-    (found,) = load_features(tmp_path / "features", names)
-    for name in names:
-        for array, values in expected[name].items():
-            np.testing.assert_array_equal(found[name][array], values)
-    (file,) = (tmp_path / "features").rglob("audio_envelope-*/a.npz")
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="was altered"):
-        load_features(tmp_path / "features", names)
-    with pytest.raises(InputError, match="no features of pitch"):
-        load_features(tmp_path / "features", ["pitch"])
+def test_features_of_the_clips_are_saved_on_request(tmp_path: Path) -> None:
+    root, out = emtd(tmp_path / "emtd"), tmp_path / "suite"
+    plan = imported(root, out, features=("appearance",))
+    import_clips(read_index("emtd", root), plan)
+    saved = load_features(out / SAVED)
+    assert [clip.sample_id for clip in saved.clips] == ["aaa-_1_0", "aaa-_1_1"]
+    survivors = [json.loads(line) for line in (out / "survivors.jsonl").read_text().splitlines()]
+    assert [clip.sha256 for clip in saved.clips] == [line["sha256"] for line in survivors]
+    assert not (tmp_path / "features").exists()
 
 
 def test_a_real_clip_is_cut_at_its_time_codes(tmp_path: Path) -> None:

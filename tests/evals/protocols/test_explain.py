@@ -14,8 +14,8 @@ from evals.metrics import EVERY_METRIC
 from evals.metrics.own_recogniser import own_metrics
 from evals.protocols.base import protocol_hash
 from evals.scoring.explain_run import explain_number
-from evals.scoring.explanation import differences
 from evals.scoring.score import Options, params_of
+from evals.scoring.settings import differences
 from reports.load import load_runs
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.weights import registry
