@@ -10,11 +10,9 @@ from evals.recording.role import Role
 from evals.recording.system import Prompt
 from streamchar_ref.media import AVChunk
 from streamchar_ref.world.clips import Clip
+from streamchar_ref.world.motion import IDLE
 from streamchar_ref.world.scene import resting
 from streamchar_ref.world.styles import STYLES
-
-IDLE = ("blink", "brows", "gaze", "yaw", "pitch", "roll", "sway", "breath")
-"""Motion that speech does not determine."""
 
 
 class OneTake:

@@ -54,6 +54,8 @@ class Setup:
             ``joint``, ``sound_first`` or ``sound_given``.
         cached_chunks: Past chunks whose keys and values are kept, in training and in streaming; 0
             encodes the end of the previous chunk for each.
+        temperature: Standard deviation of the noise that picture and sound start from, in the
+            teacher's trajectories, in training and in streaming; ``None`` is the checkpoint's.
     """
 
     system: str = MODEL
@@ -70,6 +72,7 @@ class Setup:
     orchestrator: str = "in_loop"
     order: str = JOINT
     cached_chunks: int = 0
+    temperature: float | None = None
 
     @property
     def has_weights(self) -> bool:
@@ -110,6 +113,8 @@ class Setup:
             "orchestrator.mode": None if self.orchestrator == "in_loop" else self.orchestrator,
             "order": None if self.order == JOINT else self.order,
             "dit.cached_chunks": self.cached_chunks or None,
+            "sampler.temperature": self.temperature,
+            "sampler.picture_temperature": self.temperature,
         }
         return tuple(f"{name}={value}" for name, value in changed.items() if value is not None)
 

@@ -4,7 +4,7 @@ A rival trains the teacher further on a task of its own, for as many steps as `t
 trained further on the teacher's; with that it is compared. Those called untrained do not. One whose
 networks are others begins anew, from prompt encoder and VAEs, and is compared with `teacher_anew`.
 One that needs another teacher is a row whose `Setup` names a ``preset`` or a ``start`` checkpoint;
-its stages follow that teacher.
+its stages follow that teacher. With ``speech`` first, a preset needs no checkpoint of its own.
 """
 
 from collections.abc import Sequence
@@ -54,6 +54,16 @@ def _teachers() -> list[Row]:
 
 
 _TEACHERS = _teachers()
+_WARM_TEACHERS = [
+    next(row for row in _TEACHERS if row.name == name).child(
+        warm, "the same from noise as warm as in training", temperature=1.0
+    )
+    for name, warm in (
+        ("teacher_8", "teacher_t1"),
+        ("teacher_2_unguided", "teacher_t1_2_unguided"),
+        ("teacher_1_unguided", "teacher_t1_1_unguided"),
+    )
+]
 _REGRESS_ONLY = next(row for row in _TEACHERS if row.name == "teacher_4_unguided").child(
     "regress_only",
     "regression on the guided teacher alone (Stage 0)",
@@ -83,6 +93,15 @@ _STUDENTS = [
         _FULL.child(f"full_at_{steps}", f"the same weights with {words}", streamed_steps=steps)
         for steps, words in ((1, "one step"), (2, "two steps"))
     ),
+]
+_WARM_STUDENTS = [
+    next(row for row in _STUDENTS if row.name == f"student_{steps}").child(
+        f"student_t1_{steps}",
+        f"a student trained for {words} from noise as warm as the teacher's in training",
+        also_against=("teacher_t1",),
+        temperature=1.0,
+    )
+    for steps, words in ((1, "one step"), (2, "two steps"))
 ]
 _ABLATIONS = [
     _REGRESS_ONLY,
@@ -207,8 +226,23 @@ _RIVALS = [
         group=Group.RIVAL,
         orchestrator="none",
     ),
+    _ANEW.child(
+        "paper_faithful",
+        "a whole chunk as motion and as sink, soft pointer, emergent timing: the preset of that "
+        "name behind the same prompt encoder and VAEs",
+        group=Group.RIVAL,
+        preset="paper_faithful",
+    ),
 ]
-ROWS: tuple[Row, ...] = (GROUND_TRUTH, *_TEACHERS, *_STUDENTS, *_ABLATIONS, *_RIVALS)
+ROWS: tuple[Row, ...] = (
+    GROUND_TRUTH,
+    *_TEACHERS,
+    *_WARM_TEACHERS,
+    *_STUDENTS,
+    *_WARM_STUDENTS,
+    *_ABLATIONS,
+    *_RIVALS,
+)
 """In the order of the table."""
 
 
@@ -247,10 +281,15 @@ def change_in_words(row: Row) -> str:
 
 
 def at_equal_passes(row: Row) -> tuple[Row, ...]:
-    """Returns the teachers that spend as many passes a chunk as a student; none for others."""
+    """Returns the teachers that spend as many passes a chunk as a student; none for others.
+
+    They start from noise as warm as its own.
+    """
     if not row.setup.is_student:
         return ()
-    return tuple(one for one in _TEACHERS if one.setup.passes == row.setup.passes)
+    wanted = (row.setup.passes, row.setup.temperature)
+    teachers = (*_TEACHERS, *_WARM_TEACHERS)
+    return tuple(one for one in teachers if (one.setup.passes, one.setup.temperature) == wanted)
 
 
 def contrasts(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from streamchar_ref.model.checkpoint import (
     save_checkpoint,
 )
 from streamchar_ref.model.config import Config, override, without_orchestrator
+from streamchar_ref.model.config import preset as preset_of
 from streamchar_ref.model.shipped import shipped_checkpoint
 from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.distill.config import distill_config
@@ -63,10 +64,20 @@ class StageTrainer:
         Of a bare teacher only those of prompt encoder and VAEs.
         """
         preset = teacher.preset or self.preset
-        source = Path(teacher.start) if teacher.start else None if teacher.preset else self.start
+        is_new = teacher.is_bare and preset != self.preset and not teacher.start
+        if is_new:  # prompt encoder and VAEs of the grid's teacher serve it
+            preset = self.preset
+        is_named = teacher.preset and not is_new
+        source = Path(teacher.start) if teacher.start else None if is_named else self.start
         found = load_checkpoint(source or shipped_checkpoint(preset), preset=preset)
         _check_same(folder, found)
-        config = _changed(found.config, teacher.config)
+        own = preset_of(teacher.preset) if is_new else found.config
+        if other := _other_part(own, found.config):
+            return Placed(
+                problem=f"preset {own.preset} has another {other} than the grid's teacher, "
+                f"{preset}: give --preset {own.preset}, or leave the row out"
+            )
+        config = _changed(own, teacher.config)
         if not has_checkpoint(folder / WEIGHTS):
             found.model(PLAIN)  # refuses what is no whole model
             left, tensors = _distillation(preset), found.plain()
@@ -177,6 +188,12 @@ def _changed(config: Config, changes: Sequence[str]) -> Config:
         return override(config, changes)
     rest = [change for change in changes if change != NO_ORCHESTRATOR]
     return override(without_orchestrator(config), rest)
+
+
+def _other_part(config: Config, trained: Config) -> str:
+    """Names what a bare teacher has that does not fit a config; empty if all does."""
+    parts = ("prompt", "video_vae", "audio_vae")
+    return next((name for name in parts if getattr(config, name) != getattr(trained, name)), "")
 
 
 def _why_unusable(config: Config, *, is_bare: bool) -> str:

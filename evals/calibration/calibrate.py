@@ -14,9 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypedDict
 
-from evals.calibration.faults.takes import (
-    recording_of,
-)
+from evals.calibration.faults.seeds import COLLAPSED, PARTNER, THIRD_TAKE
+from evals.calibration.faults.takes import recording_of
 from evals.calibration.response import Value
 from evals.calibration.units import CLEAN, Measured, Unit, append_unit, read_units
 from evals.calibration.worker import STORE, Found, make_clip, measure_unit, tracks_read
@@ -27,6 +26,7 @@ from evals.features.missing import Arrays, Missing
 from evals.features.view import FeatureView
 from evals.protocols.base import Metric, MetricContext, protocol_hash
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
 from evals.scoring.results import dump_json
@@ -53,6 +53,8 @@ class CalibrationPlan:
         faults: By name, with the doses of each.
         metrics: With a value for every clip.
         set_metrics: With a value for all clips together.
+        takes_metrics: With a value for several takes of a clip; they answer to the collapse of
+            seeds alone, which files of a user cannot have.
         seconds: Longest clip; whole by default.
         jobs: Workers; results do not depend on it.
         executor: Where they run, see `streamchar_ref.core.executors`.
@@ -64,9 +66,16 @@ class CalibrationPlan:
     faults: Mapping[str, tuple[float, ...]]
     metrics: Sequence[Metric]
     set_metrics: Sequence[SetMetric] = ()
+    takes_metrics: Sequence[TakesMetric] = ()
     seconds: float | None = None
     jobs: int = 1
     executor: str = LOCAL
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there are pairs of takes for metrics of takes."""
+        is_world = floor_fault(self) == "another_take"
+        return bool(self.takes_metrics) and COLLAPSED in self.faults and is_world
 
 
 def measure(
@@ -102,14 +111,18 @@ def set_views(
 ) -> list[FeatureView]:
     """Features that the set metrics read, of every clip that has this fault at this dose."""
     names = extractors_of(plan.set_metrics)
+    units = [measured.get(Unit(clip, fault, dose)) for clip in plan.clips]
+    return [FeatureView(view_of(unit, names)) for unit in units if unit is not None and unit.keys]
+
+
+def view_of(unit: Measured, names: Sequence[str]) -> dict[str, Arrays | Missing]:
+    """Returns kept features of a unit, with a reason for each that is not there."""
     gap = Missing(reason="not measured on clips of this domain", status="not_applicable")
-    missing = {**dict.fromkeys(names, gap), **unavailable(names)}
-    views = []
-    for clip in plan.clips:
-        found = measured.get(Unit(clip, fault, dose))
-        if found is not None and found.keys:
-            views.append(FeatureView({**missing, **STORE.kept(found.keys, names)}))
-    return views
+    return {
+        **dict.fromkeys(names, gap),
+        **unavailable(names),
+        **STORE.kept(unit.keys, names),
+    }
 
 
 def floor_fault(plan: CalibrationPlan) -> str:
@@ -118,7 +131,7 @@ def floor_fault(plan: CalibrationPlan) -> str:
     return "another_take" if is_world else "plain_reencode"
 
 
-def digest_of(metric: Metric | SetMetric) -> str:
+def digest_of(metric: Metric | SetMetric | TakesMetric) -> str:
     """Protocol hash of a metric on canonical input."""
     return protocol_hash(params_of(metric, Options(native=STORE.native)))
 
@@ -132,7 +145,13 @@ def _rounds(plan: CalibrationPlan) -> list[tuple[str, list[Unit]]]:
         for fault, doses in {floor: (1.0,), **plan.faults}.items()
         for dose in doses
     ]
-    return [("clean clips", [Unit(clip, CLEAN, 0.0) for clip in plan.clips]), ("faults", faulted)]
+    beside = [(PARTNER, dose) for dose in plan.faults.get(COLLAPSED, ())] + [(THIRD_TAKE, 1.0)]
+    takes = [Unit(clip, *which) for clip in plan.clips for which in beside if plan.has_pairs]
+    return [
+        ("clean clips", [Unit(clip, CLEAN, 0.0) for clip in plan.clips]),
+        ("faults", faulted),
+        ("takes", takes),
+    ]
 
 
 class _Bench:
@@ -143,14 +162,16 @@ class _Bench:
         self.journal = plan.out / "units.jsonl"
         self.recordings = {clip: recording_of(plan.out / "clips" / clip) for clip in plan.clips}
         domains = {recording.domain for recording in self.recordings.values()}
-        everything: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
+        of_several: list[SetMetric | TakesMetric] = [*plan.set_metrics]
+        of_several += plan.takes_metrics if plan.has_pairs else ()
+        everything: list[Metric | SetMetric | TakesMetric] = [*plan.metrics, *of_several]
         names = extractors_of([m for m in everything if {m.domain} & {"any", *domains}])
         own, others, pairs = by_file(names)
         alone = Missing(reason="a clip of a calibration has no other file", status="not_applicable")
         self.absent = unavailable(own) | dict.fromkeys([*others, *pairs], alone)
         self.names = [name for name in names if name not in self.absent]
         self.digests = {digest_of(metric): metric for metric in plan.metrics}
-        self.for_sets = [n for n in extractors_of(plan.set_metrics) if n in self.names]
+        self.for_sets = [n for n in extractors_of(of_several) if n in self.names]
         self.measured = read_units(self.journal)
         self.context: MetricContext | None = None
 
@@ -297,6 +318,6 @@ def _digest(folders: Sequence[str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def tracks_of(metric: Metric | SetMetric) -> frozenset[str]:
+def tracks_of(metric: Metric | SetMetric | TakesMetric) -> frozenset[str]:
     """Which tracks a metric rests on, ``picture`` and ``sound``; none for metrics of speed."""
     return tracks_read(metric.needs)

@@ -13,6 +13,7 @@ from evals.calibration.calibrate import (
     tracks_of,
 )
 from evals.calibration.faults import FAULTS, FLOORS
+from evals.calibration.faults.seeds import COLLAPSED
 from evals.calibration.faults.takes import read_take
 from evals.calibration.response import (
     DoseResponse,
@@ -25,10 +26,12 @@ from evals.calibration.response import (
     mean_of,
     set_cell,
 )
+from evals.calibration.seed_pairs import pair_response
 from evals.calibration.units import CLEAN, Measured, Unit
 from evals.features.view import FeatureView
 from evals.protocols.base import Metric
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 from evals.scoring.results import csv_text, guard_cell
 from evals.scoring.score import score_set
 
@@ -113,7 +116,18 @@ def responses_of(plan: CalibrationPlan, measured: Mapping[Unit, Measured]) -> Ca
             unmeasured[set_metric.protocol] = why
             continue
         responses += [sets.response(name, set_metric) for name in faults]
-    all_metrics: list[Metric | SetMetric] = [*plan.metrics, *plan.set_metrics]
+    for takes_metric in plan.takes_metrics if plan.has_pairs else ():
+        pairs = pair_response(plan, measured, takes_metric)
+        if pairs.reason:
+            unmeasured[takes_metric.protocol] = pairs.reason
+            continue
+        responses.append(
+            _response(
+                COLLAPSED, takes_metric, pairs.cells, pairs.clean, pairs.clean_sd, pairs.floor
+            )
+        )
+    all_metrics: list[Metric | SetMetric | TakesMetric] = [*plan.metrics, *plan.set_metrics]
+    all_metrics += plan.takes_metrics if plan.has_pairs else ()
     return Calibration(
         suite=plan.suite,
         num_clips=len(plan.clips),
@@ -235,7 +249,7 @@ class _Sets:
 
 def _response(
     fault: str,
-    metric: Metric | SetMetric,
+    metric: Metric | SetMetric | TakesMetric,
     cells: Iterable[DoseResponse],
     clean: float,
     clean_sd: float,
@@ -256,7 +270,7 @@ def _response(
     )
 
 
-def expectation_of(fault: str, metric: Metric | SetMetric) -> tuple[Expectation, int]:
+def expectation_of(fault: str, metric: Metric | SetMetric | TakesMetric) -> tuple[Expectation, int]:
     """Expected effect of a fault on a metric, and the sign of the change."""
     kind = FAULTS[fault]
     if not kind.tracks & tracks_of(metric):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evals.calibration.faults import FAULTS, FLOORS
+from evals.calibration.faults import BESIDE, FAULTS, FLOORS
 from evals.calibration.faults.base import FPS, PICTURE, SAMPLE_RATE, SOUND
 from evals.calibration.faults.takes import (
     open_take,
@@ -73,7 +73,7 @@ def measure_unit(out: Path, unit: Unit, names: Sequence[str], sends: bool = Fals
     scratch = partial_path(out / "scratch" / "unit")
     scratch.mkdir(parents=True)
     try:
-        faulted = (FAULTS | FLOORS)[unit.fault].apply(open_take(clip), unit.dose)
+        faulted = (FAULTS | FLOORS | BESIDE)[unit.fault].apply(open_take(clip), unit.dose)
         read = tracks_read(names)
         tracks: dict[str, Path] = {}
         if faulted.frames is not None and PICTURE in read:  # drawing costs more than all else

@@ -11,6 +11,7 @@ from evals.calibration.results import as_json, responses_of
 from evals.commands.terminal import ProgressBar
 from evals.commands.workers import DeviceOption, ExecutorOption, check_workers
 from evals.protocols.set_metric import SetMetric
+from evals.protocols.takes_metric import TakesMetric
 from evals.recording.manifest import load_manifest
 from evals.recording.recording import Recording
 from evals.recording.system import Prompt
@@ -64,6 +65,7 @@ def calibrate(
         faults=wanted,
         metrics=chosen,
         set_metrics=[metric for metric in chosen_sets if isinstance(metric, SetMetric)],
+        takes_metrics=[metric for metric in chosen_sets if isinstance(metric, TakesMetric)],
         seconds=seconds,
         jobs=jobs or default_jobs(),
         executor=executor,

@@ -19,6 +19,8 @@ from streamchar_ref.world.speech import SILENCE, TimedPhoneme
 
 BLOCK_FRAMES = 256
 SHORT_SILENCE_S = 0.12
+IDLE = ("blink", "brows", "gaze", "yaw", "pitch", "roll", "sway", "breath")
+"""Motion that speech does not determine."""
 MAX_GAP = 0.15  # lip gap of the widest vowel, in units of the canvas
 _REACH_S = 0.6
 _FADE_S = {"gap": 0.045, "width": 0.07, "rounding": 0.085, "tuck": 0.03, "tongue": 0.035}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from baselines.ground_truth import GroundTruth, world_clip
-from baselines.one_take import IDLE, OneTake, _towards
+from baselines.one_take import OneTake, _towards
 from evals.recording.system import Prompt
 from evals.suites import load_suite
-from streamchar_ref.world.motion import Motion
+from streamchar_ref.world.motion import IDLE, Motion
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from evals.calibration.faults.floor import FLOORS
 from evals.calibration.faults.melt import MELT_FAULTS
 from evals.calibration.faults.person import PERSON_FAULTS
 from evals.calibration.faults.picture import PICTURE_FAULTS
+from evals.calibration.faults.seeds import BESIDE, SEED_FAULTS
 from evals.calibration.faults.sound import SOUND_FAULTS
 from evals.calibration.faults.words import WORD_FAULTS
 from streamchar_ref.core.errors import InputError
@@ -19,11 +20,12 @@ FAULTS: dict[str, Fault] = {
         *PERSON_FAULTS,
         *PICTURE_FAULTS,
         *MELT_FAULTS,
+        *SEED_FAULTS,
     )
 }
 """Name -> fault, in the order of tables."""
 
-__all__ = ["FAULTS", "FLOORS", "Fault", "Faulted", "Take", "chosen_faults"]
+__all__ = ["BESIDE", "FAULTS", "FLOORS", "Fault", "Faulted", "Take", "chosen_faults"]
 
 
 def chosen_faults(names: Sequence[str], *, every_dose: bool) -> dict[str, tuple[float, ...]]:

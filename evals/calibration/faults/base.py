@@ -69,6 +69,10 @@ class World(Protocol):
         """Same words, character, voice and scene, another random take."""
         ...
 
+    def seed_take(self, number: int, share: float) -> tuple[Batches, Float32[np.ndarray, " S"]]:
+        """The take of a seed so many after the clip's; the first two move towards their mean."""
+        ...
+
     def with_other(self, shares: Float[np.ndarray, " T"]) -> Batches:
         """Same motion, with the character blended with another one by a share per frame."""
         ...

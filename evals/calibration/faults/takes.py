@@ -83,6 +83,50 @@ class SyntheticWorld:
         clip = self._clip(replace(self.origin, seed=self.origin.seed + 1), self.clip.scene)
         return clip.frames(size=SIZE), clip.samples
 
+    def seed_take(self, number: int, share: float) -> tuple[Batches, Float32[np.ndarray, " S"]]:
+        """The take of a seed so many after the clip's; the first two move towards their mean.
+
+        Args:
+            number: 0 is the clip's own seed; 0 and 1 can be moved.
+            share: Of the way to their mean: idle motion becomes the mean of both, and the voice
+                loses so much of its variation.
+
+        Returns:
+            Picture and sound, which are equal for both seeds at a share of 1.
+        """
+        from streamchar_ref.world.clips import clip_of, own_voice
+        from streamchar_ref.world.motion import IDLE
+        from streamchar_ref.world.scene import resting
+        from streamchar_ref.world.speech import speak
+        from streamchar_ref.world.styles import STYLES
+
+        origin, scene, style = self.origin, self.clip.scene, STYLES[self.origin.style]
+        voice = origin.voice or own_voice(origin.identity, origin.style)
+        seed = origin.seed + number
+        speech = speak(origin.transcript, voice=voice, seed=seed, variation=1 - share)
+        clip = clip_of(
+            speech, transcript=origin.transcript, identity=origin.identity, voice=voice, seed=seed,
+            fps=FPS, tail_frames=0, style=origin.style, scene=scene,
+        )  # fmt: skip
+        both = [
+            resting(
+                style.move(
+                    clip.phonemes, num_frames=clip.num_frames, fps=FPS, seed=origin.seed + other
+                ),
+                scene,
+            )
+            for other in (0, 1)
+            if share
+        ]
+        idle = {
+            name: np.float32(1 - share) * getattr(clip.motion, name)
+            + np.float32(share / 2) * sum(getattr(motion, name) for motion in both)
+            for name in IDLE
+            if share
+        }
+        moved = replace(clip, motion=replace(clip.motion, **idle))
+        return moved.frames(size=SIZE), moved.samples
+
     def with_other(self, shares: Float[np.ndarray, " T"]) -> Batches:
         """Same motion, with the character blended with another one by a share per frame."""
         from streamchar_ref.world.character import blend

@@ -1,4 +1,4 @@
-"""The loss of the fake score on a fixed grid: a run's samples, noise and noise levels stay.
+"""The loss of the fake score on a fixed grid: the same samples, noise and noise levels all along.
 
 The loss of training is of other samples and levels in each step, and of a student that moves, so it
 hardly shows whether the fake score still knows the teacher's samples. On the grid it does: beside

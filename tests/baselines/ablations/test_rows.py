@@ -135,6 +135,21 @@ def test_a_rival_is_compared_with_a_teacher_that_is_trained_as_long(name: str, o
     assert untrained.streaming == rival.streaming
 
 
+def test_students_from_warm_noise_stand_beside_warm_teachers() -> None:
+    warm = ("sampler.temperature=1.0", "sampler.picture_temperature=1.0")
+    for name, teacher in (
+        ("student_t1_1", "teacher_t1_1_unguided"),
+        ("student_t1_2", "teacher_t1_2_unguided"),
+    ):
+        row = BY_NAME[name]
+        assert teacher_of(row.setup).config == teacher_of(BY_NAME[teacher].setup).config == warm
+        assert [one.name for one in at_equal_passes(row)] == [teacher]
+        assert set(contrasts(ROWS)[name]) == {row.parent, "teacher_t1", teacher}
+        assert not set(stages_of(name)) & set(stages_of(row.parent))
+    assert BY_NAME["teacher_t1"].setup.passes == 16
+    assert not any("t1" in one.name for one in at_equal_passes(BY_NAME["student_1"]))
+
+
 def test_rows_are_chosen_by_name_with_the_reference_beside() -> None:
     assert [row.name for row in choose_rows(["no_sink", "full"])] == [
         "ground_truth", "full", "no_sink",

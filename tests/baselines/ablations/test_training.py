@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.ablations.plan import Piece, Teacher, piece_of, pieces_of
+from baselines.ablations.plan import Piece, Teacher, piece_of, pieces_of, teacher_of
 from baselines.ablations.rows import choose_rows
 from baselines.ablations.trainer import WEIGHTS, Status
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.fit import TrainingDiverged
 from streamchar_ref.loop.state import TrainState
 from streamchar_ref.model.checkpoint import load_checkpoint, save_checkpoint
+from streamchar_ref.model.config import preset
 from streamchar_ref.sampling.config import SamplerConfig
 from tests.streamchar_ref.tiny import tiny_model
 
@@ -90,6 +91,28 @@ def test_the_order_of_a_rival_is_written_into_the_config(
 def test_a_preset_without_shipped_weights_says_so(trainer: StageTrainer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint 'base' comes with the package"):
         trainer.place_teacher(Teacher(preset="base"), tmp_path)
+
+
+def test_a_preset_that_begins_anew_takes_prompt_encoder_and_vaes_that_fit(
+    trainer: StageTrainer, tmp_path: Path
+) -> None:
+    setup = choose_rows(["paper_faithful"])[1].setup
+    assert teacher_of(setup) == Teacher(preset="paper_faithful", is_bare=True)
+    misfit = trainer.place_teacher(teacher_of(setup), tmp_path / "tiny")
+    assert "paper_faithful has another prompt than the grid's teacher, tiny" in misfit.problem
+    micro = StageTrainer(preset="micro", minutes=1)
+    assert micro.place_teacher(teacher_of(setup), tmp_path / "micro").problem == ""
+    found = load_checkpoint(tmp_path / "micro" / WEIGHTS)
+    assert found.config == preset("paper_faithful")
+    assert {name.partition(".")[0] for name in found.tensors} == {
+        "prompt", "video_vae", "audio_vae",
+    }  # fmt: skip
+
+
+def test_warm_noise_is_written_into_the_config(trainer: StageTrainer, tmp_path: Path) -> None:
+    trainer.place_teacher(teacher_of(choose_rows(["teacher_t1"])[1].setup), tmp_path)
+    sampler = load_checkpoint(tmp_path / WEIGHTS).config.sampler
+    assert (sampler.temperature, sampler.picture_temperature) == (1.0, 1.0)
 
 
 def test_stages_have_the_settings_of_their_piece(trainer: StageTrainer) -> None:

@@ -46,6 +46,9 @@ class ToyWorld:
     def another_take(self) -> tuple[Iterator[np.ndarray], np.ndarray]:
         return self.say(SENTENCES)
 
+    def seed_take(self, number: int, share: float) -> tuple[Iterator[np.ndarray], np.ndarray]:
+        return self.say(" ".join(SENTENCES.split()[number:]))
+
     def with_other(self, shares: np.ndarray) -> Iterator[np.ndarray]:
         levels = np.round(255 * shares).astype(np.uint8)
         yield np.broadcast_to(levels[:, None, None, None], (len(shares), 64, 64, 3)).copy()

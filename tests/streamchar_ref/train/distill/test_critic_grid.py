@@ -38,10 +38,10 @@ def test_the_grid_is_measured_every_tenth_step_and_depends_on_the_fake_score_alo
     assert all(math.isnan(value) for value in between.values())
     assert first == later, "whatever was drawn in these steps"
     with torch.no_grad():
-        stage.student.dit.video_out.bias += 1
+        stage.student.dit.video_out.bias.add_(1)
     assert logged(stage, DUE) == first
     with torch.no_grad():
-        stage.fake_score.dit.video_out.bias += 1
+        stage.fake_score.dit.video_out.bias.add_(1)
     moved = logged(stage, DUE)
     assert moved["fake_score_grid_video_50"] > first["fake_score_grid_video_50"]
     assert moved["fake_score_grid_audio_50"] == first["fake_score_grid_audio_50"]
@@ -81,7 +81,7 @@ def test_a_run_whose_fake_score_forgets_the_teacher_is_stopped_with_the_sign(
     made = rollouts(teacher, regression)
     assert isinstance(made, DmdStage)
     with torch.no_grad():
-        made.fake_score.dit.audio_out.bias += 9
+        made.fake_score.dit.audio_out.bias.add_(9)
     found = logged(made, DUE)
     assert found["fake_score_grid_ratio_audio"] > MAX_GRID_RATIO
     assert "no longer knows the teacher's audio" in made.divergence(found)
