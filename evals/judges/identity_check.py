@@ -187,7 +187,9 @@ def as_scored(picture: Picture) -> Picture:
 def embeddings(network: SampledFaces, pictures: Shots) -> Embeddings:
     """Embeds the faces of pictures."""
     return [
-        None if one is None else network.embed_face(as_scored(one.picture), one.box, one.landmarks)[0]
+        None
+        if one is None
+        else network.embed_face(as_scored(one.picture), one.box, one.landmarks)[0]
         for one in pictures
     ]
 
