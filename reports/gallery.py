@@ -121,8 +121,8 @@ def _num_points(curves: Sequence[DriftCurve]) -> int:
 
 def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
     curves = drift_curves(part.runs.windows, "wer")
-    shown = [one.protocol for one in curves] + [one.protocol for one in rows_of(part, "wer")]
-    protocol = next(iter(shown), "")
+    scored = [row.protocol for row in rows_of(part, "wer")]
+    protocol = next(iter([*(one.protocol for one in curves), *scored]), "")
     strips, left_out = _shared_prompts(
         word_strips(row for row in part.runs.rows if row.protocol == protocol)
     )
