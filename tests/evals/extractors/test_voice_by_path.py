@@ -29,6 +29,9 @@ SMALL: dict[str, Any] = {
     "num_conv_pos_embedding_groups": 2,
 }
 SOUND = np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
+AUTHORS = [0.02528, -0.007657, -0.008874, 0.026072, -0.044666, 0.062895, -0.077374, 0.085521]
+"""Every 32nd number of UniSpeech's ECAPA_TDNN_SMALL on its WavLM, both of small size and with the
+numbers of `by_formula`, run once in seed-tts-eval's copy."""
 WRONG = {
     "int16": (lambda x: (x * 32_768).astype(np.int16), "takes mono float32, not int16"),
     "16-bit floats": (lambda x: x * np.float32(32_768), "are divided by 32768 first"),
@@ -133,6 +136,34 @@ def test_a_file_of_wavlm_loads_by_key_without_what_was_for_training(
     np.testing.assert_array_equal(
         embed_sound(other, SOUND, 16_000), embed_sound(speaker, SOUND, 16_000)
     )
+
+
+def by_formula(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Numbers that depend on the name and size of a tensor alone."""
+    made = {}
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            made[name] = tensor
+            continue
+        places = torch.arange(tensor.numel(), dtype=torch.float64)
+        values = torch.sin(places * 1.7 + len(name)) / 2
+        if name.endswith("running_var"):
+            values = values.abs() + 0.5
+        elif tensor.ndim > 1:
+            values = values * 2 / tensor[0].numel() ** 0.5
+        made[name] = values.reshape(tensor.shape).float()
+    return made
+
+
+def test_a_small_network_embeds_as_the_authors_code_does() -> None:
+    network = SpeakerWavLM(**SMALL).eval()
+    encoder = fairseq_names(dict(network.encoder.state_dict()), "feature_extract.model.")
+    rest = {k: v for k, v in network.state_dict().items() if not k.startswith("encoder.")}
+    speaker_wavlm.put_state(network, by_formula(encoder | rest))
+    at = np.arange(8_000)
+    sound = (0.3 * np.sin(at * 0.05) + 0.2 * np.sin(at * at * 1e-5)).astype(np.float32)
+    found = embed_sound(network, sound, 16_000)
+    np.testing.assert_allclose(found[::32], AUTHORS, atol=2e-6)
 
 
 def test_the_published_sizes_are_those_of_the_large_and_the_base_encoder() -> None:
