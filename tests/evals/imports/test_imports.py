@@ -316,7 +316,7 @@ def test_imports_stay_beside_measured_rows_and_share_no_line_with_them(tmp_path:
         "blinks_per_min", "vbench_subject_consistency", "vbench_imaging_quality",
     }  # fmt: skip
     assert lines["vbench_subject_consistency"].best == "theirs"  # paired by sample
-    assert lines["vbench_subject_consistency"].label.startswith("VBench")
+    assert lines["vbench_subject_consistency"].label == "VBench subject consistency, imported"
     assert set(lines["blinks_per_min"].cells) == {"ours"}
     entries = json.loads((run / "run.json").read_text())
     assert check_results(rows, loaded.summaries, entries) == []
