@@ -6,6 +6,7 @@ numbers by other weights never share a column.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,18 @@ OWN_FILES: dict[str, OwnFile] = {
         licence="Apache-2.0",
         needed_for="subject_consistency, vde_subject",
     ),
+    "utmos": OwnFile(
+        file="utmos22_strong_step7459_v1.pt",
+        origin="github.com/tarepan/SpeechMOS, release v1.0.0",
+        licence="MIT",
+        needed_for="utmos",
+    ),
+    "wavlm-sv": OwnFile(
+        file="wavlm_large_finetune.pth",
+        origin="github.com/microsoft/UniSpeech, downstreams/speaker_verification, WavLM large",
+        licence="CC BY-SA 3.0 (UniSpeech)",
+        needed_for="sim_o",
+    ),
     "lpips-alex": OwnFile(
         file="alex.pth",
         origin="github.com/richzhang/PerceptualSimilarity, lpips/weights/v0.1/alex.pth",
@@ -122,3 +135,11 @@ def own_digest(name: str) -> str:
     """Returns the SHA-256 of a file; empty if it is not there."""
     path = place(name)
     return file_hash(path) if path is not None and path.is_file() else ""
+
+
+def listing() -> Iterator[str]:
+    """Yields a line for each file: whether it is here, where it is had, and what for."""
+    for name, own in OWN_FILES.items():
+        state = "here" if own_digest(name) else "by hand"
+        yield f"{own.file}: {state}; {own.origin} [{own.licence}], for {own.needed_for}"
+    yield f"put files that are had by hand into a folder and set {FOLDER}=FOLDER"

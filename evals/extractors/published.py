@@ -20,10 +20,15 @@ _INCEPTION = {
     "inception-pytorch-fid": ("pytorch-fid", 25.0),
     "inception-2fps": ("torch-fidelity", 2.0),
 }
+_SOUNDS = {
+    "utmos": ("UtmosExtractor", "utmos"),
+    "wavlm_sv": ("SpeakerWavLMExtractor", "wavlm-sv"),
+}
 _OTHERS = {
     "truth_face": ("face", "ground_truth_path"),
     "voice_reference": ("voice", "voice_reference_path"),
     "speech_reference": ("speech", "voice_reference_path"),
+    "wavlm_sv_reference": ("wavlm_sv", "voice_reference_path"),
 }
 
 
@@ -66,6 +71,17 @@ def published_specs(spec: Callable[..., SpecT]) -> Sequence[SpecT]:
             own=("inception",),
         )
         for name, (resize, rate) in _INCEPTION.items()
+    ]
+    sounds = [
+        spec(
+            name=name,
+            track="audio",
+            implementation=f"evals.extractors.opinion:{made}",
+            params={"longest_s": 30.0},
+            own=(weights,),
+            package="transformers",
+        )
+        for name, (made, weights) in _SOUNDS.items()
     ]
     others = [
         spec(name=name, track="other", after=(extractor,), companion=companion)
@@ -112,4 +128,4 @@ def published_specs(spec: Callable[..., SpecT]) -> Sequence[SpecT]:
             own=("dino",),
         )
     ]
-    return [*sync, *clips, *pictures, *faces, *subjects, *others, *pairs]
+    return [*sync, *clips, *pictures, *faces, *subjects, *sounds, *others, *pairs]

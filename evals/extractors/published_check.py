@@ -169,6 +169,26 @@ def ask_i3d(files: SetOfFiles) -> str:
     return _judge(raw.shape == (1, 400) and gap < 1e-3, f"8-bit against [-1, 1]: {gap:.1e}")
 
 
+def ask_utmos(files: SetOfFiles) -> str:
+    """Loads by key; silence and hiss, which nobody takes for speech, stay in the lower half."""
+    from evals.extractors.networks.utmos import load_utmos, rate_sound
+
+    network = load_utmos(str(next(iter(files.values()))))
+    hiss = np.random.default_rng(0).normal(0, 0.1, 32_000).clip(-1, 1).astype(np.float32)
+    found = rate_sound(network, hiss, 16_000)
+    return _judge(0 < found < 3, f"hiss has {found:.2f} of 5")
+
+
+def ask_wavlm_sv(files: SetOfFiles) -> str:
+    """Loads by key; a sound is like itself at half the level, which is standardised away."""
+    from evals.extractors.networks.speaker_wavlm import embed_sound, load_speaker_wavlm
+
+    network = load_speaker_wavlm(str(next(iter(files.values()))))
+    hiss = np.random.default_rng(0).normal(0, 0.1, 32_000).clip(-1, 1).astype(np.float32)
+    same = float(embed_sound(network, hiss, 16_000) @ embed_sound(network, hiss / 2, 16_000))
+    return _judge(same > 0.99, f"itself at half the level {same:.3f}")
+
+
 TESTS: dict[str, tuple[tuple[str, ...], Callable[[SetOfFiles], str]]] = {
     "pt_inception-2015-12-05-6726825d.pth": (
         ("pt_inception-2015-12-05-6726825d.pth",),
@@ -177,6 +197,8 @@ TESTS: dict[str, tuple[tuple[str, ...], Callable[[SetOfFiles], str]]] = {
     "alexnet-owt-7be5be79.pth": (("alexnet-owt-7be5be79.pth", "alex.pth"), ask_lpips),
     "dino_vitbase16_pretrain.pth": (("dino_vitbase16_pretrain.pth",), ask_dino),
     "resnet18_110.pth": (("resnet18_110.pth",), ask_face18),
+    "utmos22_strong_step7459_v1.pt": (("utmos22_strong_step7459_v1.pt",), ask_utmos),
+    "wavlm_large_finetune.pth": (("wavlm_large_finetune.pth",), ask_wavlm_sv),
     "sfd_face.pth": (("sfd_face.pth",), ask_s3fd),
     "syncnet_v2.model": (("syncnet_v2.model",), ask_syncnet),
     "i3d_torchscript.pt": (("i3d_torchscript.pt",), ask_i3d),

@@ -24,6 +24,7 @@ from evals.metrics.text import COMPLETENESS, ERROR_RATES
 from evals.metrics.video import VIDEO_SETS
 from evals.metrics.video_protocols import VIDEO_PROTOCOLS
 from evals.metrics.voice import DNSMOS, VOICE
+from evals.metrics.voice_published import VOICE_PUBLISHED
 from evals.metrics.voice_reference import VOICE_REFERENCE
 from evals.protocols.base import Metric
 from evals.protocols.info import MetricInfo
@@ -55,6 +56,7 @@ METRICS: tuple[Metric, ...] = (
     *BY_RECIPE,
     *VOICE,
     *VOICE_REFERENCE,
+    *VOICE_PUBLISHED,
     *DNSMOS,
     *FULL_REFERENCE,
     *FACE_DAMAGE,

@@ -167,6 +167,9 @@ def _metric(title: str, prefix: str, key: str, cells: list[str]) -> ToolMetric:
     label, unit, better, axis, definition = cells
     name = f"{prefix}_{re.sub('[^a-z0-9]+', '_', key.lower())}"
     info = MetricInfo(
-        unit=unit, higher_is_better=_BETTER[better], label=f"{title} {label}", axis=Axis(axis)
+        unit=unit,
+        higher_is_better=_BETTER[better],
+        label=f"{title} {label}, imported",
+        axis=Axis(axis),
     )
     return ToolMetric(name=name, key=key, info=info, definition=definition)

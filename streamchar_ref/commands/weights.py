@@ -65,7 +65,7 @@ def pull(
     """Fetch weights: each archive and each file is checked against its pinned sha256.
 
     A stopped download goes on where it stopped. What cannot be had is named, the rest is fetched;
-    exits with 1 then.
+    exits with 1 then. Files that nobody may pass on are listed with the place where they are had.
 
     Example: streamchar weights pull --profile default
     """
@@ -88,6 +88,8 @@ def pull(
             missing.append(weights.name)
             _say(f"{weights.name}: {error}")
             _say(_way_out(weights))
+    if not names and profile != "default":
+        _say_by_path()
     if missing:
         _say(f"{len(missing)} of {len(chosen)} weights are missing: {', '.join(missing)}")
         raise typer.Exit(code=1)
@@ -96,6 +98,13 @@ def pull(
 
 def _say(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def _say_by_path() -> None:
+    """Says where the files are had that nobody may pass on, and who reads them."""
+    for entry in entry_points(group="streamchar.by_path"):
+        for line in entry.load()():
+            _say(line)
 
 
 def _way_out(weights: WeightSet) -> str:

@@ -1,13 +1,18 @@
 """What a network is given, checked at its door: another convention is an error, not a number.
 
 A network fed [0, 1] where it was trained on [-1, 1], or RGB where BGR is due, answers with numbers
-that look like any others. So every network that is had by path takes 8-bit RGB pixels and nothing
-else, maps them itself, and checks what the map gave. Shape letters: N pictures, H and W pixels.
+that look like any others. So every network that is had by path takes 8-bit RGB pixels, or mono
+sound at 16 kHz in [-1, 1], and nothing else, maps them itself, and checks what the map gave. Shape
+letters: N pictures, H and W pixels.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
+
+SOUND_RATE = 16_000
+LOUDEST = 2.0
+"""Decoders of compressed sound go beyond 1 by a little; 16-bit integers by far."""
 
 
 class WrongConvention(ValueError):
@@ -76,3 +81,38 @@ def require_range(
             f"{most:.3g}]: pixels in [0, 1] are mapped by 2 x - 1 first"
         )
     return values
+
+
+def require_sound(samples: np.ndarray, sample_rate: int, network: str) -> np.ndarray:
+    """Lets mono sound at 16 kHz in [-1, 1] pass.
+
+    Args:
+        samples: One sound.
+        sample_rate: Of the samples.
+        network: For the message.
+
+    Returns:
+        The samples.
+
+    Raises:
+        WrongConvention: If the rate is another, the samples are of another type or several
+            channels, or their range is that of 16-bit integers or of [0, 1].
+    """
+    if sample_rate != SOUND_RATE:
+        raise WrongConvention(f"{network} takes sound at {SOUND_RATE} Hz, not {sample_rate}")
+    if samples.dtype != np.float32 or samples.ndim != 1:
+        raise WrongConvention(
+            f"{network} takes mono float32, not {samples.dtype} of shape {tuple(samples.shape)}"
+        )
+    least, most = (float(samples.min()), float(samples.max())) if samples.size else (0.0, 0.0)
+    if not (np.isfinite([least, most]).all() and max(-least, most) <= LOUDEST):
+        raise WrongConvention(
+            f"{network} takes sound in [-1, 1], this is in [{least:.3g}, {most:.3g}]: samples of "
+            "16 bits are divided by 32768 first"
+        )
+    if least >= 0 < most:
+        raise WrongConvention(
+            f"{network} takes sound in [-1, 1], this is in [{least:.3g}, {most:.3g}] and never "
+            "negative: sound in [0, 1] is mapped by 2 x - 1 first"
+        )
+    return samples
