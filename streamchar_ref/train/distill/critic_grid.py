@@ -17,7 +17,8 @@ from streamchar_ref.sampling import flow
 from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.flow import Latents
 from streamchar_ref.sampling.sampler import scaled_noise, velocity
-from streamchar_ref.train.distill.trajectories import TrajectoryBatch, TrajectoryPool, take_rows
+from streamchar_ref.train.distill.regression import TrajectoryRegression
+from streamchar_ref.train.distill.trajectories import TrajectoryBatch, take_rows
 from streamchar_ref.train.windows import TrainingWindow
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -32,13 +33,15 @@ class CriticGrid:
     """Measures scores on samples of the guided teacher.
 
     Args:
-        pool: Where the samples and the windows that they belong to come from.
+        regression: Its pool has the samples and the windows that they belong to.
         real: The true score; it does not change.
         fake: The fake score.
     """
 
-    def __init__(self, pool: TrajectoryPool, *, real: StreamChar, fake: StreamChar) -> None:
-        self._pool, self._real, self._fake = pool, real, fake
+    def __init__(
+        self, regression: TrajectoryRegression, *, real: StreamChar, fake: StreamChar
+    ) -> None:
+        self._regression, self._real, self._fake = regression, real, fake
         self._of_real: dict[str, Tensor] | None = None
 
     def __call__(self, step: int) -> dict[str, Tensor]:
@@ -85,8 +88,9 @@ class CriticGrid:
         return losses
 
     def _samples(self) -> tuple[TrainingWindow, TrajectoryBatch]:
-        batch = min(SAMPLES, self._pool.most)
-        return self._pool(Draw(step=0, batch=batch, seed=_SEED))
+        pool = self._regression.pool
+        batch = min(SAMPLES, pool.most)
+        return pool(Draw(step=0, batch=batch, seed=_SEED))
 
     def _noise(self, score: StreamChar, clean: Latents) -> Latents:
         generator = torch.Generator(clean[0].device).manual_seed(_SEED)

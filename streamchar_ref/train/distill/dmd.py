@@ -89,7 +89,7 @@ class DmdStage(Stage):
         scores = (self.real_score, self.fake_score)
         self._scores = tuple(teacher.with_dit(s.dit, config.score_sampler) for s in scores)
         real, fake = self._scores
-        self._grid = CriticGrid(regression.pool, real=real, fake=fake)
+        self._grid = CriticGrid(regression, real=real, fake=fake)
         self._students = (teacher.with_dit(self.student.dit, config.sampler),)  # registers nothing
 
     @property

@@ -91,4 +91,4 @@ def test_two_seeds_of_the_world_meet_at_their_mean(monkeypatch: pytest.MonkeyPat
     assert np.array_equal(own, clean)
     assert np.array_equal(world.seed_take(1, 0.0)[1], world.another_take()[1])
     half = [world.seed_take(number, 0.5)[1] for number in (0, 1)]
-    assert not np.array_equal(*half)
+    assert not np.array_equal(half[0], half[1])
