@@ -27,7 +27,7 @@ class ServedStreams:
 
     Attributes:
         max_streams: That are served at once.
-        setup_s: Seconds that compiling took.
+        setup_s: Seconds that compiling took, or recording graphs.
         is_exact: Whether chunks are computed as on the plain path, guided steps in two passes.
     """
 
@@ -45,7 +45,8 @@ class ServedStreams:
         )
         self.is_exact = self._engine.is_exact
         self.max_streams = config.max_streams
-        self.setup_s = {"compile": self._engine.warm_up(1)} if config.compiled else {}
+        part = "compile" if config.compiled else "capture" if config.graphs else ""
+        self.setup_s = {part: self._engine.warm_up(1)} if part else {}
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields the chunks of one prompt."""

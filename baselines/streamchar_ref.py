@@ -201,7 +201,10 @@ class StreamCharRef:
     @cached_property
     def _cost(self) -> ChunkCost:
         is_exact = self._served is None or self._served.is_exact
-        return count_chunk(self._model.config, self._sampler, number_bytes=4, is_exact=is_exact)
+        is_half = self._served is not None and self.precision != "float32"
+        return count_chunk(
+            self._model.config, self._sampler, number_bytes=2 if is_half else 4, is_exact=is_exact
+        )
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields chunks, with the phonemes said by the pointer's own account."""

@@ -12,7 +12,7 @@ from streamchar_ref.networks.fp8 import in_fp8
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import ContextOptions
 from streamchar_ref.streaming.engine_config import EngineConfig, EnginePrecision, EngineStopped
-from streamchar_ref.streaming.graphs import ChunkGraphs, chunk_graphs
+from streamchar_ref.streaming.graphs import ChunkGraphs, chunk_graphs, sizes_up_to
 from streamchar_ref.streaming.rollout import RolloutChunk, rollout_chunk
 from streamchar_ref.streaming.state import StreamState, initial_state
 from streamchar_ref.streaming.transcript import Transcript, TranscriptBatch
@@ -58,21 +58,36 @@ class Denoiser:
         self._sampler, self._options = sampler, options
 
     def __call__(self, state: StreamState, text: TranscriptBatch) -> RolloutChunk:
-        """Samples a chunk, see `rollout_chunk`."""
-        return self._chunk(self.model, state, text, self._graphs)
+        """Samples a chunk, see `rollout_chunk`; on a GPU, it is there when this returns."""
+        chunk = self._chunk(self.model, state, text, self._graphs)
+        if self.model.device.type == "cuda":
+            torch.cuda.current_stream(self.model.device).synchronize()
+        return chunk
 
-    def check(self) -> None:
-        """Compares the first chunk of a stream by compiled networks with that of the others.
+    def prepare(self, batch: int) -> None:
+        """Does what the first chunks would wait for: compiles networks, and records graphs.
+
+        Args:
+            batch: Most streams of a batch.
 
         Raises:
-            EngineStopped: If they differ by more than rounding.
+            EngineStopped: If the chunks of compiled networks differ from the others' by more than
+                rounding.
         """
-        if self.model is self._plain:
+        if self.model is self._plain and self._graphs is None:
             return
-        text = TranscriptBatch.of([Transcript(WARM_UP).prefix(0)], self.model.device)
+        first, device = Transcript(WARM_UP).prefix(0), self.model.device
+        text = TranscriptBatch.of([first], device)
         with torch.inference_mode():
             conditioning = self._plain.conditioning([""], [GREY])
             state = initial_state(self._plain, conditioning, [0])
+        if self.model is not self._plain:
+            self._compare(state, text)
+        for size in sizes_up_to(batch) if self._graphs else ():
+            self(StreamState.stack([state] * size), TranscriptBatch.of([first] * size, device))
+
+    def _compare(self, state: StreamState, text: TranscriptBatch) -> None:
+        """Compares the first chunk of a stream by compiled networks with that of the others."""
         ours, theirs = (
             self._chunk(model, state, text, None).latents for model in (self.model, self._plain)
         )
@@ -126,7 +141,7 @@ def in_precision(model: StreamChar, precision: EnginePrecision) -> StreamChar:
     made = copy.copy(model)
     halves = {name: _halved(model._modules[name]) for name in ("dit", "orchestrator")}
     if precision == "fp8":
-        _check_fp8(model.device)
+        check_fp8(model.device)
         halves["dit"].blocks = in_fp8(halves["dit"].blocks)
     made._modules = {**model._modules, **halves}
     return made
@@ -140,7 +155,15 @@ def _halved(network: Any) -> Any:
     return half
 
 
-def _check_fp8(device: torch.device) -> None:
+def check_fp8(device: torch.device) -> None:
+    """Refuses a device that cannot compute in float8.
+
+    Args:
+        device: Of the model.
+
+    Raises:
+        InputError: If it cannot.
+    """
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < FP8_CAPABILITY:
         raise InputError(
             "engine: precision=fp8 needs a GPU of compute capability "

@@ -175,7 +175,7 @@ class Engine:
         """
         began_s = time.perf_counter()
         with self._threads():
-            self._denoiser.check()
+            self._denoiser.prepare(self._batch)
         request: dict[str, Any] = {"prompt": "", "reference": GREY}
         for count in (1, chunks):
             self._denoise_s, self._decode_s = RecentMean(), RecentMean()  # first calls do not count

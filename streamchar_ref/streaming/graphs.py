@@ -63,7 +63,7 @@ class ChunkGraphs:
         """
         given = list(_tensors(arguments))
         size = len(given[0])
-        filled = 1 << (size - 1).bit_length()
+        filled = sizes_up_to(size)[-1]
         given = [_fill_up(each, filled) for each in given]
         key = tuple((each.shape, each.dtype) for each in given)
         if key not in self._entries:
@@ -74,6 +74,11 @@ class ChunkGraphs:
         for held, new in zip(entry.inputs, given, strict=True):
             held.copy_(new)
         return tuple(each[:size].clone() for each in entry.replay())
+
+
+def sizes_up_to(batch: int) -> list[int]:
+    """Returns the sizes of batches that are recorded: powers of two, up to one that is enough."""
+    return [1 << exponent for exponent in range((batch - 1).bit_length() + 1)]
 
 
 def chunk_graphs(model: StreamChar) -> ChunkGraphs:

@@ -32,13 +32,15 @@ def compute_rates(device: str, precision: str) -> ComputeRates:
 
     Args:
         device: As torch names it.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32`` or ``bfloat16``; for ``fp8`` the rate of ``bfloat16``, in which all
+            but some products are computed.
 
     Returns:
         The rates.
     """
     import torch
 
+    precision = "bfloat16" if precision == "fp8" else precision
     kind = torch.device(device).type
     side = SIDES.get(kind, SIDES["cpu"])
     matrix = torch.ones(side, side, device=device, dtype=getattr(torch, precision))
