@@ -112,7 +112,8 @@ def score(
         recordings, whole = ([as_played(one) for one in some] for some in (recordings, whole))
     sets = [metric for metric in set_metrics if isinstance(metric, SetMetric)]
     of_takes = [metric for metric in set_metrics if isinstance(metric, TakesMetric)]
-    names = extractors_of([*metrics, *sets, *(of_takes if takes.has_takes(recordings) else [])])
+    measured_takes = of_takes if takes.has_takes(recordings) else []
+    names = extractors_of([*metrics, *sets, *measured_takes])
     store = FeatureStore(
         native=options.native, jobs=options.jobs, executor=options.executor, progress=progress
     )
