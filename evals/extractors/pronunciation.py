@@ -46,10 +46,7 @@ def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
 
     Loanwords that the model mispronounces are respelled: ``cafe``, ``naive``.
     """
-    try:
-        model = version("hama")
-    except PackageNotFoundError as error:
-        raise ImportError("hama is not installed", name="hama") from error
+    model = _model_version()
     spellings = {word: TABLES["respelled"].get(word, word) for word in sorted(words)}
     text = json.dumps([f"hama {model}", spellings])
     name = f"phonemes/{hashlib.sha256(text.encode()).hexdigest()[:24]}"
@@ -60,3 +57,11 @@ def _pronunciations(words: Iterable[str]) -> Mapping[str, Sequence[str]]:
         sounds = {word: pronounce(respelled) for word, respelled in spellings.items()}
         remember(name, sounds)
     return sounds
+
+
+@cache
+def _model_version() -> str:
+    try:
+        return version("hama")
+    except PackageNotFoundError as error:
+        raise ImportError("hama is not installed", name="hama") from error

@@ -18,6 +18,7 @@ from typing import Any, TypedDict, get_args
 import numpy as np
 
 from evals.protocols.base import Score, Status
+from streamchar_ref.core.collector import collector_paused
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import parse_json, read_bytes, write_atomically
 from streamchar_ref.core.shape import fault_in
@@ -165,6 +166,7 @@ def outcome(score: Score) -> dict[str, Any]:
     }
 
 
+@collector_paused()
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     """Writes rows in their order; the same rows give the same bytes, in whatever order they come.
 
@@ -183,6 +185,7 @@ def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     write_atomically(path, "".join(line + "\n" for line in lines.values()).encode())
 
 
+@collector_paused()
 def read_scores(path: Path) -> list[ScoreRow]:
     """Reads what `write_scores` wrote.
 

@@ -27,6 +27,7 @@ from evals.scoring.reference_set import (
     saved_reference,
 )
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
+from streamchar_ref.core.collector import collector_paused
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.executors import LOCAL
 from streamchar_ref.core.progress import ProgressFn
@@ -138,6 +139,7 @@ def score(
     return scored
 
 
+@collector_paused()
 def _score_samples(
     recordings: Sequence[Recording],
     features: Sequence[FeatureView],
@@ -150,8 +152,7 @@ def _score_samples(
     parts = [Scored(rows=[], windows=[], protocols={}) for _ in metrics]
     for recording, view in zip(recordings, features, strict=True):
         for (metric, params, digests), part in zip(settings, parts, strict=True):
-            own = metric.params_for(recording)
-            digest = _registered(params, own, part.protocols, digests)
+            digest = _registered(params, metric.params_for(recording), part.protocols, digests)
             found = score_one(recording, metric, view, context, part.logs)
             if options.as_played and recording.trace and recording.trace.timing_note:
                 note = {"timing_note": recording.trace.timing_note}  # its stalls hang on it
@@ -195,11 +196,10 @@ def score_one(
             always = [name for name in _read_by(metric) if name not in metric.needs_at_times]
             require_speech(recording, {name: view[name] for name in always})
         found = metric.score(recording, view, context)
-        if metric.is_of_speech and found.status == "not_applicable":
-            too_little = speech_ends_early(recording, view)
-            if too_little:
-                reason = f"{found.reason}: {too_little}"
-                return replace(found, status="generation_failure", reason=reason)
+        is_unmeasured = metric.is_of_speech and found.status == "not_applicable"
+        if is_unmeasured and (too_little := speech_ends_early(recording, view)):
+            reason = f"{found.reason}: {too_little}"
+            return replace(found, status="generation_failure", reason=reason)
         return found
     except Unscored as why:
         return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
