@@ -38,6 +38,8 @@ MAX_TRACES = 8
 MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
+NARROW_IN = 5.0
+"""Narrower figures have no room for a long legend beside the labels of an axis."""
 PARETO = ("rtf", "wer")
 
 
@@ -139,6 +141,9 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         plot_word_strips(strips, ax=axes[-1])
     for ax in axes[:-1]:
         ax.set_xlabel("")
+    if part.width_in < NARROW_IN:
+        for ax in axes:
+            _legend_to_the_left(ax)
     yield Drawn(
         name=figure_name("wer", "", part),
         title="Script over playing time",
@@ -150,6 +155,15 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         figure=figure,
         data=pd.concat([drift_data(curves, bounds), word_data(strips)], ignore_index=True),
     )
+
+
+def _legend_to_the_left(ax: Axes) -> None:
+    """Lets a legend reach over the labels of a narrow axis rather than press the axis together."""
+    legend = ax.get_legend()
+    if legend is not None:
+        texts = [text.get_text() for text in legend.get_texts()]
+        place = {"loc": "lower right", "bbox_to_anchor": (1, 1.0), "borderaxespad": 0.2}
+        ax.legend(legend.legend_handles, texts, ncols=2, **place)
 
 
 def _shared_prompts(strips: Sequence[WordStrip]) -> tuple[list[WordStrip], str]:
@@ -295,7 +309,14 @@ def _front_in_words(point: tuple[SummaryRow, SummaryRow], unranked: Collection[s
 def _plot_metric(part: Part, metric: str, ax: Axes) -> None:
     curves = drift_curves(part.runs.windows, metric)
     info = _info_of(part, curves[0].quantity)
-    plot_drift(curves, direction=info.direction, unit=info.unit, bounds=info.bounds, ax=ax)
+    plot_drift(
+        curves,
+        direction=info.direction,
+        unit=info.unit,
+        bounds=info.bounds,
+        variant=part.variant_of(metric, curves[0].protocol),
+        ax=ax,
+    )
 
 
 def _info_of(part: Part, quantity: str) -> MetricInfo:
