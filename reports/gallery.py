@@ -1,6 +1,7 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.save import Drawn
-from reports.figures.style import same_look, styled
+from reports.figures.style import ABOVE, same_look, styled
 from reports.figures.survival import (
     FailureRule,
     identity_limit,
@@ -162,8 +163,9 @@ def _legend_to_the_left(ax: Axes) -> None:
     legend = ax.get_legend()
     if legend is not None:
         texts = [text.get_text() for text in legend.get_texts()]
-        place = {"loc": "lower right", "bbox_to_anchor": (1, 1.0), "borderaxespad": 0.2}
-        ax.legend(legend.legend_handles, texts, ncols=2, **place)
+        marks = [mark for mark in legend.legend_handles if mark is not None]
+        place: dict[str, Any] = {**ABOVE, "loc": "lower right", "bbox_to_anchor": (1, 1.0)}
+        ax.legend(marks, texts, ncols=2, **place)
 
 
 def _shared_prompts(strips: Sequence[WordStrip]) -> tuple[list[WordStrip], str]:
