@@ -1,6 +1,7 @@
 """Which figures a run has: chosen, titled and sized, one suite and domain at a time."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ from reports.figures.bars import plot_bars, plot_pareto, summary_data
 from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.save import Drawn
-from reports.figures.style import same_look, styled
+from reports.figures.style import ABOVE, same_look, styled
 from reports.figures.survival import (
     FailureRule,
     identity_limit,
@@ -38,6 +39,8 @@ MAX_TRACES = 8
 MIN_POINTS = 5
 """Of a curve that is drawn unasked: the few points of a short clip say little."""
 _BARS_ACROSS = 3
+NARROW_IN = 5.0
+"""Narrower figures have no room for a long legend beside the labels of an axis."""
 PARETO = ("rtf", "wer")
 
 
@@ -139,6 +142,9 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         plot_word_strips(strips, ax=axes[-1])
     for ax in axes[:-1]:
         ax.set_xlabel("")
+    if part.width_in < NARROW_IN:
+        for ax in axes:
+            _legend_to_the_left(ax)
     yield Drawn(
         name=figure_name("wer", "", part),
         title="Script over playing time",
@@ -150,6 +156,16 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         figure=figure,
         data=pd.concat([drift_data(curves, bounds), word_data(strips)], ignore_index=True),
     )
+
+
+def _legend_to_the_left(ax: Axes) -> None:
+    """Lets a legend reach over the labels of a narrow axis rather than press the axis together."""
+    legend = ax.get_legend()
+    if legend is not None:
+        texts = [text.get_text() for text in legend.get_texts()]
+        marks = [mark for mark in legend.legend_handles if mark is not None]
+        place: dict[str, Any] = {**ABOVE, "loc": "lower right", "bbox_to_anchor": (1, 1.0)}
+        ax.legend(marks, texts, ncols=2, **place)
 
 
 def _shared_prompts(strips: Sequence[WordStrip]) -> tuple[list[WordStrip], str]:
@@ -295,7 +311,14 @@ def _front_in_words(point: tuple[SummaryRow, SummaryRow], unranked: Collection[s
 def _plot_metric(part: Part, metric: str, ax: Axes) -> None:
     curves = drift_curves(part.runs.windows, metric)
     info = _info_of(part, curves[0].quantity)
-    plot_drift(curves, direction=info.direction, unit=info.unit, bounds=info.bounds, ax=ax)
+    plot_drift(
+        curves,
+        direction=info.direction,
+        unit=info.unit,
+        bounds=info.bounds,
+        variant=part.variant_of(metric, curves[0].protocol),
+        ax=ax,
+    )
 
 
 def _info_of(part: Part, quantity: str) -> MetricInfo:

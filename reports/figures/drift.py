@@ -97,6 +97,7 @@ def plot_drift(
     direction: Direction = Direction.NONE,
     unit: str = "1",
     bounds: Bounds = UNBOUNDED,
+    variant: str = "",
     ax: Axes | None = None,
 ) -> Axes:
     """Draws the mean over recordings against playing time, with a 95 % band.
@@ -112,6 +113,7 @@ def plot_drift(
         direction: For the label of the axis.
         unit: Of the values, if the curves do not say.
         bounds: Smallest and largest value there can be.
+        variant: Which protocol it is, beside the axis.
         ax: Where to draw; a new figure by default.
 
     Returns:
@@ -124,7 +126,7 @@ def plot_drift(
         _draw_curve(ax, curve, colours[curve.system], markers[curve.system], bounds)
     if curves:
         shown = curves[0]
-        ax.set_ylabel(axis_label(shown.quantity, shown.unit or unit, direction))
+        ax.set_ylabel(axis_label(shown.quantity, shown.unit or unit, direction, variant=variant))
         ax.legend(ncols=2, **ABOVE)
     if direction is Direction.ZERO:
         ax.axhline(0, color=GREY, lw=0.8, zorder=1)

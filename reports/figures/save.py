@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from evals.scoring.results import csv_text, guard_cell
 from reports.figures.style import styled
@@ -66,9 +67,12 @@ def save_figure(drawn: Drawn, folder: Path) -> list[Path]:
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """Returns a figure as ``pdf``, ``svg`` or ``png`` bytes."""
+    """Returns a figure as ``pdf``, ``svg`` or ``png`` bytes; it is laid out the first time only."""
     buffer = io.BytesIO()
     with styled():
+        if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # slower than drawing
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()
 
