@@ -56,8 +56,20 @@ def test_raw_intervals_of_streamav_bench_are_curves_values_and_drifts(tmp_path: 
     lines = [record(k, float(k)) for k in range(1, 7)]
     lines.insert(0, record(1, None, status="evaluator_failure") | {"attempts": 0})
     lines += [record(k, 1.0, case_id="P-2") for k in range(1, 6)]
+    updates = [("VUF", 2), ("VUF", 3), ("HDF-Adjacent", 4), ("HDF-3", 5), ("SC", None)]
+    for metric, interval in updates:  # jobs of one update, or of the whole video
+        name = f"{metric}-{interval}"
+        lines.append(
+            record(interval or 0, 1.0, metric_id=metric, job_id=name, track="interactive")
+            | {"interval": interval}
+        )
     path = versa_file(tmp_path / "raw.jsonl", "\n".join(map(json.dumps, lines)))
     found = read_streamav(path)
+    assert found.left_out == {
+        "VUF": "2 records; see report.json",
+        **dict.fromkeys(("HDF-Adjacent", "HDF-3", "SC"), "1 records; see report.json"),
+    }
+    assert {one.metric.key for one in found.values} == {"VA", "VA-D"}
     values = by_sample(found, "streamav_va")
     assert values["P-1"].value == 3.5
     assert [w.value for w in values["P-1"].windows] == [1, 2, 3, 4, 5, 6]
