@@ -73,6 +73,20 @@ def test_vbench_keeps_each_video_in_the_scale_of_the_total(tmp_path: Path) -> No
     assert list(found.left_out) == ["skin_bias"]
 
 
+@pytest.mark.parametrize("total", [0.6, None, float("nan")])
+def test_a_video_without_a_number_does_not_change_the_scale_of_the_others(
+    total: float | None, tmp_path: Path
+) -> None:
+    numbers = (float("nan"), 60.0, float("inf"))
+    videos = [{"video_path": f"{at}.mp4", "video_results": one} for at, one in enumerate(numbers)]
+    path = tmp_path / "x.json"
+    for content in (videos, videos[::-1]):
+        path.write_text(json.dumps({"imaging_quality": [total, content]}))
+        found = by_sample(read_vbench(path), "vbench_imaging_quality")
+        assert found["1"].value == pytest.approx(0.6)
+        assert (found["0"].value, found["2"].value) == (None, None)
+
+
 def test_takes_of_a_prompt_are_seeds_of_one_sample_on_request(tmp_path: Path) -> None:
     videos = [
         {"video_path": f"{p}-{k}.mp4", "video_results": 0.5} for p in ("a man", "b") for k in (0, 1)
