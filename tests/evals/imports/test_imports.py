@@ -189,6 +189,22 @@ def test_stretches_of_a_recording_are_its_curve(tmp_path: Path) -> None:
         ("{'key': 'a', 'x': __import__('os').getcwd()}", "is no dictionary"),
         ("{'key': 'a.wav', 'utmos': 1}\n{'key': 'b/a.wav', 'utmos': 1}", "'a' is there twice"),
         ("{'key': 'a.wav', 'text': 'x'}", "holds no number"),
+        (
+            "{'key': 'x/a.wav@0.000-2.000', 'utmos': 1}\n{'key': 'y/a.wav@0.000-2.000', 'utmos': 3}",
+            "line 2: 'a' is there twice; as 'x/a.wav' and 'y/a.wav'; utterances need names of",
+        ),
+        (
+            "{'key': 'a.wav@0.000-2.000', 'utmos': 1}\n{'key': 'a.wav@0.000-2.000', 'utmos': 3}",
+            "line 2: 'a' has the stretch 0.000-2.000 twice",
+        ),
+        (
+            "{'key': 'a.wav', 'utmos': 1}\n{'key': 'a.wav@0.000-2.000', 'utmos': 3}",
+            "line 2: 'a' is there as a whole and in stretches",
+        ),
+        (
+            "{'key': 'a.wav@0.000-2.000', 'utmos': 3}\n{'key': 'a.wav', 'utmos': 1}",
+            "line 2: 'a' is there as a whole and in stretches",
+        ),
     ],
 )
 def test_what_is_no_file_of_versa_is_refused(text: str, message: str, tmp_path: Path) -> None:
