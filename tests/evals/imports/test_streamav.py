@@ -43,6 +43,22 @@ def test_the_report_of_streamav_bench_has_cases_and_drifts(tmp_path: Path) -> No
     assert (drift.value, drift.ci_low, drift.ci_high) == (0.25, 0.2, 0.3)
 
 
+def test_tracks_of_a_report_stay_apart_whatever_the_suite(tmp_path: Path) -> None:
+    tracks = ("progressive", "interactive")
+    cases = [case("VQ", 3.0 + at, track=track) for at, track in enumerate(tracks)]
+    cases.append(case("VQ", 1.0, track="interactive", case_id="I-1"))
+    path, run = tmp_path / "report.json", tmp_path / "run"
+    path.write_text(json.dumps({"schema_version": REPORT, "cases": cases}))
+    invoke("streamav", path, "--run", run, "--suite", "s")
+    summaries = load_runs(run).summaries
+    assert {(one.suite, one.value) for one in summaries} == {
+        ("s-progressive", 3.0), ("s-interactive", 2.5),
+    }  # fmt: skip
+    path.write_text(json.dumps({"schema_version": REPORT, "cases": cases[1:]}))
+    invoke("streamav", path, "--run", tmp_path / "one", "--suite", "s")
+    assert [one.suite for one in load_runs(tmp_path / "one").summaries] == ["s"]
+
+
 def test_raw_intervals_of_streamav_bench_are_curves_values_and_drifts(tmp_path: Path) -> None:
     def record(interval: int, value: float | None, **more: Any) -> dict[str, Any]:
         one = case("", value, **more)
