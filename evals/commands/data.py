@@ -120,6 +120,12 @@ def _clips(sources: list[Path], manifest: Path | None, system: str) -> list[Reco
         raise InputError("give a run folder, videos or folders of videos, or --manifest FILE")
     if manifest is None and not any(map(is_run, sources)):
         return recordings_of_files(sources, system)
+    if len(sources) > 1:
+        run = next(filter(is_run, sources))
+        raise InputError(
+            f"{run} is a run, and is read alone: leave out the other sources, or join runs with: "
+            "streamchar merge"
+        )
     found = load_manifest(manifest) if manifest is not None else recordings_of(sources[0])
     systems = sorted({one.system for one in found})
     if len(systems) > 1 and system not in systems:

@@ -164,6 +164,13 @@ def test_a_set_is_saved_from_the_command_line(tmp_path: Path) -> None:
 
     assert "no distance between sets" in said("--metrics", "wer")
     assert "--system: one of mine, real" in said("--metrics", "fvd_world")
+    runs = [tmp_path / "a", tmp_path / "b"]
+    for run in runs:
+        (run / "recordings").mkdir(parents=True)
+    arguments = ["features", *map(str, runs), "--metrics", "fvd_world", "--out", str(out)]
+    two = CliRunner().invoke(app, arguments)
+    assert (two.exit_code, "is a run, and is read alone" in two.output) == (2, True)
+    assert not out.exists()
     done = said("--metrics", "fvd_world,kvd_world", "--system", "real")
     assert "features of real: 2 clips by fvd_world" in done
     saved = load_features(out)
