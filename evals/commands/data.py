@@ -109,6 +109,8 @@ def features(
     store = FeatureStore(jobs=jobs or default_jobs(), progress=progress)
     saved = save_features(out, clips, names, store=store)
     progress.close()
+    if failed := len(clips) - len(saved.clips):
+        typer.echo(f"left out: {failed} clips in which the system failed", err=True)
     counts = {"clips": len(saved.clips), "extractors": len(names)}
     text = f"features of {saved.system}: {len(saved.clips)} clips by {', '.join(names)} -> {out}"
     typer.echo(json.dumps(counts) if as_json else text)

@@ -13,7 +13,6 @@ from evals.protocols.base import protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.scoring.settings import differences
-from evals.scoring.takes import system_failed
 from streamchar_ref.core.errors import InputError
 
 MOST_DIFFERENCES = 3
@@ -52,7 +51,7 @@ def recorded_reference(
     Returns:
         The set without recordings of which the system failed.
     """
-    usable = [at for at in members if not system_failed(recordings[at])]
+    usable = [at for at in members if not recordings[at].system_failed]
     name, fault = named_reference(recordings, usable, native=native)
     return ReferenceSet(features=[features[at] for at in usable], name=name, fault=fault)
 

@@ -310,7 +310,7 @@ def _add_sets(
         params = params_of(metric, options) | {"reference": reference.name}
         digest = protocol_hash(params)
         scored.protocols[digest] = params
-        usable = [features[i] for i in members if not takes.system_failed(recordings[i])]
+        usable = [features[i] for i in members if not recordings[i].system_failed]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
             value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)

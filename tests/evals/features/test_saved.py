@@ -147,6 +147,24 @@ def test_a_file_that_was_altered_or_is_another_is_refused(
         chosen_reference("nobody", ["s"], option="--reference")
 
 
+def test_failed_streams_are_left_out_and_what_cannot_be_read_is_an_error(
+    sets: tuple[list[Recording], list[Recording]], tmp_path: Path
+) -> None:
+    (failed, *real), mine = sets
+    path = tmp_path / "real.npz"
+    expected = rows_of([*mine, *real], reference_system="real")
+    failed = replace(failed, error="it crashed")  # with a part of its video
+    saved = save_features(path, [failed, *real], ["tiles"])
+    assert rows_of(mine, saved=saved) == expected
+    failed.video_path.unlink()
+    assert save_features(path, [failed, *real], ["tiles"]).clips == saved.clips
+    damaged = replace(real[0], error="no index", error_status="evaluator_failure")
+    with pytest.raises(InputError, match="real/u/9/0 cannot be read: no index"):
+        save_features(path, [damaged, real[1]], ["tiles"])
+    with pytest.raises(InputError, match="tiles of 10: .*real10.mp4"):
+        save_features(path, [replace(failed, error=""), *real], ["tiles"])
+
+
 def test_a_set_is_saved_from_the_command_line(tmp_path: Path) -> None:
     manifest, out = tmp_path / "clips.jsonl", tmp_path / "real.npz"
     lines = [
