@@ -72,23 +72,38 @@ def named_reference(
     return _named(recordings[reference[0]].system, digests), ""
 
 
-def saved_reference(saved: SavedFeatures, metric: SetMetric, domain: str) -> ReferenceSet:
+def saved_reference(
+    saved: SavedFeatures, metric: SetMetric, recordings: Sequence[Recording]
+) -> ReferenceSet:
     """Takes the reference set from a file.
 
     Args:
         saved: What the file holds.
         metric: Whose features are wanted.
-        domain: Of the recordings that are compared with it.
+        recordings: Of the set that is compared with it, all of one domain.
 
     Returns:
-        The set, of the same name as if its videos were scored.
+        The set, of the same name as if its videos were scored; without a name for a set that has
+        clips of it: those are at no distance from themselves.
     """
-    views = saved.views(metric.needs)
+    name, domain = name_of_saved(saved), recordings[0].domain
     if saved.domain != domain:
         reason = f"{saved.path.name} is of domain {saved.domain!r}, this is {domain!r}"
-        other = Missing(reason=reason, status="not_applicable")
-        views = [FeatureView(dict.fromkeys(metric.needs, other)) for _ in views]
-    return ReferenceSet(features=views, name=name_of_saved(saved))
+        return ReferenceSet(features=_none(metric, reason), name=name)
+    try:
+        own = {recording_hash(one, native=False) for one in recordings if not one.error}
+    except OSError as error:
+        return ReferenceSet(features=[], name=name, fault=f"the set that is compared: {error}")
+    if shared := sum(clip.content in own for clip in saved.clips):
+        reason = f"{shared} of the {len(saved.clips)} clips of {saved.path.name} are in this set"
+        return ReferenceSet(features=_none(metric, reason), name=None)
+    return ReferenceSet(features=saved.views(metric.needs), name=name)
+
+
+def _none(metric: SetMetric, reason: str) -> list[FeatureView]:
+    """A clip that says why there is nothing to compare with."""
+    missing = Missing(reason=reason, status="not_applicable")
+    return [FeatureView(dict.fromkeys(metric.needs, missing))]
 
 
 def name_of_saved(saved: SavedFeatures) -> dict[str, Any]:

@@ -302,7 +302,8 @@ def _add_sets(
     for (system, suite), members in groups.items():
         domain = recordings[members[0]].domain
         if options.saved:
-            reference = saved_reference(options.saved, metric, domain)
+            own = [recordings[i] for i in members]
+            reference = saved_reference(options.saved, metric, own)
         else:
             others = groups.get((options.reference_system, suite), [])
             others = [] if system == options.reference_system else others

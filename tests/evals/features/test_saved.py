@@ -63,7 +63,7 @@ def spec(name: str = "tiles", **params: Any) -> ExtractorSpec:
 
 def clip(folder: Path, system: str, at: int, count: int = 12) -> Recording:
     path = folder / f"{system}{at}.mp4"
-    rng = np.random.default_rng([at, len(system)])
+    rng = np.random.default_rng([at, *system.encode()])
     pixels = np.repeat(rng.integers(0, 255, (count, 8, 8, 3)), 8, axis=1).repeat(8, axis=2)
     write_mp4(path, [pixels.astype(np.uint8)], None, fps=25, sample_rate=16_000)
     return Recording(sample_id=str(at), system=system, suite="u", transcript="", video_path=path)
@@ -147,21 +147,41 @@ def test_a_file_that_was_altered_or_is_another_is_refused(
         chosen_reference("nobody", ["s"], option="--reference")
 
 
+def test_a_set_has_no_distance_to_its_own_clips_in_a_file(
+    sets: tuple[list[Recording], list[Recording]], tmp_path: Path
+) -> None:
+    real, mine = sets
+    saved = save_features(tmp_path / "real.npz", real, ["tiles"])
+    copies = [replace(real[0], system="mine", sample_id="copy"), *mine]
+    options = Options(saved=saved)
+    scored = score([*real, *mine], metrics=[], set_metrics=SETS, options=options)
+    own = {row.protocol_hash for row in scored.rows if row.system == "real"}
+    found = [row for row in scored.rows if row.system == "real"] + rows_of(copies, saved=saved)
+    assert [(row.value, row.status) for row in found] == [(None, "not_applicable")] * 4
+    assert found[0].reason == "3 of the 3 clips of real.npz are in this set"
+    assert found[-1].reason == "1 of the 3 clips of real.npz are in this set"
+    assert [scored.protocols[digest]["reference"] for digest in own] == [None, None]
+    others = [row for row in scored.rows if row.system == "mine"]
+    assert others == rows_of(mine, saved=saved)
+    assert all(row.value for row in others)
+
+
 def test_failed_streams_are_left_out_and_what_cannot_be_read_is_an_error(
     sets: tuple[list[Recording], list[Recording]], tmp_path: Path
 ) -> None:
-    (failed, *real), mine = sets
+    real, mine = sets
     path = tmp_path / "real.npz"
     expected = rows_of([*mine, *real], reference_system="real")
-    failed = replace(failed, error="it crashed")  # with a part of its video
+    failed = replace(clip(tmp_path, "real", 1), error="it crashed")  # with a part of its video
     saved = save_features(path, [failed, *real], ["tiles"])
     assert rows_of(mine, saved=saved) == expected
+    assert [row.status for row in expected] == ["computed", "computed"]
     failed.video_path.unlink()
     assert save_features(path, [failed, *real], ["tiles"]).clips == saved.clips
     damaged = replace(real[0], error="no index", error_status="evaluator_failure")
-    with pytest.raises(InputError, match="real/u/9/0 cannot be read: no index"):
+    with pytest.raises(InputError, match="real/u/10/0 cannot be read: no index"):
         save_features(path, [damaged, real[1]], ["tiles"])
-    with pytest.raises(InputError, match="tiles of 10: .*real10.mp4"):
+    with pytest.raises(InputError, match="tiles of 1: .*real1.mp4"):
         save_features(path, [replace(failed, error=""), *real], ["tiles"])
 
 
