@@ -52,16 +52,28 @@ def recorded_reference(
         The set without recordings of which the system failed.
     """
     usable = [at for at in members if not recordings[at].system_failed]
-    name, fault = named_reference(recordings, usable, native=native)
+    name, fault = named_reference(recordings, usable, native=native, is_ordered=True)
     return ReferenceSet(features=[features[at] for at in usable], name=name, fault=fault)
 
 
 def named_reference(
-    recordings: Sequence[Recording], reference: Sequence[int], *, native: bool
+    recordings: Sequence[Recording],
+    reference: Sequence[int],
+    *,
+    native: bool,
+    is_ordered: bool = False,
 ) -> tuple[dict[str, Any] | None, str]:
     """Names the reference, so that values relative to another one have another protocol hash.
 
-    The second value is a fault: the reference is not known any more, so neither is the protocol.
+    Args:
+        recordings: Of the run.
+        reference: Places of the reference's.
+        native: Whether files are taken as they are.
+        is_ordered: Whether values hang on the order of the clips too, as those of drawn features.
+
+    Returns:
+        The name, ``None`` without a reference; and a fault: the reference is not known any more,
+        so neither is the protocol.
     """
     if not reference:
         return None, ""
@@ -69,7 +81,8 @@ def named_reference(
         digests = [recording_hash(recordings[i], native=native) for i in reference]
     except OSError as error:
         return None, f"the reference set: {error}"
-    return _named(recordings[reference[0]].system, digests), ""
+    of = digests if is_ordered else sorted(digests)
+    return _named(recordings[reference[0]].system, of), ""
 
 
 def saved_reference(
@@ -83,8 +96,8 @@ def saved_reference(
         recordings: Of the set that is compared with it, all of one domain.
 
     Returns:
-        The set, of the same name as if its videos were scored; without a name for a set that has
-        clips of it: those are at no distance from themselves.
+        The set, of the same name as if its videos were scored under the same samples' names;
+        without a name for a set that has clips of it: those are at no distance from themselves.
     """
     name, domain = name_of_saved(saved), recordings[0].domain
     if saved.domain != domain:
@@ -107,7 +120,7 @@ def _none(metric: SetMetric, reason: str) -> list[FeatureView]:
 
 
 def name_of_saved(saved: SavedFeatures) -> dict[str, Any]:
-    """Names a saved set as the same videos would be named."""
+    """Names a saved set as the same videos in the same order would be named."""
     return _named(saved.system, [clip.content for clip in saved.clips])
 
 
@@ -146,7 +159,7 @@ def check_saved(saved: SavedFeatures, metrics: Sequence[SetMetric], *, native: b
 
 
 def _named(system: str, digests: Sequence[str]) -> dict[str, Any]:
-    return {"system": system, "content": protocol_hash({"of": sorted(digests)})}
+    return {"system": system, "content": protocol_hash({"of": list(digests)})}
 
 
 def references_entry(

@@ -147,6 +147,23 @@ def test_a_file_that_was_altered_or_is_another_is_refused(
         chosen_reference("nobody", ["s"], option="--reference")
 
 
+def test_the_order_of_a_reference_is_hashed_since_features_are_drawn_in_it(
+    sets: tuple[list[Recording], list[Recording]], tmp_path: Path
+) -> None:
+    real, mine = sets
+    real.append(clip(tmp_path, "real", 3))  # 48 frames against 36
+    renamed = [replace(one, sample_id=f"{at}") for at, one in enumerate(real, start=5)]
+    found = {}
+    for name, clips in (("real", real), ("renamed", renamed)):
+        found[name] = rows_of([*mine, *clips], reference_system="real")
+        path = tmp_path / f"{name}.npz"
+        save_features(path, clips, ["tiles"])
+        assert rows_of(mine, saved=load_features(path)) == found[name]
+    for one, other in zip(*found.values(), strict=True):
+        assert one.value != other.value
+        assert one.protocol_hash != other.protocol_hash
+
+
 def test_a_set_has_no_distance_to_its_own_clips_in_a_file(
     sets: tuple[list[Recording], list[Recording]], tmp_path: Path
 ) -> None:
