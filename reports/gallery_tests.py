@@ -54,9 +54,8 @@ def forest(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         title=f"Paired differences to {against}",
         caption=f"System minus {against}, on the samples that both have; line: 95 % paired "
         f"bootstrap-t interval, from {MIN_CLUSTERS} independent pairs on. Filled: decided by the "
-        f"sign-flip test, Holm-adjusted over all rows here{apart}; hollow: inconclusive. Protocols: "
-        + ", ".join(panel[0].protocol for panel in panels)
-        + ".",
+        f"sign-flip test, Holm-adjusted over all rows here{apart}; hollow: inconclusive. "
+        "Protocols: " + ", ".join(panel[0].protocol for panel in panels) + ".",
         figure=figure,
         data=forest_data([one for panel in panels for one in panel]),
     )

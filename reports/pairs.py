@@ -25,7 +25,8 @@ def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
         "says |...|; interval: paired bootstrap-t over independent pairs, from "
         f"{MIN_CLUSTERS} on; effect: mean over standard deviation of the differences; better in: "
         "share of pairs in which system is better, ties as half; p: sign-flip test; Holm over all "
-        f"lines{families_in_words(comparisons)}. Inconclusive: no difference is shown, which is not to say that there is none."
+        f"lines{families_in_words(comparisons)}. "
+        "Inconclusive: no difference is shown, which is not to say that there is none."
     ]
     return "\n".join([*(f"| {line} |" for line in lines), "", *notes]) + "\n"
 

@@ -130,7 +130,8 @@ def pairs(comparisons: Sequence[Comparison]) -> Html | None:
             "p",
             "Differences on the samples that both systems have, drawn together by identity. "
             "Interval: paired bootstrap-t. p: sign-flip test, adjusted by Holm over all lines "
-            f"here{families_in_words(comparisons)}; with few samples it cannot be small. Inconclusive: no difference is shown, "
+            f"here{families_in_words(comparisons)}; "
+            "with few samples it cannot be small. Inconclusive: no difference is shown, "
             "which is not to say that there is none. Between bars: of absolute values, where zero "
             "is best.",
         ),

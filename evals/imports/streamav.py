@@ -1,9 +1,9 @@
 """StreamAV-Bench's results: ``report.json``, the public export, or ``raw.jsonl``.
 
-``report.json`` has a value for each case, and the drifts of whole models. ``raw.jsonl`` has a record
-for each job. Six metrics have one for each interval of 30 s, from which come the values of cases,
-their curves and, case by case, their drifts; what a job of another metric calls its interval is an
-update of the prompt, and the report alone says what becomes of those.
+``report.json`` has a value for each case, and the drifts of whole models. ``raw.jsonl`` has a
+record for each job. Six metrics have one for each interval of 30 s, from which come the values of
+cases, their curves and, case by case, their drifts; what a job of another metric calls its interval
+is an update of the prompt, and the report alone says what becomes of those.
 """
 
 from collections import Counter

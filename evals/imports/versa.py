@@ -149,7 +149,7 @@ def _check_apart(
     if key != utterance.key or (stretch is None and stretch in utterance.stretches):
         told = f"as {utterance.key!r:.60} and {key!r:.60}; " if key != utterance.key else ""
         raise InputError(f"{what} is there twice; {told}utterances need names of their own")
-    if stretch in utterance.stretches:
+    if stretch is not None and stretch in utterance.stretches:
         raise InputError(f"{what} has the stretch {stretch[0]:.3f}-{stretch[1]:.3f} twice")
     if utterance.stretches and (stretch is None) != (None in utterance.stretches):
         raise InputError(f"{what} is there as a whole and in stretches; give one of the two")

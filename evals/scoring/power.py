@@ -62,8 +62,8 @@ def plan_prompts(
 ) -> list[PowerRow]:
     """Says for each comparison how many prompts show its gap.
 
-    The test is taken at 0.05 over the number of tests of its family, which is Holm's first and hardest step, so
-    that the numbers are never too small for the correction that `compare` makes.
+    The test is taken at 0.05 over the number of tests of its family, which is Holm's first and
+    hardest step, so that the numbers are never too small for the correction that `compare` makes.
 
     Args:
         comparisons: Of one call of `evals.scoring.compare.compare`.

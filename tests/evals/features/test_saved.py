@@ -198,7 +198,7 @@ def test_failed_streams_are_left_out_and_what_cannot_be_read_is_an_error(
     damaged = replace(real[0], error="no index", error_status="evaluator_failure")
     with pytest.raises(InputError, match="real/u/10/0 cannot be read: no index"):
         save_features(path, [damaged, real[1]], ["tiles"])
-    with pytest.raises(InputError, match="tiles of 1: .*real1.mp4"):
+    with pytest.raises(InputError, match=r"tiles of 1: .*real1\.mp4"):
         save_features(path, [replace(failed, error=""), *real], ["tiles"])
 
 

@@ -190,7 +190,7 @@ def test_stretches_of_a_recording_are_its_curve(tmp_path: Path) -> None:
         ("{'key': 'a.wav', 'utmos': 1}\n{'key': 'b/a.wav', 'utmos': 1}", "'a' is there twice"),
         ("{'key': 'a.wav', 'text': 'x'}", "holds no number"),
         (
-            "{'key': 'x/a.wav@0.000-2.000', 'utmos': 1}\n{'key': 'y/a.wav@0.000-2.000', 'utmos': 3}",
+            "{'key': 'x/a.wav@0.000-2.000', 'mos': 1}\n{'key': 'y/a.wav@0.000-2.000', 'mos': 3}",
             "line 2: 'a' is there twice; as 'x/a.wav' and 'y/a.wav'; utterances need names of",
         ),
         (
