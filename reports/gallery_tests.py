@@ -10,7 +10,7 @@ from evals.metrics import INFOS
 from evals.numerics.statistics import MIN_CLUSTERS
 from evals.protocols.info import Direction
 from evals.recording.role import Role
-from evals.scoring.compare import Comparison
+from evals.scoring.compare import Comparison, families_in_words
 from evals.scoring.summary import UNKNOWN
 from reports.axes import headline_metrics, without_replaced
 from reports.figures.forest import forest_data, plot_forest
@@ -48,14 +48,14 @@ def forest(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
             ax.tick_params(axis="y", labelleft=place % across == 0)
         else:
             ax.set_axis_off()
+    apart = families_in_words(one for panel in panels for one in panel)
     yield Drawn(
         name=figure_name("forest", "", part),
         title=f"Paired differences to {against}",
         caption=f"System minus {against}, on the samples that both have; line: 95 % paired "
         f"bootstrap-t interval, from {MIN_CLUSTERS} independent pairs on. Filled: decided by the "
-        "sign-flip test, Holm-adjusted over all rows here; hollow: inconclusive. Protocols: "
-        + ", ".join(panel[0].protocol for panel in panels)
-        + ".",
+        f"sign-flip test, Holm-adjusted over all rows here{apart}; hollow: inconclusive. "
+        "Protocols: " + ", ".join(panel[0].protocol for panel in panels) + ".",
         figure=figure,
         data=forest_data([one for panel in panels for one in panel]),
     )

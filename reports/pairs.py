@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from evals.numerics.statistics import MIN_CLUSTERS
-from evals.scoring.compare import Comparison
+from evals.scoring.compare import Comparison, families_in_words
 from evals.scoring.results import csv_text, guard_cell
 from reports.axes import absolute_label, in_order, label_of, scale_of, unit_of
 from reports.numbers import MINUS, NOT_APPLICABLE, number, rounded
@@ -25,7 +25,8 @@ def pairs_markdown(comparisons: Sequence[Comparison]) -> str:
         "says |...|; interval: paired bootstrap-t over independent pairs, from "
         f"{MIN_CLUSTERS} on; effect: mean over standard deviation of the differences; better in: "
         "share of pairs in which system is better, ties as half; p: sign-flip test; Holm over all "
-        "lines. Inconclusive: no difference is shown, which is not to say that there is none."
+        f"lines{families_in_words(comparisons)}. "
+        "Inconclusive: no difference is shown, which is not to say that there is none."
     ]
     return "\n".join([*(f"| {line} |" for line in lines), "", *notes]) + "\n"
 

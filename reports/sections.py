@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from evals.scoring.compare import Comparison
+from evals.scoring.compare import Comparison, families_in_words
 from evals.scoring.results import SET_ID, ScoreRow
 from reports.axes import in_order, label_of, scale_of, unit_of
 from reports.html import Html, el, join
@@ -130,7 +130,8 @@ def pairs(comparisons: Sequence[Comparison]) -> Html | None:
             "p",
             "Differences on the samples that both systems have, drawn together by identity. "
             "Interval: paired bootstrap-t. p: sign-flip test, adjusted by Holm over all lines "
-            "here; with few samples it cannot be small. Inconclusive: no difference is shown, "
+            f"here{families_in_words(comparisons)}; "
+            "with few samples it cannot be small. Inconclusive: no difference is shown, "
             "which is not to say that there is none. Between bars: of absolute values, where zero "
             "is best.",
         ),

@@ -58,9 +58,13 @@ def power_markdown(rows: Sequence[PowerRow]) -> str:
     )  # fmt: skip
     first = rows[0]
     asked = "" if all(one.is_observed for one in rows) else ", or as asked for with --gap"
+    alphas = dict.fromkeys(one.alpha for one in rows)
     note = (
-        f"Gap: as observed{asked}. Needed: for a paired, two-sided test at {first.alpha:.2g} (0.05 "
-        f"over {round(0.05 / first.alpha)} tests, Holm's first step) to show it with a probability "
+        f"Gap: as observed{asked}. Needed: for a paired, two-sided test at "
+        f"{' or '.join(f'{alpha:.2g}' for alpha in alphas)} (0.05 "
+        f"over {' or '.join(f'{0.05 / alpha:.0f}' for alpha in alphas)} tests"
+        f"{', imported metrics apart' if len(alphas) > 1 else ''}, Holm's first step) "
+        "to show it with a probability "
         f"of {100 * first.power:g} %, with as many prompts for an independent one (identity or "
         "voice) as now: more prompts of the same people do not help. Detectable now: the smallest "
         "gap that the present prompts show so often. An observed gap is itself uncertain; better "

@@ -109,6 +109,8 @@ def features(
     store = FeatureStore(jobs=jobs or default_jobs(), progress=progress)
     saved = save_features(out, clips, names, store=store)
     progress.close()
+    if failed := len(clips) - len(saved.clips):
+        typer.echo(f"left out: {failed} clips in which the system failed", err=True)
     counts = {"clips": len(saved.clips), "extractors": len(names)}
     text = f"features of {saved.system}: {len(saved.clips)} clips by {', '.join(names)} -> {out}"
     typer.echo(json.dumps(counts) if as_json else text)
@@ -120,6 +122,12 @@ def _clips(sources: list[Path], manifest: Path | None, system: str) -> list[Reco
         raise InputError("give a run folder, videos or folders of videos, or --manifest FILE")
     if manifest is None and not any(map(is_run, sources)):
         return recordings_of_files(sources, system)
+    if len(sources) > 1:
+        run = next(filter(is_run, sources))
+        raise InputError(
+            f"{run} is a run, and is read alone: leave out the other sources, or join runs with: "
+            "streamchar merge"
+        )
     found = load_manifest(manifest) if manifest is not None else recordings_of(sources[0])
     systems = sorted({one.system for one in found})
     if len(systems) > 1 and system not in systems:

@@ -100,7 +100,8 @@ def save_features(
 
     Args:
         path: File to write; replaced.
-        recordings: The clips, of one system and domain.
+        recordings: The clips, of one system and domain; streams in which the system failed are
+            left out, as from a set of recordings.
         names: Extractors.
         store: That measures; one of a single worker by default.
 
@@ -111,23 +112,27 @@ def save_features(
         InputError: If there are no clips, they are not of one system and domain, an extractor has
             no weights here, or a clip cannot be read.
     """
-    clips = sorted(recordings, key=lambda clip: clip.recording_id)
+    here = [clip for clip in recordings if not clip.system_failed]
+    clips = sorted(here, key=lambda clip: clip.recording_id)
     kinds = {(clip.system, clip.domain) for clip in clips}
     if len(kinds) != 1:
         told = ", ".join(sorted(f"{system} ({domain})" for system, domain in kinds)) or "no clips"
         raise InputError(f"{path}: a reference set is of one system and domain, not of {told}")
     ((system, domain),) = kinds
+    if broken := next((clip for clip in clips if clip.error), None):
+        raise InputError(f"{path}: {broken.recording_id} cannot be read: {broken.error}")
     views = (store or FeatureStore()).views(clips, names)
+    arrays = {
+        name: [_found(clip, view, name) for clip, view in zip(clips, views, strict=True)]
+        for name in names
+    }
     saved = SavedFeatures(
         path=path,
         system=system,
         domain=domain,
         clips=[_clip(clip) for clip in clips],
         protocols={name: _protocol(name) for name in names},
-        arrays={
-            name: [_found(clip, view, name) for clip, view in zip(clips, views, strict=True)]
-            for name in names
-        },
+        arrays=arrays,
     )
     write_atomically(path, seal_bytes(_SEAL, _packed(saved)))
     return saved

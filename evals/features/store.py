@@ -138,7 +138,7 @@ class FeatureStore:
         embeddings: dict[str, dict[str, np.ndarray]] = {name: {} for name in REFERENCE_EXTRACTORS}
         faults: dict[str, str] = {}
         for recording in sorted(recordings, key=lambda recording: recording.recording_id):
-            if recording.error and recording.error_status == "generation_failure":
+            if recording.system_failed:
                 continue
             pictures = self.reference(recording, names)
             for name, by_identity in embeddings.items():

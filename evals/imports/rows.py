@@ -131,12 +131,17 @@ def _suites(
     for row in rows:
         if not is_import(row.protocol):
             measured.setdefault((row.suite, row.domain), set()).add(row.sample_id)
-    suites = {}
-    for part in dict.fromkeys(value.part for value in values):
+    parts = list(dict.fromkeys(value.part for value in values))
+    own: dict[str, str] = {}
+    suites: dict[str, tuple[str, str]] = {}
+    for part in parts:
         samples = {one.sample_id for one in values if one.part == part} - {SET_ID}
         same = [place for place, names in measured.items() if samples and samples <= names]
         named = [place for place in same if place[0] == asked] if asked else same
         tool = next(one.tool for one in values if one.part == part)
-        default = asked or "-".join(filter(None, (tool.name, part)))
-        suites[part] = named[0] if len(named) == 1 else (default, "real")
-    return suites
+        own[part] = "-".join(filter(None, (asked or tool.name, part)))
+        if asked and len(parts) == 1:
+            own[part] = asked
+        suites[part] = named[0] if len(named) == 1 else (own[part], "real")
+    shared = len(set(suites.values())) < len(parts)  # parts of a benchmark have no mean together
+    return {part: (own[part], "real") for part in parts} if shared else suites

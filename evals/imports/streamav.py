@@ -1,7 +1,9 @@
 """StreamAV-Bench's results: ``report.json``, the public export, or ``raw.jsonl``.
 
-``report.json`` has a value for each case, and the drifts of whole models. ``raw.jsonl`` has each
-interval of 30 s, from which come the values of cases, their curves and, case by case, their drifts.
+``report.json`` has a value for each case, and the drifts of whole models. ``raw.jsonl`` has a
+record for each job. Six metrics have one for each interval of 30 s, from which come the values of
+cases, their curves and, case by case, their drifts; what a job of another metric calls its interval
+is an update of the prompt, and the report alone says what becomes of those.
 """
 
 from collections import Counter
@@ -29,6 +31,8 @@ WHAT = "report.json, the public export, or raw.jsonl of StreamAV-Bench"
 REPORT, PUBLIC = "streamavbench.report.v2", "streamavbench-public-results-1.0.0"
 RAW = {"streamavbench.raw-result.v1", "streamavbench.raw-result.v2"}
 INTERVALS, INTERVAL_S = 6, 30.0
+BY_INTERVAL = {"VA", "VQ", "PQ", "AQ", "AVAlign", "AVSync"}
+"""Metrics of which ``raw.jsonl`` has every interval of a video."""
 _STATUSES: dict[str, Status] = {
     "computed": "computed",
     "ok": "computed",
@@ -70,8 +74,9 @@ def read_streamav(path: Path) -> ImportedFile:
     if not values:
         raise InputError(f"{path}: holds no number that is known here; wanted is {WHAT}")
     check_unique(path, values)
+    hint = "" if schema in {REPORT, PUBLIC} else "; see report.json"
     return ImportedFile(
-        values=values, left_out={key: f"{count} records" for key, count in left_out.items()}
+        values=values, left_out={key: f"{count} records{hint}" for key, count in left_out.items()}
     )
 
 
@@ -160,7 +165,7 @@ def _of_raw(path: Path, tool: Tool, text: str, left_out: Counter[str]) -> Iterat
     for _, where, record in latest.values():
         key = _text(where, record, "metric_id")
         interval = record.get("interval")
-        if key not in tool.metrics or not isinstance(interval, int):
+        if key not in BY_INTERVAL or not isinstance(interval, int):
             left_out[key] += 1
             continue
         names = [_system(where, record), _text(where, record, "track")]

@@ -149,7 +149,10 @@ def _scale(metric: ToolMetric, values: Sequence[float], total: float | None) -> 
     """0.01 where results of videos are in per cent and the total is a share."""
     if metric.key != PERCENT:
         return 1.0
-    mean = sum(values) / len(values)
-    if total is None:
-        return 0.01 if max(values) > 1 else 1.0
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return 1.0
+    mean = sum(finite) / len(finite)
+    if total is None or not math.isfinite(total) or not math.isfinite(mean):
+        return 0.01 if max(finite) > 1 else 1.0
     return 0.01 if abs(mean / 100 - total) < abs(mean - total) else 1.0

@@ -38,8 +38,18 @@ _NUMPY = re.compile(r"np\.(?:float|int)[0-9]+\(([^()]*)\)")
 
 @dataclass
 class _Utterance:
-    """Numbers of one recording, or of its stretches one by one."""
+    """Numbers of one recording, or of its stretches one by one.
 
+    Attributes:
+        key: Of the recording in the file, with its folder.
+        stretches: Those that were read; ``None`` is the whole recording.
+        values: Metric -> its numbers.
+        windows: Metric -> its curve.
+        others: What is no number, and why.
+    """
+
+    key: str
+    stretches: set[tuple[float, float] | None] = field(default_factory=set)
     values: dict[str, list[float]] = field(default_factory=dict)
     windows: dict[str, list[MetricWindow]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
@@ -115,10 +125,10 @@ def _add(utterances: dict[str, _Utterance], entry: Mapping[str, Any], where: str
     chunk = _CHUNK.fullmatch(entry["key"])
     key = chunk[1] if chunk else entry["key"]
     name = check_sample_id(where, _SOUND.sub("", key.rsplit("/", 1)[-1]))
-    known = name in utterances
-    utterance = utterances.setdefault(name, _Utterance())
-    if known and not chunk:
-        raise InputError(f"{where}: {name!r} is there twice; utterances need names of their own")
+    utterance = utterances.setdefault(name, _Utterance(key=key))
+    stretch = (float(chunk[2]), float(chunk[3])) if chunk else None
+    _check_apart(utterance, key, stretch, f"{where}: {name!r}")
+    utterance.stretches.add(stretch)
     for metric, value in {**entry, **_rates(entry)}.items():
         found = number(value)
         if metric == "key":
@@ -127,9 +137,22 @@ def _add(utterances: dict[str, _Utterance], entry: Mapping[str, Any], where: str
             utterance.others[metric] = f"{type(value).__name__}, not a number"
             continue
         utterance.values.setdefault(metric, []).append(found)
-        if chunk:
-            window = MetricWindow(t0_s=float(chunk[2]), t1_s=float(chunk[3]), value=found)
+        if stretch:
+            window = MetricWindow(t0_s=stretch[0], t1_s=stretch[1], value=found)
             utterance.windows.setdefault(metric, []).append(window)
+
+
+def _check_apart(
+    utterance: _Utterance, key: str, stretch: tuple[float, float] | None, what: str
+) -> None:
+    """Refuses numbers that must not be averaged with those that a name has already."""
+    if key != utterance.key or (stretch is None and stretch in utterance.stretches):
+        told = f"as {utterance.key!r:.60} and {key!r:.60}; " if key != utterance.key else ""
+        raise InputError(f"{what} is there twice; {told}utterances need names of their own")
+    if stretch is not None and stretch in utterance.stretches:
+        raise InputError(f"{what} has the stretch {stretch[0]:.3f}-{stretch[1]:.3f} twice")
+    if utterance.stretches and (stretch is None) != (None in utterance.stretches):
+        raise InputError(f"{what} is there as a whole and in stretches; give one of the two")
 
 
 def _rates(entry: Mapping[str, Any]) -> dict[str, float]:

@@ -181,6 +181,11 @@ class Recording:
         return f"{self.system}/{self.suite}/{self.sample_id}/{self.seed}"
 
     @property
+    def system_failed(self) -> bool:
+        """Whether a set goes without it; one that we could not read is missing from its set."""
+        return bool(self.error) and self.error_status == "generation_failure"
+
+    @property
     def domain(self) -> str:
         """``real`` unless the groups say ``world``."""
         return self.groups.get("domain", "real")

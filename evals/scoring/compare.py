@@ -10,6 +10,7 @@ import numpy as np
 
 from evals.numerics.statistics import PairedDifference, holm, paired_difference
 from evals.protocols.info import Direction, MetricInfo
+from evals.protocols.tool import is_import
 from evals.scoring.paired import PairedValues
 from evals.scoring.results import SET_ID, ScoreRow
 from evals.scoring.summary import UNKNOWN
@@ -19,6 +20,7 @@ ALPHA = 0.05
 DAGGER = "\N{DAGGER}"
 Verdict = Literal["better", "worse", "inconclusive", "not comparable"]
 _Sample = tuple[str, int]  # sample_id and seed, inside one suite
+_Place = tuple[str, str, str]  # suite, metric and protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Comparison:
         p: Two-sided, of the sign-flip test.
         smallest_p: What ``p`` is at least with so many independent pairs.
         p_holm: ``p``, times the candidates of its `Pair`, after Holm over all comparisons of one
-            call.
+            call; those of imported metrics are a family of their own.
         verdict: ``better`` or ``worse`` if ``p_holm`` is below 0.05; else ``inconclusive``: no
             difference is shown, which is not to say that there is none.
         reason: Why not comparable, or why nothing could be shown; else empty.
@@ -133,7 +135,8 @@ def compare(
         against: Compare each other system with this one; all pairs by default.
         pairs: Which to compare, instead of ``against``: the same in all protocols, or by
             protocol; those that are missing are left out.
-        metrics: Which; all by default. Holm's adjustment is over these alone.
+        metrics: Which; all by default. Holm's adjustment is over these alone. Imported ones
+            are a family of their own, so that an import changes no verdict on measured ones.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         draws: Resamples of the bootstrap.
         seed: Of the resampling.
@@ -155,23 +158,30 @@ def compare(
         for pair in pairs.get(place[2], ())
         if {pair.system, pair.against} <= by_system.keys()
     ]
-    tries = [pair.num_candidates for _, pair in tasks]
-    # Enough sign patterns that the smallest p there can be survives Holm.
-    flips = max(draws, 40 * len(tasks) * max(tries, default=1))
-    resampling = _Resampling(draws=draws, flips=flips, seed=seed)
-    comparisons = [
-        _compare(place, pair, groups[place], infos, identities or {}, resampling)
-        for place, pair in tasks
-    ]
-    return _judged(comparisons, tries, infos)
+    found: dict[tuple[_Place, Pair], Comparison] = {}
+    for kind in (False, True):
+        family = [task for task in tasks if is_import(task[0][2]) is kind]
+        tries = [pair.num_candidates for _, pair in family]
+        # Enough sign patterns that the smallest p there can be survives Holm.
+        flips = max(draws, 40 * len(family) * max(tries, default=1))
+        resampling = _Resampling(draws=draws, flips=flips, seed=seed)
+        comparisons = [
+            _compare(place, pair, groups[place], infos, identities or {}, resampling)
+            for place, pair in family
+        ]
+        found |= zip(family, _judged(comparisons, tries, infos), strict=True)
+    return [found[task] for task in tasks]
+
+
+def families_in_words(comparisons: Iterable[Comparison]) -> str:
+    """Returns what follows "Holm over all lines" where some of them are imported; else nothing."""
+    return ", imported ones apart" if any(is_import(one.protocol) for one in comparisons) else ""
 
 
 def _by_metric(
     rows: Iterable[ScoreRow],
-) -> dict[tuple[str, str, str], dict[str, list[ScoreRow]]]:
-    groups: dict[tuple[str, str, str], dict[str, list[ScoreRow]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+) -> dict[_Place, dict[str, list[ScoreRow]]]:
+    groups: dict[_Place, dict[str, list[ScoreRow]]] = defaultdict(lambda: defaultdict(list))
     for row in sorted(rows, key=lambda row: row.key):
         groups[row.suite, row.metric, row.protocol][row.system].append(row)
     return groups
@@ -195,7 +205,7 @@ def _pairs(systems: Sequence[str], against: str | None) -> list[Pair]:
 
 
 def _compare(
-    place: tuple[str, str, str],
+    place: _Place,
     pair: Pair,
     by_system: Mapping[str, list[ScoreRow]],
     infos: Mapping[str, MetricInfo],

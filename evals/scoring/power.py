@@ -1,10 +1,12 @@
 """How many prompts a comparison needs, from the spread of the one that was made."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.numerics.power import POWER, clusters_needed, detectable_gap, power_of
+from evals.protocols.tool import is_import
 from evals.scoring.compare import ALPHA, Comparison
 
 
@@ -22,7 +24,7 @@ class PowerRow:
         gap: Difference to be shown, in the metric's unit.
         is_observed: Whether it is the difference that was found rather than one that was asked for.
         spread: Standard deviation of an independent pair, in the metric's unit.
-        alpha: Of one test, after division by the number of tests.
+        alpha: Of one test, after division by the number of tests of its family.
         power: Probability that is asked for.
         n_independent: Independent pairs that there are.
         n_prompts: Prompts that there are.
@@ -60,8 +62,8 @@ def plan_prompts(
 ) -> list[PowerRow]:
     """Says for each comparison how many prompts show its gap.
 
-    The test is taken at 0.05 over the number of tests, which is Holm's first and hardest step, so
-    that the numbers are never too small for the correction that `compare` makes.
+    The test is taken at 0.05 over the number of tests of its family, which is Holm's first and
+    hardest step, so that the numbers are never too small for the correction that `compare` makes.
 
     Args:
         comparisons: Of one call of `evals.scoring.compare.compare`.
@@ -72,9 +74,12 @@ def plan_prompts(
         A row for each tested comparison with a spread, in their order.
     """
     tested = [one for one in comparisons if one.p_holm is not None and not math.isnan(one.p_holm)]
-    alpha = ALPHA / max(len(tested), 1)
+    tests = Counter(is_import(one.protocol) for one in tested)
     with_spread = [one for one in tested if one.spread is not None]
-    return [_planned(one, gaps or {}, alpha, power) for one in with_spread]
+    return [
+        _planned(one, gaps or {}, ALPHA / tests[is_import(one.protocol)], power)
+        for one in with_spread
+    ]
 
 
 def _planned(one: Comparison, gaps: Mapping[str, float], alpha: float, power: float) -> PowerRow:

@@ -13,7 +13,6 @@ from evals.protocols.base import protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.scoring.settings import differences
-from evals.scoring.takes import system_failed
 from streamchar_ref.core.errors import InputError
 
 MOST_DIFFERENCES = 3
@@ -52,17 +51,29 @@ def recorded_reference(
     Returns:
         The set without recordings of which the system failed.
     """
-    usable = [at for at in members if not system_failed(recordings[at])]
-    name, fault = named_reference(recordings, usable, native=native)
+    usable = [at for at in members if not recordings[at].system_failed]
+    name, fault = named_reference(recordings, usable, native=native, is_ordered=True)
     return ReferenceSet(features=[features[at] for at in usable], name=name, fault=fault)
 
 
 def named_reference(
-    recordings: Sequence[Recording], reference: Sequence[int], *, native: bool
+    recordings: Sequence[Recording],
+    reference: Sequence[int],
+    *,
+    native: bool,
+    is_ordered: bool = False,
 ) -> tuple[dict[str, Any] | None, str]:
     """Names the reference, so that values relative to another one have another protocol hash.
 
-    The second value is a fault: the reference is not known any more, so neither is the protocol.
+    Args:
+        recordings: Of the run.
+        reference: Places of the reference's.
+        native: Whether files are taken as they are.
+        is_ordered: Whether values hang on the order of the clips too, as those of drawn features.
+
+    Returns:
+        The name, ``None`` without a reference; and a fault: the reference is not known any more,
+        so neither is the protocol.
     """
     if not reference:
         return None, ""
@@ -70,30 +81,46 @@ def named_reference(
         digests = [recording_hash(recordings[i], native=native) for i in reference]
     except OSError as error:
         return None, f"the reference set: {error}"
-    return _named(recordings[reference[0]].system, digests), ""
+    of = digests if is_ordered else sorted(digests)
+    return _named(recordings[reference[0]].system, of), ""
 
 
-def saved_reference(saved: SavedFeatures, metric: SetMetric, domain: str) -> ReferenceSet:
+def saved_reference(
+    saved: SavedFeatures, metric: SetMetric, recordings: Sequence[Recording]
+) -> ReferenceSet:
     """Takes the reference set from a file.
 
     Args:
         saved: What the file holds.
         metric: Whose features are wanted.
-        domain: Of the recordings that are compared with it.
+        recordings: Of the set that is compared with it, all of one domain.
 
     Returns:
-        The set, of the same name as if its videos were scored.
+        The set, of the same name as if its videos were scored under the same samples' names;
+        without a name for a set that has clips of it: those are at no distance from themselves.
     """
-    views = saved.views(metric.needs)
+    name, domain = name_of_saved(saved), recordings[0].domain
     if saved.domain != domain:
         reason = f"{saved.path.name} is of domain {saved.domain!r}, this is {domain!r}"
-        other = Missing(reason=reason, status="not_applicable")
-        views = [FeatureView(dict.fromkeys(metric.needs, other)) for _ in views]
-    return ReferenceSet(features=views, name=name_of_saved(saved))
+        return ReferenceSet(features=_none(metric, reason), name=name)
+    try:
+        own = {recording_hash(one, native=False) for one in recordings if not one.error}
+    except OSError as error:
+        return ReferenceSet(features=[], name=name, fault=f"the set that is compared: {error}")
+    if shared := sum(clip.content in own for clip in saved.clips):
+        reason = f"{shared} of the {len(saved.clips)} clips of {saved.path.name} are in this set"
+        return ReferenceSet(features=_none(metric, reason), name=None)
+    return ReferenceSet(features=saved.views(metric.needs), name=name)
+
+
+def _none(metric: SetMetric, reason: str) -> list[FeatureView]:
+    """A clip that says why there is nothing to compare with."""
+    missing = Missing(reason=reason, status="not_applicable")
+    return [FeatureView(dict.fromkeys(metric.needs, missing))]
 
 
 def name_of_saved(saved: SavedFeatures) -> dict[str, Any]:
-    """Names a saved set as the same videos would be named."""
+    """Names a saved set as the same videos in the same order would be named."""
     return _named(saved.system, [clip.content for clip in saved.clips])
 
 
@@ -132,7 +159,7 @@ def check_saved(saved: SavedFeatures, metrics: Sequence[SetMetric], *, native: b
 
 
 def _named(system: str, digests: Sequence[str]) -> dict[str, Any]:
-    return {"system": system, "content": protocol_hash({"of": sorted(digests)})}
+    return {"system": system, "content": protocol_hash({"of": list(digests)})}
 
 
 def references_entry(

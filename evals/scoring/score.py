@@ -302,7 +302,8 @@ def _add_sets(
     for (system, suite), members in groups.items():
         domain = recordings[members[0]].domain
         if options.saved:
-            reference = saved_reference(options.saved, metric, domain)
+            own = [recordings[i] for i in members]
+            reference = saved_reference(options.saved, metric, own)
         else:
             others = groups.get((options.reference_system, suite), [])
             others = [] if system == options.reference_system else others
@@ -310,7 +311,7 @@ def _add_sets(
         params = params_of(metric, options) | {"reference": reference.name}
         digest = protocol_hash(params)
         scored.protocols[digest] = params
-        usable = [features[i] for i in members if not takes.system_failed(recordings[i])]
+        usable = [features[i] for i in members if not recordings[i].system_failed]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
             value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)

@@ -55,10 +55,5 @@ def whole_suite(recordings: Sequence[Recording], system: str, suite: str) -> lis
     return [
         place
         for place, recording in enumerate(recordings)
-        if (recording.system, recording.suite) == (system, suite) and not system_failed(recording)
+        if (recording.system, recording.suite) == (system, suite) and not recording.system_failed
     ]
-
-
-def system_failed(recording: Recording) -> bool:
-    """Whether a set goes without it; one that we could not read is missing from its set."""
-    return bool(recording.error) and recording.error_status == "generation_failure"

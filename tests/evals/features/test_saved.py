@@ -63,7 +63,7 @@ def spec(name: str = "tiles", **params: Any) -> ExtractorSpec:
 
 def clip(folder: Path, system: str, at: int, count: int = 12) -> Recording:
     path = folder / f"{system}{at}.mp4"
-    rng = np.random.default_rng([at, len(system)])
+    rng = np.random.default_rng([at, *system.encode()])
     pixels = np.repeat(rng.integers(0, 255, (count, 8, 8, 3)), 8, axis=1).repeat(8, axis=2)
     write_mp4(path, [pixels.astype(np.uint8)], None, fps=25, sample_rate=16_000)
     return Recording(sample_id=str(at), system=system, suite="u", transcript="", video_path=path)
@@ -147,6 +147,61 @@ def test_a_file_that_was_altered_or_is_another_is_refused(
         chosen_reference("nobody", ["s"], option="--reference")
 
 
+def test_the_order_of_a_reference_is_hashed_since_features_are_drawn_in_it(
+    sets: tuple[list[Recording], list[Recording]], tmp_path: Path
+) -> None:
+    real, mine = sets
+    real.append(clip(tmp_path, "real", 3))  # 48 frames against 36
+    renamed = [replace(one, sample_id=f"{at}") for at, one in enumerate(real, start=5)]
+    found = {}
+    for name, clips in (("real", real), ("renamed", renamed)):
+        found[name] = rows_of([*mine, *clips], reference_system="real")
+        path = tmp_path / f"{name}.npz"
+        save_features(path, clips, ["tiles"])
+        assert rows_of(mine, saved=load_features(path)) == found[name]
+    for one, other in zip(*found.values(), strict=True):
+        assert one.value != other.value
+        assert one.protocol_hash != other.protocol_hash
+
+
+def test_a_set_has_no_distance_to_its_own_clips_in_a_file(
+    sets: tuple[list[Recording], list[Recording]], tmp_path: Path
+) -> None:
+    real, mine = sets
+    saved = save_features(tmp_path / "real.npz", real, ["tiles"])
+    copies = [replace(real[0], system="mine", sample_id="copy"), *mine]
+    options = Options(saved=saved)
+    scored = score([*real, *mine], metrics=[], set_metrics=SETS, options=options)
+    own = {row.protocol_hash for row in scored.rows if row.system == "real"}
+    found = [row for row in scored.rows if row.system == "real"] + rows_of(copies, saved=saved)
+    assert [(row.value, row.status) for row in found] == [(None, "not_applicable")] * 4
+    assert found[0].reason == "3 of the 3 clips of real.npz are in this set"
+    assert found[-1].reason == "1 of the 3 clips of real.npz are in this set"
+    assert [scored.protocols[digest]["reference"] for digest in own] == [None, None]
+    others = [row for row in scored.rows if row.system == "mine"]
+    assert others == rows_of(mine, saved=saved)
+    assert all(row.value for row in others)
+
+
+def test_failed_streams_are_left_out_and_what_cannot_be_read_is_an_error(
+    sets: tuple[list[Recording], list[Recording]], tmp_path: Path
+) -> None:
+    real, mine = sets
+    path = tmp_path / "real.npz"
+    expected = rows_of([*mine, *real], reference_system="real")
+    failed = replace(clip(tmp_path, "real", 1), error="it crashed")  # with a part of its video
+    saved = save_features(path, [failed, *real], ["tiles"])
+    assert rows_of(mine, saved=saved) == expected
+    assert [row.status for row in expected] == ["computed", "computed"]
+    failed.video_path.unlink()
+    assert save_features(path, [failed, *real], ["tiles"]).clips == saved.clips
+    damaged = replace(real[0], error="no index", error_status="evaluator_failure")
+    with pytest.raises(InputError, match="real/u/10/0 cannot be read: no index"):
+        save_features(path, [damaged, real[1]], ["tiles"])
+    with pytest.raises(InputError, match=r"tiles of 1: .*real1\.mp4"):
+        save_features(path, [replace(failed, error=""), *real], ["tiles"])
+
+
 def test_a_set_is_saved_from_the_command_line(tmp_path: Path) -> None:
     manifest, out = tmp_path / "clips.jsonl", tmp_path / "real.npz"
     lines = [
@@ -164,6 +219,13 @@ def test_a_set_is_saved_from_the_command_line(tmp_path: Path) -> None:
 
     assert "no distance between sets" in said("--metrics", "wer")
     assert "--system: one of mine, real" in said("--metrics", "fvd_world")
+    runs = [tmp_path / "a", tmp_path / "b"]
+    for run in runs:
+        (run / "recordings").mkdir(parents=True)
+    arguments = ["features", *map(str, runs), "--metrics", "fvd_world", "--out", str(out)]
+    two = CliRunner().invoke(app, arguments)
+    assert (two.exit_code, "is a run, and is read alone" in two.output) == (2, True)
+    assert not out.exists()
     done = said("--metrics", "fvd_world,kvd_world", "--system", "real")
     assert "features of real: 2 clips by fvd_world" in done
     saved = load_features(out)

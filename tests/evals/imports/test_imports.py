@@ -73,6 +73,20 @@ def test_vbench_keeps_each_video_in_the_scale_of_the_total(tmp_path: Path) -> No
     assert list(found.left_out) == ["skin_bias"]
 
 
+@pytest.mark.parametrize("total", [0.6, None, float("nan")])
+def test_a_video_without_a_number_does_not_change_the_scale_of_the_others(
+    total: float | None, tmp_path: Path
+) -> None:
+    numbers = (float("nan"), 60.0, float("inf"))
+    videos = [{"video_path": f"{at}.mp4", "video_results": one} for at, one in enumerate(numbers)]
+    path = tmp_path / "x.json"
+    for content in (videos, videos[::-1]):
+        path.write_text(json.dumps({"imaging_quality": [total, content]}))
+        found = by_sample(read_vbench(path), "vbench_imaging_quality")
+        assert found["1"].value == pytest.approx(0.6)
+        assert (found["0"].value, found["2"].value) == (None, None)
+
+
 def test_takes_of_a_prompt_are_seeds_of_one_sample_on_request(tmp_path: Path) -> None:
     videos = [
         {"video_path": f"{p}-{k}.mp4", "video_results": 0.5} for p in ("a man", "b") for k in (0, 1)
@@ -175,6 +189,22 @@ def test_stretches_of_a_recording_are_its_curve(tmp_path: Path) -> None:
         ("{'key': 'a', 'x': __import__('os').getcwd()}", "is no dictionary"),
         ("{'key': 'a.wav', 'utmos': 1}\n{'key': 'b/a.wav', 'utmos': 1}", "'a' is there twice"),
         ("{'key': 'a.wav', 'text': 'x'}", "holds no number"),
+        (
+            "{'key': 'x/a.wav@0.000-2.000', 'mos': 1}\n{'key': 'y/a.wav@0.000-2.000', 'mos': 3}",
+            "line 2: 'a' is there twice; as 'x/a.wav' and 'y/a.wav'; utterances need names of",
+        ),
+        (
+            "{'key': 'a.wav@0.000-2.000', 'utmos': 1}\n{'key': 'a.wav@0.000-2.000', 'utmos': 3}",
+            "line 2: 'a' has the stretch 0.000-2.000 twice",
+        ),
+        (
+            "{'key': 'a.wav', 'utmos': 1}\n{'key': 'a.wav@0.000-2.000', 'utmos': 3}",
+            "line 2: 'a' is there as a whole and in stretches",
+        ),
+        (
+            "{'key': 'a.wav@0.000-2.000', 'utmos': 3}\n{'key': 'a.wav', 'utmos': 1}",
+            "line 2: 'a' is there as a whole and in stretches",
+        ),
     ],
 )
 def test_what_is_no_file_of_versa_is_refused(text: str, message: str, tmp_path: Path) -> None:

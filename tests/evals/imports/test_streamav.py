@@ -43,6 +43,22 @@ def test_the_report_of_streamav_bench_has_cases_and_drifts(tmp_path: Path) -> No
     assert (drift.value, drift.ci_low, drift.ci_high) == (0.25, 0.2, 0.3)
 
 
+def test_tracks_of_a_report_stay_apart_whatever_the_suite(tmp_path: Path) -> None:
+    tracks = ("progressive", "interactive")
+    cases = [case("VQ", 3.0 + at, track=track) for at, track in enumerate(tracks)]
+    cases.append(case("VQ", 1.0, track="interactive", case_id="I-1"))
+    path, run = tmp_path / "report.json", tmp_path / "run"
+    path.write_text(json.dumps({"schema_version": REPORT, "cases": cases}))
+    invoke("streamav", path, "--run", run, "--suite", "s")
+    summaries = load_runs(run).summaries
+    assert {(one.suite, one.value) for one in summaries} == {
+        ("s-progressive", 3.0), ("s-interactive", 2.5),
+    }  # fmt: skip
+    path.write_text(json.dumps({"schema_version": REPORT, "cases": cases[1:]}))
+    invoke("streamav", path, "--run", tmp_path / "one", "--suite", "s")
+    assert [one.suite for one in load_runs(tmp_path / "one").summaries] == ["s"]
+
+
 def test_raw_intervals_of_streamav_bench_are_curves_values_and_drifts(tmp_path: Path) -> None:
     def record(interval: int, value: float | None, **more: Any) -> dict[str, Any]:
         one = case("", value, **more)
@@ -56,8 +72,20 @@ def test_raw_intervals_of_streamav_bench_are_curves_values_and_drifts(tmp_path: 
     lines = [record(k, float(k)) for k in range(1, 7)]
     lines.insert(0, record(1, None, status="evaluator_failure") | {"attempts": 0})
     lines += [record(k, 1.0, case_id="P-2") for k in range(1, 6)]
+    updates = [("VUF", 2), ("VUF", 3), ("HDF-Adjacent", 4), ("HDF-3", 5), ("SC", None)]
+    for metric, interval in updates:  # jobs of one update, or of the whole video
+        name = f"{metric}-{interval}"
+        lines.append(
+            record(interval or 0, 1.0, metric_id=metric, job_id=name, track="interactive")
+            | {"interval": interval}
+        )
     path = versa_file(tmp_path / "raw.jsonl", "\n".join(map(json.dumps, lines)))
     found = read_streamav(path)
+    assert found.left_out == {
+        "VUF": "2 records; see report.json",
+        **dict.fromkeys(("HDF-Adjacent", "HDF-3", "SC"), "1 records; see report.json"),
+    }
+    assert {one.metric.key for one in found.values} == {"VA", "VA-D"}
     values = by_sample(found, "streamav_va")
     assert values["P-1"].value == 3.5
     assert [w.value for w in values["P-1"].windows] == [1, 2, 3, 4, 5, 6]

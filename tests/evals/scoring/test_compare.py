@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.scoring.compare import DAGGER, Comparison, Pair, compare, why_nothing
+from evals.scoring.compare import DAGGER, Comparison, Pair, compare, families_in_words, why_nothing
+from evals.scoring.power import plan_prompts
 from evals.scoring.results import ScoreRow
 from evals.scoring.summary import MetricInfo
 from streamchar_ref.core.errors import InputError
@@ -84,6 +85,25 @@ def test_holm_counts_the_chosen_metrics_alone() -> None:
     (alone,) = compare(rows, infos, metrics=["wer"])
     assert (among.verdict, alone.verdict) == ("inconclusive", "worse")
     assert alone.p_holm == alone.p == among.p
+
+
+def test_imported_metrics_are_a_family_of_their_own() -> None:
+    near = 0.1 + 0.008 * np.sin(np.arange(40)) + 0.0025
+    rows = scores("a", near) + scores("b", np.full(40, 0.1))
+    infos, imported = dict(INFOS), []
+    for k in range(20):
+        name = f"vbench_{k}"
+        infos[name] = MetricInfo("1", False)
+        for at, system in enumerate("ab"):
+            values = noisy(0.1 + 0.01 * at, seed=10 * k + at)
+            imported += scores(system, values, metric=name, protocol=f"{name}/import-vbench@1")
+    (alone,) = compare(rows, infos, draws=500)
+    both = compare(rows + imported, infos, draws=500)
+    assert (alone.verdict, alone) == ("worse", both[-1])
+    assert both[:-1] == compare(imported, infos, draws=500)
+    plans = {row.metric: row.alpha for row in plan_prompts(both)}
+    assert (plans["wer"], plans["vbench_0"]) == (0.05, pytest.approx(0.05 / 20))
+    assert [families_in_words(some) for some in ([alone], both)] == ["", ", imported ones apart"]
 
 
 def test_offsets_are_compared_by_their_absolute_values() -> None:
