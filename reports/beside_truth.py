@@ -7,7 +7,7 @@ averaged face lies nearer to a reference picture than frames of the person do.
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from evals.protocols.info import Axis, Direction
 from evals.recording.role import Role
@@ -46,7 +46,8 @@ def beside_truth(
     """Says which models are ahead of every ceiling, and where two networks contradict each other.
 
     A lead counts if its paired test gives p below 0.05 before any adjustment, or if there are too
-    few prompts for a test. Two lines contradict each other if they ask the same of one pair: the
+    few prompts for a test; not if the pairs show no lead or the opposite, as they may where means
+    rest on other samples. Two lines contradict each other if they ask the same of one pair: the
     same metric by another protocol, or the metric that takes its place.
 
     Args:
@@ -99,23 +100,40 @@ def _leads(line: Line, table: Table, comparisons: Sequence[Comparison]) -> list[
     ceiling = min(costs, key=lambda name: costs[name])
     found = []
     for system in table.models:
-        cost = cost_of(line, system)
-        is_open, is_tested = _tested(table.suite, line, system, ceiling, comparisons)
-        if cost is not None and cost < costs[ceiling] and not is_open:
-            found.append(_Lead(system, ceiling, line, is_tested))
+        sureness = _ahead(table.suite, line, system, ceiling, comparisons)
+        if sureness:
+            found.append(_Lead(system, ceiling, line, sureness == "shown"))
     return found
 
 
-def _tested(
-    suite: str, line: Line, system: str, other: str, comparisons: Sequence[Comparison]
-) -> tuple[bool, bool]:
-    """Whether a test could have shown a difference and did not, and whether one has shown it."""
+def _ahead(
+    suite: str, line: Line, first: str, second: str, comparisons: Sequence[Comparison]
+) -> Literal["shown", "not tested", ""]:
+    """Says how sure it is that the first of two systems is ahead; nothing if it is not.
+
+    It is not if its mean is not better, if a test could have shown that and did not, or if the
+    paired difference, which may rest on fewer samples, is none or says the opposite.
+    """
+    ours, theirs = cost_of(line, first), cost_of(line, second)
+    if ours is None or theirs is None or ours >= theirs:
+        return ""
     here = (suite, line.metric, line.protocol)
     for one in comparisons:
         is_here = (one.suite, one.metric, one.protocol) == here
-        if is_here and {one.system, one.against} == {system, other} and one.p is not None:
-            return (one.smallest_p or 0.0) < ALPHA <= one.p, one.p < ALPHA
-    return False, False
+        if not is_here or {one.system, one.against} != {first, second} or one.p is None:
+            continue
+        is_open = (one.smallest_p or 0.0) < ALPHA <= one.p
+        if is_open or _gain(line, one, first) <= 0:
+            return ""
+        return "shown" if one.p < ALPHA else "not tested"
+    return "not tested"
+
+
+def _gain(line: Line, one: Comparison, system: str) -> float:
+    """By how much one of two systems is better in the samples that both have scored."""
+    delta = one.delta or 0.0
+    lower_is_better = line.direction is not Direction.HIGHER  # of absolute values, too
+    return -delta if lower_is_better == (one.system == system) else delta
 
 
 def _named(lead: _Lead, table: Table) -> str:
@@ -133,12 +151,10 @@ def _against(lead: _Lead, complete: Table, comparisons: Sequence[Comparison]) ->
     """Says which other lines put the model of a lead behind the truth."""
     texts = []
     for line in complete.lines:
-        ours, truth = cost_of(line, lead.system), cost_of(line, lead.ceiling)
         is_other = line is not lead.line and line.protocol != lead.line.protocol
         if not is_other or _question(line.metric) != _question(lead.line.metric):
             continue
-        is_open, _ = _tested(complete.suite, line, lead.system, lead.ceiling, comparisons)
-        if ours is not None and truth is not None and ours > truth and not is_open:
+        if _ahead(complete.suite, line, lead.ceiling, lead.system, comparisons):
             texts.append(
                 f"{_whole(line)} says the opposite of {_whole(lead.line)}: by it {lead.system} is "
                 f"behind {lead.ceiling}. {_NEITHER}"

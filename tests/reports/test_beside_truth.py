@@ -49,8 +49,39 @@ def test_a_lead_that_a_test_could_have_shown_and_did_not_is_none() -> None:
     (few,) = cautions(one, comparisons=[compared("wer", "truth", "mine", "inconclusive",
                                                  p=0.5, smallest_p=0.5)])  # fmt: skip
     assert "WER (not tested)" in few
-    (shown,) = cautions(one, comparisons=[compared("wer", "mine", "truth", "better")])
+    (shown,) = cautions(one, comparisons=[compared("wer", "mine", "truth", "better", delta=-0.01)])
     assert "in WER:" in shown
+
+
+@pytest.mark.parametrize("p", [0.001, 0.5])
+def test_a_lead_of_means_that_the_paired_difference_denies_is_none(p: float) -> None:
+    one = headline(line("mine", "wer", 0.01), line("truth", "wer", 0.02))
+    test: dict[str, Any] = {"p": p, "smallest_p": p}
+    denied = [
+        compared("wer", "mine", "truth", "worse", delta=0.05, **test),
+        compared("wer", "truth", "mine", "better", delta=-0.05, **test),
+        compared("wer", "mine", "truth", "inconclusive", delta=0.0, **test),
+    ]
+    assert [cautions(one, comparisons=[each]) for each in denied] == [[], [], []]
+    alike = headline(line("mine", "csim", 0.9, higher_is_better=True),
+                     line("truth", "csim", 0.8, higher_is_better=True))  # fmt: skip
+    (shown,) = cautions(alike, comparisons=[compared("csim", "truth", "mine", "worse", delta=-0.1,
+                                                     p=0.001)])  # fmt: skip
+    assert "in CSIM:" in shown
+    assert not cautions(alike, comparisons=[compared("csim", "truth", "mine", "better", delta=0.1)])
+
+
+def test_a_judge_whose_pairs_deny_its_means_contradicts_no_other() -> None:
+    rows = [
+        line("mine", "id_world_distance", 0.1, **WORLD), line("mine", "id_distance", 0.9, **DLIB),
+        line("truth", "id_world_distance", 0.2, **WORLD), line("truth", "id_distance", 0.4, **DLIB),
+    ]  # fmt: skip
+    complete = table(*rows, roles=ROLES)
+    short = headline_of(complete)
+    worse = compared("id_distance", "mine", "truth", "worse", delta=0.5)
+    better = compared("id_distance", "mine", "truth", "better", delta=-0.5)
+    told = [cautions(short, comparisons=[one], complete=complete) for one in (worse, better)]
+    assert [len(texts) for texts in told] == [2, 1]
 
 
 def test_two_face_networks_that_disagree_about_the_truth_are_named() -> None:
