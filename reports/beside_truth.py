@@ -9,26 +9,13 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
-from evals.protocols.info import Axis, Direction
+from evals.protocols.info import Direction
 from evals.recording.role import Role
 from evals.scoring.compare import ALPHA, Comparison
 from reports.axes import info_of
+from reports.reasons import why_beyond_truth
 from reports.tables import Line, Table
 
-_SOFT = (
-    "nobody is more alike than the person: soft, averaged and still faces lie nearer to a "
-    "reference picture than frames of a real take"
-)
-_DRIFT = "a real take drifts by itself, too: less than that is less movement, not better quality"
-_WHY = {
-    Axis.TEXT: "even, clear voices are recognised better than real speech: below the truth, the "
-    "rate says how easy a voice is to recognise, not that more words are right",
-    Axis.LIP_SYNC: "real lips are in sync: more than that is a mouth that suits the network",
-    Axis.IDENTITY: _SOFT,
-    Axis.APPEARANCE: _DRIFT,
-    Axis.VIDEO: "real video cannot be less real: sets that are small, soft or copies of the "
-    "reference set have shorter distances",
-}
 _SAME_QUESTION = {"csim": "id_distance"}
 """Metrics that ask what another one asks, with another network, beside those that replace it."""
 
@@ -62,7 +49,7 @@ def beside_truth(
     leads = [lead for line in table.lines for lead in _leads(line, table, comparisons)]
     groups: dict[tuple[str, str, str], list[_Lead]] = defaultdict(list)
     for lead in leads:
-        groups[lead.system, lead.ceiling, _why(lead.line)].append(lead)
+        groups[lead.system, lead.ceiling, why_beyond_truth(lead.line.metric)].append(lead)
     texts = [
         f"{system} is ahead of the ceiling, {ceiling}, in "
         f"{listed([_named(lead, table) for lead in group])}: {why}."
@@ -85,17 +72,10 @@ def cost_of(line: Line, system: str) -> float | None:
     return row.ranked.direction.cost(row.ranked.value)
 
 
-def _why(line: Line) -> str:
-    """What a value beyond the truth means; empty where the truth is no bound."""
-    if "drift" in line.metric or "slope" in line.metric:
-        return _DRIFT
-    return _WHY.get(line.info.axis, "")
-
-
 def _leads(line: Line, table: Table, comparisons: Sequence[Comparison]) -> list[_Lead]:
     ceilings = [name for name in table.controls if table.roles[name] is Role.CEILING]
     costs = {name: cost for name in ceilings if (cost := cost_of(line, name)) is not None}
-    if not costs or not _why(line):
+    if not costs or not why_beyond_truth(line.metric):
         return []
     ceiling = min(costs, key=lambda name: costs[name])
     found = []
