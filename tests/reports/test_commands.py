@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reports.build import printed
 from streamchar_ref.cli import main
 from tests.reports.factory import make_run
 
@@ -151,6 +152,21 @@ def test_macro_means_are_a_line_of_their_own_where_they_are_asked_for(
     printed = " ".join(capsys.readouterr().out.split())
     assert "| WER macro ↓ [%] (2)" in printed
     assert "Macro: mean over recordings, each counted once" in printed
+
+
+def test_tables_name_a_control_that_declares_to_be_still(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = json.loads((folder / "run.json").read_text())
+    names = {"static_portrait": "negative_control"}
+    for still in (True, False):
+        told = entries | {"roles": names, "still": {"static_portrait": still}}
+        (folder / "run.json").write_text(json.dumps(told))
+        assert run("table", folder) == 0
+        table = " ".join(capsys.readouterr().out.split())
+        said = "static_portrait is ahead of every model and the ceiling in id distance"
+        assert (said in table) is still
+        assert (said in " ".join(printed([folder]).split())) is still
 
 
 def test_plot_writes_into_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
