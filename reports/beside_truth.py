@@ -7,28 +7,15 @@ averaged face lies nearer to a reference picture than frames of the person do.
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from evals.protocols.info import Axis, Direction
+from evals.protocols.info import Direction
 from evals.recording.role import Role
 from evals.scoring.compare import ALPHA, Comparison
 from reports.axes import info_of
+from reports.reasons import why_beyond_truth
 from reports.tables import Line, Table
 
-_SOFT = (
-    "nobody is more alike than the person: soft, averaged and still faces lie nearer to a "
-    "reference picture than frames of a real take"
-)
-_DRIFT = "a real take drifts by itself, too: less than that is less movement, not better quality"
-_WHY = {
-    Axis.TEXT: "even, clear voices are recognised better than real speech: below the truth, the "
-    "rate says how easy a voice is to recognise, not that more words are right",
-    Axis.LIP_SYNC: "real lips are in sync: more than that is a mouth that suits the network",
-    Axis.IDENTITY: _SOFT,
-    Axis.APPEARANCE: _DRIFT,
-    Axis.VIDEO: "real video cannot be less real: sets that are small, soft or copies of the "
-    "reference set have shorter distances",
-}
 _SAME_QUESTION = {"csim": "id_distance"}
 """Metrics that ask what another one asks, with another network, beside those that replace it."""
 
@@ -46,7 +33,8 @@ def beside_truth(
     """Says which models are ahead of every ceiling, and where two networks contradict each other.
 
     A lead counts if its paired test gives p below 0.05 before any adjustment, or if there are too
-    few prompts for a test. Two lines contradict each other if they ask the same of one pair: the
+    few prompts for a test; not if the pairs show no lead or the opposite, as they may where means
+    rest on other samples. Two lines contradict each other if they ask the same of one pair: the
     same metric by another protocol, or the metric that takes its place.
 
     Args:
@@ -61,7 +49,7 @@ def beside_truth(
     leads = [lead for line in table.lines for lead in _leads(line, table, comparisons)]
     groups: dict[tuple[str, str, str], list[_Lead]] = defaultdict(list)
     for lead in leads:
-        groups[lead.system, lead.ceiling, _why(lead.line)].append(lead)
+        groups[lead.system, lead.ceiling, why_beyond_truth(lead.line.metric)].append(lead)
     texts = [
         f"{system} is ahead of the ceiling, {ceiling}, in "
         f"{listed([_named(lead, table) for lead in group])}: {why}."
@@ -84,38 +72,48 @@ def cost_of(line: Line, system: str) -> float | None:
     return row.ranked.direction.cost(row.ranked.value)
 
 
-def _why(line: Line) -> str:
-    """What a value beyond the truth means; empty where the truth is no bound."""
-    if "drift" in line.metric or "slope" in line.metric:
-        return _DRIFT
-    return _WHY.get(line.info.axis, "")
-
-
 def _leads(line: Line, table: Table, comparisons: Sequence[Comparison]) -> list[_Lead]:
     ceilings = [name for name in table.controls if table.roles[name] is Role.CEILING]
     costs = {name: cost for name in ceilings if (cost := cost_of(line, name)) is not None}
-    if not costs or not _why(line):
+    if not costs or not why_beyond_truth(line.metric):
         return []
     ceiling = min(costs, key=lambda name: costs[name])
     found = []
     for system in table.models:
-        cost = cost_of(line, system)
-        is_open, is_tested = _tested(table.suite, line, system, ceiling, comparisons)
-        if cost is not None and cost < costs[ceiling] and not is_open:
-            found.append(_Lead(system, ceiling, line, is_tested))
+        sureness = _ahead(table.suite, line, system, ceiling, comparisons)
+        if sureness:
+            found.append(_Lead(system, ceiling, line, sureness == "shown"))
     return found
 
 
-def _tested(
-    suite: str, line: Line, system: str, other: str, comparisons: Sequence[Comparison]
-) -> tuple[bool, bool]:
-    """Whether a test could have shown a difference and did not, and whether one has shown it."""
+def _ahead(
+    suite: str, line: Line, first: str, second: str, comparisons: Sequence[Comparison]
+) -> Literal["shown", "not tested", ""]:
+    """Says how sure it is that the first of two systems is ahead; nothing if it is not.
+
+    It is not if its mean is not better, if a test could have shown that and did not, or if the
+    paired difference, which may rest on fewer samples, is none or says the opposite.
+    """
+    ours, theirs = cost_of(line, first), cost_of(line, second)
+    if ours is None or theirs is None or ours >= theirs:
+        return ""
     here = (suite, line.metric, line.protocol)
     for one in comparisons:
         is_here = (one.suite, one.metric, one.protocol) == here
-        if is_here and {one.system, one.against} == {system, other} and one.p is not None:
-            return (one.smallest_p or 0.0) < ALPHA <= one.p, one.p < ALPHA
-    return False, False
+        if not is_here or {one.system, one.against} != {first, second} or one.p is None:
+            continue
+        is_open = (one.smallest_p or 0.0) < ALPHA <= one.p
+        if is_open or _gain(line, one, first) <= 0:
+            return ""
+        return "shown" if one.p < ALPHA else "not tested"
+    return "not tested"
+
+
+def _gain(line: Line, one: Comparison, system: str) -> float:
+    """By how much one of two systems is better in the samples that both have scored."""
+    delta = one.delta or 0.0
+    lower_is_better = line.direction is not Direction.HIGHER  # of absolute values, too
+    return -delta if lower_is_better == (one.system == system) else delta
 
 
 def _named(lead: _Lead, table: Table) -> str:
@@ -133,12 +131,10 @@ def _against(lead: _Lead, complete: Table, comparisons: Sequence[Comparison]) ->
     """Says which other lines put the model of a lead behind the truth."""
     texts = []
     for line in complete.lines:
-        ours, truth = cost_of(line, lead.system), cost_of(line, lead.ceiling)
         is_other = line is not lead.line and line.protocol != lead.line.protocol
         if not is_other or _question(line.metric) != _question(lead.line.metric):
             continue
-        is_open, _ = _tested(complete.suite, line, lead.system, lead.ceiling, comparisons)
-        if ours is not None and truth is not None and ours > truth and not is_open:
+        if _ahead(complete.suite, line, lead.ceiling, lead.system, comparisons):
             texts.append(
                 f"{_whole(line)} says the opposite of {_whole(lead.line)}: by it {lead.system} is "
                 f"behind {lead.ceiling}. {_NEITHER}"

@@ -111,7 +111,8 @@ def printed(folders: Sequence[Path], *, every_metric: bool = False) -> str:
     if every_metric:
         return "\n".join(markdown(table) for table in tables)
     care = [
-        cautions(headline_of(one), comparisons=runs.comparisons, complete=one) for one in tables
+        cautions(headline_of(one), runs.still, comparisons=runs.comparisons, complete=one)
+        for one in tables
     ]
     return "\n".join(
         headline_markdown(headline_of(table), texts)

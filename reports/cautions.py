@@ -3,19 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from evals.protocols.info import Axis
 from evals.recording.role import Role
 from evals.scoring.compare import Comparison
 from reports.axes import label_of
 from reports.beside_truth import beside_truth, cost_of, listed
+from reports.reasons import why_still_is_best
 from reports.tables import Line, Table
 
-_WHY = {
-    Axis.LIP_SYNC: "silence and a still mouth are near to each other",
-    Axis.IDENTITY: "a picture that does not change keeps its face",
-    Axis.APPEARANCE: "a picture that does not change has no drift",
-    Axis.SPEED: "it computes nothing that a model has to",
-}
 _METRICS = {
     "sync_d": "Sync-D has no floor of its own: a silent portrait has the best one. Read it beside "
     "Sync-C.",
@@ -48,19 +42,19 @@ def cautions(
         judges that contradict each other, then what is known of the metrics shown.
     """
     suspects = [name for name in table.controls if name in still or _is_floor(table, name)]
-    beaten: dict[tuple[str, Axis], list[str]] = defaultdict(list)
+    beaten: dict[tuple[str, str], list[str]] = defaultdict(list)
     for line in table.lines:
-        for system in _ahead(line, table, suspects):
-            beaten[system, line.info.axis].append(label_of(line.metric))
-    by_reason: dict[tuple[tuple[str, ...], Axis], list[str]] = defaultdict(list)
-    for (system, axis), labels in beaten.items():
-        by_reason[tuple(dict.fromkeys(labels)), axis].append(system)
+        why = why_still_is_best(line.metric, line.protocol)
+        for system in _ahead(line, table, suspects) if why else []:
+            beaten[system, why].append(label_of(line.metric))
+    by_reason: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    for (system, why), labels in beaten.items():
+        by_reason[tuple(dict.fromkeys(labels)), why].append(system)
     whom = "every model and the ceiling" if _ceilings(table) else "every model"
     texts = [
         f"{listed(systems)} {'is' if len(systems) == 1 else 'are'} ahead of {whom} in "
-        f"{listed(labels)}: {_WHY[axis]}."
-        for (labels, axis), systems in by_reason.items()
-        if axis in _WHY
+        f"{listed(labels)}: {why}."
+        for (labels, why), systems in by_reason.items()
     ]
     texts += beside_truth(table, comparisons, complete)
     shown = [line.metric for line in table.lines if line.has_value]

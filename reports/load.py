@@ -14,7 +14,7 @@ import pandas as pd
 from evals.metrics import INFOS
 from evals.protocols.info import MetricInfo
 from evals.recording.role import Role, place_of
-from evals.recording.system import installed_role
+from evals.recording.system import installed_is_still, installed_role
 from evals.scoring.compare import Comparison, Pair, compare
 from evals.scoring.protocol_ids import split_protocol
 from evals.scoring.results import MEND, ScoreRow, WindowRow
@@ -41,6 +41,7 @@ class Runs:
         infos: Metric name -> unit and direction.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         roles: Of the systems, as far as they are known.
+        still: Systems that declare to be silent or not to move.
         pairs: What `comparisons` compares, each a system and another one; all pairs by default.
     """
 
@@ -50,6 +51,7 @@ class Runs:
     infos: dict[str, MetricInfo]
     identities: dict[str, str] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
+    still: frozenset[str] = frozenset()
     pairs: tuple[Pair, ...] | None = None
 
     def under(self, protocols: Collection[str]) -> "Runs":
@@ -201,6 +203,12 @@ def _loaded(readers: Sequence[RunReader]) -> Runs:
             for run_label, rows, entry in zip(labels, scores, entries, strict=True)
             for row in rows
         },
+        still=frozenset(
+            _label_in(run_label, system, shared)
+            for run_label, rows, entry in zip(labels, scores, entries, strict=True)
+            for system in {row.system for row in rows}
+            if _is_still(entry, system)
+        ),
     )
 
 
@@ -208,6 +216,12 @@ def _role(entry: Mapping[str, Any], system: str) -> Role:
     """Returns what a run says of its system; an older run does not say."""
     declared = entry.get("roles", {}).get(system)
     return Role(declared) if declared else installed_role(system)
+
+
+def _is_still(entry: Mapping[str, Any], system: str) -> bool:
+    """Returns what a run says of its system, likewise."""
+    declared: bool | None = entry.get("still", {}).get(system)
+    return installed_is_still(system) if declared is None else declared
 
 
 def _folders(name: str) -> list[Path]:

@@ -113,9 +113,8 @@ def _parts(content: Content) -> Iterator[tuple[str, str, Html | None]]:
     verdicts = [headline_html(table, content.comparisons) for table in headlines]
     yield "headline", "In short", join(*verdicts)
     yield "systems", "Systems", systems_list(runs, content.recordings)
-    still = {r.system for r in content.recordings if r.is_silent or r.is_still}
     care = [
-        cautions(one, still, comparisons=content.comparisons, complete=table)
+        cautions(one, runs.still, comparisons=content.comparisons, complete=table)
         for one, table in zip(headlines, tables, strict=True)
     ]
     main = [

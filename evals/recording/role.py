@@ -27,6 +27,11 @@ def declared_role(system: object) -> Role:
     return Role(getattr(system, "role", Role.MODEL))
 
 
+def declares_still(system: object) -> bool:
+    """Returns whether a system, its class or its recording declares to be silent or not to move."""
+    return any(getattr(system, name, False) for name in ("is_silent", "is_still"))
+
+
 def place_of(role: Role, name: str) -> tuple[bool, bool, str]:
     """Sort key of a system: ceilings first, then models, then floors and negative controls."""
     return role in {Role.FLOOR, Role.NEGATIVE_CONTROL}, role is not Role.CEILING, name

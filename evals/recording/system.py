@@ -18,7 +18,7 @@ from evals.recording.contract import (
     problem_with_lengths,
     problems_with_system,
 )  # fmt: skip
-from evals.recording.role import Role, declared_role
+from evals.recording.role import Role, declared_role, declares_still
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.limits import StreamBudget, stream_limit_s
@@ -138,18 +138,29 @@ def installed_systems() -> dict[str, EntryPoint]:
 
 
 @cache
+def _installed(name: str) -> object | None:
+    """The factory of an installed system, if it can be imported here."""
+    entry = installed_systems().get(name)
+    try:
+        return entry.load() if entry else None
+    except ImportError:
+        return None
+
+
 def installed_role(name: str) -> Role:
     """Returns the role of the installed system of a name; ``model`` if there is none.
 
     A system that cannot be imported here, e.g. as torch is missing, counts as a model.
     """
-    entry = installed_systems().get(name)
-    if entry is None:
-        return Role.MODEL
     try:
-        return declared_role(entry.load())
-    except (ImportError, ValueError):
+        return declared_role(_installed(name))
+    except ValueError:
         return Role.MODEL
+
+
+def installed_is_still(name: str) -> bool:
+    """Returns whether the installed system of a name declares to be silent or not to move."""
+    return declares_still(_installed(name))
 
 
 def stream_budget(prompt: Prompt, system: System) -> StreamBudget:

@@ -14,6 +14,7 @@ from evals.protocols.takes_metric import TakesMetric
 from evals.protocols.tool import is_import
 from evals.recording.provenance import provenance
 from evals.recording.recording import Recording
+from evals.recording.role import declares_still
 from evals.recording.run_folder import read_run, recording_folder, recordings_root, write_run
 from evals.recording.transaction import LOG, committing, results_of, stamps_of
 from evals.scoring.notes import notes_on
@@ -158,9 +159,9 @@ def _commit(
         | {
             "protocols": {digest: params for digest, params in protocols.items() if digest in used},
             "identities": identities,
-            "roles": _roles_beside_earlier(earlier.told, recordings, rows),
             "notes": _notes_beside_earlier(earlier.told, recordings, notes, rows),
         }
+        | _declared_beside_earlier(earlier.told, recordings, rows)
     )
     new = [log for log in scored.logs if log not in earlier.log]
     with committing(run) as staging:
@@ -282,14 +283,19 @@ def _identities_beside_earlier(
     return {name: earlier[name] for name in others if name in earlier} | identities_of(recordings)
 
 
-def _roles_beside_earlier(
+def _declared_beside_earlier(
     told: Mapping[str, Any], recordings: Sequence[Recording], rows: Sequence[ScoreRow]
-) -> dict[str, str]:
-    """Returns the roles of the systems with rows, as far as their recordings say."""
-    declared = {r.system: str(r.role) for r in recordings if r.role is not None}
+) -> dict[str, dict[str, Any]]:
+    """Returns role and stillness of the systems with rows, as far as their recordings say."""
+    still = {r.system for r in recordings if declares_still(r)}
+    declared: dict[str, dict[str, Any]] = {
+        "roles": {r.system: str(r.role) for r in recordings if r.role is not None},
+        "still": {r.system: r.system in still for r in recordings},
+    }
     systems = {row.system for row in rows}
     return {
-        name: role for name, role in (told.get("roles", {}) | declared).items() if name in systems
+        entry: {name: one for name, one in (told.get(entry, {}) | new).items() if name in systems}
+        for entry, new in declared.items()
     }
 
 

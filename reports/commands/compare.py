@@ -17,7 +17,7 @@ from evals.scoring.ties import tie_groups
 from reports.axes import names_in, systems_in
 from reports.commands.options import (
     AsJson,
-    MetricsOption,
+    EveryMetricOption,
     ProfileOption,
     RunsArgument,
     SystemsOption,
@@ -51,7 +51,7 @@ def compare(
         ),
     ] = None,
     against: Annotated[str, typer.Option(help="A system; all pairs if left out.")] = "",
-    metrics: MetricsOption = "",
+    metrics: EveryMetricOption = "",
     profile: ProfileOption = "",
     power: Annotated[
         bool, typer.Option("--power", help="Say how many prompts each gap needs; power.csv.")

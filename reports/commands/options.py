@@ -11,8 +11,11 @@ RunsArgument = Annotated[list[Path], typer.Argument(help="Run folders.")]
 MetricsOption = Annotated[
     str,
     typer.Option(
-        "--metrics", help="Comma-separated metrics or axes, in order; the usual by default"
+        "--metrics", help="Comma-separated metrics or axes, in order; the usual by default."
     ),
+]
+EveryMetricOption = Annotated[
+    str, typer.Option("--metrics", help="Comma-separated metrics or axes; all by default.")
 ]
 SystemsOption = Annotated[
     str, typer.Option("--systems", help="Comma-separated, in order; all by default.")

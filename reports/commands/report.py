@@ -8,7 +8,7 @@ import typer
 
 from reports.axes import names_in, systems_in
 from reports.build import build_report, write_grids
-from reports.commands.options import AsJson, MetricsOption, RunsArgument, SystemsOption
+from reports.commands.options import AsJson, EveryMetricOption, RunsArgument, SystemsOption
 from reports.load import load_runs
 from streamchar_ref.commands.verb import Verb
 
@@ -21,7 +21,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file; report.html of the first run if left out.")
     ] = None,
-    metrics: MetricsOption = "",
+    metrics: EveryMetricOption = "",
     systems: SystemsOption = "",
     grid: Annotated[
         bool, typer.Option("--grid", help="Also one mp4 a prompt shown, all systems side by side.")

@@ -121,7 +121,7 @@ def table(
     if is_headline:
         tables = [headline_of(one) for one in tables]
     care = [
-        cautions(one, comparisons=loaded.comparisons, complete=every)
+        cautions(one, loaded.still, comparisons=loaded.comparisons, complete=every)
         for one, every in zip(tables, complete, strict=True)
     ]
     if macro:

@@ -2,11 +2,18 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
+from reports.build import printed
+from reports.commands.compare import compare
+from reports.commands.plot import plot
+from reports.commands.report import report
+from reports.commands.table import table
 from streamchar_ref.cli import main
 from tests.reports.factory import make_run
 
@@ -151,6 +158,37 @@ def test_macro_means_are_a_line_of_their_own_where_they_are_asked_for(
     printed = " ".join(capsys.readouterr().out.split())
     assert "| WER macro ↓ [%] (2)" in printed
     assert "Macro: mean over recordings, each counted once" in printed
+
+
+def test_tables_name_a_control_that_declares_to_be_still(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = json.loads((folder / "run.json").read_text())
+    names = {"static_portrait": "negative_control"}
+    for still in (True, False):
+        told = entries | {"roles": names, "still": {"static_portrait": still}}
+        (folder / "run.json").write_text(json.dumps(told))
+        assert run("table", folder) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        said = "static_portrait is ahead of every model and the ceiling in id distance"
+        assert (said in shown) is still
+        assert (said in " ".join(printed([folder]).split())) is still
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (table, "the usual by default"),
+        (plot, "the usual by default"),
+        (compare, "all by default"),
+        (report, "all by default"),
+    ],
+)
+def test_help_says_which_metrics_are_taken_where_none_are_named(
+    verb: Callable[..., None], said: str
+) -> None:
+    (option,) = get_type_hints(verb, include_extras=True)["metrics"].__metadata__
+    assert said in option.help
 
 
 def test_plot_writes_into_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

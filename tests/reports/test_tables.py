@@ -15,6 +15,7 @@ from evals.scoring.compare import DAGGER, Comparison
 from evals.scoring.export import leaderboard, model_card
 from evals.scoring.summary import SummaryRow
 from reports.axes import in_order, info_of, names_in
+from reports.macro import with_macro
 from reports.numbers import decimals_for, interval_text, number, samples_text, value_text
 from reports.render import escape_latex, grid_of, latex, markdown
 from reports.table_csv import tables_csv
@@ -369,3 +370,18 @@ def test_letters_need_prompts_enough_to_show_a_difference(
     assert found.lines[0].letters == letters
     few = "No letters for any line: 3 independent prompts are too few to show any difference."
     assert (few in markdown(found)) == (not letters)
+
+
+def test_macro_lines_have_the_bounds_of_their_own_mean() -> None:
+    gaps = {"coverage": 0.5, "if_best": 0.1}
+    text = markdown(with_macro(table(summary("b", 0.2, macro_value=0.3, **gaps))))
+    assert "WER of b [unbounded, 20.0, 10.0]" in text
+    assert "WER macro of b [unbounded, 30.0, 15.0]" in text
+
+
+def test_a_system_whose_recordings_weigh_the_same_has_one_mean_for_both_averages() -> None:
+    one = summary("b", 0.2, n=1, n_independent=1)
+    found = with_macro(table(summary("a", 0.1, macro_value=0.3), one, summary("c", None)))
+    micro, macro = found.lines
+    assert [micro.cells[name].value for name in "abc"] == [0.1, 0.2, None]
+    assert [macro.cells[name].value for name in "abc"] == [0.3, 0.2, None]

@@ -10,7 +10,7 @@ from evals.recording.make_system import make_system
 from evals.recording.record import record
 from evals.recording.role import Role
 from evals.recording.run_folder import read_recording, read_run
-from evals.recording.system import installed_role, installed_systems
+from evals.recording.system import installed_is_still, installed_role, installed_systems
 from evals.scoring.merge import merge
 from evals.scoring.persist import score_run
 from evals.scoring.score import Options
@@ -51,6 +51,7 @@ class Wrong(Scripted):
     """A negative control."""
 
     role = "negative_control"
+    is_still = True
 
 
 def score(run: Path) -> None:
@@ -73,8 +74,11 @@ def test_the_role_goes_from_the_system_to_recording_run_and_table(tmp_path: Path
     score(run)
     assert read_run(run)["roles"] == {"scripted": "negative_control"}
     assert load_runs(run).roles == {"scripted": Role.NEGATIVE_CONTROL}
+    assert read_run(run)["still"] == {"scripted": True}
     merge([run], tmp_path / "joined")
-    assert load_runs(tmp_path / "joined").roles == {"scripted": Role.NEGATIVE_CONTROL}
+    joined = load_runs(tmp_path / "joined")
+    assert joined.roles == {"scripted": Role.NEGATIVE_CONTROL}
+    assert joined.still == {"scripted"}
 
 
 def test_a_system_that_declares_nothing_is_a_model(tmp_path: Path) -> None:
@@ -88,6 +92,11 @@ def test_an_older_run_takes_roles_from_the_installed_systems(tmp_path: Path) -> 
     record(Wrong([0.1, 0.1]), [prompt()], plan(run))
     score(run)
     entries = json.loads((run / "run.json").read_text())
-    del entries["roles"]
+    del entries["roles"], entries["still"]
     (run / "run.json").write_text(json.dumps(entries))
-    assert load_runs(run).roles == {"scripted": Role.MODEL}
+    older = load_runs(run)
+    assert (older.roles, older.still) == ({"scripted": Role.MODEL}, set())
+    assert [installed_is_still(name) for name in ("frozen_picture", "ground_truth")] == [
+        True,
+        False,
+    ]
