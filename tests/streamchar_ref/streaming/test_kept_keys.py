@@ -103,6 +103,22 @@ def test_the_engine_serves_what_the_plain_path_streams(model: StreamChar) -> Non
             assert np.array_equal(mine, chunk.samples)
 
 
+def test_the_engine_serves_in_half_precision_nearly_what_it_serves_in_full(
+    model: StreamChar,
+) -> None:
+    made = []
+    for precision in ("float32", "bfloat16"):
+        config = EngineConfig(first_latents=0, precision=precision)
+        engine = Engine(model, config, clock=lambda: 0.0)
+        number = engine.open(Transcript(SECOND), prompt="a", reference=PICTURE, seed=0)
+        cache = engine._streams[number].state.cache
+        assert cache.dtype == torch.float32
+        made.append((cache, torch.from_numpy(engine.step()[0].chunk.samples)))
+    for full, half in zip(*made, strict=True):
+        error = (half - full).abs().max() / full.std()
+        assert 0 < error < 0.2
+
+
 @pytest.mark.parametrize(
     "options", [ContextOptions(visible="no_sink"), ContextOptions(motion_sigma=0.2)]
 )
