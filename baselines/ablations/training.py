@@ -67,7 +67,7 @@ class StageTrainer:
         is_new = teacher.is_bare and preset != self.preset and not teacher.start
         if is_new:  # prompt encoder and VAEs of the grid's teacher serve it
             preset = self.preset
-        is_named = teacher.preset and not is_new
+        is_named = teacher.preset and teacher.preset != self.preset and not is_new
         source = Path(teacher.start) if teacher.start else None if is_named else self.start
         found = load_checkpoint(source or shipped_checkpoint(preset), preset=preset)
         _check_same(folder, found)
