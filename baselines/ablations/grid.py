@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -118,19 +119,22 @@ class GridFolder:
         """Returns for how many steps a piece is trained; 0 if that is open.
 
         They are its own from before, or those of another row or seed with the same stage and
-        preset.
+        preset. Networks that begin anew are compared whatever their preset: theirs are those of
+        others that begin anew, before any other's.
         """
         own = self.outcome(piece)
         if own and own.steps:
             return own.steps
+        is_bare, alike = piece.teacher.is_bare, []
         for path in sorted((self.out / "train").glob(f"*/{PIECE}")):
             told = read_json(path)
-            is_alike = told.get("stages", [None])[-1] == piece.stage
-            if is_alike and told.get("teacher", {}).get("preset") == piece.teacher.preset:
-                steps = told.get("steps", 0)
-                if isinstance(steps, int) and steps > 0:
-                    return steps
-        return 0
+            teacher, steps = told.get("teacher", {}), told.get("steps", 0)
+            has_steps = isinstance(steps, int) and steps > 0
+            if not has_steps or told.get("stages", [None])[-1] != piece.stage:
+                continue
+            if is_bare or teacher.get("preset") == piece.teacher.preset:
+                alike.append((is_bare and not teacher.get("is_bare"), steps))
+        return min(alike, key=itemgetter(0), default=(False, 0))[1]
 
     def keep(self, piece: Piece, outcome: Outcome) -> None:
         """Writes how far a piece is, and what it is."""

@@ -156,14 +156,14 @@ _ABLATIONS = [
 _TEACHER_8 = next(row for row in _TEACHERS if row.name == "teacher_8")
 _TUNED = _TEACHER_8.child(
     "teacher_tuned",
-    "the teacher trained further as long as its rivals: what they are compared with",
+    "the teacher trained further for as many steps as its rivals: what they are compared with",
     group=Group.RIVAL,
     stages=(TEACHER,),
 )
 _ANEW = _TEACHER_8.child(
     "teacher_anew",
-    "orchestrator and DiT trained once more from random weights, as long as rivals whose networks "
-    "are others: what those are compared with",
+    "orchestrator and DiT trained once more from random weights, for as many steps as rivals whose "
+    "networks are others: what those are compared with",
     group=Group.RIVAL,
     stages=(SPEECH, TEACHER),
 )
@@ -205,7 +205,7 @@ _RIVALS = [
     _TUNED.child(
         "causal_kv_teacher",
         "looks back on the keys and values of the last two chunks, each computed once, in place of "
-        "encoding the end of the previous chunk for each",
+        "encoding the end of the previous chunk for each; equal steps, twice the training compute",
         group=Group.RIVAL,
         cached_chunks=2,
     ),
@@ -213,7 +213,7 @@ _RIVALS = [
     _STUDENT_TUNED.child(
         "causal_kv",
         "a causal student, as by Self Forcing: a cache of the last two chunks, in teacher, scores, "
-        "rollouts and streaming",
+        "rollouts and streaming; equal steps, twice the training compute",
         group=Group.RIVAL,
         also_against=("causal_kv_teacher",),
         cached_chunks=2,

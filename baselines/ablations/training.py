@@ -30,6 +30,10 @@ from streamchar_ref.train.stages import STAGES, StageSpec, distillation_stages
 
 NO_ORCHESTRATOR = "orchestrator.mode=none"
 _TEACHER = "teacher.json"
+CACHED_TIME = 2.1
+"""Time limit of a stage whose DiT keeps keys and values, over that of others: it is to make as many
+steps, and of each sample it encodes whole past chunks anew (`baselines/README.md` has the counts).
+"""
 _ANEW = {"speech", "teacher"}
 """Stages whose networks a bare teacher does not have."""
 
@@ -43,7 +47,7 @@ class StageTrainer:
         start: Checkpoint of the teacher; by default the shipped one.
         minutes: Time limit of a stage; 0 takes its budget. It decides the number of steps; a stage
             that is slower than it seemed, or than the same stage of another row, may take twice as
-            long.
+            long. With a DiT that keeps keys and values all limits are `CACHED_TIME` times that.
         device: As torch names it.
         jobs: Processes that make data.
         progress: Called with lines of the log.
@@ -67,7 +71,7 @@ class StageTrainer:
         is_new = teacher.is_bare and preset != self.preset and not teacher.start
         if is_new:  # prompt encoder and VAEs of the grid's teacher serve it
             preset = self.preset
-        is_named = teacher.preset and not is_new
+        is_named = teacher.preset and teacher.preset != self.preset and not is_new
         source = Path(teacher.start) if teacher.start else None if is_named else self.start
         found = load_checkpoint(source or shipped_checkpoint(preset), preset=preset)
         _check_same(folder, found)
@@ -98,7 +102,9 @@ class StageTrainer:
         spec = next((one for one in _specs(piece, preset) if one.name == piece.stage), None)
         if spec is None:
             raise InputError(f"there is no stage {piece.stage!r:.60}")
-        return self.minutes or spec.budget(preset).minutes
+        minutes = self.minutes or spec.budget(preset).minutes
+        is_cached = any(change.startswith("dit.cached_chunks=") for change in piece.teacher.config)
+        return minutes * (CACHED_TIME if is_cached else 1)
 
     def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         """Trains a piece, or goes on with it."""

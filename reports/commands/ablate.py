@@ -146,7 +146,7 @@ def _defaults(preset: str) -> dict[str, Any]:
         f"{spec.name}.optim": asdict(spec.budget(preset).optim)
         for spec in distillation_stages(config)
     }
-    values: dict[str, Any] = json.loads(json.dumps(asdict(config) | optims))
+    values: dict[str, Any] = json.loads(json.dumps(config.values | optims))
     return values
 
 

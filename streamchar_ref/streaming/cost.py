@@ -74,7 +74,9 @@ def count_chunk(
         is_exact: See `rollout_chunk`.
 
     Returns:
-        The cost. The first chunk of a stream costs as much.
+        The cost. The first chunk of a stream costs as much, unless the DiT keeps keys and values:
+        then prompt, reference and sink are encoded once more after it, and before it the opening
+        of the stream encodes them and as many chunks of the still picture as are kept.
     """
     with torch.device("meta"):
         model = StreamChar(config)

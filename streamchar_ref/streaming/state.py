@@ -5,6 +5,7 @@ chunk, Ca audio channels, R history latents.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -172,8 +173,15 @@ def encoded_past(model: StreamChar, state: StreamState) -> Float[Tensor, "B L *k
     """
     if not isinstance(model.dit, CausalDiT):
         return state.cache
-    with batch_invariant(len(state.position), model.device):
-        return packed(model.dit.encode_context(encodable(model.config, state)))
+    with batch_invariant(len(state.position), model.device), _precision(model):
+        return packed(model.dit.encode_context(encodable(model.config, state))).float()
+
+
+def _precision(model: StreamChar) -> AbstractContextManager[None]:
+    """Opens the autocast that weights in half precision need; others keep what is open around."""
+    if model.dit.prompt_in.weight.dtype != torch.bfloat16:
+        return nullcontext()
+    return torch.autocast(model.device.type, torch.bfloat16, cache_enabled=False)
 
 
 def encodable(config: Config, state: StreamState) -> DitContext:

@@ -146,7 +146,7 @@ class TrainRun:
         state_of: dict[str, str | int] = {"stage": stage, "config": self._config_digest()}
         if spec.options is not None:
             taught = {name: getattr(self.config.sampler, name) for name in _TAUGHT}
-            state_of["options"] = json.dumps(asdict(spec.options) | taught, sort_keys=True)
+            state_of["options"] = json.dumps(spec.options.values | taught, sort_keys=True)
         before = load_state(folder, None, (), origin=state_of)
         steps = (changes or {}).get("num_steps")
         is_done = before and before.is_done and steps in (None, before.num_steps)
@@ -176,7 +176,7 @@ class TrainRun:
             own = {"earlier": earlier, "speech_hours": data.speech_hours}
             own = self._origin(folder, state, settings) | own
             if spec.options is not None:
-                own["options"] = asdict(spec.options)
+                own["options"] = spec.options.values
             self._write(spec, made, begun.origin | {stage: own})
         processes.all_true(True)  # the next stage reads what the first process has written
         return state

@@ -1,6 +1,7 @@
 """Settings of distillation, common to its stages."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.sampling.config import SamplerConfig
@@ -36,6 +37,9 @@ class DistillConfig:
             and the sound breaks soon after.
         max_spread: Sign of divergence: standard deviation of the student's video latents over
             that of the guided teacher's.
+        max_grid_ratio: Sign of divergence: loss of the fake score on a fixed grid over that of the
+            true score, see `CriticGrid`. ``None`` is no limit: it is logged alone, until healthy
+            runs have been logged that say where a limit belongs.
 
     Raises:
         InputError: If a value is out of its range, or the student's noise levels are not among
@@ -59,6 +63,7 @@ class DistillConfig:
     phonemes_per_s: float = 11.2
     max_ratio: float = 0.6
     max_spread: float = 1.15
+    max_grid_ratio: float | None = None
 
     def __post_init__(self) -> None:
         positive = ("num_steps", "num_windows", "window_batch", "fake_updates", "max_chunks")
@@ -81,11 +86,24 @@ class DistillConfig:
             raise InputError("distill.student_rate and distill.fake_rate are positive")
         if self.anchor < 0 or not self.phonemes_per_s > 0:
             raise InputError("distill.anchor is not negative, distill.phonemes_per_s is positive")
+        if self.max_grid_ratio is not None and not self.max_grid_ratio > 1:
+            raise InputError(
+                f"distill.max_grid_ratio is above 1, where a fake score begins; not "
+                f"{self.max_grid_ratio}"
+            )
         for name, known in (("visible", VISIBLE), ("pointer", POINTERS)):
             if getattr(self, name) not in known:
                 raise InputError(
                     f"distill.{name} is one of {', '.join(known)}, not {getattr(self, name)!r:.60}"
                 )
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All fields by name; what earlier versions did not have is left out at its default."""
+        values = asdict(self)
+        if self.max_grid_ratio is None:
+            del values["max_grid_ratio"]
+        return values
 
     @property
     def sampler(self) -> SamplerConfig:

@@ -53,7 +53,8 @@ class CriticGrid:
         Returns:
             ``grid_video_10`` to ``grid_audio_90``: mean squared error of the velocity, by
             modality and noise level in percent; ``grid_ratio_video`` and ``grid_ratio_audio``:
-            their mean over that of the true score. NaN in other steps.
+            their mean over that of the true score, infinite where it is not a number. NaN in other
+            steps.
         """
         if step % EVERY != EVERY - 1:
             return dict.fromkeys(_columns(), torch.tensor(torch.nan))
@@ -65,7 +66,8 @@ class CriticGrid:
                 torch.stack([each[f"grid_{name}_{_percent(level)}"] for level in LEVELS]).mean()
                 for each in (losses, self._of_real)
             )
-            losses[f"grid_ratio_{name}"] = fake / real
+            ratio = fake / real
+            losses[f"grid_ratio_{name}"] = torch.where(ratio.isnan(), torch.inf, ratio)
         return losses
 
     @torch.no_grad()

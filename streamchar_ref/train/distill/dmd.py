@@ -36,8 +36,6 @@ from streamchar_ref.train.distill.regression import DitNetwork, TrajectoryRegres
 from streamchar_ref.train.latent_losses import by_noise_level
 
 _NAMES = ("video", "audio")
-MAX_GRID_RATIO = 3.0
-"""Sign of divergence, see `CriticGrid`: in runs that went wrong the fake score's loss tripled."""
 ShowFn = Callable[[Path, StreamChar], None]
 
 
@@ -116,13 +114,14 @@ class DmdStage(Stage):
 
     def divergence(self, row: dict[str, float]) -> str:
         """Names the sign that the student has left the teacher's distribution; empty if none."""
+        most = math.inf if self.config.max_grid_ratio is None else self.config.max_grid_ratio
         for name in _NAMES:
             grid = row.get(f"fake_score_grid_ratio_{name}", math.nan)  # of every tenth step
-            if grid > MAX_GRID_RATIO:
+            if grid > most:
                 return (
                     f"the fake score no longer knows the teacher's {name}: on a fixed grid of noise"
                     f" levels its loss is {grid:.2f} times that of the true score, more than "
-                    f"{MAX_GRID_RATIO:g}"
+                    f"{most:g}"
                 )
         if "student_ratio_video" not in row:  # the student was not due in these steps
             return ""

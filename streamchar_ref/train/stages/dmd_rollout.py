@@ -11,6 +11,7 @@ from streamchar_ref.loop.config import OptimConfig
 from streamchar_ref.loop.parallel import DistContext
 from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.networks.causal import without_cache
 from streamchar_ref.streaming.rollout import chunk_context, chunk_noise
 from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.distill.config import DistillConfig
@@ -54,6 +55,10 @@ class DmdRolloutStage(DmdStage):
     def chunk_task(self, draw: Draw) -> ChunkTask:
         """Returns the next chunk of every stream, by the functions that streams use.
 
+        A student that keeps keys and values computes them anew here, from the latents that the
+        kept ones are of: so the loss reaches what encodes the past, as it does in a student that
+        keeps none, and no key is of the weights of an earlier update.
+
         Args:
             draw: Of the update; its batch is the number of streams.
 
@@ -75,7 +80,11 @@ class DmdRolloutStage(DmdStage):
         inputs, context = chunk_context(
             model, rollouts.state, rollouts.text, self.pool.options, noise
         )
-        return ChunkTask(inputs=inputs, context=context, noise=partial(chunk_noise, model, noise))
+        return ChunkTask(
+            inputs=inputs,
+            context=without_cache(context),
+            noise=partial(chunk_noise, model, noise),
+        )
 
 
 def _make(config: DistillConfig, model: StreamChar, data: TrainingData) -> Stage:

@@ -38,6 +38,15 @@ def test_the_rows_differ_from_their_controls_in_the_cache_alone() -> None:
     assert STUDENT.setup.streaming == BY_NAME["full"].setup.streaming
 
 
+def test_its_stages_have_more_time_for_as_many_steps() -> None:
+    trainer = StageTrainer(preset="micro", minutes=10)
+    for mine, control in zip(
+        pieces_of([STUDENT], [0]), pieces_of([BY_NAME["student_tuned"]], [0]), strict=True
+    ):
+        assert trainer.minutes_of(control) == 10
+        assert trainer.minutes_of(mine) == pytest.approx(21)
+
+
 def random_clips(data: TrainingData, weights: Any, *, held_out: bool = False) -> list[LatentClip]:
     return [clip(data.config, seed=seed, num_latents=18) for seed in range(3)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from baselines.ablations.grid import GridFolder, Training
-from baselines.ablations.plan import pieces_of
+from baselines.ablations.plan import piece_of, pieces_of
 from baselines.ablations.row import Row
 from baselines.ablations.rows import choose_rows
 from baselines.ablations.trainer import WEIGHTS, Outcome, Placed, Status
@@ -14,6 +14,7 @@ from streamchar_ref.core.errors import InputError
 from tests.baselines.ablations.fakes import FakeTrainer
 
 ROWS = choose_rows(["teacher_4", "regress_only", "stage1_only", "full", "one_chunk_rollout"])
+ANEW = choose_rows(["teacher_tuned", "teacher_anew", "monolithic", "paper_faithful"])
 DIVERGED = Outcome(status=Status.DIVERGED, reason="dmd_chunk: picture ratio .9 at step 40")
 
 
@@ -56,6 +57,23 @@ def test_all_rows_train_a_stage_for_as_many_steps(tmp_path: Path) -> None:
     later = FakeTrainer()
     run(tmp_path, later, choose_rows(["student_2"]))
     assert later.steps == [40, 0, 9]
+
+
+@pytest.mark.parametrize("first", ["teacher_anew", "paper_faithful"])
+def test_networks_that_begin_anew_are_trained_as_long_whatever_their_preset(
+    tmp_path: Path, first: str
+) -> None:
+    (other,) = {"teacher_anew", "paper_faithful"} - {first}
+    folder, rows = GridFolder(out=tmp_path), {row.name: row for row in ANEW}
+    for name, steps in ((first, 40), ("teacher_tuned", 7)):
+        made = piece_of(rows[name].setup, 0)
+        assert made is not None
+        folder.keep(made, Outcome(status=Status.DONE, steps=steps))
+    for name in (other, "monolithic"):
+        piece = piece_of(rows[name].setup, 1)
+        assert piece is not None
+        assert folder.steps(piece) == 40
+        assert folder.steps(replace(piece, stages=("speech",))) == 0
 
 
 def test_a_cut_stage_keeps_its_steps(tmp_path: Path) -> None:

@@ -93,6 +93,17 @@ def test_a_preset_without_shipped_weights_says_so(trainer: StageTrainer, tmp_pat
         trainer.place_teacher(Teacher(preset="base"), tmp_path)
 
 
+def test_a_row_of_the_grids_own_preset_begins_with_the_grids_checkpoint(
+    trainer: StageTrainer, tmp_path: Path
+) -> None:
+    own = Teacher(preset="tiny", is_bare=True)
+    assert trainer.place_teacher(own, tmp_path).problem == ""
+    assert trainer.start is not None
+    placed, start = (load_checkpoint(each).tensors for each in (tmp_path / WEIGHTS, trainer.start))
+    assert placed
+    assert all(torch.equal(each, start[name]) for name, each in placed.items())
+
+
 def test_a_preset_that_begins_anew_takes_prompt_encoder_and_vaes_that_fit(
     trainer: StageTrainer, tmp_path: Path
 ) -> None:

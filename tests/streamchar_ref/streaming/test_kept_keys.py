@@ -7,16 +7,17 @@ import pytest
 import torch
 
 from streamchar_ref.core.errors import InputError
+from streamchar_ref.loop.flops import FlopCounter
 from streamchar_ref.model.config import override, preset
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.networks.causal import CausalDiT, packed
 from streamchar_ref.sampling.config import SamplerConfig
 from streamchar_ref.streaming.context import ContextOptions
-from streamchar_ref.streaming.cost import count_chunk, student_sampler
+from streamchar_ref.streaming.cost import count_chunk, random_streams, student_sampler
 from streamchar_ref.streaming.engine import Engine
 from streamchar_ref.streaming.engine_config import EngineConfig
 from streamchar_ref.streaming.rollout import RolloutChunk, rollout_chunk
-from streamchar_ref.streaming.state import StreamState, encodable
+from streamchar_ref.streaming.state import StreamState, encodable, encoded_past
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
 from tests.streamchar_ref.streaming.test_stream import FIRST, OTHER, PICTURE, SECOND, talkative
@@ -103,6 +104,22 @@ def test_the_engine_serves_what_the_plain_path_streams(model: StreamChar) -> Non
             assert np.array_equal(mine, chunk.samples)
 
 
+def test_the_engine_serves_in_half_precision_nearly_what_it_serves_in_full(
+    model: StreamChar,
+) -> None:
+    made = []
+    for precision in ("float32", "bfloat16"):
+        config = EngineConfig(first_latents=0, precision=precision)
+        engine = Engine(model, config, clock=lambda: 0.0)
+        number = engine.open(Transcript(SECOND), prompt="a", reference=PICTURE, seed=0)
+        cache = engine._streams[number].state.cache
+        assert cache.dtype == torch.float32
+        made.append((cache, torch.from_numpy(engine.step()[0].chunk.samples)))
+    for full, half in zip(*made, strict=True):
+        error = (half - full).abs().max() / full.std()
+        assert 0 < error < 0.2
+
+
 @pytest.mark.parametrize(
     "options", [ContextOptions(visible="no_sink"), ContextOptions(motion_sigma=0.2)]
 )
@@ -118,3 +135,18 @@ def test_operations_of_a_chunk_of_micro_with_a_cache() -> None:
     config = override(preset("micro"), [CACHED])
     parts = count_chunk(config, student_sampler(4)).parts
     assert (parts["context"].flops, parts["dit"].flops) == (938_704_896, 4_377_542_656)
+
+
+@torch.no_grad()
+def test_operations_that_a_stream_of_micro_with_a_cache_needs_once() -> None:
+    """Its opening encodes two chunks, and the first chunk the still context once more."""
+    config = override(preset("micro"), [CACHED])
+    with torch.device("meta"):
+        model = StreamChar(config)
+    dit, state = model.dit, random_streams(model, 1)
+    assert isinstance(dit, CausalDiT)
+    with FlopCounter() as opening:
+        encoded_past(model, state)
+    with FlopCounter() as first:
+        dit.encode_still(encodable(config, state))
+    assert (opening.total, first.total) == (1_818_279_936, 235_782_144)

@@ -132,6 +132,23 @@ def test_a_student_regresses_and_rolls_out_on_what_it_keeps(
     assert moved(before, stage.state_dict(), "fake_score.")
 
 
+@pytest.mark.parametrize("group", ["student", "fake_score"])
+def test_the_loss_of_a_rollout_reaches_what_encodes_the_past_of_the_student(
+    teacher: StreamChar, regression: TrajectoryRegression, group: str
+) -> None:
+    config = replace(CONFIG, anchor=0.0)
+    pool = StreamPool(teacher, regression.pool._windows.store, config, seed=0)
+    stage = DmdRolloutStage(teacher, config, pool=pool, regression=regression)
+    with torch.no_grad():
+        for weight in stage.fake_score.dit.video_out.parameters():
+            weight.add_(0.1)  # else the scores agree, and nothing is to be learnt
+    loss, _ = stage(Draw(step=1, batch=2, seed=0, group=group))
+    loss.backward()
+    for name in ("prompt_in", "audio_in"):
+        gradient = getattr(stage.student.dit, name).weight.grad
+        assert (gradient is not None and bool(gradient.abs().sum() > 0)) == (group == "student")
+
+
 def _of(stage: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
     return {name: each for name, each in stage.state_dict().items() if name.startswith(prefix)}
 

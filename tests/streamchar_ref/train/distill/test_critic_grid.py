@@ -1,15 +1,19 @@
 """The fake score on a fixed grid: what moves it, what it is beside the true score, and the stop."""
 
 import math
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
+from streamchar_ref.core.config_values import override
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.stage import Draw
 from streamchar_ref.model.streamchar import StreamChar
 from streamchar_ref.sampling.flow import add_noise
+from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.critic_grid import EVERY, LEVELS
-from streamchar_ref.train.distill.dmd import MAX_GRID_RATIO, DmdStage
+from streamchar_ref.train.distill.dmd import DmdStage
 from streamchar_ref.train.distill.regression import TrajectoryRegression
 from tests.streamchar_ref.train.distill.test_stages import chunks, regression, rollouts, teacher
 
@@ -75,7 +79,7 @@ def test_a_loss_of_the_grid_is_the_error_of_the_velocity(
     assert float(losses["grid_audio_90"]) == pytest.approx(float(audio[4].mean()), rel=1e-4)
 
 
-def test_a_run_whose_fake_score_forgets_the_teacher_is_stopped_with_the_sign(
+def test_a_run_whose_fake_score_forgets_the_teacher_is_stopped_if_a_limit_is_set(
     teacher: StreamChar, regression: TrajectoryRegression
 ) -> None:
     made = rollouts(teacher, regression)
@@ -83,6 +87,20 @@ def test_a_run_whose_fake_score_forgets_the_teacher_is_stopped_with_the_sign(
     with torch.no_grad():
         made.fake_score.dit.audio_out.bias.add_(9)
     found = logged(made, DUE)
-    assert found["fake_score_grid_ratio_audio"] > MAX_GRID_RATIO
+    assert found["fake_score_grid_ratio_audio"] > 3
+    assert made.divergence(found) == "", "it is logged, and limits nothing by default"
+    made.config = replace(made.config, max_grid_ratio=3.0)
     assert "no longer knows the teacher's audio" in made.divergence(found)
-    assert made.divergence({"fake_score_grid_ratio_audio": math.nan}) == ""
+    assert made.divergence({"fake_score_grid_ratio_audio": math.nan}) == "", "not due"
+    with torch.no_grad():
+        made.fake_score.dit.audio_out.bias.fill_(math.nan)
+    assert "its loss is inf times that" in made.divergence(logged(made, DUE))
+
+
+def test_without_a_limit_settings_are_written_as_by_earlier_versions() -> None:
+    assert asdict(DistillConfig()).keys() - DistillConfig().values.keys() == {"max_grid_ratio"}
+    limited = override(DistillConfig(), ["max_grid_ratio=2.5"])
+    assert limited.values["max_grid_ratio"] == 2.5
+    assert override(DistillConfig(), ["anchor=0.5"]).max_grid_ratio is None
+    with pytest.raises(InputError, match="max_grid_ratio is above 1"):
+        override(DistillConfig(), ["max_grid_ratio=1"])
