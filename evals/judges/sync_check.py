@@ -18,7 +18,7 @@ from evals.features.canonical import picture_path, sound
 from evals.features.extraction import extract
 from evals.features.missing import Missing
 from evals.judges.progress import LogFn, counted
-from evals.metrics.sync import SYNC, MeshOffset
+from evals.metrics.mesh_sync import SYNC, MeshOffset
 from evals.numerics.syncnet import SyncScore, mean_curve, read_curve
 from evals.protocols.base import MetricContext, Unscored
 from evals.recording.recording import Recording

@@ -10,13 +10,13 @@ from evals.metrics.human_identity import HUMAN_IDENTITY
 from evals.metrics.identity import IDENTITY, IDENTITY_CONTRAST, IDENTITY_WORLD
 from evals.metrics.languages import LANGUAGES
 from evals.metrics.macro import MACRO
+from evals.metrics.mesh_sync import SYNC
 from evals.metrics.per_world import PER_WORLD
 from evals.metrics.phoneme_error_rate import PHONEMES
 from evals.metrics.pointer import POINTER
 from evals.metrics.published import PUBLISHED, SECOND_BACK_END, WITHOUT_CROP
 from evals.metrics.speed import SPEED_METRICS
 from evals.metrics.subject import SUBJECT
-from evals.metrics.sync import SYNC
 from evals.metrics.sync_drift import SYNC_DETAIL
 from evals.metrics.sync_protocols import BY_RECIPE
 from evals.metrics.sync_world import SYNC_WORLD

@@ -50,7 +50,7 @@ from evals.metrics.sync_signals import (
 )
 from evals.numerics.windows import FPS, fill_short_gaps, windows_of
 from evals.protocols.base import Features, Metric, MetricContext, MetricWindow, Score, Unscored
-from evals.protocols.info import Axis, Level
+from evals.protocols.info import Axis
 from evals.recording.recording import Recording
 
 FRAME_MS = 1000 / FPS
@@ -77,9 +77,9 @@ deviation 20 ms, for a vowel is loudest before its middle."""
 LEAD_SPREAD_MS = {"real": 25.0, "world": 12.0}
 """Standard deviation of the lead from one video to the next. Real: 17 ms on the GRID samples, and
 16 ms of closures against correlations; taken wider, for other people, cameras and codecs."""
+
 MAX_CLOSURE_DISTANCE_MS = 100.0
 """Lip closures further from the peak than this contradict it: five times their deviation."""
-
 MIN_FACE_PX = {"real": 32.0, "world": 16.0}
 """Smallest face whose mouth is read, by domain: short side of the mesh in pixels of the file.
 
@@ -338,95 +338,9 @@ def _components(curve: SyncCurve, lead_ms: float, lead_spread_ms: float) -> dict
     }
 
 
-class MeshSync(SyncMetric):
-    """Correlation of mouth and heard phonemes at the best shift, minus the median over shifts."""
-
-    name = "mesh_sync"
-    level = Level.HEADLINE
-    unit = "1"
-    higher_is_better = True
-    source = "phonemes_hama"
-
-    def value(self, curve: SyncCurve) -> float:
-        """Returns peak minus median."""
-        return curve.score
-
-
-class MeshSyncAtZero(SyncMetric):
-    """Correlation of mouth and heard phonemes as a viewer gets them, minus the median."""
-
-    name = "mesh_sync_at_zero"
-    unit = "1"
-    higher_is_better = True
-    source = "phonemes_hama"
-
-    def value(self, curve: SyncCurve) -> float:
-        """Returns the middle of the curve minus its median."""
-        return curve.score_at_zero
-
-
-class MeshOffset(SyncMetric):
-    """Time by which the audio is early; negative when it is late."""
-
-    name = "mesh_offset_ms"
-    label = "mesh offset"
-    level = Level.HEADLINE
-    unit = "ms"
-    higher_is_better = None
-    zero_is_best = True
-    source = "phonemes_hama"
-
-    def value(self, curve: SyncCurve) -> float:
-        """Returns the place of the peak.
-
-        Not measured if the peak is at the edge of the range, or unrelated mouths reach it too.
-        """
-        if curve.is_edge:
-            raise Unscored(f"the best shift is at the edge of +-{MAX_SHIFT * FRAME_MS:.0f} ms")
-        if curve.p_value > self.settings.max_p_value:
-            raise Unscored(f"no clear peak: p = {curve.p_value:.2f}")
-        return curve.offset_frames * FRAME_MS
-
-    def measure(self, recording: Recording, features: Features, context: MetricContext) -> Score:
-        """Measures one recording; not where its lip closures say quite another offset."""
-        score = super().measure(recording, features, context)
-        closure_ms = score.components["closure_offset_ms"]
-        if closure_ms is not None and abs(closure_ms - score.value) > MAX_CLOSURE_DISTANCE_MS:
-            raise Unscored(
-                f"no absolute offset: the peak says {score.value:.0f} ms "
-                f"and the lip closures {closure_ms:.0f} ms"
-            )
-        return score
-
-
-class EnvelopeSync(SyncMetric):
-    """Correlation of mouth opening and loudness at the best shift, minus the median."""
-
-    name = "envelope_sync"
-    unit = "1"
-    higher_is_better = True
-    source = "audio_envelope"
-
-    def value(self, curve: SyncCurve) -> float:
-        """Returns peak minus median."""
-        return curve.score
-
-
 AGAINST_PHONEMES = SyncParams(
     band_hz=PHONEME_BAND_HZ,
     lead_ms=PHONEME_LEAD_MS,
     lead_spread_ms=LEAD_SPREAD_MS,
     width_weight=0.5,
-)
-_AGAINST_LOUDNESS = SyncParams(
-    band_hz=LOUDNESS_BAND_HZ,
-    lead_ms=LOUDNESS_LEAD_MS,
-    lead_spread_ms=LEAD_SPREAD_MS,
-    width_weight=0.0,
-)
-SYNC: tuple[Metric, ...] = (
-    MeshSync(params=AGAINST_PHONEMES, protocol="mesh_sync/facemesh-hama@2"),
-    MeshSyncAtZero(params=AGAINST_PHONEMES, protocol="mesh_sync_at_zero/facemesh-hama@2"),
-    MeshOffset(params=AGAINST_PHONEMES, protocol="mesh_offset_ms/facemesh-hama@2"),
-    EnvelopeSync(params=_AGAINST_LOUDNESS, protocol="envelope_sync/facemesh-500-2500hz@2"),
 )

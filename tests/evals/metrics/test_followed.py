@@ -11,8 +11,8 @@ from evals.features.view import FeatureView
 from evals.judges.drawn import film
 from evals.metrics.followed import Followed, doubt_in_words, follow
 from evals.metrics.identity import IDENTITY, IDENTITY_WORLD
+from evals.metrics.mesh_sync import SYNC
 from evals.metrics.published import SyncConfidence
-from evals.metrics.sync import SYNC
 from evals.protocols.base import MetricContext, Unscored
 from evals.recording.run_folder import read_run
 from evals.scoring.persist import score_run

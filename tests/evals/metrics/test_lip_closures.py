@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from evals.metrics.lip_closures import CLOSURE_LEAD_MS, closure_offset_s, closure_times
-from evals.metrics.sync import PHONEME_LEAD_MS, SYNC
+from evals.metrics.mesh_sync import SYNC
+from evals.metrics.sync import PHONEME_LEAD_MS
 from evals.protocols.base import MetricContext
 from tests.evals.metrics.test_sync import synthetic
 from tests.evals.real_clips import recording

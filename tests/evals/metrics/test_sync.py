@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 
 from evals.extractors.audio_envelope import AudioEnvelope
+from evals.metrics.mesh_sync import (
+    SYNC,
+    EnvelopeSync,
+    MeshOffset,
+    MeshSync,
+    MeshSyncAtZero,
+)
 from evals.metrics.sync import (
     LEAD_SPREAD_MS,
     LOUDNESS_LEAD_MS,
     MIN_FACE_PX,
     PHONEME_BAND_HZ,
     PHONEME_LEAD_MS,
-    SYNC,
-    EnvelopeSync,
-    MeshOffset,
-    MeshSync,
-    MeshSyncAtZero,
     SyncParams,
 )
 from evals.metrics.sync_curve import (

@@ -9,7 +9,7 @@ import pytest
 
 from evals.extractors import EXTRACTORS
 from evals.extractors.audio_envelope import AudioEnvelope
-from evals.metrics.sync import SYNC
+from evals.metrics.mesh_sync import SYNC
 from evals.protocols.base import MetricContext, Score, Unscored
 from streamchar_ref.world.character import draw_character
 from streamchar_ref.world.motion import move
