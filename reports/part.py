@@ -102,7 +102,10 @@ def parts_of(
 
 
 def rows_of(part: Part, metric: str) -> list[SummaryRow]:
-    """Summaries of one metric under one protocol hash: the one that most systems have."""
+    """Summaries of one metric under one protocol hash: the one that most systems have.
+
+    Systems without a number under any hash of that protocol are there, too, to say why.
+    """
     groups: dict[tuple[str, str], list[SummaryRow]] = {}
     for row in part.runs.summaries:
         if row.metric == metric:
@@ -112,7 +115,17 @@ def rows_of(part: Part, metric: str) -> list[SummaryRow]:
         scored = sum(row.value is not None for row in rows)
         return -scored, rows[0].protocol, rows[0].protocol_hash
 
-    return min(groups.values(), key=rank, default=[])
+    chosen = min(groups.values(), key=rank, default=[])
+    if metric in part.left_out:  # there may be numbers under the other hash
+        return chosen
+    numbers = {row.system for rows in groups.values() for row in rows if row.value is not None}
+    others = {
+        row.system: row
+        for (protocol, _), rows in groups.items()
+        for row in rows
+        if chosen and protocol == chosen[0].protocol and row.system not in numbers
+    }
+    return list(({row.system: row for row in chosen} | others).values())
 
 
 def one_axis(part: Part, *, height_in: float, share: float = 1.0) -> tuple[Figure, Axes]:

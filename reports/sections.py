@@ -182,7 +182,7 @@ def _parameters(parameters: Any) -> Html:
 def _table(heads: Sequence[str], body: Sequence[Html]) -> Html:
     left = {"system", "against", "what", "samples", "metrics", "reason", "protocol", "verdict"}
     cells = [
-        el("th", head, class_="left" if head in left or head.startswith("what") else None)
+        el("th", head, class_="left" if head in left or head.startswith(("what", "why")) else None)
         for head in heads
     ]
     return el("table", el("thead", el("tr", *cells)), el("tbody", *body))

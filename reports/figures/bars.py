@@ -64,6 +64,7 @@ def plot_bars(
     ax.set_yticks(range(len(places)), [drawn(system) for system in places])
     ax.set_ylim(len(places) - 0.5, -0.5)  # whole rows also for systems without a bar
     ax.margins(x=0.18)
+    ax.locator_params(axis="x", nbins=5)
     ax.grid(False, axis="y")
     if rows:
         ax.set_xlabel(_label(rows[0], variant))

@@ -1,7 +1,7 @@
 """Several metrics at once, each scaled from the worst to the best system shown: a radar."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Literal, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +15,8 @@ from reports.numbers import decimals_for, number
 
 MIN_AXES = 3
 WIDE_IN = 5.0
-"""Narrower figures have their legend below."""
+"""Narrower figures have their legend below and small labels, which leave room for the circle."""
+SMALL_PT = 6
 INNER = 0.15
 """Where the worst system stands: not in the centre, where all axes meet."""
 HIDES = (
@@ -57,12 +58,22 @@ def plot_radar(
     ax.set_yticks([INNER, 1.0], ["", ""])
     ax.set_xticks(angles, [_label(rows) for rows in by_metric.values()])
     ax.spines["polar"].set_visible(False)
-    ax.tick_params(axis="x", pad=9)
-    if ax.figure.get_figure(root=True).get_figwidth() < WIDE_IN:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    ax.tick_params(axis="x", pad=5)
+    for label, angle in zip(ax.get_xticklabels(), angles, strict=True):
+        label.set_horizontalalignment(_side(angle))
+    figure = ax.figure.get_figure(root=True)
+    if figure.get_figwidth() < WIDE_IN:
+        ax.tick_params(axis="x", labelsize=SMALL_PT)
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     else:
-        ax.legend(loc="center left", bbox_to_anchor=(1.3, 0.5))
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside right center")
     return ax
+
+
+def _side(angle: float) -> Literal["left", "center", "right"]:
+    """Alignment of a label that begins outside the circle; angles run clockwise from the top."""
+    across = np.sin(angle)
+    return "center" if abs(across) < 0.1 else "left" if across > 0 else "right"
 
 
 def scaled_values(rows: Sequence[SummaryRow]) -> dict[str, float]:

@@ -103,6 +103,8 @@ def test_a_radar_runs_from_the_worst_to_the_best_whichever_is_better() -> None:
     ax = plot_radar(by_metric)
     assert ax.get_xticklabels()[0].get_text() == "WER\n30.0 to 10.0 %"
     assert len(radar_data(by_metric)) == 6
+    sides = [label.get_horizontalalignment() for label in ax.get_xticklabels()]
+    assert sides == ["center", "left", "right"]  # away from the circle
 
 
 def test_a_system_looks_the_same_wherever_it_is_drawn() -> None:

@@ -9,11 +9,13 @@ from evals.scoring.evaluate import Results
 from evals.scoring.results import ScoreRow, write_scores, write_windows
 from evals.scoring.summary import summarise, write_summary
 from evals.scoring.summary_table import summary_text
+from reports.figures.survival import FailureRule
 from reports.gallery import draw
 from reports.load import Runs, load_runs
 from reports.one_hash import main_hashes, of_one_hash
+from reports.part import parts_of, rows_of
 from reports.sections import samples
-from tests.reports.factory import INFOS, score_rows, window_rows
+from tests.reports.factory import INFOS, score_row, score_rows, window_rows
 
 OTHER = "f" * 12
 SHOWN = {"wer", "cer", "id_distance"}
@@ -102,3 +104,15 @@ def test_scores_are_kept_by_profile(mixed: Runs) -> None:
 
 def test_a_run_of_one_scoring_has_one_hash_a_protocol() -> None:
     assert main_hashes(score_rows()) == {}
+
+
+def test_a_system_without_a_number_stands_beside_those_of_another_hash() -> None:
+    scored = [replace(score_row(name, "*", "fvd", 1.0), protocol_hash="a" * 12) for name in "bc"]
+    reference = replace(
+        score_row("truth", "*", "fvd", None), protocol_hash="b" * 12, status="not_applicable",
+        reason="this is the reference set",
+    )  # fmt: skip
+    runs = Runs(paths=(), rows=(reference, *scored), window_rows=(), infos=INFOS)
+    (part,) = parts_of(runs, [], "report", FailureRule.parse(""))
+    values = {row.system: row.value for row in rows_of(part, "fvd")}
+    assert values == {"b": 1.0, "c": 1.0, "truth": None}
