@@ -224,7 +224,7 @@ def test_what_is_missing_is_named(folder: Path, name: str) -> None:
         f"run/{RECORDING}/chunks.jsonl": {"spoken"},
         "run/summary.json": {
             "zero_is_best", "n_independent", "abs_value", "abs_ci_low", "abs_ci_high",
-            "macro_value", "if_best", "if_worst",
+            "macro_value", "if_best", "if_worst", "n_videos",
         },
     }.get(name, set())  # fmt: skip
     for field in set(rows) - optional:
