@@ -40,9 +40,9 @@ class Tracer:
         return self.made[-1]
 
 
-@pytest.mark.parametrize("sampler", [SAMPLERS["guided"], SAMPLERS["renoise"]])
 @torch.no_grad()
-def test_a_recorded_chunk_is_the_chunk_whatever_it_reads(sampler: SamplerConfig) -> None:
+def test_a_recorded_chunk_is_the_chunk_whatever_it_reads() -> None:
+    sampler = SamplerConfig(num_steps=2, kind="renoise", guidance=2.0, picture_guidance=1.5)
     model, tracer, text = talkative(), Tracer(), whole_texts(*TEXTS)
     graphs = ChunkGraphs(tracer)
     ours = theirs = tiny_state(model, batch=3)
@@ -162,7 +162,7 @@ def test_what_needs_a_gpu_says_so(settings: dict[str, Any], message: str) -> Non
 
 @torch.no_grad()
 def test_all_sizes_are_recorded_before_the_first_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    graphs = ChunkGraphs(Tracer())
+    graphs = ChunkGraphs(lambda compute: compute)
     monkeypatch.setattr(denoiser, "chunk_graphs", lambda _: graphs)
     made = denoiser.Denoiser(
         talkative(), EngineConfig(graphs=True, exact=False), SAMPLERS["euler"], FULL
