@@ -22,8 +22,8 @@ class DistillConfig:
         window_batch: Windows that are integrated together; no batch of training is larger.
         motion_sigma: Highest noise level of the motion latents in training windows.
         fake_updates: Updates of the fake score for each update of the student.
-        student_rate: Learning rate of the student in distribution matching; above 2e-5 ``micro``
-            runs away from its teacher.
+        student_rate: Learning rate of the student in distribution matching; at 2e-5 ``micro`` ran
+            away from its teacher within 30 steps.
         fake_rate: Learning rate of the fake score, a multiple of the student's.
         anchor: Weight of the regression beside distribution matching.
         max_chunks: Longest rollout.
