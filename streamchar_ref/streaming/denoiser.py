@@ -37,7 +37,8 @@ class Denoiser:
 
     Attributes:
         model: The networks that it samples with.
-        is_exact: Whether it computes what `stream` does, bit for bit.
+        is_exact: Whether streams are computed each as if alone; in float32 then bit for bit as by
+            `stream`.
 
     Raises:
         InputError: If the device lacks what the config asks for.
