@@ -32,6 +32,17 @@ class _Face:
     landmarks: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """An embedded face, without its frame: a batch lives as long as one of its frames."""
+
+    index: int
+    track: int
+    num_faces: int
+    sharpness: float
+    embedding: np.ndarray
+
+
 class SampledFaces:
     """Embeds each face at the first frame at or after each sampling time.
 
@@ -58,7 +69,7 @@ class SampledFaces:
         self._sampled: list[int] = []
         self._embedded: set[int] = set()
         self._latest: dict[int, _Face] = {}
-        self._rows: list[tuple[_Face, float, np.ndarray]] = []
+        self._rows: list[_Row] = []
 
     @abstractmethod
     def crop(
@@ -123,14 +134,14 @@ class SampledFaces:
     def finish(self) -> dict[str, np.ndarray]:
         """Returns the embeddings of all faces that were sampled."""
         self._fill_end()
-        rows = sorted(self._rows, key=lambda row: row[0].index)
-        embeddings = [embedding for _, _, embedding in rows]
+        rows = sorted(self._rows, key=lambda row: row.index)
+        embeddings = [row.embedding for row in rows]
         return {
             "embedding": np.array(embeddings, np.float32).reshape(-1, self._embedding_size),
-            "frame": np.array([face.index for face, _, _ in rows], np.int32),
-            "track": np.array([face.track for face, _, _ in rows], np.int32),
-            "num_faces": np.array([face.num_faces for face, _, _ in rows], np.int32),
-            "sharpness": np.array([sharpness for _, sharpness, _ in rows], np.float32),
+            "frame": np.array([row.index for row in rows], np.int32),
+            "track": np.array([row.track for row in rows], np.int32),
+            "num_faces": np.array([row.num_faces for row in rows], np.int32),
+            "sharpness": np.array([row.sharpness for row in rows], np.float32),
             "sampled": np.array(self._sampled, np.int32),
         }
 
@@ -156,14 +167,22 @@ class SampledFaces:
         if self._num_frames < 2:
             return
         _, last = ends(self._num_frames)
-        embedded = {face.track for face, _, _ in self._rows if face.index >= last.start}
+        embedded = {row.track for row in self._rows if row.index >= last.start}
         for track, face in self._latest.items():
             if face.index >= last.start and track not in embedded:
                 self._embed(face)
 
     def _embed(self, face: _Face) -> None:
         embedding, sharpness = self.embed_face(face.frame, face.box, face.landmarks)
-        self._rows.append((face, sharpness, embedding))
+        self._rows.append(
+            _Row(
+                index=face.index,
+                track=face.track,
+                num_faces=face.num_faces,
+                sharpness=sharpness,
+                embedding=embedding,
+            )
+        )
 
 
 def is_sampled(index: int, samples_per_s: int) -> bool:

@@ -1,10 +1,18 @@
 """Which faces of a video are embedded: at a fixed rate, and always at start and end."""
 
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
+from evals.extractors import EXTRACTORS, SPECS
 from evals.extractors.sampled_faces import SampledFaces
+from evals.features.extraction import _run_frames, with_upstream
+from evals.features.missing import Missing
 from evals.numerics.windows import ends
+from streamchar_ref.world.character import draw_character
+from streamchar_ref.world.render import portrait
 
 
 class PlaceOfFace(SampledFaces):
@@ -90,3 +98,28 @@ def test_each_of_several_faces_is_embedded_and_small_ones_are_not() -> None:
     assert found["track"].tolist() == [4, 0, 4, 0, 4, 0, 0, 4]
     assert found["frame"].tolist() == [0, 0, 13, 13, 25, 25, 29, 29]
     assert found["embedding"][:2, 0].tolist() == [10, 0]  # the main face first
+
+
+HERE = [s.name for s in SPECS if s.track == "frames" and s.weights != ("i3d",)]  # not shipped
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_no_extractor_holds_frames_of_the_past(name: str) -> None:
+    """Memory does not grow with the length of a video: a view of a frame keeps its whole batch."""
+    specs = [EXTRACTORS[upstream] for upstream in with_upstream([name])]
+    person = portrait(draw_character(10_007))
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def batches() -> Iterator[np.ndarray]:
+        nonlocal most
+        for _ in range(4):
+            batch = np.stack([person] * 12)
+            alive.append(weakref.ref(batch))
+            yield batch
+            del batch
+            most = max(most, sum(one() is not None for one in alive))
+
+    found = _run_frames(batches(), specs)
+    assert not isinstance(found[name], Missing)
+    assert most <= 3  # the present one, and two that clips of 16 frames reach into
