@@ -10,7 +10,7 @@ from evals.protocols.tool import is_import
 from evals.recording.jsonl import check_folder_length, check_folder_name
 from evals.recording.media_files import is_run
 from evals.scoring.persist import add_imported
-from evals.scoring.results import SET_ID, ScoreRow, WindowRow
+from evals.scoring.results import SET_ID, ScoreRow
 from evals.scoring.run_reader import RunReader
 from evals.scoring.score import Scored
 from streamchar_ref.core.errors import InputError
@@ -83,28 +83,9 @@ def import_file(path: Path, found: ImportedFile, place: Place) -> list[ScoreRow]
                 **({} if total is None else {"file_total": total}),
             },
         )
-        scored.rows.append(row)
-        scored.windows.extend(_windows(row, value))
+        scored.add(row, value.windows, unit=value.metric.info.unit)
     add_imported(place.run, scored)
     return scored.rows
-
-
-def _windows(row: ScoreRow, value: ImportedValue) -> list[WindowRow]:
-    return [
-        WindowRow(
-            sample_id=row.sample_id,
-            system=row.system,
-            suite=row.suite,
-            seed=row.seed,
-            metric=row.metric,
-            protocol=row.protocol,
-            t0_s=window.t0_s,
-            t1_s=window.t1_s,
-            value=window.value,
-            unit=value.metric.info.unit,
-        )
-        for window in value.windows
-    ]
 
 
 def _system(path: Path, values: Sequence[ImportedValue], asked: str) -> str:

@@ -13,7 +13,7 @@ from evals.features.saved import SavedFeatures
 from evals.features.store import FeatureStore
 from evals.features.view import FeatureView
 from evals.metrics.absence import SPEECH, require_speech, speech_ends_early
-from evals.protocols.base import Metric, MetricContext, Score, Unscored, protocol_hash
+from evals.protocols.base import Metric, MetricContext, MetricWindow, Score, Unscored, protocol_hash
 from evals.protocols.set_metric import SetMetric
 from evals.protocols.takes_metric import SeedTake, TakesMetric
 from evals.recording.played import POLICY, as_played
@@ -84,6 +84,24 @@ class Scored:
     windows: list[WindowRow]
     protocols: dict[str, Any]
     logs: list[str] = field(default_factory=list)
+
+    def add(
+        self, row: ScoreRow, windows: Sequence[MetricWindow], *, unit: str, quantity: str = ""
+    ) -> None:
+        """Appends a row and its curve.
+
+        Args:
+            row: Of a sample.
+            windows: Over playing time.
+            unit: Of their values.
+            quantity: What the values are of, if not of the metric itself.
+        """
+        keys = ("sample_id", "system", "suite", "seed", "metric", "protocol")
+        same = {name: getattr(row, name) for name in keys} | {"quantity": quantity, "unit": unit}
+        self.rows.append(row)
+        self.windows.extend(
+            WindowRow(t0_s=one.t0_s, t1_s=one.t1_s, value=one.value, **same) for one in windows
+        )
 
 
 def score(
@@ -245,25 +263,9 @@ def _add(
     digest: str,
     options: Options,
 ) -> None:
-    row = _row(recording, metric, score, digest, options)
-    scored.rows.append(row)
     quantity, unit = metric.curve or (metric.name, metric.unit)
-    for window in score.windows:
-        scored.windows.append(
-            WindowRow(
-                sample_id=row.sample_id,
-                system=row.system,
-                suite=row.suite,
-                seed=row.seed,
-                metric=row.metric,
-                protocol=row.protocol,
-                t0_s=window.t0_s,
-                t1_s=window.t1_s,
-                value=window.value,
-                quantity=quantity,
-                unit=unit,
-            )
-        )
+    row = _row(recording, metric, score, digest, options)
+    scored.add(row, score.windows, unit=unit, quantity=quantity)
 
 
 def _row(
