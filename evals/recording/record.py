@@ -96,7 +96,7 @@ class _Spool:
             raise MediaError(f"chunk {chunk.index}: phonemes spoken are NaN or infinite")
         with self.path.open("ab") as file:
             file.write(np.ascontiguousarray(chunk.frames).data)  # unlike tofile, reports errno
-        self.samples.append(chunk.samples)
+        self.samples.append(chunk.samples.copy())  # a system may use its buffer again
         line = {
             "index": chunk.index,
             "num_frames": len(chunk.frames),

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
@@ -242,7 +242,8 @@ def _checked(stream: Iterator[Any], budget: StreamBudget) -> list[AVChunk]:
         if broken:
             raise ContractBroken(broken)
         budget.add(len(chunk.frames), len(chunk.samples))
-        chunks.append(chunk)
+        frames, samples = chunk.frames.copy(), chunk.samples.copy()  # buffers may be used again
+        chunks.append(replace(chunk, frames=frames, samples=samples))
     if not chunks:
         raise ContractBroken("it yields no chunks: yield at least one AVChunk for every prompt")
     return chunks

@@ -10,7 +10,7 @@ import pytest
 
 from evals.recording.record import RecordPlan, record, record_one
 from evals.recording.run_folder import read_recording, recording_folder, recordings_of
-from evals.recording.system import Prompt
+from evals.recording.system import Prompt, first_chunks
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.decode import audio, frames
@@ -90,6 +90,28 @@ def test_what_was_streamed_is_what_is_read_back(tmp_path: Path) -> None:
         np.concatenate([chunk.samples for chunk in streamed]),
         atol=1e-4,  # 16 bits
     )
+
+
+class SameBuffers(Scripted):
+    """Writes each chunk over the one before, as a real-time program does."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        frames, samples = np.zeros((8, 16, 16, 3), np.uint8), np.zeros(8 * 640, np.float32)
+        for chunk in super().stream(prompt, seed=seed):
+            frames[:], samples[:] = chunk.frames, chunk.samples
+            yield replace(chunk, frames=frames, samples=samples)
+
+
+def test_a_system_may_use_its_buffers_again(tmp_path: Path) -> None:
+    recordings = []
+    for folder, kind in (("own", Scripted), ("same", SameBuffers)):
+        record_one(kind([0.1] * 4), prompt(), plan(tmp_path / folder))
+        found = read_recording(recording_folder(tmp_path / folder, "scripted", "s", "p", 0))
+        assert found.audio_path is not None
+        recordings.append((found.video_path.read_bytes(), found.audio_path.read_bytes()))
+    assert recordings[0] == recordings[1]
+    chunks = first_chunks(SameBuffers([0.1] * 4), prompt(), seed=0, count=3)
+    assert [float(chunk.samples[0]) for chunk in chunks] == pytest.approx([0, 0.1, 0.2])
 
 
 BROKEN: dict[str, list[object]] = {
