@@ -234,9 +234,9 @@ def _is_of_machine(failure: BaseException | None) -> bool:
 
 
 def _stream(system: System, prompt: Prompt, seed: int, spool: _Spool, clock: ClockFn) -> None:
-    budget = stream_budget(prompt, system)
+    budget, handed = stream_budget(prompt, system), prompt.copied()
     start = clock()
-    for chunk in chunk_iterator(system.stream(prompt, seed=seed)):
+    for chunk in chunk_iterator(system.stream(handed, seed=seed)):
         spool.add(chunk, clock() - start)
         budget.add(len(chunk.frames), len(chunk.samples))
     if not spool.lines:

@@ -61,6 +61,10 @@ class Prompt:
     seed: int = 0
     groups: dict[str, str] = field(default_factory=dict)
 
+    def copied(self) -> "Prompt":
+        """Returns what a system is handed: it may alter picture and groups for itself."""
+        return replace(self, reference=self.reference.copy(), groups=dict(self.groups))
+
 
 @runtime_checkable
 class System(Protocol):
@@ -221,7 +225,7 @@ def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> li
     Raises:
         ContractBroken: If there are none, or one violates the contract.
     """
-    stream = islice(chunk_iterator(system.stream(prompt, seed=seed)), count)
+    stream = islice(chunk_iterator(system.stream(prompt.copied(), seed=seed)), count)
     chunks = _checked(stream, stream_budget(prompt, system))
     frames, samples = [len(c.frames) for c in chunks], [len(c.samples) for c in chunks]
     broken = problem_with_lengths(frames, samples, system.sample_rate / system.fps)
@@ -231,7 +235,8 @@ def first_chunks(system: System, prompt: Prompt, *, seed: int, count: int) -> li
 
 
 def _streamed(system: System, prompt: Prompt) -> list[AVChunk]:
-    return _checked(chunk_iterator(system.stream(prompt, seed=0)), stream_budget(prompt, system))
+    stream = chunk_iterator(system.stream(prompt.copied(), seed=0))
+    return _checked(stream, stream_budget(prompt, system))
 
 
 def _checked(stream: Iterator[Any], budget: StreamBudget) -> list[AVChunk]:

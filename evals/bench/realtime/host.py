@@ -179,7 +179,7 @@ class Host:
         """Returns the frames of the first chunks of a request."""
         chunks, made, error = self._chunks([request]), [np.zeros((0, 1, 1, 3), np.uint8)], ""
         try:
-            made += [chunk.frames for _, chunk in islice(chunks, PICTURE_CHUNKS)]
+            made += [chunk.frames.copy() for _, chunk in islice(chunks, PICTURE_CHUNKS)]
         except (Exception, SystemExit) as failure:  # said in a note
             error = in_one_line(failure)
         finally:
@@ -189,7 +189,7 @@ class Host:
     def _chunks(self, requests: Sequence[Request]) -> Iterator[tuple[int, Any]]:
         """Pairs of stream number and chunk; the system's iterator is closed with this one."""
         numbers = [request.stream for request in requests]
-        prompts = [request.prompt for request in requests]
+        prompts = [request.prompt.copied() for request in requests]
         seeds = [request.seed for request in requests]
         many = callable(getattr(self._system, "stream_many", None))
         made = (

@@ -14,6 +14,7 @@ from evals.recording.system import Prompt, first_chunks
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from streamchar_ref.media.decode import audio, frames
+from streamchar_ref.media.picture import read_picture
 
 
 class Clock:
@@ -112,6 +113,25 @@ def test_a_system_may_use_its_buffers_again(tmp_path: Path) -> None:
     assert recordings[0] == recordings[1]
     chunks = first_chunks(SameBuffers([0.1] * 4), prompt(), seed=0, count=3)
     assert [float(chunk.samples[0]) for chunk in chunks] == pytest.approx([0, 0.1, 0.2])
+
+
+class Careless(Scripted):
+    """Uses what it is handed as its own."""
+
+    def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
+        prompt.reference[:] = 0
+        prompt.groups["identity"] = "another"
+        yield from super().stream(prompt, seed=seed)
+
+
+def test_a_system_that_alters_its_prompt_alters_nothing_that_is_measured(tmp_path: Path) -> None:
+    asked = replace(prompt(), reference=np.full((8, 8, 3), 200, np.uint8))
+    record(Careless([0.1]), [asked], plan(tmp_path, warm_up=True))
+    found = read_recording(recording_folder(tmp_path, "scripted", "s", "p", 0))
+    assert found.reference_path is not None
+    assert (read_picture(found.reference_path) == 200).all()
+    assert (asked.reference == 200).all()
+    assert found.groups == asked.groups == {}
 
 
 BROKEN: dict[str, list[object]] = {
