@@ -10,12 +10,18 @@ T = TypeVar("T")
 
 
 class FeatureView(Mapping[str, Arrays]):
-    """Features of one recording; looking up what is missing raises `Unscored`."""
+    """Features of one recording; looking up what is missing raises `Unscored`.
+
+    Arrays are read-only: metrics share them, across samples those of a reference picture.
+    """
 
     def __init__(self, found: Mapping[str, Arrays | Missing]) -> None:
         self._arrays = {n: arrays for n, arrays in found.items() if not isinstance(arrays, Missing)}
         self._missing = {n: why for n, why in found.items() if isinstance(why, Missing)}
         self._made: dict[Hashable, Any] = {}
+        for arrays in self._arrays.values():
+            for array in arrays.values():
+                array.setflags(write=False)
 
     def __getitem__(self, name: str) -> Arrays:
         if name in self._missing:

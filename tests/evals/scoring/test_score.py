@@ -179,6 +179,23 @@ def test_the_cache_keeps_findings_but_not_what_may_be_mended(tmp_path: Path) -> 
     assert isinstance(kept["loudness"], Missing)
 
 
+def test_a_metric_cannot_alter_what_others_read(tmp_path: Path) -> None:
+    class Alters(First):
+        def measure(
+            self, recording: Recording, features: Features, context: MetricContext
+        ) -> Score:
+            features["brightness"]["level"][:] = 0
+            raise AssertionError("was let")
+
+    subject = [recording(video(tmp_path / "a.mp4"))]
+    altering = Alters("change", "level")
+    altering.needs = ("brightness",)
+    rows = by_metric(score(subject, metrics=[altering, ALL[0]], options=Options()).rows)
+    assert "read-only" in rows["change"].reason
+    assert rows["brightness"].value is not None
+    assert rows["brightness"].value > 0
+
+
 def test_a_metric_that_fails_costs_its_own_row_only(tmp_path: Path) -> None:
     class Fails(First):
         def measure(
