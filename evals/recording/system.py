@@ -87,7 +87,15 @@ class System(Protocol):
     sample_rate: int
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
-        """Yields chunks as they become playable; the same seed gives the same chunks."""
+        """Yields chunks as they become playable; the same seed gives the same chunks.
+
+        Args:
+            prompt: A copy, for this stream alone.
+            seed: Of the generation.
+
+        Yields:
+            Chunks; their arrays may be written over once the next one is asked for.
+        """
         ...
 
 
