@@ -93,8 +93,8 @@ class System(Protocol):
             prompt: A copy, for this stream alone.
             seed: Of the generation.
 
-        Yields:
-            Chunks; their arrays may be written over once the next one is asked for.
+        Returns:
+            An iterator over chunks, whose arrays may be written over once the next is asked for.
         """
         ...
 
