@@ -72,9 +72,12 @@ def _cells(row: TrendRow) -> list[str]:
 
 
 def _decimals(row: TrendRow, factor: float) -> int:
-    """Decimals that the interval supports; without one, the slope keeps three digits."""
+    """One decimal more than the interval supports, to compare its ends with a bound.
+
+    Without an interval the slope keeps three digits.
+    """
     if row.ci_low is not None and row.ci_high is not None and row.ci_high > row.ci_low:
-        decimals = decimals_of_half(factor * (row.ci_high - row.ci_low) / 2)
+        decimals = 1 + decimals_of_half(factor * (row.ci_high - row.ci_low) / 2)
     else:
         decimals = 2 - math.floor(math.log10(factor * abs(row.slope))) if row.slope else 3
     return max(0, min(MAX_DECIMALS, decimals))

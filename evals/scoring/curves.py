@@ -68,8 +68,13 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
     ends = chosen.groupby(starts)["t1_s"].max()
     curves = []
     for system, rows in chosen.assign(start_s=starts).groupby("system", sort=True):
-        grid = _grid(rows, "value").dropna(axis="index", how="all")
-        own_ends = _grid(rows, "t1_s").reindex(index=grid.index, columns=grid.columns)
+        both = rows.pivot_table(
+            index=["suite", "sample_id", "seed"],
+            columns="start_s",
+            values=["value", "t1_s"],
+            dropna=False,
+        )
+        grid = both["value"].dropna(axis="index", how="all")
         centres = (grid.columns + ends[grid.columns].to_numpy()) / 2
         curves.append(
             DriftCurve(
@@ -81,14 +86,8 @@ def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list
                 places=tuple((str(a), str(b), int(c)) for a, b, c in grid.index),
                 times_s=np.asarray(centres, dtype=np.float64),
                 starts_s=np.asarray(grid.columns, dtype=np.float64),
-                ends_s=own_ends.to_numpy(dtype=np.float64),
+                ends_s=both["t1_s"].loc[grid.index, grid.columns].to_numpy(dtype=np.float64),
                 values=grid.to_numpy(dtype=np.float64),
             )
         )
     return [curve for curve in curves if len(curve.values)]
-
-
-def _grid(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    return rows.pivot_table(
-        index=["suite", "sample_id", "seed"], columns="start_s", values=column, dropna=False
-    )

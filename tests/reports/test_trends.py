@@ -3,21 +3,25 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from evals.scoring.results import write_windows
+from evals.scoring.results import read_windows, write_windows
 from reports.commands.trend import app
-from tests.reports.factory import make_run
+from tests.reports.factory import SYSTEMS, make_run
 
 BY_TWO = ("--metrics", "wer,id_distance", "--systems", "streamchar_base,cascade_a")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("trend") / "run", num_samples=6)
+    made = make_run(tmp_path_factory.mktemp("trend") / "run", num_samples=6)
+    told = {"roles": dict.fromkeys(SYSTEMS, "model"), "still": dict.fromkeys(SYSTEMS, False)}
+    (made / "run.json").write_text(json.dumps(told))  # else systems are imported to ask them
+    return made
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -77,9 +81,20 @@ def test_what_cannot_be_told_is_refused(
     assert said in told
 
 
-def test_a_run_without_windows_says_what_to_do(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run")
-    write_windows(folder / "windows.csv", [])
-    code, _, told = run(folder)
+def test_a_run_without_windows_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    run_folder = Path(shutil.copytree(folder, tmp_path / "run"))
+    write_windows(run_folder / "windows.csv", [])
+    code, _, told = run(run_folder)
     assert code == 2
     assert "no windows over playing time there; score metrics that have a curve" in told
+
+
+def test_a_run_in_which_no_slope_can_be_told_ends_with_1(folder: Path, tmp_path: Path) -> None:
+    run_folder = Path(shutil.copytree(folder, tmp_path / "run"))
+    windows = [row for row in read_windows(run_folder / "windows.csv") if row.t0_s < 30]
+    write_windows(run_folder / "windows.csv", windows)
+    code, printed, _ = run(run_folder, *BY_TWO)
+    assert code == 1
+    assert (
+        "| 0 (+6 left out) | 0 | – | – | – | – | no recording has 3 measured windows |" in printed
+    )
