@@ -158,9 +158,13 @@ def _trend(
     covered = [one.covered for one in fitted]
     shortest = min(covered, default=None)
     first = windows.iloc[0]
-    names = ("suite", "system", "metric", "protocol", "quantity", "unit")
     return TrendRow(
-        **{name: str(first[name]) for name in names},
+        suite=str(first["suite"]),
+        system=str(first["system"]),
+        metric=str(first["metric"]),
+        protocol=str(first["protocol"]),
+        quantity=str(first["quantity"]),
+        unit=str(first["unit"]),
         n=len(fitted),
         n_independent=found.n_independent,
         n_left_out=num_all - len(fitted),

@@ -1,6 +1,6 @@
 """Trends of one and of several recordings, and what a bound says of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -27,10 +27,16 @@ def windows(*samples: Value, system: str = "ours", num: int = 20) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def noisy(slopes: list[float]) -> Iterator[Value]:
+def noisy(slopes: list[float]) -> list[Value]:
     rng = np.random.default_rng(0)
-    for slope in slopes:
-        yield lambda minute, slope=slope: 0.1 + slope * minute + 0.01 * float(rng.normal())
+    return [line(slope, rng) for slope in slopes]
+
+
+def line(slope: float, rng: np.random.Generator | None = None) -> Value:
+    def value(minute: float) -> float:
+        return 0.1 + slope * minute + (0.01 * float(rng.normal()) if rng is not None else 0.0)
+
+    return value
 
 
 def only(rows: list[TrendRow]) -> TrendRow:
@@ -59,7 +65,7 @@ def test_a_short_recording_has_a_slope_and_says_why_it_has_no_interval() -> None
 
 def test_five_recordings_have_the_interval_of_a_mean() -> None:
     slopes = np.array([0.01, 0.02, 0.03, 0.0, 0.04, -0.01])
-    table = windows(*(lambda minute, slope=slope: slope * minute for slope in slopes))
+    table = windows(*(line(slope) for slope in slopes))
     row = only(trends(table))
     mean = bootstrap_mean(slopes)
     assert (row.slope, row.ci_low, row.ci_high) == pytest.approx((mean.value, mean.low, mean.high))
