@@ -1,6 +1,6 @@
 """The trend of one long series whose points depend on each other.
 
-Shape letters: K points.
+Shape letters: K points, J cosines.
 """
 
 import math
@@ -25,14 +25,14 @@ def num_cosines(num_points: int) -> int:
 def har_slope(times: Float[np.ndarray, " K"], values: Float[np.ndarray, " K"]) -> Slope:
     """Fits a line to one series, with a 95 % interval for points that depend on each other.
 
-    The slope is that of ordinary least squares. Its variance comes from the long-run variance of
-    the products of centred time and residual by the equal-weighted cosine estimator: the mean
-    square of their first `num_cosines` cosine transforms, which are the degrees of freedom of
-    Student's t. The interval is about the trend of this series alone.
+    The slope is that of ordinary least squares. Its variance is the mean square of the values'
+    slowest movements beside the line: of their products with the first `num_cosines` cosines, made
+    orthonormal to a constant and to time. Their number is the degrees of freedom of Student's t.
+    The interval is about the trend of this series alone, whose scatter is taken to stay as it is.
 
-    It is somewhat too narrow where the series is short or its points depend on each other for
-    long. Of independent points it covers the slope in 91 % (60 points) and 93 % (1,000), of AR(1)
-    ones with a correlation of 0.5 in 89 and 93 %, where `least_squares_slope` covers it in 74 %.
+    Of independent normal points it covers the slope in 95 %, of AR(1) ones with a correlation of
+    0.5 in 94 %, of 0.8 in 89 to 92 % (20 to 360 points); `least_squares_slope` covers it in 74 %
+    at 0.5. Its price is length: 60 independent points give it 1.2 times that of a known variance.
 
     Points enter the cosines as equally spaced. Missing ones are left out, and their neighbours
     close up.
@@ -49,8 +49,10 @@ def har_slope(times: Float[np.ndarray, " K"], values: Float[np.ndarray, " K"]) -
         ValueError: If there are fewer than `MIN_POINTS` values, or their times are all equal.
 
     Source:
-        Lazarus, Lewis, Stock and Watson, "HAR Inference: Recommendations for Practice", JBES 2018;
-        coverage in ``tests/evals/numerics/test_trend.py``.
+        Series estimators of a long-run variance: Phillips, "HAC estimation by automated
+        regression", Econometric Theory 2005; their number: Lazarus, Lewis, Stock and Watson, "HAR
+        Inference: Recommendations for Practice", JBES 2018. Coverage:
+        ``tests/evals/numerics/test_trend.py``.
     """
     is_there = np.isfinite(values)
     times, values = times[is_there], values[is_there]
@@ -66,14 +68,14 @@ def har_slope(times: Float[np.ndarray, " K"], values: Float[np.ndarray, " K"]) -
     if np.abs(rest).max() <= NO_SCATTER * np.abs(values).max():
         return Slope(value=slope, low=math.nan, high=math.nan)
     cosines = num_cosines(count)
-    variance = count * _long_run_variance(centred * rest, cosines) / power**2
+    variance = float(((_slow_movements(centred, cosines) @ rest) ** 2).mean()) / power
     reach = float(stdtrit(cosines, 0.975)) * math.sqrt(variance)
     return Slope(value=slope, low=slope - reach, high=slope + reach)
 
 
-def _long_run_variance(products: Float[np.ndarray, " K"], cosines: int) -> float:
-    """Mean square of the first type-2 cosine transforms, without that of frequency 0."""
-    count = len(products)
-    phases = np.pi * np.outer(np.arange(1, cosines + 1), (np.arange(count) + 0.5) / count)
-    transforms = math.sqrt(2 / count) * np.einsum("jk,k->j", np.cos(phases), products)
-    return float((transforms**2).mean())
+def _slow_movements(times: Float[np.ndarray, " K"], cosines: int) -> Float[np.ndarray, "J K"]:
+    """Cosines of half a period, one, one and a half ..., orthonormal to a constant and to time."""
+    count = len(times)
+    phases = np.pi * np.outer(np.arange(cosines + 1), (np.arange(count) + 0.5) / count)
+    columns = np.insert(np.cos(phases), 1, times, axis=0).T
+    return np.linalg.qr(columns)[0].T[2:]

@@ -19,11 +19,11 @@ def noise(correlation: float, *, num: int = NUM, seed: int = 0) -> np.ndarray:
     return steps
 
 
-@pytest.mark.parametrize(("correlation", "least"), [(0.0, 0.89), (0.5, 0.87)])
-def test_the_interval_nearly_covers_what_it_says(correlation: float, least: float) -> None:
+@pytest.mark.parametrize(("correlation", "least"), [(0.0, 0.93), (0.5, 0.92)])
+def test_the_interval_covers_what_it_says(correlation: float, least: float) -> None:
     found = [har_slope(TIMES, values) for values in noise(correlation)]
     covered = np.mean([one.low <= 0 <= one.high for one in found])
-    assert least <= covered <= 0.95
+    assert least <= covered <= 0.97
 
 
 def test_the_interval_of_independent_points_is_far_too_narrow_for_dependent_ones() -> None:
@@ -47,15 +47,15 @@ def test_the_slope_follows_shift_and_scale_of_values_and_times() -> None:
 
 
 def test_the_estimate_is_that_of_the_definition() -> None:
+    """Of eight points: what the first cosine shows beside a constant and a line."""
     values = noise(0.5, num=1)[0][:8]
     times = TIMES[:8]
-    line = np.polynomial.Polynomial.fit(times, values, 1)
-    products = (times - times.mean()) * (values - line(times))
-    cosine = sum(z * np.cos(np.pi * (t + 0.5) / 8) for t, z in enumerate(products))
-    error = np.sqrt(8 * (2 / 8 * cosine**2)) / ((times - times.mean()) ** 2).sum()
+    cosine = np.cos(np.pi * (np.arange(8) + 0.5) / 8)
+    beside = cosine - np.polynomial.Polynomial.fit(times, cosine, 1)(times)
+    error = abs(values @ beside) / np.linalg.norm(beside) / np.linalg.norm(times - times.mean())
     found = har_slope(times, values)
     assert num_cosines(8) == 1
-    assert found.value == pytest.approx(line.deriv()(0))
+    assert found.value == pytest.approx(np.polynomial.Polynomial.fit(times, values, 1).deriv()(0))
     assert (found.high - found.low) / 2 == pytest.approx(12.7062 * error, rel=1e-4)
 
 
