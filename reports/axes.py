@@ -37,13 +37,17 @@ def without_replaced(metrics: Iterable[str]) -> list[str]:
     return [metric for metric in names if metric not in replaced]
 
 
-def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
+def names_in(
+    text: str, *, known: Collection[str], what: str = "scores", command: str = LIST_SCORED
+) -> list[str] | None:
     """Reads a comma-separated list of metrics and axes.
 
     Args:
         text: E.g. ``wer,identity``; an axis stands for its metrics, and usual aliases are
             accepted, see `evals.scoring.names`.
         known: Metrics that there are scores of.
+        what: What there is of them, for messages.
+        command: What lists them, for messages.
 
     Returns:
         Metrics in the order given, without those of an axis that are not known; ``None`` for an
@@ -56,9 +60,9 @@ def names_in(text: str, *, known: Collection[str]) -> list[str] | None:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         return None
-    found = resolve_names(names, known, "no scores of", command=LIST_SCORED)
+    found = resolve_names(names, known, f"no {what} of", command=command)
     if not found:
-        raise InputError(f"no scores of {', '.join(names)}; {listing(known, LIST_SCORED)}")
+        raise InputError(f"no {what} of {', '.join(names)}; {listing(known, command)}")
     return found
 
 

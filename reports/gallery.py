@@ -12,10 +12,11 @@ from evals.numerics.statistics import MIN_CLUSTERS
 from evals.protocols.info import Direction, MetricInfo
 from evals.recording.recording import Recording
 from evals.recording.role import Role
+from evals.scoring.curves import DriftCurve, drift_curves
 from evals.scoring.summary import UNKNOWN, SummaryRow
 from reports.axes import absolute_label, headline_metrics, in_order, label_of, without_replaced
 from reports.figures.bars import plot_bars, plot_pareto, summary_data
-from reports.figures.drift import MIN_FOR_BAND, DriftCurve, drift_curves, drift_data, plot_drift
+from reports.figures.drift import MIN_FOR_BAND, drift_data, plot_drift
 from reports.figures.latency import LabelledTrace, latency_data, plot_latency
 from reports.figures.save import Drawn
 from reports.figures.style import ABOVE, same_look, styled

@@ -36,11 +36,15 @@ def _supported_decimals(scored: Sequence[tuple[SummaryRow, float]]) -> int:
         if row.ci_low is not None and row.ci_high is not None and row.ci_high > row.ci_low
     )
     if halves:
-        half = halves[len(halves) // 2]
-        place = math.floor(math.log10(half))
-        return -place + (half < 3 * 10.0**place)
+        return decimals_of_half(halves[len(halves) // 2])
     largest = max(abs(row.value or 0.0) * scale for row, scale in scored)
     return 2 - math.floor(math.log10(largest)) if largest > 0 else 0
+
+
+def decimals_of_half(half: float) -> int:
+    """Returns the decimals that keep one digit of a half-width, or two if the first is 1 or 2."""
+    place = math.floor(math.log10(half))
+    return -place + (half < 3 * 10.0**place)
 
 
 def number(value: float, decimals: int) -> str:

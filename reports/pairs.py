@@ -5,10 +5,11 @@ from dataclasses import fields
 
 from evals.numerics.statistics import MIN_CLUSTERS
 from evals.scoring.compare import Comparison, families_in_words
-from evals.scoring.results import csv_text, guard_cell
+from evals.scoring.results import csv_text
 from reports.axes import absolute_label, in_order, label_of, scale_of, unit_of
 from reports.numbers import MINUS, NOT_APPLICABLE, number, rounded
 from reports.render import escape_markdown
+from reports.table_csv import csv_cell
 
 _HEADS = (
     "suite", "metric", "protocol", "system", "against", "difference", "95 % interval", "effect",
@@ -44,7 +45,7 @@ def in_print_order(comparisons: Sequence[Comparison]) -> list[Comparison]:
 def pairs_csv(comparisons: Sequence[Comparison]) -> str:
     """Prints all fields in full precision; text cells are guarded against formulas."""
     names = [column.name for column in fields(Comparison)]
-    cells = [[_csv_cell(getattr(one, name)) for name in names] for one in comparisons]
+    cells = [[csv_cell(getattr(one, name)) for name in names] for one in comparisons]
     return csv_text([names, *cells])
 
 
@@ -113,9 +114,3 @@ def _cells(one: Comparison) -> list[str]:
         pair_counts(one),
         verdict,
     ]
-
-
-def _csv_cell(value: object) -> str:
-    if value is None:
-        return ""
-    return guard_cell(value) if isinstance(value, str) else repr(value)

@@ -31,6 +31,13 @@ def tables_csv(tables: Iterable[Table]) -> str:
     return csv_text([map(guard_cell, head), *body])
 
 
+def csv_cell(value: object) -> str:
+    """Prints a field in full precision: nothing for ``None``, text guarded against formulas."""
+    if value is None:
+        return ""
+    return guard_cell(value) if isinstance(value, str) else repr(value)
+
+
 def _csv_row(table: Table, line: Line, systems: list[str]) -> list[str]:
     direction = {Direction.HIGHER: "true", Direction.LOWER: "false"}.get(line.direction, "")
     texts = [table.suite, table.domain, line.metric, line.average]

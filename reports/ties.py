@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from evals.scoring.power import PowerRow
-from evals.scoring.results import csv_text, guard_cell
+from evals.scoring.results import csv_text
 from evals.scoring.ties import TieGroups
 from reports.axes import in_order, label_of, scale_of, unit_of
 from reports.numbers import NOT_APPLICABLE, rounded
 from reports.render import escape_markdown
+from reports.table_csv import csv_cell
 
 MIN_SYSTEMS = 3
 """Of two systems the verdict says the same."""
@@ -76,7 +77,7 @@ def power_markdown(rows: Sequence[PowerRow]) -> str:
 def power_csv(rows: Sequence[PowerRow]) -> str:
     """Prints all fields in full precision; text cells are guarded against formulas."""
     names = [column.name for column in fields(PowerRow)]
-    return csv_text([names, *([_csv_cell(getattr(one, name)) for name in names] for one in rows)])
+    return csv_text([names, *([csv_cell(getattr(one, name)) for name in names] for one in rows)])
 
 
 def _power_cells(one: PowerRow) -> tuple[str, ...]:
@@ -107,9 +108,3 @@ def _section(title: str, rows: Sequence[Sequence[str]], numbers: int, note: str)
     sides = " | ".join(["---"] * words + ["---:"] * numbers)
     lines = [f"| {line} |" for line in (head, sides, *body)]
     return "\n".join([f"## {title}", "", *lines, "", note]) + "\n"
-
-
-def _csv_cell(value: object) -> str:
-    if value is None:
-        return ""
-    return guard_cell(value) if isinstance(value, str) else repr(value)

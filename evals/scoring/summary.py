@@ -167,7 +167,11 @@ def bootstrap_clusters(
     Returns:
         The same number for rows that are drawn together.
     """
-    samples = [f"{row.suite}/{row.sample_id}" for row in rows]
+    return clusters_of([f"{row.suite}/{row.sample_id}" for row in rows], identities)
+
+
+def clusters_of(samples: Sequence[str], identities: Mapping[str, str]) -> Int[np.ndarray, " N"]:
+    """Numbers what is drawn as one, see `bootstrap_clusters`, of samples ``suite/sample_id``."""
     people = [identities.get(sample, f"\0{sample}") for sample in samples]
     _, numbers = np.unique(people if len(set(people)) > 1 else samples, return_inverse=True)
     return numbers

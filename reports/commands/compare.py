@@ -21,6 +21,7 @@ from reports.commands.options import (
     ProfileOption,
     RunsArgument,
     SystemsOption,
+    named_numbers,
 )
 from reports.lifetimes import (
     compare_lifetimes,
@@ -143,19 +144,7 @@ def gaps_in(text: str, comparisons: Sequence[Comparison]) -> dict[str, float]:
         InputError: If a metric was not compared, or a gap is no positive number.
     """
     known = {one.metric for one in comparisons}
-    gaps: dict[str, float] = {}
-    for part in filter(None, text.split(",")):
-        name, _, value = part.partition("=")
-        try:
-            gaps[name] = float(value)
-        except ValueError:
-            raise InputError(f"--gap is metric=number, e.g. wer=0.01, not {part!r}") from None
-        if name not in known:
-            there = ", ".join(sorted(known))
-            raise InputError(f"--gap: {name!r} was not compared; there are: {there}")
-        if not 0 < gaps[name] < float("inf"):
-            raise InputError(f"--gap {part}: a gap is larger than zero")
-    return gaps
+    return named_numbers(text, known, option="--gap", missing="was not compared")
 
 
 def _in_short(comparisons: list[Comparison]) -> str:

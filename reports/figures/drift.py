@@ -4,7 +4,6 @@ Shape letters: R recordings, K windows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,79 +15,12 @@ from scipy.stats import t as student_t
 
 from evals.numerics.bands import simultaneous_factor
 from evals.protocols.info import UNBOUNDED, Bounds, Direction
+from evals.scoring.curves import DriftCurve
 from reports.axes import axis_label, scale_of
 from reports.figures.style import ABOVE, GREY, colours_of, drawn, in_look_order, markers_of
 
 MIN_FOR_BAND = 8
 """With fewer recordings each is drawn: a band would say little, and reach far beyond them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriftCurve:
-    """One metric over the recordings of one system.
-
-    Attributes:
-        system: Legend label.
-        metric: Name of the metric.
-        protocol: Name and version of its parameters.
-        quantity: What the values are of: the metric's name, unless its curve is of something else.
-        unit: Of the values; empty if not known.
-        samples: Names of the recordings, one a row.
-        times_s: Centres of the windows, in seconds from the start.
-        values: One row a recording; NaN where nothing was measured or the recording has ended.
-    """
-
-    system: str
-    metric: str
-    protocol: str
-    quantity: str
-    unit: str = ""
-    samples: tuple[str, ...] = ()
-    times_s: Float[np.ndarray, " K"]
-    values: Float[np.ndarray, "R K"]
-
-
-def drift_curves(windows: pd.DataFrame, metric: str, protocol: str = "") -> list[DriftCurve]:
-    """Arranges ``Runs.windows`` as curves.
-
-    Args:
-        windows: Columns of `evals.scoring.results.WindowRow`.
-        metric: Which.
-        protocol: Which, if the metric has several; the first by default.
-
-    Returns:
-        One curve a system, by name; empty if the metric has no windows.
-    """
-    chosen = windows[windows["metric"] == metric]
-    if chosen.empty:
-        return []
-    protocol = protocol or str(chosen["protocol"].min())
-    chosen = chosen[chosen["protocol"] == protocol]
-    quantity = str(chosen["quantity"].iloc[0])
-    chosen = chosen[chosen["quantity"] == quantity]
-    # Windows are matched by their start: the last one of a recording may be short.
-    starts = chosen["t0_s"].round(3)
-    ends = chosen.groupby(starts)["t1_s"].max()
-    curves = []
-    for system, rows in chosen.assign(start_s=starts).groupby("system", sort=True):
-        grid = rows.pivot_table(
-            index=["suite", "sample_id", "seed"], columns="start_s", values="value", dropna=False
-        )
-        grid = grid.dropna(axis="index", how="all")
-        centres = (grid.columns + ends[grid.columns].to_numpy()) / 2
-        curves.append(
-            DriftCurve(
-                system=str(system),
-                metric=metric,
-                protocol=protocol,
-                quantity=quantity,
-                unit=str(rows["unit"].iloc[0]),
-                samples=tuple(" / ".join(map(str, place)) for place in grid.index),
-                times_s=np.asarray(centres, dtype=np.float64),
-                values=grid.to_numpy(dtype=np.float64),
-            )
-        )
-    return [curve for curve in curves if len(curve.values)]
 
 
 def plot_drift(

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from evals.protocols.info import Direction
 from evals.recording.recording import Arrival, Trace
+from evals.scoring.curves import DriftCurve, drift_curves
 from evals.scoring.summary import SummaryRow
 from reports import gallery
 from reports.figures.bars import front, plot_bars, plot_pareto, summary_data
-from reports.figures.drift import DriftCurve, drift_curves, drift_data, mean_and_band, plot_drift
+from reports.figures.drift import drift_data, mean_and_band, plot_drift
 from reports.figures.latency import LabelledTrace, plot_latency
 from reports.figures.save import Drawn, data_csv, figure_bytes, save_figure
 from reports.figures.style import COLOURS, GREY, WIDTHS_IN, colours_of
@@ -33,6 +34,8 @@ def curve(values: np.ndarray, system: str = "ours") -> DriftCurve:
         protocol="id@1",
         quantity="id_distance",
         times_s=times_s,
+        starts_s=times_s - 0.5,
+        ends_s=np.tile(times_s + 0.5, (len(values), 1)),
         values=values,
     )
 
