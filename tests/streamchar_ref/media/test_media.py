@@ -219,12 +219,12 @@ def test_the_same_pictures_give_the_same_bytes_at_any_width(
 
 
 @pytest.mark.slow
-def test_four_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> None:
+def test_a_long_video_is_decoded_in_bounded_memory(tmp_path: Path) -> None:
     second = np.random.default_rng(0).integers(0, 256, (25, 192, 192, 3), dtype=np.uint8)
     still = np.repeat(second[:1], 25, axis=0)
     path = tmp_path / "long.mp4"
     write_mp4(
-        path, (still for _ in range(240)), tone(240.0), fps=25, sample_rate=RATE, preset="ultrafast"
+        path, (still for _ in range(90)), tone(90.0), fps=25, sample_rate=RATE, preset="ultrafast"
     )
     code = (
         "import resource, sys; from pathlib import Path\n"
@@ -238,5 +238,5 @@ def test_four_minutes_of_video_are_decoded_in_bounded_memory(tmp_path: Path) -> 
     out = subprocess.run(
         [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
     ).stdout.split()
-    assert int(out[0]) == 6_000
-    assert float(out[2]) < 100, "MB above the start, of 660 MB of pictures"
+    assert int(out[0]) == 2_250
+    assert float(out[2]) < 100, "MB above the start, of 250 MB of pictures"
