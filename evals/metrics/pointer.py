@@ -20,8 +20,8 @@ from evals.text import progress
 
 MAX_LENGTH_GAP_S = 0.5
 """Chunks whose lengths add up to another time than the sound's say nothing about its moments."""
-MAX_STATES = 2_000_000_000
-"""Frames x states that alignment may keep, a byte each: some 20 minutes of speech."""
+MAX_STATES = 60_000_000_000
+"""Frames x states that are aligned: some two hours of speech, in about ten minutes."""
 
 
 class PointerError(Metric):

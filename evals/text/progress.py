@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float64, Int64
 
+from evals.text.best_path import JumpingPath
 from streamchar_ref.world.tables import PHONES as PHONES
 
 FRAMES_PER_S = 50
@@ -119,68 +120,11 @@ def spoken_path(log_probs: Float[np.ndarray, "T C"], phonemes: Sequence[str]) ->
         return SpokenPath(frame=nothing, index=nothing, num_jumps=0)
     labels = np.array([PHONES.index(phoneme) + 1 for phoneme in phonemes])
     floored = np.maximum(log_probs.astype(np.float32), FLOOR)
-    states, jumps = _trace(*_steps(floored, labels))
+    waiting = np.maximum(floored[:, 0], floored[:, 1:].max(axis=1) + FILLER)
+    states, jumps = JumpingPath(
+        log_probs=floored, waiting=waiting, labels=labels, jump=JUMP
+    ).decode()
     return _emissions(floored, labels, states, jumps)
-
-
-def _steps(
-    log_probs: Float[np.ndarray, "T C"], labels: Int64[np.ndarray, " P"]
-) -> tuple[UInt8[np.ndarray, "T Z"], Int64[np.ndarray, " T"], int]:
-    """Runs the forward pass of Viterbi; steps: 0 stay, 1 and 2 advance by as many states, 3 jump.
-
-    Args:
-        log_probs: Not below `FLOOR`.
-        labels: Classes of the transcript's phonemes.
-
-    Returns:
-        The step into each state, the best state of each frame (the origin of jumps), and the best
-        final state.
-    """
-    num_states = 2 * len(labels) + 1
-    differs = np.concatenate([[False], labels[1:] != labels[:-1]])
-    waiting = np.maximum(log_probs[:, 0], log_probs[:, 1:].max(axis=1) + FILLER)
-    score = np.full(num_states, -np.inf, np.float32)
-    steps = np.zeros((len(log_probs), num_states), np.uint8)
-    best = np.zeros(len(log_probs), np.int64)
-    top = np.float32(0)
-    candidates = np.full((4, num_states), -np.inf, np.float32)
-    for t, row in enumerate(log_probs):
-        if t == 0:
-            score[0], score[1] = 0, 0
-            score[3::2] = JUMP
-            candidates[0] = score
-        else:
-            candidates[0] = score
-            candidates[1, 1:] = score[:-1]
-            candidates[2, 3::2] = np.where(differs[1:], score[1:-2:2], -np.inf)
-            candidates[3, 1::2] = top + JUMP
-        steps[t] = candidates.argmax(axis=0)
-        score = candidates.max(axis=0)
-        score[0::2] += waiting[t]
-        score[1::2] += row[labels]
-        best[t] = score.argmax()
-        top = score[best[t]]
-    return steps, best, int(best[-1])
-
-
-def _trace(
-    steps: UInt8[np.ndarray, "T Z"], best: Int64[np.ndarray, " T"], last: int
-) -> tuple[Int64[np.ndarray, " T"], list[int]]:
-    """Backtracks; returns the state of each frame and the frames of jumps."""
-    states = np.zeros(len(steps), np.int64)
-    jumps: list[int] = []
-    state = last
-    for t in range(len(steps) - 1, -1, -1):
-        states[t] = state
-        step = int(steps[t, state])
-        if t == 0:
-            break
-        if step == 3:
-            jumps.append(t)
-            state = int(best[t - 1])
-        else:
-            state -= step
-    return states, jumps
 
 
 def _emissions(

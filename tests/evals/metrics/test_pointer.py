@@ -161,7 +161,7 @@ def test_there_is_no_number_where_times_or_domain_do_not_fit() -> None:
     assert score(unsaid).status == "not_applicable"
 
 
-def test_what_cannot_be_aligned_in_memory_is_not_tried() -> None:
+def test_what_would_take_too_long_to_align_is_not_tried() -> None:
     num_frames = MAX_STATES // (2 * len(PHONES_SAID))
     row = np.zeros((1, len(PHONES) + 1), np.float16)
     found = heard() | {"log_probs": np.broadcast_to(row, (num_frames, len(PHONES) + 1))}
