@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamchar_ref.commands.verb import Verb
+from streamchar_ref.core.device import has_bfloat16
 from streamchar_ref.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,8 +103,5 @@ def _model(folder: Path | None, settings: list[str]) -> "StreamChar":
 
 
 def _picture_precision() -> "Precision":
-    """Half precision where the processor has instructions for it, as far as torch tells."""
-    import torch
-
-    tells = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return "bfloat16" if tells is not None and tells() else "float32"
+    """Half precision where the processor has instructions for it."""
+    return "bfloat16" if has_bfloat16("cpu") else "float32"

@@ -53,6 +53,26 @@ def check_cuda(name: str) -> None:
         raise InputError(f"--device {name}: there are {torch.cuda.device_count()} GPUs, from 0 on")
 
 
+def has_bfloat16(name: str) -> bool:
+    """Whether a device has instructions for bfloat16; emulated products take ten times as long.
+
+    Args:
+        name: As torch names it.
+
+    Returns:
+        False also for a CPU of which torch does not tell.
+    """
+    import torch
+
+    if name.partition(":")[0] != CPU:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if hasattr(torch.cpu, "get_capabilities"):
+        known = torch.cpu.get_capabilities()
+        return any(known.get(one) for one in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+    tells = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return tells is not None and tells()
+
+
 def placed(network: "NetworkT") -> "NetworkT":
     """Moves a network to the device, in full float32: TF32 would round inputs to 10 bits."""
     if device_name() == CPU:

@@ -1,7 +1,8 @@
 """How a stage is optimised: one update rule for all of its weights, or one for each group."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
+from streamchar_ref.core.device import has_bfloat16
 from streamchar_ref.core.errors import InputError
 
 
@@ -78,7 +79,8 @@ class OptimConfig(UpdateRule):
         save_every_s: Seconds between saves.
         log_every: Steps between rows of the log.
         snapshot_every: Steps between snapshots of the weights, for later comparison; 0 makes none.
-        bfloat16: Whether products are computed in bfloat16.
+        bfloat16: Whether products are computed in bfloat16, on devices that have instructions for
+            it, see `on`.
         groups: Groups of weights with losses of their own; together they must hold every trained
             weight. Empty for a stage with one loss.
     """
@@ -91,6 +93,10 @@ class OptimConfig(UpdateRule):
     snapshot_every: int = 0
     bfloat16: bool = True
     groups: tuple[OptimGroup, ...] = ()
+
+    def on(self, device: str) -> "OptimConfig":
+        """Returns how the stage is optimised on a device: in float32 where bfloat16 is emulated."""
+        return replace(self, bfloat16=self.bfloat16 and has_bfloat16(device))
 
     def all_groups(self) -> tuple[OptimGroup, ...]:
         """Returns the groups; without any, one that has no name and holds all weights."""

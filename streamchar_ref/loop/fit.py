@@ -108,6 +108,7 @@ def fit(
         raise InputError("give a number of steps or a time limit")
     start = clock()
     deadline = start + 60 * max_minutes
+    settings = settings.on(next(stage.parameters()).device.type)
     run = _begin(stage, settings, folder, resume, {"stage": stage.name, **(origin or {})})
     state, processes = run.state, run.processes
     saved = start

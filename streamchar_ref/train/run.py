@@ -357,7 +357,7 @@ class TrainRun:
             "steps": state.step,
             "of_steps": state.num_steps,
             "minutes": round(state.seconds / 60, 2),
-            "settings": asdict(settings),
+            "settings": asdict(settings.on(self.device)),
             "processes": DistContext.of_this_process().size,
             "threads": torch.get_num_threads(),
             "device": self.device if self.device == "cpu" else torch.cuda.get_device_name(),

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from streamchar_ref.core.device import has_bfloat16
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import replacing
 from streamchar_ref.core.progress import ProgressFn
@@ -199,7 +200,8 @@ def integrate(
             for x in (window.video, window.audio)
         )
 
-    with torch.autocast(window.video.device.type, torch.bfloat16):
+    device = window.video.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device)):
         condition = prefill(teacher, window.inputs, window.context)
         clean = sample_chunk(condition, sampler, noise, visit=points.append)
     kept = points[:: config.trajectory_steps // config.num_steps]

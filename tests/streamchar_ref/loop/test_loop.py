@@ -295,3 +295,34 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
 def test_no_state_is_none(tmp_path: Path) -> None:
     assert load_state(tmp_path, None, ()) is None
     assert not TrainState().is_done
+
+
+class Watched(Line):
+    """Keeps in which precision its products are computed."""
+
+    def forward(self, draw: Draw) -> tuple[Tensor, dict[str, Tensor]]:
+        self.dtype = self.layer(torch.ones(1, 1)).dtype
+        return super().forward(draw)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [
+        ({"avx2": True, "avx512_bf16": False}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"neon": True, "bf16": True}, torch.bfloat16),
+    ],
+)
+def test_a_processor_without_instructions_for_bfloat16_computes_in_float32(
+    instructions: dict[str, bool],
+    expected: torch.dtype,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions, raising=False)
+    stage = Watched()
+    fit(stage, replace(SETTINGS, num_steps=1), folder=tmp_path, max_minutes=1)
+    assert stage.dtype == expected
+    fit(stage, replace(SETTINGS, bfloat16=False), folder=tmp_path / "exact", max_minutes=1)
+    assert stage.dtype == torch.float32
