@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.config import OptimConfig, OptimGroup, UpdateRule
+from streamchar_ref.loop.muon import ExactMuon
 
 _BLOCKS = re.compile(r"(^|\.)(blocks|backbone\.layers)\.\d")
 
@@ -71,9 +72,8 @@ def group_optimizers(stage: nn.Module, settings: OptimConfig) -> list[GroupOptim
         weights = {name: each for name, each in trained.items() if name.startswith(group.parts)}
         if group.name and not weights:
             raise InputError(f"the group {group.name!r:.60} has no weight to train")
-        made.append(
-            GroupOptimizer(config=group, weights=weights, optimizers=_optimizers(weights, group))
-        )
+        optimizers = _optimizers(weights, group, is_half=settings.bfloat16)
+        made.append(GroupOptimizer(config=group, weights=weights, optimizers=optimizers))
     return made
 
 
@@ -97,13 +97,17 @@ def trained_alone(group: GroupOptimizer, groups: Sequence[GroupOptimizer]) -> It
 
 
 def _optimizers(
-    weights: Mapping[str, nn.Parameter], rule: UpdateRule
+    weights: Mapping[str, nn.Parameter], rule: UpdateRule, *, is_half: bool
 ) -> list[torch.optim.Optimizer]:
     """Makes Muon, if it is wanted, for matrices inside blocks, and AdamW for the rest.
 
-    Source:
-        Jordan et al., Muon, https://kellerjordan.github.io/posts/muon/; steps as large as AdamW's
-        by Liu et al., Muon is Scalable for LLM Training, arXiv:2502.16982.
+    Args:
+        weights: By name.
+        rule: How they are updated.
+        is_half: Whether Muon may iterate in bfloat16, as torch's does.
+
+    Returns:
+        One or two optimisers.
     """
     in_blocks = {
         name: weight
@@ -120,5 +124,7 @@ def _optimizers(
     if not in_blocks:
         return [adamw]
     matrices = [*in_blocks.values()]
+    if not is_half:
+        return [ExactMuon(matrices, lr=rate, weight_decay=decay), adamw]
     muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
     return [muon, adamw]

@@ -10,7 +10,6 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -94,10 +93,9 @@ def ticks(length_s: float = 1.0) -> Callable[[], float]:
 def fitted(
     stage: Stage, folder: Path, settings: OptimConfig = SETTINGS, **how: Any
 ) -> dict[str, Any]:
-    """Trains without Muon's half precision, whose rounding would hide whether shards are joined."""
+    """Trains without half precision, whose rounding would hide whether shards are joined."""
     how = {"max_minutes": math.inf} | how
-    with mock.patch.object(Tensor, "bfloat16", Tensor.clone):
-        state = fit(stage, settings, folder=folder, **how)
+    state = fit(stage, settings, folder=folder, **how)
     return {
         "step": state.step,
         "num_steps": state.num_steps,
