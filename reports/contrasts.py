@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from evals.numerics.crossed import CrossedMean, crossed_mean
+from evals.protocols.info import Direction
 from evals.scoring.compare import Comparison, Pair, compare
+from evals.scoring.paired import PairedValues
 from evals.scoring.results import SET_ID, ScoreRow, csv_text, dump_json, guard_cell
-from evals.scoring.summary import bootstrap_clusters
-from reports.axes import label_of, scale_of, unit_of
+from evals.scoring.summary import UNKNOWN
+from reports.axes import absolute_label, label_of, scale_of, unit_of
 from reports.load import Runs
 from reports.numbers import NOT_APPLICABLE, rounded
 from reports.pairs import pairs_csv, pairs_markdown
@@ -32,6 +34,8 @@ class TrainedContrast:
         protocol: Name and version of its parameters.
         system: A row.
         against: The other.
+        unit: Of the difference.
+        is_absolute: Whether absolute values were compared, as where zero is best.
         mean: System minus against.
         by_training: Training seed -> difference.
     """
@@ -41,6 +45,8 @@ class TrainedContrast:
     protocol: str
     system: str
     against: str
+    unit: str
+    is_absolute: bool
     mean: CrossedMean
     by_training: Mapping[int, float]
 
@@ -92,7 +98,7 @@ def compare_trainings(
         if row.suite == suite and row.metric in metrics and row.sample_id != SET_ID:
             groups[row.system, row.metric, row.protocol][row.sample_id, row.seed] = row
     found = [
-        _contrast(ours, groups.get((other, metric, protocol), {}), runs.identities, other)
+        _contrast(ours, groups.get((other, metric, protocol), {}), runs, other)
         for (name, metric, protocol), ours in sorted(groups.items())
         for other in contrasts.get(name, ())
     ]
@@ -142,9 +148,10 @@ def trainings_markdown(contrasts: Sequence[TrainedContrast]) -> str:
     lines = [" | ".join(head), " | ".join(["---"] * 4 + ["---:"] * 5)]
     lines += [" | ".join(map(escape_markdown, _cells(one))) for one in contrasts]
     note = (
-        "Difference: system minus against, the same prompts and noise. The interval covers other "
-        "prompts and other trainings: their variances are added, with Satterthwaite's degrees of "
-        "freedom. With three trainings that disagree it is wide."
+        "Difference: system minus against, the same prompts and noise, of absolute values where it "
+        "says |...|. The interval covers other prompts and other trainings: their variances are "
+        "added, with Satterthwaite's degrees of freedom. With three trainings that disagree it is "
+        "wide."
     )
     return "\n".join([*(f"| {line} |" for line in lines), "", note]) + "\n"
 
@@ -152,7 +159,7 @@ def trainings_markdown(contrasts: Sequence[TrainedContrast]) -> str:
 def _contrast(
     ours: Mapping[tuple[str, int], ScoreRow],
     theirs: Mapping[tuple[str, int], ScoreRow],
-    identities: Mapping[str, str],
+    runs: Runs,
     against: str,
 ) -> TrainedContrast | None:
     pairs = [
@@ -162,22 +169,19 @@ def _contrast(
     ]
     if len({row.seed for row, _ in pairs}) < 2 or _hashes(pairs) > 1:
         return None
-    values = np.array([row.value - other.value for row, other in pairs], dtype=np.float64)  # type: ignore[operator]
-    weights = np.array([(row.weight + other.weight) / 2 for row, other in pairs])
-    seeds = np.array([row.seed for row, _ in pairs])
-    first = pairs[0][0]
+    first, seeds = pairs[0][0], np.array([row.seed for row, _ in pairs])
+    info = runs.infos.get(first.metric, UNKNOWN)
+    both = PairedValues.of(pairs, runs.identities, direction=info.direction)
+    values, weights = both.first - both.second, both.weights
     return TrainedContrast(
         suite=first.suite,
         metric=first.metric,
         protocol=first.protocol,
         system=first.system,
         against=against,
-        mean=crossed_mean(
-            values,
-            weights=weights,
-            clusters=bootstrap_clusters([row for row, _ in pairs], identities),
-            trainings=seeds,
-        ),
+        unit=info.unit,
+        is_absolute=info.direction is Direction.ZERO,
+        mean=crossed_mean(values, weights=weights, clusters=both.clusters, trainings=seeds),
         by_training={
             int(seed): float(np.average(values[seeds == seed], weights=weights[seeds == seed]))
             for seed in np.unique(seeds)
@@ -197,9 +201,10 @@ def _cells(one: TrainedContrast) -> list[str]:
         return NOT_APPLICABLE if np.isnan(value) else rounded(value * scale)
 
     mean = one.mean
+    name = absolute_label(one.metric) if one.is_absolute else label_of(one.metric)
     ends = f"[{shown(mean.low)}, {shown(mean.high)}]" if mean.low == mean.low else NOT_APPLICABLE
     return [
-        f"{label_of(one.metric)} {unit_of(one.metric, '')}".strip(),
+        f"{name} {unit_of(one.metric, one.unit)}".strip(),
         one.protocol,
         one.system,
         one.against,
@@ -215,10 +220,12 @@ def _trainings_csv(contrasts: Sequence[TrainedContrast]) -> str:
     names = [column.name for column in fields(CrossedMean)]
     body = [
         [guard_cell(text) for text in (one.suite, one.metric, one.protocol, one.system,
-                                       one.against)]
+                                       one.against, one.unit)]
+        + [repr(one.is_absolute)]
         + [repr(getattr(one.mean, name)) for name in names]
         + [" ".join(f"{seed}:{value!r}" for seed, value in one.by_training.items())]
         for one in contrasts
     ]  # fmt: skip
-    head = ["suite", "metric", "protocol", "system", "against", *names, "by_training"]
+    head = ["suite", "metric", "protocol", "system", "against", "unit", "is_absolute", *names]
+    head += ["by_training"]
     return csv_text([head, *body])

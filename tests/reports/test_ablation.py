@@ -138,6 +138,19 @@ def test_several_trainings_widen_the_interval(runs: Runs) -> None:
     assert "by training" in trainings_markdown([one])
 
 
+def test_trainings_are_compared_by_absolute_values_where_zero_is_best() -> None:
+    rows = [
+        score(system, "mesh_offset_ms", sample, seed, sign * (40.0 + sample))
+        for system, sign in (("full", 1), ("teacher_4", -1))
+        for sample in range(5)
+        for seed in (0, 1)
+    ]
+    runs = Runs(paths=(), rows=tuple(rows), window_rows=(), infos=INFOS)
+    (one,) = compare_trainings(runs, {"full": ("teacher_4",)}, ["mesh_offset_ms"], "dev")
+    assert (one.mean.value, one.by_training) == (0.0, {0: 0.0, 1: 0.0})
+    assert "| |mesh offset| ms |" in trainings_markdown([one]).replace("\\", "")
+
+
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTrainer:
     """A suite of one prompt, and in the place of networks what takes no time."""
