@@ -1,6 +1,7 @@
 """Trends over playing time as Markdown and CSV."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import fields
 
@@ -36,7 +37,12 @@ _VERDICTS = (
 def trends_markdown(rows: Sequence[TrendRow]) -> str:
     """Prints a line for each trend, scaled as tables print the metric, and what it rests on."""
     lines = [" | ".join(_HEADS), " | ".join(["---"] * 4 + ["---:"] * 6 + ["---"])]
-    lines += [" | ".join(map(escape_markdown, _cells(row))) for row in rows]
+    domains, hashes = _several(rows)
+    for row in rows:
+        suite = f"{row.suite} ({row.domain})" if row.suite in domains else row.suite
+        own = f"{row.protocol} #{row.protocol_hash}"
+        protocol = own if row.protocol in hashes else row.protocol
+        lines.append(" | ".join(map(escape_markdown, (suite, *_cells(row, protocol)))))
     note = _NOTE + (_VERDICTS if any(row.verdict for row in rows) else "")
     return "\n".join([*(f"| {line} |" for line in lines), "", note]) + "\n"
 
@@ -47,7 +53,19 @@ def trends_csv(rows: Sequence[TrendRow]) -> str:
     return csv_text([names, *([csv_cell(getattr(row, name)) for name in names] for row in rows)])
 
 
-def _cells(row: TrendRow) -> list[str]:
+def _several(rows: Sequence[TrendRow]) -> tuple[set[str], set[str]]:
+    """Suites of several domains, and protocols of several hashes: each has lines of its own."""
+    domains, hashes = defaultdict(set), defaultdict(set)
+    for row in rows:
+        domains[row.suite].add(row.domain)
+        hashes[row.protocol].add(row.protocol_hash)
+    suites, protocols = (
+        {name for name, found in kinds.items() if len(found) > 1} for kinds in (domains, hashes)
+    )
+    return suites, protocols
+
+
+def _cells(row: TrendRow, protocol: str) -> list[str]:
     scale = scale_of(row.quantity)
     decimals = _decimals(row, scale)
     of_change = _decimals(row, scale * (row.minutes or 1.0))
@@ -57,9 +75,8 @@ def _cells(row: TrendRow) -> list[str]:
 
     has_ends = row.ci_low is not None
     return [
-        row.suite,
         _quantity_text(row),
-        row.protocol,
+        protocol,
         row.system,
         _recordings_text(row),
         f"{row.n_windows}" + (f" (+{row.n_missing} missing)" if row.n_missing else ""),

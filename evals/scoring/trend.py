@@ -1,6 +1,6 @@
 """Whether a metric trends over playing time, and whether its trend lies inside a bound."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -13,10 +13,14 @@ from evals.numerics.statistics import MIN_CLUSTERS, bootstrap_mean
 from evals.numerics.trend import MIN_POINTS, har_slope
 from evals.scoring.curves import DriftCurve, drift_curves
 from evals.scoring.names import in_order
+from evals.scoring.results import ScoreRow
 from evals.scoring.summary import clusters_of
 
 MIN_WINDOWS = 3
 """Measured windows of a recording from which it has a slope."""
+_KINDS = ("domain", "protocol_hash")
+"""Columns of windows whose values share no mean."""
+_PLACE = ("system", "suite", "sample_id", "seed", "protocol")
 
 TrendVerdict = Literal["inside", "not shown to be inside", "outside", ""]
 
@@ -30,6 +34,8 @@ class TrendRow:
         system: What made the recordings.
         metric: Name of the metric.
         protocol: Name and version of its parameters.
+        domain: ``real`` or ``world``; empty if not known.
+        protocol_hash: Of all its parameters; empty if not known.
         quantity: What the curve is of: the metric's name, or see `evals.protocols.base.Curve`.
         unit: Of the curve's values; empty if not known.
         n: Recordings with a slope.
@@ -54,6 +60,8 @@ class TrendRow:
     system: str
     metric: str
     protocol: str
+    domain: str
+    protocol_hash: str
     quantity: str
     unit: str
     n: int
@@ -90,6 +98,24 @@ class TrendRow:
         return replace(self, bound=bound, verdict=verdict)
 
 
+def of_kinds(windows: pd.DataFrame, rows: Iterable[ScoreRow]) -> pd.DataFrame:
+    """Adds to windows the domain and protocol hash of the scores that they are beside.
+
+    Args:
+        windows: Columns of `evals.scoring.results.WindowRow`.
+        rows: Scores of the same samples.
+
+    Returns:
+        The windows with columns ``domain`` and ``protocol_hash``, empty where there is no score.
+    """
+    kinds = {(row.system, row.suite, row.sample_id, row.seed, row.protocol): row for row in rows}
+    places = zip(*(windows[name] for name in _PLACE), strict=True)
+    found = [kinds.get(place) for place in places]
+    return windows.assign(
+        **{name: [getattr(row, name) if row else "" for row in found] for name in _KINDS}
+    )
+
+
 def trends(
     windows: pd.DataFrame,
     *,
@@ -104,16 +130,19 @@ def trends(
     `evals.numerics.statistics.MIN_CLUSTERS` independent ones on.
 
     Args:
-        windows: Columns of `evals.scoring.results.WindowRow`; a missing value is NaN.
+        windows: Columns of `evals.scoring.results.WindowRow`, and those of `of_kinds` where they
+            are known; a missing value is NaN.
         identities: See `evals.scoring.summary.bootstrap_clusters`.
         systems: All of them, in the order of the rows; by name by default.
 
     Returns:
-        A row for each suite, metric, protocol, quantity and system, metrics in the order of tables.
+        A row for each suite, domain, metric, protocol, hash, quantity and system, metrics in the
+        order of tables.
     """
     order = list(systems or sorted(set(windows["system"])))
     rows: list[TrendRow] = []
-    for _, part in windows.groupby(["suite", "metric", "protocol", "quantity", "unit"]):
+    windows = windows.assign(**{name: "" for name in _KINDS if name not in windows})
+    for _, part in windows.groupby(["suite", "metric", "protocol", *_KINDS, "quantity", "unit"]):
         curves = drift_curves(part, str(part["metric"].iloc[0]))
         by_system = {curve.system: curve for curve in curves}
         for system, own in part.groupby("system"):
@@ -122,8 +151,8 @@ def trends(
     return sorted(
         rows,
         key=lambda row: (
-            row.suite, places[row.metric], row.protocol, row.quantity, row.unit,
-            order.index(row.system),
+            row.suite, row.domain, places[row.metric], row.protocol, row.protocol_hash,
+            row.quantity, row.unit, order.index(row.system),
         ),
     )  # fmt: skip
 
@@ -163,6 +192,8 @@ def _trend(
         system=str(first["system"]),
         metric=str(first["metric"]),
         protocol=str(first["protocol"]),
+        domain=str(first["domain"]),
+        protocol_hash=str(first["protocol_hash"]),
         quantity=str(first["quantity"]),
         unit=str(first["unit"]),
         n=len(fitted),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evals.scoring.results import dump_json
-from evals.scoring.trend import TrendRow, trends
+from evals.scoring.trend import TrendRow, of_kinds, trends
 from reports.axes import names_in, scale_of, systems_in
 from reports.commands.options import (
     AsJson,
@@ -69,7 +69,7 @@ def trend(
     found = [
         row.within(bounds[row.metric] / scale_of(row.quantity)) if row.metric in bounds else row
         for row in trends(
-            loaded.windows,
+            of_kinds(loaded.windows, loaded.rows),
             identities=loaded.identities,
             systems=asked or loaded.in_print_order,
         )

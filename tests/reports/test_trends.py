@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from evals.scoring.results import read_windows, write_windows
+from evals.scoring.results import read_scores, read_windows, write_scores, write_windows
 from reports.commands.trend import app
 from tests.reports.factory import SYSTEMS, make_run
 
@@ -98,3 +99,21 @@ def test_a_run_in_which_no_slope_can_be_told_ends_with_1(folder: Path, tmp_path:
     assert (
         "| 0 (+6 left out) | 0 | – | – | – | – | no recording has 3 measured windows |" in printed
     )
+
+
+def test_curves_of_two_protocol_hashes_have_lines_of_their_own(
+    folder: Path, tmp_path: Path
+) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(folder, mixed)
+    (mixed / "summary.json").unlink()
+    rows = [
+        replace(row, protocol_hash="f" * 12) if row.sample_id == "dev_001" else row
+        for row in read_scores(mixed / "scores.jsonl")
+    ]
+    write_scores(mixed / "scores.jsonl", rows)
+    _, one, _ = run(folder, "--metrics", "wer", "--format", "json")
+    _, two, _ = run(mixed, "--metrics", "wer", "--format", "json")
+    assert len(json.loads(two)) == 2 * len(json.loads(one))
+    assert {line["n"] for line in json.loads(two)} == {1, 5}
+    assert "#ffffffffffff" in run(mixed, "--metrics", "wer")[1]

@@ -8,7 +8,8 @@ import pytest
 
 from evals.numerics.statistics import bootstrap_mean
 from evals.numerics.trend import har_slope
-from evals.scoring.trend import TrendRow, trends
+from evals.scoring.results import ScoreRow
+from evals.scoring.trend import TrendRow, of_kinds, trends
 
 Value = Callable[[float], float]
 
@@ -141,3 +142,21 @@ def test_suites_and_protocols_are_lines_of_their_own() -> None:
     assert [(row.suite, row.protocol) for row in found] == [
         ("long", "wer/a@1"), ("long", "wer/b@1"), ("short", "wer/a@1"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["protocol_hash", "domain"])
+def test_recordings_of_different_kinds_share_no_slope(kind: str) -> None:
+    rows = [
+        ScoreRow(**{
+            "sample_id": f"p{place}", "system": "ours", "suite": "long", "seed": 0,
+            "metric": "wer", "protocol": "wer/a@1", "protocol_hash": "a", "domain": "real",
+            "value": 0.1, "weight": 1.0, "status": "computed", "reason": "",
+            kind: "a" if place < 6 else "b",
+        })
+        for place in range(12)
+    ]  # fmt: skip
+    table = of_kinds(windows(*noisy([0.1] * 6 + [-0.1] * 6)), rows)
+    first, second = trends(table)
+    assert (getattr(first, kind), getattr(second, kind)) == ("a", "b")
+    assert (first.n, second.n) == (6, 6)
+    assert (first.slope, second.slope) == pytest.approx((0.1, -0.1), abs=0.01)
