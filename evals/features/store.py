@@ -128,7 +128,8 @@ class FeatureStore:
 
         Args:
             recordings: Of the run. Of several pictures of one identity the first by recording
-                counts, whatever the order; those of systems that failed do not count.
+                counts, whatever the order; those of systems that failed do not count. Samples
+                without an identity that show the same picture are of one.
             names: Extractors.
 
         Returns:
@@ -137,7 +138,8 @@ class FeatureStore:
         """
         embeddings: dict[str, dict[str, np.ndarray]] = {name: {} for name in REFERENCE_EXTRACTORS}
         faults: dict[str, str] = {}
-        for recording in sorted(recordings, key=lambda recording: recording.recording_id):
+        named_first = sorted(recordings, key=lambda r: ("identity" not in r.groups, r.recording_id))
+        for recording in named_first:
             if recording.system_failed:
                 continue
             pictures = self.reference(recording, names)
@@ -147,7 +149,7 @@ class FeatureStore:
                     if is_fault(picture):
                         faults.setdefault(name, f"{recording.recording_id}: {picture.reason}")
                 elif picture is not None and len(picture["embedding"]):
-                    by_identity.setdefault(recording.identity, picture["embedding"][0])
+                    _add_person(by_identity, recording, picture["embedding"][0])
         return MetricContext(references=embeddings, reference_faults=faults)
 
     def _look_up(
@@ -171,6 +173,15 @@ class FeatureStore:
         if not left:
             return features, None
         return features, Job(recording=recording, keys=keys, names=left, native=self.native)
+
+
+def _add_person(
+    by_identity: dict[str, np.ndarray], recording: Recording, embedding: np.ndarray
+) -> None:
+    """Enters a reference picture, unless it is there and nobody says that this is another one."""
+    is_named = "identity" in recording.groups
+    if is_named or not any(np.array_equal(embedding, own) for own in by_identity.values()):
+        by_identity.setdefault(recording.identity, embedding)
 
 
 def readable(names: Iterable[str], domain: str) -> list[str]:

@@ -12,6 +12,7 @@ Shape letters: N embedded frames, K windows.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -117,12 +118,13 @@ class IdRank1(IdentityMetric):
             raise Unscored(f"a reference picture of the run: {fault}", "evaluator_failure")
         if len(references) < 2:
             raise Unscored("fewer than two reference pictures in the run")
-        if recording.identity not in references:
-            raise Unscored(f"no usable reference picture of {recording.identity!r}")
+        person = self._person(recording, features, references)
+        if person not in references:
+            raise Unscored(f"no usable reference picture of {person!r}")
         names = sorted(references)
         anchors = np.array([references[name] for name in names], float)
         gaps = np.linalg.norm(self.embeddings(recording, features)[:, None] - anchors, axis=2)
-        nearest, own = gaps.argmin(axis=1), names.index(recording.identity)
+        nearest, own = gaps.argmin(axis=1), names.index(person)
         hits = self.series(features, (nearest == own).astype(float))
         return Score(
             value=float(hits.values.mean()),
@@ -134,6 +136,17 @@ class IdRank1(IdentityMetric):
             },
             windows=hits.windows(self.settings.window_s),
         )
+
+    def _person(
+        self, recording: Recording, features: Features, references: Mapping[str, np.ndarray]
+    ) -> str:
+        """Whose picture is the own one: without an identity, the one with the same picture."""
+        own = f"reference_{self.extractor}"
+        if "identity" not in recording.groups and recording.reference_path and own in features:
+            anchor = self.reference_embedding(recording, features)
+            same = (name for name in sorted(references) if np.array_equal(references[name], anchor))
+            return next(same, recording.identity)
+        return recording.identity
 
 
 class IdDrift(IdentityMetric):

@@ -192,5 +192,5 @@ class Recording:
 
     @property
     def identity(self) -> str:
-        """Identity group; a sample without one is its own identity."""
-        return self.groups.get("identity", self.sample_id)
+        """Identity group; a sample without one is its own identity, in its suite."""
+        return self.groups.get("identity", f"{self.suite}/{self.sample_id}")

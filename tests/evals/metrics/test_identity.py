@@ -189,7 +189,7 @@ def test_id_rank1_needs_two_references_and_the_own_one() -> None:
         )
     two = MetricContext(references={"identity": {"b": np.zeros(128), "c": np.ones(128)}})
     with pytest.raises(Unscored, match="no usable reference picture of 'a'"):
-        measure(ID_RANK1, found, context=two)
+        measure(ID_RANK1, found, context=two, groups={"identity": "a"})
 
 
 def test_id_drift_is_end_minus_start() -> None:
