@@ -12,7 +12,7 @@ from evals.numerics.statistics import PairedDifference, holm, paired_difference
 from evals.protocols.info import Direction, MetricInfo
 from evals.protocols.tool import is_import
 from evals.scoring.paired import PairedValues
-from evals.scoring.results import SET_ID, ScoreRow
+from evals.scoring.results import SET_ID, ScoreRow, people_of
 from evals.scoring.summary import UNKNOWN
 from streamchar_ref.core.errors import InputError
 
@@ -264,6 +264,10 @@ def _obstacle(first: list[ScoreRow], second: list[ScoreRow]) -> str:
             f"sets of {_listed(set(map(str, one)))} and {_listed(set(map(str, other)))} features: "
             "score equally many videos of both"
         )
+    people = {people_of(row) for rows in sides for row in rows}
+    if len(people) > 1:  # so does chance with the number of people
+        sizes = " and ".join(str(size) for size in sorted(map(len, people)))
+        return f"ranked among other people ({sizes}): score both in one run"
     return ""
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from evals.scoring.results import (
     ScoreRow,
     WindowRow,
     dump_json,
+    people_of,
     write_scores,
     write_windows,
 )  # fmt: skip
@@ -43,7 +44,7 @@ def merge(runs: Sequence[Path], out: Path) -> int:
     """Joins runs into a new one, which appears when it is complete.
 
     Metrics on whole sets, or on all takes of a prompt, cannot be joined from parts: their rows
-    become unscored, with a reason.
+    become unscored, with a reason. So do ranks among fewer people than the joined run has.
 
     Args:
         runs: Run folders; they stay as they are.
@@ -182,12 +183,27 @@ def _rows(readers: Sequence[RunReader]) -> list[ScoreRow]:
         for row in reader.rows():
             is_of_several = row.sample_id == SET_ID or row.seed == EVERY_SEED
             if is_of_several and len(readers) > 1 and not is_import(row.protocol):
-                reason = f"joined from parts; run: streamchar score RUN --metrics {row.metric}"
-                row = replace(
-                    row, value=None, weight=0.0, status="unavailable", reason=reason, components={}
-                )
+                row = _unjoined(row, "joined from parts")
             if rows.setdefault(row.key, row) != row:
                 raise InputError(
                     f"{reader.run}: another value for {row.where} than in an earlier run"
                 )
-    return sorted(rows.values(), key=lambda row: row.key)
+    return sorted(_among_all(rows.values()), key=lambda row: row.key)
+
+
+def _among_all(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
+    """Rows without ranks among fewer people than others are: chance is another one there."""
+    rows = list(rows)
+    everyone: dict[str, set[str]] = {}
+    for row in rows:
+        everyone.setdefault(row.protocol_hash, set()).update(people_of(row))
+    fewer = "joined from parts, each ranked among its own people"
+    return [
+        _unjoined(row, fewer) if set(people_of(row)) < everyone[row.protocol_hash] else row
+        for row in rows
+    ]
+
+
+def _unjoined(row: ScoreRow, why: str) -> ScoreRow:
+    reason = f"{why}; run: streamchar score RUN --metrics {row.metric}"
+    return replace(row, value=None, weight=0.0, status="unavailable", reason=reason, components={})

@@ -155,6 +155,11 @@ class WindowRow:
             object.__setattr__(self, "quantity", self.metric)
 
 
+def people_of(row: ScoreRow) -> tuple[str, ...]:
+    """Returns the people among whom a face was ranked; nobody for other metrics."""
+    return tuple(sorted(row.components.get("nearest") or ()))
+
+
 def outcome(score: Score) -> dict[str, Any]:
     """Returns the fields of a row that come from ``score``: value, weight, status and so on."""
     return {

@@ -51,6 +51,15 @@ def test_noise_is_inconclusive_and_no_tie() -> None:
     assert found.p_holm > 0.05
 
 
+def test_ranks_among_other_people_are_not_compared() -> None:
+    few, many = ({"nearest": dict.fromkeys(names, 1)} for names in ("ab", "abcd"))
+    ours = scores("a", noisy(0.1), components=few)
+    found = only(ours + scores("b", noisy(0.2), components=many))
+    assert (found.verdict, found.mark) == ("not comparable", DAGGER)
+    assert found.reason == "ranked among other people (2 and 4): score both in one run"
+    assert only(ours + scores("b", noisy(0.2), components=few)).verdict == "better"
+
+
 def test_three_agreeing_samples_cannot_show_anything_and_it_is_said() -> None:
     found = only(scores("a", [0.1, 0.1, 0.1]) + scores("b", [0.9, 0.9, 0.9]))
     assert (found.verdict, found.p, found.smallest_p) == ("inconclusive", 0.25, 0.25)

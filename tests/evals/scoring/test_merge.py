@@ -1,5 +1,6 @@
 """Joining parts of a run: all rows, one summary, and nothing overwritten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from evals.recording.recording import Recording
 from evals.recording.run_folder import read_run
 from evals.scoring.merge import merge
 from evals.scoring.persist import score_run
-from evals.scoring.results import read_scores
+from evals.scoring.results import read_scores, write_scores
 from evals.scoring.score import Options
 from evals.scoring.summary import read_summary
 from reports.load import load_runs
@@ -95,3 +96,24 @@ def test_a_recording_in_two_parts_is_refused(tmp_path: Path) -> None:
         (tmp_path / name / "recordings" / "ours" / "smoke" / "a" / "0").mkdir(parents=True)
     with pytest.raises(InputError, match="in two of the runs"):
         merge([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+
+
+def test_ranks_among_the_people_of_one_part_are_not_those_of_the_whole(tmp_path: Path) -> None:
+    parts = [scored(tmp_path / f"part{k}", subjects(tmp_path)[k::2]) for k in (0, 1)]
+    for part, people in zip(parts, (["anna", "bert"], ["bert", "carl"]), strict=True):
+        rows = read_scores(part / "scores.jsonl")
+        ranked = [
+            replace(row, metric="id_rank1", protocol="id_rank1/dlib@1", protocol_hash="r",
+                    components={"nearest": dict.fromkeys(people, 1)})
+            for row in rows
+        ]  # fmt: skip
+        write_scores(part / "scores.jsonl", [*rows, *ranked])
+    merge(parts, tmp_path / "joined")
+    joined = read_scores(tmp_path / "joined" / "scores.jsonl")
+    by_metric = {row.metric: (row.status, row.reason) for row in joined}
+    assert by_metric["brightness"] == ("computed", "")
+    assert by_metric["id_rank1"] == (
+        "unavailable",
+        "joined from parts, each ranked among its own people; "
+        "run: streamchar score RUN --metrics id_rank1",
+    )
