@@ -308,7 +308,8 @@ def sound(recording: Recording, *, native: bool) -> np.ndarray:
     samples = _sound_or_none(replace(recording, holds=()) if native else recording)
     if samples is None or not len(samples):
         return np.zeros(0, np.float32)
-    if native or not probe(recording.video_path).video_codec:
+    is_alone = recording.audio_path is None and not probe(recording.video_path).video_codec
+    if native or is_alone:  # a file without a picture has no encode
         return samples
     with intact(partial(canonical_sound, recording)) as path:
         return audio(path, sample_rate=SAMPLE_RATE)

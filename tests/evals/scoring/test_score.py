@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evals import extractors
+from evals.features import canonical
 from evals.features.missing import Missing
 from evals.features.store import FeatureStore
 from evals.protocols.base import Features, MetricContext, Score
@@ -121,6 +122,18 @@ def test_sound_without_picture_is_still_heard(tmp_path: Path) -> None:
     )
     assert rows["loudness"].value == pytest.approx(0.2, abs=1e-3)
     assert rows["brightness"].reason == "the file has no picture"
+
+
+def test_a_sound_file_is_heard_alike_beside_any_video(tmp_path: Path) -> None:
+    sound = tmp_path / "a.wav"
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    write_wav(sound, noise, sample_rate=16_000)
+    beside = [recording(path, audio_path=sound) for path in (video(tmp_path / "a.mp4"), sound)]
+    heard = [canonical.sound(one, native=False) for one in beside]
+    assert canonical.track_hash(beside[0], "audio", native=False) == canonical.track_hash(
+        beside[1], "audio", native=False
+    )
+    np.testing.assert_array_equal(*heard)
 
 
 def test_native_scores_stand_beside_canonical_ones(tmp_path: Path) -> None:
