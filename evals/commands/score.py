@@ -161,7 +161,8 @@ def _videos(
     texts = sum(bool(recording.transcript) for recording in recordings)
     counts = f"{len(recordings)}; with a transcript (NAME.txt beside it): {texts}"
     typer.echo(f"videos of {', '.join(systems)}: {counts}", err=True)
-    files = {"files": {"sources": paths, "system": system}}
+    told = {"language": language} if language else {}  # scoring the run again must know it
+    files = {"files": {"sources": paths, "system": system, **told}}
     return out, recordings, _checked(out, files)
 
 

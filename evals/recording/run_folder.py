@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from evals.recording.damage import REMEDY, check_files
 from evals.recording.manifest import load_manifest, read_arrivals
@@ -43,7 +43,7 @@ def recordings_of(run: Path) -> list[Recording]:
         recordings += load_manifest(real(run / manifest))
     if files := read_run(run).get("files"):
         sources = [real(run / source) for source in files["sources"]]
-        recordings += recordings_of_files(sources, files["system"])
+        recordings += recordings_of_files(sources, files["system"], files.get("language", ""))
     if not recordings:
         raise InputError(f"{run}: holds no recordings; make some with: streamchar record, or score")
     return recordings
@@ -212,6 +212,7 @@ class FilesEntry(TypedDict):
 
     sources: list[str]
     system: str
+    language: NotRequired[str]
 
 
 class RunEntries(TypedDict, total=False):

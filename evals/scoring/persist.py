@@ -213,9 +213,17 @@ def check_sources(run: Path, made_from: Mapping[str, Any]) -> None:
     if "files" in made_from and recordings_root(run).is_dir():
         raise InputError(f"{run} holds recordings of its own; choose another --out")
     earlier = {key: told for key, told in read_run(run).items() if key in ("manifest", "files")}
-    if made_from and earlier and earlier != made_from:
+    if made_from and earlier and earlier not in (made_from, _without_language(made_from)):
         what = earlier.get("manifest") or ", ".join(earlier["files"]["sources"])
-        raise InputError(f"{run} holds scores of {what}; choose another --out")
+        language = earlier.get("files", {}).get("language", "")
+        aside = f" with --language {language}" if language else ""
+        raise InputError(f"{run} holds scores of {what}{aside}; choose another --out")
+
+
+def _without_language(made_from: Mapping[str, Any]) -> dict[str, Any]:
+    """The sources as a run has them whose language nobody named, or that is older."""
+    files = {name: one for name, one in made_from.get("files", {}).items() if name != "language"}
+    return {**made_from, "files": files}
 
 
 def identities_of(recordings: Sequence[Recording]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from evals.scoring.results import read_windows
 from streamchar_ref.cli import main
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media.encode import write_mp4
+from streamchar_ref.media.wav import write_wav
 
 
 def streamchar(*arguments: object) -> int:
@@ -199,3 +200,19 @@ def test_a_run_is_scored_alone_and_as_it_is(
     ):
         assert streamchar("score", *arguments) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_run_knows_the_language_that_its_videos_were_scored_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, run = tmp_path / "mine", tmp_path / "run"
+    folder.mkdir()
+    write_wav(folder / "a.wav", np.full(16_000, 0.1, np.float32), sample_rate=16_000)
+    (folder / "a.txt").write_text("Bitte Ruhe")
+    arguments = ("score", folder, "--out", run, "--metrics", "rtf", "--jobs", "1")
+    assert streamchar(*arguments) == 0
+    assert [one.spoken_key for one in recordings_of(run)] == ["en"]
+    assert streamchar(*arguments, "--language", "de") == 0
+    assert [one.spoken_key for one in recordings_of(run)] == ["de"]
+    assert streamchar(*arguments, "--language", "pt") == 2
+    assert "with --language de; choose another --out" in capsys.readouterr().err
