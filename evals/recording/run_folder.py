@@ -224,6 +224,7 @@ class RunEntries(TypedDict, total=False):
     protocols: dict[str, dict[str, Any]]
     notes: dict[str, list[str]]
     identities: dict[str, str]
+    sources: dict[str, str]
     roles: dict[str, RoleName]
     still: dict[str, bool]
     versions: dict[str, str]

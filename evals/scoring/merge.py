@@ -36,7 +36,7 @@ from streamchar_ref.core.files import real, remove
 from streamchar_ref.core.lock import only_writer
 from streamchar_ref.core.swap import newest
 
-_JOINED = ("protocols", "notes", "identities", "roles", "still")
+_JOINED = ("protocols", "notes", "identities", "sources", "roles", "still")
 """Entries of ``run.json`` that each run has its own part of."""
 
 

@@ -29,6 +29,7 @@ from evals.scoring.results import (
 )  # fmt: skip
 from evals.scoring.run_reader import RunReader
 from evals.scoring.score import Options, Scored, score
+from evals.scoring.sources import is_replaced, sources_of
 from evals.scoring.summary import SummaryRow, summarise, write_summary
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.progress import ProgressFn
@@ -52,8 +53,9 @@ def score_run(
     """Scores recordings and writes rows, curves, summary and provenance into the run folder.
 
     Rows of other metrics and protocols that the folder holds already are kept, as long as their
-    recording is still there; so are those that another process adds while this one measures. The
-    files appear together, or none of them does, see `evals.recording.transaction`.
+    recording is still there and made of the same files and text; so are those that another process
+    adds while this one measures. The files appear together, or none of them does, see
+    `evals.recording.transaction`.
 
     Args:
         run: Run folder; made if it is not there.
@@ -77,7 +79,9 @@ def score_run(
     with results_of(run, verb="score"):
         check_sources(run, config or {})
         held = _held(run)  # damaged? then say so now
-        gone = _gone(run, everything, held.rows)
+        sources = sources_of(recordings)
+        other = {_sample(one) for one in recordings if is_replaced(one, held.told, sources)}
+        gone = _gone(run, everything, held.rows, other)
     scored = score(
         recordings,
         metrics=metrics,
@@ -92,6 +96,7 @@ def score_run(
         check_sources(run, config or {})
         earlier = _earlier(run, scored, gone, held)
         entries |= references_entry(options.saved, earlier.told)
+        entries["sources"] = earlier.told.get("sources", {}) | sources
         _commit(run, scored, earlier, everything, notes, entries)
     return scored.rows
 
@@ -159,6 +164,7 @@ def _commit(
         | {
             "protocols": {digest: params for digest, params in protocols.items() if digest in used},
             "identities": identities,
+            "sources": _with_rows(entries.get("sources", {}), rows),
             "notes": _notes_beside_earlier(earlier.told, recordings, notes, rows),
         }
         | _declared_beside_earlier(earlier.told, recordings, rows)
@@ -245,8 +251,15 @@ def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> lis
     return summarise(rows, INFOS, identities=identities)
 
 
-def _gone(run: Path, recordings: Sequence[Recording], rows: Sequence[ScoreRow]) -> set[Sample]:
-    """Samples that have rows but no recording any more.
+def _with_rows(sources: Mapping[str, str], rows: Sequence[ScoreRow]) -> dict[str, str]:
+    names = {"/".join(map(str, _sample(row))) for row in rows}
+    return {name: source for name, source in sources.items() if name in names}
+
+
+def _gone(
+    run: Path, recordings: Sequence[Recording], rows: Sequence[ScoreRow], replaced: set[Sample]
+) -> set[Sample]:
+    """Samples that have rows but no recording any more, or another one, and sets that had them.
 
     They are looked for before anything is measured: rows that another process adds meanwhile may
     be of recordings that this one has never heard of, and stay.
@@ -255,9 +268,17 @@ def _gone(run: Path, recordings: Sequence[Recording], rows: Sequence[ScoreRow]) 
     here = {_sample(recording) for recording in recordings}
     others = scored - here
     here |= {one for one in others if os.path.isdir(newest(recording_folder(run, *one)))}
-    sets = {(system, suite, SET_ID, 0) for system, suite, *_ in here}
-    takes = {(system, suite, sample_id, EVERY_SEED) for system, suite, sample_id, _ in here}
-    return scored - here - sets - takes
+    of_several = {one for one in scored if SET_ID in one or EVERY_SEED in one}
+    gone = (scored - of_several - here) | replaced
+    lost = {of for one in gone for of in _of_several(one)}
+    known = {of for one in here for of in _of_several(one)}
+    return gone | (of_several - known) | (of_several & lost)
+
+
+def _of_several(sample: Sample) -> tuple[Sample, Sample]:
+    """The set and the takes of which a sample is one."""
+    system, suite, sample_id, _ = sample
+    return (system, suite, SET_ID, 0), (system, suite, sample_id, EVERY_SEED)
 
 
 def _earlier(run: Path, scored: Scored, gone: set[Sample], known: _Held | None = None) -> _Earlier:

@@ -161,6 +161,28 @@ def test_rows_of_other_metrics_stay_and_those_of_vanished_samples_go(tmp_path: P
     assert found == {("a", "brightness"), ("a", "loudness")}
 
 
+def test_rows_of_a_file_that_was_replaced_go(tmp_path: Path) -> None:
+    a, b = (recording(video(tmp_path / f"{n}.mp4"), sample_id=n) for n in "ab")
+    run = tmp_path / "run"
+
+    def rescore(*subjects: Recording, metric: int) -> set[tuple[str, str]]:
+        score_run(
+            run, subjects, metrics=ALL[metric : metric + 1], set_metrics=[], options=Options(),
+            progress=lambda *_: None,
+        )  # fmt: skip
+        return {(row.sample_id, row.metric) for row in read_scores(run / "scores.jsonl")}
+
+    rescore(a, b, metric=0)
+    assert len(rescore(a, b, metric=2)) == 4
+    video(a.video_path, level=200)
+    every = {("a", "loudness"), ("b", "loudness"), ("b", "brightness")}
+    assert rescore(a, b, metric=2) == every
+    assert rescore(a, b, metric=0) == every | {("a", "brightness")}
+    assert rescore(a, replace(b, transcript="other words"), metric=2) == every - {
+        ("b", "brightness")
+    } | {("a", "brightness")}
+
+
 def test_a_world_network_gives_no_number_on_real_video(tmp_path: Path) -> None:
     metric = First("brightness", "level")
     metric.domain = "world"
