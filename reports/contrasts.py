@@ -15,7 +15,7 @@ from evals.scoring.results import SET_ID, ScoreRow, csv_text, dump_json, guard_c
 from evals.scoring.summary import UNKNOWN
 from reports.axes import absolute_label, label_of, scale_of, unit_of
 from reports.load import Runs
-from reports.numbers import NOT_APPLICABLE, rounded
+from reports.numbers import NOT_APPLICABLE, rounded, rounded_with_ends
 from reports.pairs import pairs_csv, pairs_markdown
 from reports.render import escape_markdown
 from streamchar_ref.core.files import remove_abandoned, write_atomically
@@ -202,13 +202,17 @@ def _cells(one: TrainedContrast) -> list[str]:
 
     mean = one.mean
     name = absolute_label(one.metric) if one.is_absolute else label_of(one.metric)
-    ends = f"[{shown(mean.low)}, {shown(mean.high)}]" if mean.low == mean.low else NOT_APPLICABLE
+    difference, ends = shown(mean.value), NOT_APPLICABLE
+    if not np.isnan(mean.low):
+        difference, ends = rounded_with_ends(
+            *(scale * number for number in (mean.value, mean.low, mean.high))
+        )
     return [
         f"{name} {unit_of(one.metric, one.unit)}".strip(),
         one.protocol,
         one.system,
         one.against,
-        shown(mean.value),
+        difference,
         ends,
         shown(mean.error_of_clusters),
         shown(mean.error_of_trainings),

@@ -9,6 +9,7 @@ from reports.axes import info_of, scale_of
 
 MINUS = "\N{MINUS SIGN}"
 NOT_APPLICABLE = "\N{EN DASH}"
+MAX_DECIMALS = 8
 
 
 def decimals_for(rows: Iterable[SummaryRow]) -> int:
@@ -56,8 +57,33 @@ def number(value: float, decimals: int) -> str:
 
 
 def rounded(value: float) -> str:
-    """Prints a single number, three to four digits of it."""
-    return number(value, 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3)
+    """Prints a single number, three to four digits of it; two of one below 0.01."""
+    size = abs(value)
+    is_small = 0 < size < 0.01
+    decimals = 1 - math.floor(math.log10(size)) if is_small else _decimals_of(size)
+    return number(value, min(MAX_DECIMALS, decimals))
+
+
+def rounded_with_ends(value: float, low: float, high: float) -> tuple[str, str]:
+    """Prints a single number and its interval with so many decimals that the ends differ.
+
+    Args:
+        value: In the unit that is shown.
+        low: Lower end of its interval.
+        high: Upper end.
+
+    Returns:
+        The number, and the interval in brackets.
+    """
+    decimals = _decimals_of(max(abs(value), abs(low), abs(high)))
+    if high > low:
+        decimals = max(decimals, min(MAX_DECIMALS, decimals_of_half((high - low) / 2)))
+    shown, first, last = (number(one, decimals) for one in (value, low, high))
+    return shown, f"[{first}, {last}]"
+
+
+def _decimals_of(size: float) -> int:
+    return 1 if size >= 10 else 2 if size >= 1 else 3
 
 
 def value_text(row: SummaryRow, decimals: int) -> str:

@@ -7,7 +7,7 @@ from evals.numerics.statistics import MIN_CLUSTERS
 from evals.scoring.compare import Comparison, families_in_words
 from evals.scoring.results import csv_text
 from reports.axes import absolute_label, in_order, label_of, scale_of, unit_of
-from reports.numbers import MINUS, NOT_APPLICABLE, number, rounded
+from reports.numbers import MINUS, NOT_APPLICABLE, number, rounded, rounded_with_ends
 from reports.render import escape_markdown
 from reports.table_csv import csv_cell
 
@@ -52,10 +52,11 @@ def pairs_csv(comparisons: Sequence[Comparison]) -> str:
 def difference_text(one: Comparison) -> tuple[str, str]:
     """Returns the difference and its interval, scaled as tables print the metric."""
     scale = scale_of(one.metric)
-    delta = NOT_APPLICABLE if one.delta is None else rounded(one.delta * scale)
+    if one.delta is None:
+        return NOT_APPLICABLE, NOT_APPLICABLE
     if one.ci_low is None or one.ci_high is None:
-        return delta, NOT_APPLICABLE
-    return delta, f"[{rounded(one.ci_low * scale)}, {rounded(one.ci_high * scale)}]"
+        return rounded(one.delta * scale), NOT_APPLICABLE
+    return rounded_with_ends(one.delta * scale, one.ci_low * scale, one.ci_high * scale)
 
 
 def effect_text(one: Comparison) -> str:

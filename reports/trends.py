@@ -10,11 +10,10 @@ from evals.numerics.trend import MIN_POINTS
 from evals.scoring.results import csv_text
 from evals.scoring.trend import MIN_WINDOWS, TrendRow
 from reports.axes import label_of, scale_of, unit_of
-from reports.numbers import NOT_APPLICABLE, decimals_of_half, number, rounded
+from reports.numbers import MAX_DECIMALS, NOT_APPLICABLE, decimals_of_half, number, rounded
 from reports.render import escape_markdown
 from reports.table_csv import csv_cell
 
-MAX_DECIMALS = 8
 _HEADS = (
     "suite", "metric", "protocol", "system", "recordings", "windows", "minutes", "slope per min",
     "95 % interval", "change", "verdict",
