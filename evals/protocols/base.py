@@ -99,6 +99,11 @@ class Score:
     components: Mapping[str, Any] = field(default_factory=dict)
     windows: tuple[MetricWindow, ...] = ()
 
+    @classmethod
+    def without_value(cls, status: Status, reason: str) -> "Score":
+        """Makes the score of what could not be measured."""
+        return cls(value=math.nan, weight=0.0, status=status, reason=reason)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricContext:

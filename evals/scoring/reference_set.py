@@ -113,6 +113,13 @@ def saved_reference(
     return ReferenceSet(features=saved.views(metric.needs), name=name)
 
 
+def several_domains(recordings: Sequence[Recording]) -> str:
+    """Says why clips have no distance together; empty if they are of one domain."""
+    domains = sorted({recording.domain for recording in recordings})
+    together = f"clips of domains {' and '.join(domains)} have no distance together"
+    return together if len(domains) > 1 else ""
+
+
 def _none(metric: SetMetric, reason: str) -> list[FeatureView]:
     """A clip that says why there is nothing to compare with."""
     missing = Missing(reason=reason, status="not_applicable")

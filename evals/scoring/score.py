@@ -1,6 +1,5 @@
 """Recordings x metrics -> rows. Decodes and runs networks only for what is not cached."""
 
-import math
 import os
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from evals.scoring.reference_set import (
     named_reference,
     recorded_reference,
     saved_reference,
+    several_domains,
 )
 from evals.scoring.results import EVERY_SEED, SET_ID, ScoreRow, WindowRow, outcome
 from streamchar_ref.core.collector import collector_paused
@@ -204,9 +204,7 @@ def score_one(
 ) -> Score:
     """Measures one recording; an exception becomes the reason, its traceback goes to ``logs``."""
     if recording.error:
-        return Score(
-            value=math.nan, weight=0.0, status=recording.error_status, reason=recording.error
-        )
+        return Score.without_value(recording.error_status, recording.error)
     try:
         if metric.is_of_speech:
             metric.check_domain(recording.domain)
@@ -220,7 +218,7 @@ def score_one(
             return replace(found, status="generation_failure", reason=reason)
         return found
     except Unscored as why:
-        return Score(value=math.nan, weight=0.0, status=why.status, reason=why.reason)
+        return Score.without_value(why.status, why.reason)
     except Exception as error:  # the other rows are still made; this one says what happened
         return _evaluator_failure(metric, error, logs)
 
@@ -230,7 +228,7 @@ def _evaluator_failure(
 ) -> Score:
     logs.append("".join(traceback.format_exception(error)))
     reason = f"{metric.protocol}: {type(error).__name__}: {error}"
-    return Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=reason)
+    return Score.without_value("evaluator_failure", reason)
 
 
 def extractors_of(metrics: Iterable[Metric | SetMetric | TakesMetric]) -> list[str]:
@@ -303,12 +301,11 @@ def _add_sets(
         groups.setdefault(group, []).append(index)
     for (system, suite), members in groups.items():
         domain = recordings[members[0]].domain
+        has_own = not options.saved and system != options.reference_system
+        others = groups.get((options.reference_system, suite), []) if has_own else []
         if options.saved:
-            own = [recordings[i] for i in members]
-            reference = saved_reference(options.saved, metric, own)
+            reference = saved_reference(options.saved, metric, [recordings[i] for i in members])
         else:
-            others = groups.get((options.reference_system, suite), [])
-            others = [] if system == options.reference_system else others
             reference = recorded_reference(recordings, features, others, native=options.native)
         params = params_of(metric, options) | {"reference": reference.name}
         digest = protocol_hash(params)
@@ -316,10 +313,11 @@ def _add_sets(
         usable = [features[i] for i in members if not recordings[i].system_failed]
         if is_shard:
             reason = f"one shard of the set; run: streamchar score RUN --metrics {metric.name}"
-            value = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
+            value = Score.without_value("unavailable", reason)
+        elif mixed := several_domains([recordings[i] for i in [*members, *others]]):
+            value = Score.without_value("not_applicable", mixed)
         elif reference.fault:
-            why = reference.fault
-            value = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=why)
+            value = Score.without_value("evaluator_failure", reference.fault)
         else:
             value = score_set(metric, usable, reference.features, domain, scored.logs)
         scored.rows.append(
@@ -354,9 +352,9 @@ def _add_takes(
         scored.protocols[digest] = params
         if is_shard:
             reason = f"one shard of the takes; run: streamchar score RUN --metrics {metric.name}"
-            score = Score(value=math.nan, weight=0.0, status="unavailable", reason=reason)
+            score = Score.without_value("unavailable", reason)
         elif fault:
-            score = Score(value=math.nan, weight=0.0, status="evaluator_failure", reason=fault)
+            score = Score.without_value("evaluator_failure", fault)
         else:
             score = _score_takes(metric, recordings, features, (members, others), scored.logs)
         row = _row(recordings[members[0]], metric, score, digest, options)

@@ -249,3 +249,14 @@ def test_the_run_and_its_explanation_name_the_file(
     assert "features in real.npz" in " ".join(number.notes)
     with pytest.raises(InputError, match="nor is it a file of saved features"):
         evaluate([mine[0].video_path], metrics="fvd", reference="nobody")
+
+
+def test_clips_of_two_domains_have_no_distance(
+    sets: tuple[list[Recording], list[Recording]],
+) -> None:
+    real, mine = sets
+    drawn = [replace(one, groups={"domain": "world"}) for one in mine]
+    for own in (drawn, [*drawn[:1], *mine[1:]]):
+        for row in rows_of([*real, *own], reference_system="real"):
+            assert (row.status, row.value) == ("not_applicable", None)
+            assert row.reason == "clips of domains real and world have no distance together"
