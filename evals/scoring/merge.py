@@ -55,8 +55,8 @@ def merge(runs: Sequence[Path], out: Path) -> int:
 
     Raises:
         InputError: If a folder is no run, ``out`` is another one or is being written, two runs
-            hold the same recording, they score different manifests or files, or a recording has
-            files from outside its run.
+            hold the same recording or a number of it under two protocol hashes, they score
+            different manifests or files, or a recording has files from outside its run.
     """
     if real(out) in {real(run) for run in runs}:
         raise InputError(f"{out} holds a run already; choose another --out")
@@ -188,7 +188,21 @@ def _rows(readers: Sequence[RunReader]) -> list[ScoreRow]:
                 raise InputError(
                     f"{reader.run}: another value for {row.where} than in an earlier run"
                 )
+    _check_one_hash(rows.values())
     return sorted(_among_all(rows.values()), key=lambda row: row.key)
+
+
+def _check_one_hash(rows: Iterable[ScoreRow]) -> None:
+    """Refuses a sample with two numbers of one protocol: its curves would be mixed."""
+    hashes: dict[tuple[object, ...], str] = {}
+    for row in rows:
+        if row.value is not None:
+            other = hashes.setdefault(row.key[:-1], row.protocol_hash)
+            if other != row.protocol_hash:
+                raise InputError(
+                    f"{row.where} was measured under two protocol hashes, #{other} and "
+                    f"#{row.protocol_hash}: score it again in one of the runs"
+                )
 
 
 def _among_all(rows: Iterable[ScoreRow]) -> list[ScoreRow]:

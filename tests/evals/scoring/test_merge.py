@@ -117,3 +117,11 @@ def test_ranks_among_the_people_of_one_part_are_not_those_of_the_whole(tmp_path:
         "joined from parts, each ranked among its own people; "
         "run: streamchar score RUN --metrics id_rank1",
     )
+
+
+def test_a_sample_under_two_hashes_of_a_protocol_is_refused(tmp_path: Path) -> None:
+    parts = [scored(tmp_path / f"part{k}", subjects(tmp_path)[:2]) for k in (0, 1)]
+    rows = read_scores(parts[1] / "scores.jsonl")
+    write_scores(parts[1] / "scores.jsonl", [replace(row, protocol_hash="f" * 12) for row in rows])
+    with pytest.raises(InputError, match=r"two protocol hashes, #\w+ and #ffffffffffff"):
+        merge(parts, tmp_path / "joined")
