@@ -29,14 +29,11 @@ from evals.scoring.results import (
 )  # fmt: skip
 from evals.scoring.run_reader import RunReader
 from evals.scoring.score import Options, Scored, score
-from evals.scoring.sources import is_replaced, sources_of
+from evals.scoring.sources import Sample, is_added, is_replaced, samples_in, sources_of
 from evals.scoring.summary import SummaryRow, summarise, write_summary
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.progress import ProgressFn
 from streamchar_ref.core.swap import newest
-
-Sample = tuple[str, str, str, int]
-"""System, suite, sample_id and seed."""
 
 
 def score_run(
@@ -81,7 +78,9 @@ def score_run(
         held = _held(run)  # damaged? then say so now
         sources = sources_of(recordings)
         other = {_sample(one) for one in recordings if is_replaced(one, held.told, sources)}
-        gone = _gone(run, everything, held.rows, other)
+        more = {_sample(one) for one in recordings if is_added(one, held.told)}
+        known = {_sample(row) for row in held.rows if not is_import(row.protocol)}
+        gone = _gone(run, everything, known | samples_in(held.told), other, more)
     scored = score(
         recordings,
         metrics=metrics,
@@ -164,7 +163,7 @@ def _commit(
         | {
             "protocols": {digest: params for digest, params in protocols.items() if digest in used},
             "identities": identities,
-            "sources": _with_rows(entries.get("sources", {}), rows),
+            "sources": _in_run(entries.get("sources", {}), recordings, rows),
             "notes": _notes_beside_earlier(earlier.told, recordings, notes, rows),
         }
         | _declared_beside_earlier(earlier.told, recordings, rows)
@@ -251,28 +250,33 @@ def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> lis
     return summarise(rows, INFOS, identities=identities)
 
 
-def _with_rows(sources: Mapping[str, str], rows: Sequence[ScoreRow]) -> dict[str, str]:
-    names = {"/".join(map(str, _sample(row))) for row in rows}
+def _in_run(
+    sources: Mapping[str, str], recordings: Sequence[Recording], rows: Sequence[ScoreRow]
+) -> dict[str, str]:
+    names = {"/".join(map(str, _sample(one))) for one in (*recordings, *rows)}
     return {name: source for name, source in sources.items() if name in names}
 
 
 def _gone(
-    run: Path, recordings: Sequence[Recording], rows: Sequence[ScoreRow], replaced: set[Sample]
+    run: Path,
+    recordings: Sequence[Recording],
+    scored: set[Sample],
+    replaced: set[Sample],
+    added: set[Sample],
 ) -> set[Sample]:
-    """Samples that have rows but no recording any more, or another one, and sets that had them.
+    """Samples that have rows but no recording any more, or another one; and sets that changed.
 
     They are looked for before anything is measured: rows that another process adds meanwhile may
     be of recordings that this one has never heard of, and stay.
     """
-    scored = {_sample(row) for row in rows if not is_import(row.protocol)}
     here = {_sample(recording) for recording in recordings}
     others = scored - here
     here |= {one for one in others if os.path.isdir(newest(recording_folder(run, *one)))}
     of_several = {one for one in scored if SET_ID in one or EVERY_SEED in one}
     gone = (scored - of_several - here) | replaced
-    lost = {of for one in gone for of in _of_several(one)}
+    changed = {of for one in gone | added for of in _of_several(one)}
     known = {of for one in here for of in _of_several(one)}
-    return gone | (of_several - known) | (of_several & lost)
+    return gone | (of_several - known) | (of_several & changed)
 
 
 def _of_several(sample: Sample) -> tuple[Sample, Sample]:

@@ -20,7 +20,7 @@ from evals.scoring.evaluate import evaluate
 from evals.scoring.explain_run import explain_number
 from evals.scoring.persist import score_run
 from evals.scoring.reference_set import check_saved, chosen_reference
-from evals.scoring.results import ScoreRow
+from evals.scoring.results import ScoreRow, read_scores
 from evals.scoring.score import Options, score
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.media.encode import write_mp4
@@ -260,3 +260,24 @@ def test_clips_of_two_domains_have_no_distance(
         for row in rows_of([*real, *own], reference_system="real"):
             assert (row.status, row.value) == ("not_applicable", None)
             assert row.reason == "clips of domains real and world have no distance together"
+
+
+def test_a_distance_goes_when_its_set_changes(
+    tmp_path: Path, sets: tuple[list[Recording], list[Recording]]
+) -> None:
+    real, mine = sets
+
+    def scored(own: list[Recording], metric: SetMetric) -> set[tuple[str, str]]:
+        score_run(
+            tmp_path / "run", [*real, *own], metrics=[], set_metrics=[metric],
+            options=Options(reference_system="real"), progress=lambda *_: None,
+        )  # fmt: skip
+        rows = read_scores(tmp_path / "run" / "scores.jsonl")
+        return {(row.system, row.metric) for row in rows}
+
+    both = {(system, metric.name) for system in ("mine", "real") for metric in SETS}
+    scored(mine, SETS[0])
+    assert scored(mine, SETS[1]) == both
+    for others in (mine[1:], mine):
+        assert scored(others, SETS[1]) == both - {("mine", SETS[0].name)}
+        assert scored(others, SETS[0]) == both
