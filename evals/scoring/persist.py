@@ -253,7 +253,8 @@ def summaries_of(rows: Sequence[ScoreRow], identities: Mapping[str, str]) -> lis
 def _in_run(
     sources: Mapping[str, str], recordings: Sequence[Recording], rows: Sequence[ScoreRow]
 ) -> dict[str, str]:
-    names = {"/".join(map(str, _sample(one))) for one in (*recordings, *rows)}
+    names = {"/".join(map(str, _sample(row))) for row in rows}
+    names |= {recording.recording_id for recording in recordings}
     return {name: source for name, source in sources.items() if name in names}
 
 

@@ -16,15 +16,7 @@ from evals.scoring.export import leaderboard, model_card
 from evals.scoring.summary import SummaryRow
 from reports.axes import in_order, info_of, names_in
 from reports.macro import with_macro
-from reports.numbers import (
-    decimals_for,
-    interval_text,
-    number,
-    rounded,
-    rounded_with_ends,
-    samples_text,
-    value_text,
-)
+from reports.numbers import decimals_for, interval_text, number, samples_text, value_text
 from reports.render import escape_latex, grid_of, latex, markdown
 from reports.table_csv import tables_csv
 from reports.tables import Table, wide
@@ -393,24 +385,3 @@ def test_a_system_whose_recordings_weigh_the_same_has_one_mean_for_both_averages
     micro, macro = found.lines
     assert [micro.cells[name].value for name in "abc"] == [0.1, 0.2, None]
     assert [macro.cells[name].value for name in "abc"] == [0.3, 0.2, None]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [
-        ((4e-4, 2.1e-4, 4.9e-4), ("0.00040", "[0.00021, 0.00049]")),
-        ((12.34, 8.1, 16.6), ("12.3", "[8.1, 16.6]")),
-        ((10.02, 9.99, 10.05), ("10.02", "[9.99, 10.05]")),
-        ((0.5, -20.0, 21.0), ("0.5", "[−20.0, 21.0]")),
-        ((0.25, 0.25, 0.25), ("0.250", "[0.250, 0.250]")),
-    ],
-)
-def test_an_interval_that_excludes_zero_is_not_printed_as_zero(
-    numbers: tuple[float, float, float], text: tuple[str, str]
-) -> None:
-    assert rounded_with_ends(*numbers) == text
-
-
-def test_a_small_number_keeps_two_digits() -> None:
-    shown = [rounded(value) for value in (123.45, 0.0521, 0.0101, -0.00034, 0.0)]
-    assert shown == ["123.5", "0.052", "0.010", "−0.00034", "0.000"]
