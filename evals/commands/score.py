@@ -10,7 +10,7 @@ from evals.commands.reasons import notes_in_words, why_cut_off, why_passed_over,
 from evals.commands.terminal import ProgressBar
 from evals.commands.workers import DeviceOption, ExecutorOption, check_workers
 from evals.recording.manifest import load_manifest
-from evals.recording.media_files import is_run, recordings_of_files
+from evals.recording.media_files import check_names_of_folders, is_run, recordings_of_files
 from evals.recording.recording import Recording
 from evals.recording.run_folder import (
     cut_off,
@@ -153,6 +153,8 @@ def _videos(
     sources: list[Path], out: Path | None, system: str, language: str
 ) -> tuple[Path, list[Recording], dict[str, Any]]:
     recordings = recordings_of_files(sources, system, language)
+    if not system:
+        check_names_of_folders(sources)
     systems = sorted({recording.system for recording in recordings})
     if out is None:
         out = Path("runs") / "-".join(systems[:3])

@@ -96,6 +96,26 @@ def recordings_of_files(
     )
 
 
+def check_names_of_folders(sources: Sequence[Path]) -> None:
+    """Refuses folders of one name in different places: their videos would be one system's.
+
+    Args:
+        sources: Files and folders.
+
+    Raises:
+        InputError: If two folders have the same name.
+    """
+    first: dict[str, Path] = {}
+    for source in sources:
+        folder = real(source) if source.is_dir() else real(source).parent
+        other = first.setdefault(folder_name(folder.name), folder)
+        if other != folder:
+            raise InputError(
+                f"{other} and {folder} have the same name, so their videos would be one system: "
+                "score each with --system and --out of its own, or both with one --system"
+            )
+
+
 def _recording(file: MediaFile, sample_id: str, sound: Path | None, language: str) -> Recording:
     transcript, problems = "", []
     try:

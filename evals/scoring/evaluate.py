@@ -9,7 +9,7 @@ import pandas as pd
 
 from evals.metrics import INFOS
 from evals.recording.manifest import load_manifest, recordings_of_rows
-from evals.recording.media_files import is_run, recordings_of_files
+from evals.recording.media_files import check_names_of_folders, is_run, recordings_of_files
 from evals.recording.recording import Recording
 from evals.recording.run_folder import recordings_of
 from evals.scoring.choice import choose_metrics, names_of
@@ -234,6 +234,7 @@ def _recordings(source: Source, language: str) -> tuple[list[Recording], Path | 
     paths = [Path(item) for item in items if isinstance(item, str | Path)]
     if not paths or len(paths) < len(items):
         raise InputError("source is a path, a list of paths, a list of rows, or a data frame")
+    check_names_of_folders(paths)
     return recordings_of_files(paths, language=language), None
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.recording.media_files import recordings_of_files
+from evals.recording.media_files import check_names_of_folders, recordings_of_files
 from evals.recording.run_folder import recordings_of
+from evals.scoring.evaluate import evaluate
 from evals.scoring.results import read_windows
 from streamchar_ref.cli import main
 from streamchar_ref.core.errors import InputError
@@ -70,6 +71,19 @@ def test_files_of_one_name_stay_apart(tmp_path: Path) -> None:
     assert [r.recording_id for r in recordings_of_files(pair)] == ["a/files/x/0", "b/files/x/0"]
     assert [r.sample_id for r in recordings_of_files(pair, "one")] == ["a-x.mp4", "b-x.mp4"]
     assert recordings_of_files(pair[::-1]) == recordings_of_files(pair)
+
+
+def test_two_folders_of_one_name_are_not_scored_as_one_system(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [video(tmp_path / model / "out" / "x.mp4").parent for model in ("a", "b")]
+    assert streamchar("score", *folders, "--metrics", "exposure_drift") == 2
+    told = capsys.readouterr().err
+    assert f"{folders[0]} and {folders[1]} have the same name" in told
+    assert "--system" in told
+    with pytest.raises(InputError, match="have the same name"):
+        evaluate(folders, metrics=["exposure_drift"])
+    check_names_of_folders([folders[0], folders[0] / "x.mp4", folders[0]])
 
 
 def test_one_file_named_twice_is_one_sample(tmp_path: Path) -> None:
