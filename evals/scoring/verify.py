@@ -223,7 +223,7 @@ def _compared(
                 mismatches.append(f"{row.where} was {row.status}, is {other.status}")
         else:
             difference = abs(other.value - row.value)
-            largest[row.protocol].append((difference, row.where.split(" ")[0]))
+            largest[row.protocol].append((difference, row.where.removesuffix(f" {row.protocol}")))
             if difference > tolerance * max(1.0, abs(row.value)):
                 mismatches.append(f"{row.where} was {row.value!r}, is {other.value!r}")
     deviations = [

@@ -21,7 +21,7 @@ from evals.scoring.bundle import SUMS, bundle_run, link_media, read_samples, rec
 from evals.scoring.persist import score_run
 from evals.scoring.results import ScoreRow, read_scores
 from evals.scoring.score import Options, params_of
-from evals.scoring.verify import check_results, fresh_cache, recompute
+from evals.scoring.verify import _compared, _row_key, check_results, fresh_cache, recompute
 from streamchar_ref.core.cache import cache_folder
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.weights import weights_folder
@@ -124,6 +124,16 @@ def test_media_are_found_by_content_whatever_their_names(run: Path, tmp_path: Pa
     code, text = said(str(bundle), "--samples", "2", "--media", str(tmp_path / "copies"))
     assert code == 0, text
     assert "largest deviation 0 of 1 (mine/" in text
+
+
+def test_a_deviation_names_a_system_with_a_blank_in_full() -> None:
+    row = ScoreRow(
+        sample_id="40", system="my videos", suite="s", seed=0, metric="brightness",
+        protocol="brightness/test@1", protocol_hash="0" * 12, domain="real", value=1.0,
+        weight=1.0, status="computed", reason="",
+    )  # fmt: skip
+    (found,) = _compared([row], {_row_key(row): row}, [], Counter(), 0.0).deviations
+    assert found.where == "my videos/s/40/0"
 
 
 def test_without_media_only_what_was_asked_for_is_missed(run: Path, tmp_path: Path) -> None:
