@@ -50,8 +50,9 @@ def why_unscored(rows: Sequence[ScoreRow], run: Path) -> list[str]:
     lines = [_line(*key, groups[key]) for key in order[:MAX_LINES]]
     if len(order) > MAX_LINES:
         lines.append(f"{len(order) - MAX_LINES} more reasons: {run / 'scores.jsonl'}")
-    if any(status == "evaluator_failure" for status, _ in order):
-        lines.append(f"tracebacks: {run / 'errors.txt'}")
+    log = run / "errors.txt"  # a failure that was foreseen, such as a missing file, leaves none
+    if log.is_file() and any(status == "evaluator_failure" for status, _ in order):
+        lines.append(f"tracebacks: {log}")
     return lines
 
 

@@ -84,22 +84,28 @@ def row(**changes: Any) -> ScoreRow:
     return ScoreRow(**(fields | changes))
 
 
-def test_reasons_are_grouped_with_the_failures_first() -> None:
+def test_reasons_are_grouped_with_the_failures_first(tmp_path: Path) -> None:
+    (tmp_path / "errors.txt").touch()
     rows = [row(value=1.0, weight=1.0, status="computed", reason="", sample_id="x")]
     rows += [row(sample_id=name, metric=metric) for name in "ab" for metric in ("wer", "cer")]
     rows += [row(status="evaluator_failure", reason="Boom", sample_id="c")]
     rows += [row(status="generation_failure", reason="no sound", sample_id="d")]
     rows += [row(status="not_applicable", reason="no reference", sample_id="e")]
-    assert why_unscored(rows, Path("run")) == [
+    assert why_unscored(rows, tmp_path) == [
         "1 evaluator failure (wer; s/c): Boom",
         "1 generation failure (wer; s/d): no sound",
         "4 unavailable (wer, cer): no weights",
-        "tracebacks: run/errors.txt",
+        f"tracebacks: {tmp_path}/errors.txt",
     ]
     nothing = [row(status="not_applicable", reason="no words")]
-    assert why_unscored(nothing, Path("run")) == ["1 not applicable (wer): no words"]
+    assert why_unscored(nothing, tmp_path) == ["1 not applicable (wer): no words"]
     many = [row(reason=f"reason {number}") for number in range(MAX_LINES + 3)]
-    assert why_unscored(many, Path("run"))[-1] == "3 more reasons: run/scores.jsonl"
+    assert why_unscored(many, tmp_path)[-1] == f"3 more reasons: {tmp_path}/scores.jsonl"
+
+
+def test_no_traceback_is_promised_where_none_was_kept(tmp_path: Path) -> None:
+    lines = why_unscored([row(status="evaluator_failure", reason="no such file")], tmp_path)
+    assert lines == ["1 evaluator failure (wer; s/a): no such file"]
 
 
 @pytest.mark.parametrize(
