@@ -1,6 +1,6 @@
 """Compare systems on the samples that both have, with intervals and p-values."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -109,6 +109,8 @@ def compare(
     as_shown = "power.json" if power else "compare.json"
     typer.echo(content[as_shown if as_json else "compare.md"], nl=False)
     typer.echo(_in_short(comparisons) if comparisons else why_nothing(loaded.rows), err=True)
+    if comparisons:
+        typer.echo(_without_partner(loaded, comparisons), nl=False, err=True)
     raise typer.Exit(code=0 if any(one.verdict != "not comparable" for one in comparisons) else 1)
 
 
@@ -128,6 +130,20 @@ def _write(out: Path, content: Mapping[str, str]) -> None:
         write_atomically(out / name, text.encode(errors="replace"))
     for name in set(_AT_TIMES) - set(content):
         (out / name).unlink(missing_ok=True)
+
+
+def _without_partner(loaded: Runs, comparisons: Sequence[Comparison]) -> str:
+    """Names systems that are in no comparison, with their suites; empty if there are none."""
+    compared = {name for one in comparisons for name in (one.system, one.against)}
+    suites: dict[str, set[str]] = defaultdict(set)
+    for row in loaded.rows:
+        if row.system not in compared:
+            suites[row.system].add(row.suite)
+    return "".join(
+        f"{system} (suite {', '.join(sorted(suites[system]))}) is in no comparison: "
+        "it has no suite and metric in common with the others\n"
+        for system in sorted(suites)
+    )
 
 
 def gaps_in(text: str, comparisons: Sequence[Comparison]) -> dict[str, float]:

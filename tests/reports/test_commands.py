@@ -3,19 +3,22 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 
+from evals.scoring.results import read_scores, write_scores
+from evals.scoring.summary import summarise, write_summary
 from reports.build import printed
 from reports.commands.compare import compare
 from reports.commands.plot import plot
 from reports.commands.report import report
 from reports.commands.table import table
 from streamchar_ref.cli import main
-from tests.reports.factory import make_run
+from tests.reports.factory import INFOS, make_run
 
 
 def run(*arguments: str | Path) -> int:
@@ -80,6 +83,25 @@ def test_compare_of_chosen_metrics_adjusts_for_them_alone(
     assert "| \\|mesh offset\\| ms |" in capsys.readouterr().out
     assert run("compare", folder, "--metrics", "wr", "--out", out) == 2
     assert "did you mean 'wer'" in capsys.readouterr().err
+
+
+def test_compare_names_a_system_whose_suite_no_other_has(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_run(tmp_path / "other")
+    rows = [
+        replace(r, suite="mine")
+        for r in read_scores(other / "scores.jsonl")
+        if r.system == "cascade_a"
+    ]
+    rows = [replace(r, system="alone") for r in rows]
+    write_scores(other / "scores.jsonl", rows)
+    write_summary(other / "summary.json", summarise(rows, INFOS))
+    arguments = ("--metrics", "wer", "--out", tmp_path / "c")
+    assert run("compare", folder, other, "--against", "ground_truth", *arguments) == 0
+    assert "alone (suite mine) is in no comparison" in capsys.readouterr().err
+    assert run("compare", folder, "--against", "ground_truth", *arguments) == 0
+    assert "in no comparison" not in capsys.readouterr().err
 
 
 def test_a_metric_that_was_asked_for_and_has_no_curve_is_named(
