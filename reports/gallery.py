@@ -151,7 +151,7 @@ def _wer(part: Part, metrics: Sequence[str] | None) -> Iterator[Drawn]:
         title="Script over playing time",
         caption=" ".join(
             [_CURVE_CAPTION] * bool(curves)
-            + [f"What became of each word: {protocol}."] * bool(strips)
+            + [f"What became of each word, and the number of errors: {protocol}."] * bool(strips)
             + [left_out] * bool(left_out)
         ),
         figure=figure,

@@ -47,7 +47,9 @@ def verify(
     streamchar verify paper.zip --media videos --samples 5
     """
     if media is not None and source.is_dir():
-        raise InputError("--media goes with a bundle; a run folder knows its own media")
+        raise InputError(
+            "--media goes with a bundle; those of a run folder lie where they were scored"
+        )
     if media is not None and not media.is_dir():
         raise InputError(f"--media {media}: there is no such folder")
     with TemporaryDirectory(prefix="streamchar-verify-") as name:
@@ -111,7 +113,10 @@ def _checked(
     )
     progress.close()
     if samples and not any(one.n for one in found.deviations):
-        wrong.append("no sample could be measured again: are its media here? See --media")
+        wrong.append(
+            "no sample could be measured again: put the media back where they were when they were "
+            "scored, or give a bundle theirs with --media FOLDER"
+        )
     return Verification(
         samples=found.samples,
         deviations=found.deviations,

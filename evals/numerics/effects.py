@@ -52,7 +52,8 @@ def standardised_difference(
         clusters: Recordings that are no independent witnesses have the same number.
 
     Returns:
-        The effect; NaN with fewer than two clusters, or if all differences are equal.
+        The effect; NaN with fewer than three clusters, for which there is no unbiased one, or if
+        all differences are equal.
 
     Source:
         Hedges, "Distribution theory for Glass's estimator of effect size", J. Educ. Stat. 1981;
@@ -61,7 +62,7 @@ def standardised_difference(
     kept = weights > 0
     differences, weights, clusters = differences[kept], weights[kept], clusters[kept]
     count = len(np.unique(clusters))
-    if count < 2:
+    if count < 3:
         return UNKNOWN_EFFECT
     total = weights.sum()
     mean = float(weights @ differences / total)
@@ -116,9 +117,14 @@ def probability_of_superiority(
 
 
 def _small_sample_factor(freedom: int) -> float:
-    """Hedges's factor, which makes the standardised difference of normal samples unbiased."""
-    if freedom < 2:
-        return 1.0
+    """Hedges's factor, which makes the standardised difference of normal samples unbiased.
+
+    Args:
+        freedom: Degrees of freedom, at least 2: with 1 it would be 0.
+
+    Returns:
+        Below 1.
+    """
     return float(np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) * np.sqrt(2 / freedom))
 
 

@@ -38,6 +38,11 @@ class WordStrip:
     label: str
     words: tuple[tuple[float, str], ...]
 
+    @property
+    def num_errors(self) -> int:
+        """Words that were changed, skipped or added."""
+        return sum(operation != "equal" for _, operation in self.words)
+
 
 def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip]:
     """Reads ``components["alignment"]``, a list of ``[t_s, operation]``.
@@ -80,6 +85,8 @@ def word_strips(rows: Iterable[ScoreRow], metric: str = "wer") -> list[WordStrip
 def plot_word_strips(strips: Sequence[WordStrip], *, ax: Axes | None = None) -> Axes:
     """Draws a row of ticks for each recording; errors stand taller than words that were said.
 
+    Words skipped in a row share a moment, so the number of errors stands beside the row.
+
     Args:
         strips: From top to bottom.
         ax: Where to draw; a new figure by default.
@@ -93,6 +100,13 @@ def plot_word_strips(strips: Sequence[WordStrip], *, ax: Axes | None = None) -> 
             times = [t_s for t_s, name in strip.words if name == operation]
             reach = 0.26 if operation == "equal" else 0.42
             ax.vlines(times, place - reach, place + reach, color=colour, lw=1.1)
+        ax.annotate(
+            str(strip.num_errors),
+            (1.008, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize="x-small",
+        )
     ax.set_yticks(range(len(strips)), [drawn(strip.label) for strip in strips])
     ax.set_ylim(len(strips) - 0.4, -0.6)
     ax.set_xlabel("playing time [s]")

@@ -19,7 +19,7 @@ from reports.figures.drift import drift_data, mean_and_band, plot_drift
 from reports.figures.latency import LabelledTrace, plot_latency
 from reports.figures.save import Drawn, data_csv, figure_bytes, save_figure
 from reports.figures.style import COLOURS, GREY, WIDTHS_IN, colours_of
-from reports.figures.words import plot_word_strips, word_strips
+from reports.figures.words import WordStrip, plot_word_strips, word_strips
 from reports.gallery import USUAL, draw
 from reports.load import load_runs
 from tests.reports.factory import make_run, recordings, score_rows
@@ -167,6 +167,14 @@ def test_word_strips_come_from_the_alignment_and_only_from_it() -> None:
     assert word_strips([row for row in score_rows() if row.metric != "wer"]) == []
     ax = plot_word_strips(strips, ax=Figure().subplots())
     assert next(iter(ax.get_yticklabels())).get_text() == "cascade_a / dev_001"
+
+
+def test_words_skipped_at_one_moment_are_counted_beside_their_row() -> None:
+    words = ((0.0, "del"),) * 16 + ((1.0, "equal"), (2.0, "ins"))
+    silent = WordStrip(system="a", sample_id="b", seed=0, label="a / b", words=words)
+    said = replace(silent, words=((1.0, "equal"),))
+    ax = plot_word_strips([silent, said], ax=Figure().subplots())
+    assert [(text.get_text(), text.xy[1]) for text in ax.texts] == [("17", 0), ("0", 1)]
 
 
 def test_bars_say_why_a_system_has_none() -> None:

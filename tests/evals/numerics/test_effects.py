@@ -100,3 +100,9 @@ def test_what_is_not_defined_is_not_a_number() -> None:
     few = superiority(np.array([-1.0, 1, 1]))
     assert few.value == pytest.approx(1 / 3)
     assert np.isnan([few.low, few.high, smd(np.array([1.0, 2, 4])).low]).all()
+
+
+def test_two_pairs_have_no_effect_size() -> None:
+    assert np.isnan(smd(np.array([0.36, 0.4])).value)
+    assert np.isnan(smd(np.array([0.36, 0.4, 0.5, 0.6]), np.array([0, 0, 1, 1])).value)
+    assert np.isfinite(smd(np.array([0.36, 0.4, 0.5])).value)
