@@ -6,7 +6,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -98,6 +98,12 @@ class Score:
     reason: str = ""
     components: Mapping[str, Any] = field(default_factory=dict)
     windows: tuple[MetricWindow, ...] = ()
+
+    def with_failed(self, streams: int) -> "Score":
+        """Returns the score of a set with the number of streams that failed and are not in it."""
+        if self.status != "computed":
+            return self
+        return replace(self, components={**self.components, "n_failed": streams})
 
     @classmethod
     def without_value(cls, status: Status, reason: str) -> "Score":

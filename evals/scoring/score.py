@@ -320,6 +320,7 @@ def _add_sets(
             value = Score.without_value("evaluator_failure", reference.fault)
         else:
             value = score_set(metric, usable, reference.features, domain, scored.logs)
+        value = value.with_failed(len(members) - len(usable))
         scored.rows.append(
             _row(recordings[members[0]], metric, value, digest, options, sample_id=SET_ID)
         )

@@ -55,8 +55,8 @@ class SummaryRow:
             the best possible value; ``None`` without a bound on that side, or a direction.
         if_worst: Likewise with the worst possible value.
         coverage: Computed rows / rows that apply, where all rows apply but those that are
-            ``not_applicable``: failures and what was unavailable lower it. ``None`` if no row
-            applies.
+            ``not_applicable``: failures and what was unavailable lower it. Of a set the share of
+            its videos that are in it. ``None`` if no row applies.
         counts: Rows of each status; all five are there, and they add up to all rows.
         reasons: Why rows are unscored, each with its count.
     """
@@ -256,8 +256,11 @@ def _summary(
         ends = (_known(absolute_mean.value), _known(absolute_mean.low), _known(absolute_mean.high))
         absolute = dict(zip(("abs_value", "abs_ci_low", "abs_ci_high"), ends, strict=True))
     coverage = counts["computed"] / applicable if applicable else None
+    if coverage == 1 and first.sample_id == SET_ID:
+        coverage = _share_in_set(first)
     ranked = absolute.get("abs_value") if info.zero_is_best else _known(mean.value)
-    if_best, if_worst = _if_complete(ranked, coverage, info)
+    is_mean = first.sample_id != SET_ID  # a distance of a set is none
+    if_best, if_worst = _if_complete(ranked if is_mean else None, coverage, info)
     return SummaryRow(
         system=first.system,
         suite=first.suite,
@@ -339,6 +342,18 @@ def _num_videos(computed: list[ScoreRow]) -> int | None:
         return None
     count = computed[0].components.get("n_fake_videos")
     return None if count is None else int(count)
+
+
+def _share_in_set(row: ScoreRow) -> float:
+    """Share of a system's videos in its set: streams that failed and unusable ones are not.
+
+    Rows made before they said how many had failed count as whole.
+    """
+    told = row.components
+    if "n_failed" not in told or not told.get("n_fake_videos"):
+        return 1.0
+    out = int(told["n_failed"]) + int(told.get("n_fake_unusable", 0))
+    return int(told["n_fake_videos"]) / (int(told["n_fake_videos"]) + out)
 
 
 def _known(value: float) -> float | None:

@@ -17,11 +17,13 @@ import pytest
 from evals.features import canonical as canonical_module
 from evals.features import jobs as feature_jobs
 from evals.protocols.base import Score
+from evals.protocols.info import MetricInfo
 from evals.protocols.set_metric import SetMetric
 from evals.recording.recording import Recording
 from evals.scoring.persist import score_run
 from evals.scoring.results import read_scores
 from evals.scoring.score import Options, score
+from evals.scoring.summary import SummaryRow, summarise
 from streamchar_ref.cli import main
 from streamchar_ref.media.decode import frames
 from streamchar_ref.media.encode import write_lossless
@@ -142,6 +144,27 @@ def test_a_set_metric_that_fails_costs_its_own_row_only(tmp_path: Path) -> None:
     rows = {row.system: row for row in scored.rows}
     assert rows["generated"].status == "evaluator_failure"
     assert "ArithmeticError: singular" in rows["generated"].reason
+
+
+class Counted(SetSize):
+    def measure_set(self, features: Any, reference: Any) -> Score:
+        return Score(value=1.0, components={"n_fake_videos": len(features)})
+
+
+def test_a_set_without_the_streams_that_failed_is_not_whole(tmp_path: Path) -> None:
+    real = recording(video(tmp_path / "a.mp4"), system="real")
+    made = [replace(real, system="generated", sample_id=name) for name in "abc"]
+    lost = replace(made[0], sample_id="d", error="out of memory", error_status="generation_failure")
+
+    def summary_of(*generated: Recording) -> SummaryRow:
+        options, infos = Options(reference_system="real"), {"set_size": MetricInfo("1", False)}
+        rows = score([real, *generated], metrics=[], set_metrics=[Counted()], options=options).rows
+        return next(one for one in summarise(rows, infos) if one.system == "generated")
+
+    short = summary_of(*made, lost)
+    assert (short.n_videos, short.coverage) == (3, 0.75)
+    assert (short.if_best, short.if_worst) == (None, None)
+    assert summary_of(*made).coverage == 1.0
 
 
 def end_process(*_: object) -> None:
