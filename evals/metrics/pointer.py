@@ -41,7 +41,7 @@ class PointerError(Metric):
     is_of_arrivals = True
 
     def __init__(self) -> None:
-        self.protocol = "pointer_error/align-world@1"
+        self.protocol = "pointer_error/align-world@2"
         self.needs = ("align_world", SPEECH)
         self.params = {
             "reference": "world front end",
@@ -50,6 +50,7 @@ class PointerError(Metric):
                 "jump": progress.JUMP,
                 "filler": progress.FILLER,
                 "shortest_leap": progress.SHORTEST_LEAP,
+                "least_resumed": progress.LEAST_RESUMED,
                 "longest_lead_frames": progress.LONGEST_LEAD_FRAMES,
             },
             "at": "ends of chunks",

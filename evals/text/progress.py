@@ -30,6 +30,9 @@ FILLER = -2.5
 """Score of a frame of other speech while the path waits, relative to its best phoneme."""
 SHORTEST_LEAP = 8
 """Fewer phonemes in a row after a forward jump that is later undone are an alignment error."""
+LEAST_RESUMED = 0.5
+"""So are any number where the path resumes further on by this share of them: the place in the text
+went on meanwhile, so an unclear passage was taken for one like it; what is said early stays due."""
 LONGEST_LEAD_FRAMES = 4
 """Longest time from the onset of a phoneme to the frame where it is emitted."""
 
@@ -55,8 +58,9 @@ def spoken_progress(
     """Counts the transcript's phonemes begun by each frame.
 
     The count is a position in the text: skipped phonemes count, repeated ones do not count again.
-    A forward jump to a few phonemes is ignored if the path later returns: in a long text some
-    later passage resembles any unclear word, and a monotonic count would stay there.
+    A forward jump is ignored if the path later returns and it was to a few phonemes only, or the
+    path returns to where the text would have been: in a long text some later passage resembles any
+    unclear words, and a monotonic count would stay there.
 
     Args:
         log_probs: Of the recogniser `align_world`, 50 frames a second.
@@ -77,19 +81,25 @@ def spoken_progress(
 
 
 def _misread(index: Int64[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
-    """Marks short forward jumps from which the path returns later."""
+    """Marks forward jumps that are alignment errors, see `spoken_progress`."""
     marked = np.zeros(len(index), bool)
     cuts = np.flatnonzero(np.diff(index) != 1) + 1
     lowest_after = np.minimum.accumulate(index[::-1])[::-1]
     reached = -1
     for start, stop in pairwise([0, *cuts.tolist(), len(index)]):
-        is_short = stop - start < SHORTEST_LEAP
         comes_back = stop < len(index) and lowest_after[stop] <= index[start]
-        if start < stop and index[start] > reached + 1 and is_short and comes_back:
+        if comes_back and index[start] > reached + 1 and _is_error(index, start, stop, reached):
             marked[start:stop] = True
         elif start < stop:
             reached = max(reached, int(index[stop - 1]))
     return marked
+
+
+def _is_error(index: Int64[np.ndarray, " N"], start: int, stop: int, reached: int) -> bool:
+    """Whether a forward jump that is later undone, of some emissions, was never said there."""
+    length, resumed = stop - start, int(index[stop]) - (reached + 1)
+    returns_at_once = index[stop] <= index[start]
+    return length < SHORTEST_LEAP or (returns_at_once and resumed >= LEAST_RESUMED * length)
 
 
 def onset_frames(emitted: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:

@@ -72,6 +72,15 @@ def test_what_is_said_too_early_at_length_counts() -> None:
     assert progress[-1] == 90
 
 
+def test_a_long_misreading_does_not_count_where_the_text_went_on_meanwhile() -> None:
+    said = [*LONG[:20], *LONG[120:132], *LONG[33:60]]
+    path = spoken_path(emitted(said), LONG)
+    assert set(range(120, 132)) <= set(path.index.tolist())
+    progress = spoken_progress(emitted(said), LONG)
+    assert (progress[99:155] == 20).all()
+    assert progress[-1] == 60
+
+
 def test_progress_waits_while_something_is_repeated() -> None:
     said = [*TEXT[:10], *TEXT[4:10], *TEXT[10:]]
     progress = spoken_progress(emitted(said), TEXT)
