@@ -7,7 +7,7 @@ from torchmetrics import Metric
 
 from evals.text.align import align
 from evals.text.comparison import compare_texts
-from evals.text.normalise import SPOKEN
+from evals.text.normalise import NORMALISERS, SPOKEN
 from evals.torchmetrics.video import FrechetDistance, SyncScores
 
 __all__ = ["FrechetDistance", "SyncScores", "WordErrors"]
@@ -25,10 +25,14 @@ class WordErrors(Metric):
     full_state_update = False
     errors: torch.Tensor
     reference_words: torch.Tensor
+    normaliser_number: torch.Tensor
 
     def __init__(self, normaliser: str = SPOKEN) -> None:
         super().__init__()
         self.normaliser = normaliser
+        # A `MetricCollection` updates only one of the metrics whose states were once equal.
+        number = torch.tensor(list(NORMALISERS).index(normaliser))
+        self.add_state("normaliser_number", number, dist_reduce_fx="max")
         for name in ("errors", "reference_words"):
             self.add_state(name, torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
 

@@ -7,6 +7,7 @@ import jiwer
 import numpy as np
 import pytest
 import torch
+import torchmetrics
 import torchmetrics.text
 
 from evals.extractors.asr import TranscriptLine, features_of
@@ -22,7 +23,7 @@ from evals.metrics.text import (
     WordErrorRate,
 )
 from evals.protocols.base import Metric, MetricContext, Score
-from evals.text.normalise import normalise
+from evals.text.normalise import NORMALISERS, SPOKEN, normalise
 from evals.torchmetrics import WordErrors
 from tests.evals.real_clips import recording
 
@@ -71,6 +72,15 @@ def test_torchmetrics_class_is_word_error_rate_of_torchmetrics_on_raw_text() -> 
         ours.update([heard], [said])
         theirs.update([heard], [said])
     torch.testing.assert_close(ours.compute().float(), theirs.compute())
+
+
+def test_a_collection_does_not_give_one_normaliser_the_rate_of_another() -> None:
+    metrics = {name: WordErrors(name) for name in NORMALISERS}
+    collection = torchmetrics.MetricCollection(metrics)
+    for heard, said in (("the cat sat", "the cat sat"), ("The cat sat.", "the cat, sat")):
+        collection.update([heard], [said])
+    rates = {name: float(rate) for name, rate in collection.compute().items()}
+    assert (rates["raw"], rates[SPOKEN]) == (0.5, 0.0)
 
 
 def test_torchmetrics_class_normalises_and_resets() -> None:
