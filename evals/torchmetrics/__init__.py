@@ -36,16 +36,17 @@ class WordErrors(Metric):
         for name in ("errors", "reference_words"):
             self.add_state(name, torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, preds: Sequence[str], target: Sequence[str]) -> None:
+    def update(self, preds: str | Sequence[str], target: str | Sequence[str]) -> None:
         """Adds recordings.
 
         Args:
-            preds: Recognised text of each recording.
-            target: Transcript of each recording.
+            preds: Recognised text of each recording, or of a single one.
+            target: Transcript of each recording, or of a single one.
 
         Raises:
             ValueError: If their numbers differ.
         """
+        preds, target = ([texts] if isinstance(texts, str) else texts for texts in (preds, target))
         for heard, transcript in zip(preds, target, strict=True):
             reference, words = compare_texts(transcript, heard, self.normaliser)
             self.errors += align(reference, words).num_errors

@@ -74,6 +74,14 @@ def test_torchmetrics_class_is_word_error_rate_of_torchmetrics_on_raw_text() -> 
     torch.testing.assert_close(ours.compute().float(), theirs.compute())
 
 
+def test_torchmetrics_class_takes_a_single_text_as_torchmetrics_does() -> None:
+    ours, theirs = WordErrors("raw"), torchmetrics.text.WordErrorRate()
+    for metric in (ours, theirs):
+        metric.update("the cat sat", "the dog sat")
+    torch.testing.assert_close(ours.compute().float(), theirs.compute())
+    assert ours.reference_words == 3
+
+
 def test_a_collection_does_not_give_one_normaliser_the_rate_of_another() -> None:
     metrics = {name: WordErrors(name) for name in NORMALISERS}
     collection = torchmetrics.MetricCollection(metrics)
