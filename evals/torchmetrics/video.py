@@ -39,8 +39,11 @@ class SyncScores(Metric):
         count = torch.tensor(0, dtype=torch.int64)
         self.add_state("num_windows", default=count, dist_reduce_fx="sum")
 
-    def update(self, visual: Float[Tensor, "L E"], audio: Float[Tensor, "L E"]) -> None:
-        """Adds the embeddings of one recording."""
+    def update(self, visual: Float[Tensor, "L E"], audio: Float[Tensor, "_L E"]) -> None:
+        """Adds the embeddings of one recording; raises ``ValueError`` if they are unlike."""
+        if visual.shape != audio.shape:
+            sizes = f"{tuple(visual.shape)} and {tuple(audio.shape)}"
+            raise ValueError(f"mouth and sound have an embedding for each frame, not {sizes}")
         distance = shifted_distances(
             visual.detach().float().cpu().numpy(), audio.detach().float().cpu().numpy()
         )

@@ -138,6 +138,13 @@ def test_torchmetrics_scores_are_means_over_windows() -> None:
         assert metric.compute()["sync_d"].isnan()
 
 
+@pytest.mark.parametrize("num_audio", [30, 60])
+def test_torchmetrics_sync_scores_refuse_sound_of_another_length(num_audio: int) -> None:
+    visual, audio = (torch.zeros(num, 16) for num in (40, num_audio))
+    with pytest.raises(ValueError, match="an embedding for each frame"):
+        SyncScores().update(visual, audio)
+
+
 def test_torchmetrics_frechet_distance_is_ours_for_any_batches() -> None:
     rng = np.random.default_rng(7)
     real, fake = rng.normal(size=(50, 8)), rng.normal(size=(40, 8)) + 0.3
