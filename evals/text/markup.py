@@ -4,6 +4,7 @@ import html
 import re
 
 from evals.text.choices import choice
+from evals.text.quantities import plain_amount
 from evals.text.tables import TABLES
 
 # An unclosed bracket is matched once, to the end, and kept: time grows linearly with the length.
@@ -74,7 +75,10 @@ def _only_directions(words: list[str]) -> bool:
 
 
 def _label(match: re.Match[str]) -> str:
-    """Removes a speaker's name in capitals or a role; a name that may be said becomes a choice."""
+    """Removes a speaker's name in capitals or a role; what may be said becomes a choice.
+
+    ``Anna:`` and ``Chapter 1:`` may be.
+    """
     name = match["name"]
     words = name.lower().split()
     if words[0] in TABLES["spoken_labels"] or len(words) > 3:
@@ -83,5 +87,6 @@ def _label(match: re.Match[str]) -> str:
         return ""
     if not all(word[0].isupper() or word.isdigit() for word in name.split()):
         return match[0]
-    is_numbered = any(char.isdigit() for char in name)
-    return "" if is_numbered else choice("", f"{name.lower()}, ")
+    # Numbers are read now: a choice must not come to lie in another.
+    said = re.sub(r"\d+", lambda number: f" {plain_amount(int(number[0]))} ", name.lower())
+    return choice("", f"{' '.join(said.split())}, ")

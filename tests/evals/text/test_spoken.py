@@ -258,6 +258,17 @@ def test_what_is_said_in_parentheses_stays_and_directions_go() -> None:
     assert said.split() == ["I", "came", ",", "and", "left,", "home", "very", "late", "."]
 
 
+@pytest.mark.parametrize(
+    ("label", "aloud"), [("Chapter 1", "chapter one"), ("Lesson 21", "lesson 21"), ("Anna 2", "")]
+)
+def test_a_numbered_label_may_be_said_or_not(label: str, aloud: str) -> None:
+    for heard in (f"{aloud} the sea was calm", "the sea was calm"):
+        reference, words = compare_texts(f"{label}: The sea was calm.", heard, SPOKEN)
+        assert reference == words
+    reference, words = compare_texts(f"{label}: The sea was calm.", "nine the sea was calm", SPOKEN)
+    assert reference != words
+
+
 def test_the_reading_with_the_fewest_errors_is_chosen() -> None:
     pieces = pieces_of(f"at {choice('seven', 'seven sharp', 'noon')} or {choice('a', 'b')}")
     assert first_reading(pieces) == "at seven or a"
