@@ -20,8 +20,9 @@ def trace_of_file(
     """Determines frame rate and sample rate of a trace from its file.
 
     The frame rate is the number of frames over the length by timestamps. The sample rate is that
-    of the sound file, unless it contradicts the picture and another common rate fits to 1 %: a
-    system's sound may have been resampled for the file.
+    of the sound file, unless it contradicts the picture and another common rate fits to 1 %, by
+    the length of the picture or, as the two may differ, of the sound: a system's sound may have
+    been resampled for the file.
 
     Args:
         arrivals: Chunks in order.
@@ -43,15 +44,21 @@ def trace_of_file(
     picture_s = frames / fps
     _check_length(picture_s, lengths.picture_s)
     own_rate = probe(audio_path or video_path).sample_rate or SAMPLE_RATE
-    rate = _fitting_rate(samples, picture_s, own_rate)
+    sound = lengths if audio_path is None else lengths_of(audio_path)
+    rate = _fitting_rate(samples, own_rate, picture_s, sound.sound_s if is_same else 0.0)
     return Trace(arrivals=tuple(arrivals), fps=fps, sample_rate=rate)
 
 
-def _fitting_rate(samples: int, picture_s: float, own_rate: int) -> int:
-    if not samples or not picture_s or abs(samples / own_rate / picture_s - 1) <= MOST_LOST:
+def _fitting_rate(samples: int, own_rate: int, picture_s: float, sound_s: float) -> int:
+    if not samples or not picture_s:
         return own_rate
-    needed = samples / picture_s
-    return next((rate for rate in USUAL_RATES if abs(needed / rate - 1) <= 0.01), own_rate)
+    for needed in (samples / seconds for seconds in (picture_s, sound_s) if seconds):
+        if abs(needed / own_rate - 1) <= MOST_LOST:
+            return own_rate
+        for rate in USUAL_RATES:
+            if abs(needed / rate - 1) <= 0.01:
+                return rate
+    return own_rate
 
 
 def _check_length(arrived_s: float, held_s: float) -> None:

@@ -93,6 +93,21 @@ def test_separate_sound_of_any_rate_is_taken_without_a_false_note(
     assert not any("of sound" in note for note in notes_on(subject))
 
 
+@pytest.mark.parametrize("sound_s", [3.8, 4.2])
+@pytest.mark.parametrize("has_own_file", [False, True])
+def test_resampled_sound_that_is_longer_or_shorter_than_the_picture_keeps_its_rate(
+    tmp_path: Path, sound_s: float, has_own_file: bool
+) -> None:
+    sound = tone(sound_s, 48_000)
+    write(tmp_path / "a.mp4", numbered(100), None if has_own_file else sound, rate=48_000)
+    write_wav(tmp_path / "s.wav", sound, sample_rate=48_000)
+    lines = [(t, frames, round(6_000 * sound_s)) for t, frames, _ in EVEN]  # counted at 24 kHz
+    subject = traced(tmp_path, lines, **({"audio_path": "s.wav"} if has_own_file else {}))
+    assert subject.trace is not None
+    assert subject.trace.sample_rate == 24_000
+    assert values(subject)["deadline_miss_rate"] == 0
+
+
 def test_a_varying_rate_counts_by_its_average(tmp_path: Path) -> None:
     kept = [i for i in range(100) if i % 5]
     write(tmp_path / "a.mp4", numbered(100)[kept], times_s=[i / 25 for i in kept])
