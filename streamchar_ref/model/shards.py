@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -86,14 +87,27 @@ def packed(tensors: Mapping[str, Tensor], storage: Storage) -> dict[str, Tensor]
         tensor = tensor.detach().cpu().contiguous()
         if storage == "int8" and tensor.ndim >= 2 and tensor.numel() >= _MIN_QUANTISED:
             rows = tensor.float().flatten(1)
-            scale = rows.abs().amax(dim=1).clamp_min(1e-12) / 127
-            stored[name] = (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape)
-            stored[name + _SCALE] = scale.half()
+            scale = _scale_of(rows)
+            levels = (rows / scale.float()[:, None]).round().clamp(-127, 127)
+            stored[name] = levels.to(torch.int8).view(tensor.shape)
+            stored[name + _SCALE] = scale
         elif tensor.is_floating_point() and storage != "float32" and tensor.ndim >= 2:
             stored[name] = tensor.bfloat16()
         else:
             stored[name] = tensor.clone()
     return stored
+
+
+def _scale_of(rows: Float[Tensor, "R _"]) -> Float[Tensor, " R"]:
+    """The step of each row in half precision, never too small for its largest weight.
+
+    Half precision has fixed steps of 2^-24 below 2^-14, which for rows of tiny weights are coarse.
+    """
+    needed = rows.abs().amax(dim=1) / 127
+    nearest = needed.half()
+    is_fine = nearest >= 2**-14
+    upwards = ((needed / 2**-24).ceil().clamp_min(1) * 2**-24).half()
+    return torch.where(is_fine, nearest, upwards)
 
 
 def unpacked(folder: Path, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -317,3 +317,11 @@ def test_a_checkpoint_is_found_where_a_killed_writer_left_it(tmp_path: Path) -> 
     assert load_checkpoint(tmp_path / "c").digest == before.digest
     saved(tmp_path / "c")
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-5, 1e-6])
+def test_rounding_to_bytes_is_half_a_step_at_most_also_of_tiny_weights(size: float) -> None:
+    matrix = size * torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    kept = shards.unpacked(Path(), shards.packed({"weight": matrix}, "int8"))["weight"]
+    step = matrix.abs().amax(dim=1, keepdim=True) / 127 + 2**-24  # the last is half precision's
+    assert ((kept - matrix).abs() <= 1.01 * step / 2).all()
