@@ -46,6 +46,9 @@ def keep_rows(folder: Path, step: int) -> None:
         path.unlink(missing_ok=True)
         return
     text = path.read_text("utf-8", errors="replace")
+    if "\n" not in text:  # not even its columns are whole
+        path.unlink()
+        return
     rows = [line.split(",") for line in text.splitlines()]  # numbers, and names without commas
     header = rows[0] if rows else []
     kept = [row for row in rows[1:] if len(row) == len(header) and _is_kept(row, step)]

@@ -16,6 +16,7 @@ from streamchar_ref.core.sealed import seal
 from streamchar_ref.loop.config import OptimConfig
 from streamchar_ref.loop.fit import TrainingDiverged, fit
 from streamchar_ref.loop.flops import FlopCounter
+from streamchar_ref.loop.log import add_row, keep_rows
 from streamchar_ref.loop.stage import Draw, Stage
 from streamchar_ref.loop.state import STATE, TrainState, load_state
 from streamchar_ref.model.config import preset
@@ -326,3 +327,10 @@ def test_a_processor_without_instructions_for_bfloat16_computes_in_float32(
     assert stage.dtype == expected
     fit(stage, replace(SETTINGS, bfloat16=False), folder=tmp_path / "exact", max_minutes=1)
     assert stage.dtype == torch.float32
+
+
+def test_a_log_whose_columns_were_cut_by_a_kill_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,seco")
+    keep_rows(tmp_path, 10)
+    add_row(tmp_path, {"step": 20, "seconds": 1.5})
+    assert (tmp_path / "log.csv").read_text().split() == ["step,seconds", "20,1.5"]
