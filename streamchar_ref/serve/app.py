@@ -105,7 +105,11 @@ def is_own_origin(connection: HTTPConnection) -> bool:
     """
     host = connection.headers.get("host", "")
     origin = connection.headers.get("origin")
-    if urlsplit(f"//{host}").hostname not in _LOOPBACK:
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:  # no address at all
+        return False
+    if name not in _LOOPBACK:
         return False
     return origin is None or origin == f"http://{host}"
 

@@ -68,7 +68,8 @@ def test_pages_of_other_sites_are_refused(server: Served) -> None:
     assert get(server.url, Origin=own)[0] == 200
     for wrong in ("http://evil.example", "null", own.replace("http", "https")):
         assert get(server.url, Origin=wrong)[0] == 403
-    assert get(server.url, Host="evil.example")[0] == 403
+    for host in ("evil.example", "[::1"):
+        assert get(server.url, Host=host)[0] == 403
 
 
 @pytest.mark.parametrize(
