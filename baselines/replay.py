@@ -26,7 +26,7 @@ class Replay:
         chunk_frames: Video frames in a chunk.
 
     Raises:
-        InputError: If the manifest breaks its format.
+        InputError: If the manifest breaks its format, or has several recordings of a sample.
     """
 
     name = "replay"
@@ -36,7 +36,14 @@ class Replay:
 
     def __init__(self, manifest: str, *, chunk_frames: int = 32) -> None:
         samples = load_manifest(Path(manifest))
-        self._samples: dict[str, Recording] = {sample.sample_id: sample for sample in samples}
+        self._samples: dict[str, Recording] = {}
+        for sample in samples:
+            other = self._samples.setdefault(sample.sample_id, sample)
+            if other is not sample:
+                raise InputError(
+                    f"{manifest} has both {other.recording_id} and {sample.recording_id}: replay "
+                    "plays one recording of a sample; leave one system and one seed in it"
+                )
         self.chunk_frames = chunk_frames
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:

@@ -14,6 +14,7 @@ from evals.recording.record import RecordPlan, record_one
 from evals.recording.run_folder import recordings_of
 from evals.recording.system import Prompt, System
 from evals.scoring.notes import notes_on
+from streamchar_ref.core.errors import InputError
 from streamchar_ref.media import AVChunk
 from tests.evals.real_clips import recording
 from tests.streamchar_ref.media_files import RATE, numbered, numbers, tone, write
@@ -101,3 +102,11 @@ def test_a_lying_header_and_a_varying_rate_are_shown_as_a_player_does(tmp_path: 
     kept = [*range(10), *range(23, 50)]
     stalled = write(tmp_path / "b.mp4", numbered(50)[kept], times_s=[times[i] for i in kept])
     assert streamed(stalled)[:2] == (25, [*range(10), *[9] * 13, *range(23, 50)])
+
+
+def test_replay_refuses_a_manifest_with_two_recordings_of_a_sample(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", numbered(50), tone(2.0))
+    line = f'{{"sample_id": "p", "system": "%s", "video_path": "{path.name}"}}\n'
+    (tmp_path / "m.jsonl").write_text(line % "one" + line % "two")
+    with pytest.raises(InputError, match=r"has both one/.*/p/0 and two/.*/p/0: replay plays one"):
+        Replay(str(tmp_path / "m.jsonl"))
