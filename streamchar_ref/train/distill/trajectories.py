@@ -249,6 +249,8 @@ def _digest(
     own = ("num_steps", "trajectory_steps", "window_batch", "motion_sigma", "visible")
     values = {name: getattr(config, name) for name in own}
     values["device"] = teacher.device.type  # noise on the context is drawn there
+    if not has_bfloat16(teacher.device.type):
+        values["precision"] = "float32"
     model = to_json(teacher.config) | {"sampler": asdict(sampler)}
     told = [values, model, dict(origin)]
     digest = sha256(json.dumps(told, sort_keys=True).encode())

@@ -20,6 +20,7 @@ from streamchar_ref.sampling.condition import prefill
 from streamchar_ref.sampling.sampler import sample_chunk, scaled_noise
 from streamchar_ref.streaming.stream import stream
 from streamchar_ref.streaming.transcript import Transcript
+from streamchar_ref.train.distill import trajectories
 from streamchar_ref.train.distill.config import DistillConfig
 from streamchar_ref.train.distill.regression import TrajectoryRegression
 from streamchar_ref.train.distill.stream_pool import StreamPool
@@ -320,3 +321,12 @@ def test_settings_that_cannot_be_are_refused_in_words() -> None:
     ):
         with pytest.raises(InputError, match=text):
             replace(CONFIG, **change)  # type: ignore[arg-type]
+
+
+def test_trajectories_of_another_precision_are_not_mixed_into_a_pool(
+    teacher: StreamChar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_half in (False, True):
+        monkeypatch.setattr(trajectories, "has_bfloat16", lambda device, is_half=is_half: is_half)
+        pool_in(tmp_path, teacher, replace(CONFIG, num_windows=4))
+    assert len(list(tmp_path.iterdir())) == 2
