@@ -117,6 +117,8 @@ class StreamCharRef:
             self._options = ContextOptions(visible=context, motion_sigma=float(motion_sigma))
             self._precision = _precision(precision)
             self._pointer = _pointer_maker(pointer, float(phonemes_per_s))
+            if pointer != "fixed_rate" and phonemes_per_s != WORLD_RATE:
+                raise ValueError("phonemes_per_s is of pointer=fixed_rate, not used here")
             found = load_checkpoint(
                 Path(checkpoint) if checkpoint else shipped_checkpoint(), preset=preset
             )

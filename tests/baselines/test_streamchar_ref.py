@@ -157,6 +157,7 @@ def test_the_row_label_tells_variants_apart(
         ({"context": "none"}, "context is one of full"),
         ({"pointer": "soft"}, "pointer is one of own"),
         ({"pointer": "fixed_rate", "phonemes_per_s": 0}, "positive"),
+        ({"phonemes_per_s": 9.5}, "of pointer=fixed_rate, not used here"),
         ({"num_steps": -2}, "num_steps"),
         ({"label": "Two words"}, "lower case"),
         ({"device": "warp"}, "warp"),
