@@ -45,13 +45,17 @@ class ServedStreams:
         )
         self.is_exact = self._engine.is_exact
         self.max_streams = config.max_streams
+        self._parts: list[Span] = []
         part = "compile" if config.compiled else "capture" if config.graphs else ""
         self.setup_s = {part: self._engine.warm_up(1)} if part else {}
 
     def stream(self, prompt: Prompt, *, seed: int) -> Iterator[AVChunk]:
         """Yields the chunks of one prompt."""
         transcript, request = request_of(prompt)
-        yield from self._engine.stream(transcript, **request, seed=seed)
+        self.take_parts()
+        for chunk in self._engine.stream(transcript, **request, seed=seed):
+            self._keep_parts()
+            yield chunk
 
     def stream_many(
         self, prompts: Sequence[Prompt], *, seeds: Sequence[int]
@@ -66,12 +70,14 @@ class ServedStreams:
             Places in ``prompts``, each with its next chunk.
         """
         places: dict[int, int] = {}
+        self.take_parts()
         try:
             for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
                 transcript, request = request_of(prompt)
                 places[self._engine.open(transcript, **request, seed=seed)] = place
             while places:
                 made = self._engine.step()
+                self._keep_parts()
                 for each in made:
                     yield places[each.stream], each.chunk
                     if each.is_last:
@@ -83,8 +89,14 @@ class ServedStreams:
                 self._engine.close(number)
 
     def take_parts(self) -> list[Span]:
-        """Returns and forgets what has been done when: name, start and end [s]."""
-        return self._engine.take_spans()
+        """Returns and forgets what was done for the last request: name, start and end [s]."""
+        self._keep_parts()
+        parts, self._parts = self._parts, []
+        return parts
+
+    def _keep_parts(self) -> None:
+        """Takes them chunk by chunk: the engine forgets those of long ago."""
+        self._parts += self._engine.take_spans()
 
 
 def request_of(prompt: Prompt) -> tuple[Transcript, dict[str, Any]]:

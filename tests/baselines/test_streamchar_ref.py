@@ -1,6 +1,7 @@
 """The reference model under the harness, with random weights."""
 
 import json
+from collections import deque
 from collections.abc import Callable
 from inspect import signature
 from itertools import islice
@@ -207,6 +208,17 @@ def test_prompts_served_together_give_the_chunks_of_each_alone(
     assert parts == {"denoise", "decode"}
     assert not system.take_parts()
     assert system.flops_per_chunk > 0
+
+
+def test_the_parts_of_a_long_stream_are_all_told(checkpoint: str, prompt: Prompt) -> None:
+    system = StreamCharRef(checkpoint=checkpoint)
+    served = system._served
+    assert served is not None
+    served._engine._spans = deque(maxlen=6)
+    for _ in range(2):  # those of the first request are forgotten
+        chunks = list(islice(system.stream(short(prompt), seed=0), 8))
+    assert 2 * len(chunks) - 1 <= len(system.take_parts()) <= 2 * len(chunks) + 2
+    assert len(chunks) > 4
 
 
 def test_a_prompt_that_cannot_be_said_leaves_nothing_open(checkpoint: str, prompt: Prompt) -> None:
