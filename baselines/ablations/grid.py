@@ -83,13 +83,15 @@ class GridFolder:
                     f"{value!s:.100}: give --{name} {kept.get(name)!s:.100} to go on with it, or "
                     "another --out"
                 )
-        was, now = kept.get("defaults", {}), dict(defaults or {})
-        other = [name for name in {*was, *now} if was.get(name) != now.get(name)]
+        now = dict(defaults or {})
+        was, is_now = _flat(kept.get("defaults", {})), _flat(now)
+        other = [name for name in {*was, *is_now} if was.get(name) != is_now.get(name)]
         if kept and other:
             name = min(other)
             raise InputError(
                 f"{self.out} was begun with {name}={was.get(name)}, and this version trains with "
-                f"{now.get(name)}: give another --out, or go on with the version that began it"
+                f"{is_now.get(name)} on this machine: give another --out, or go on with the "
+                "version and the machine that began it"
             )
         prompts = kept.get("prompts", {})
         before = prompts.get(suite, 0) if isinstance(prompts, dict) else 0
@@ -241,6 +243,15 @@ class Training:
         self.folder.keep(piece, outcome)
         self.progress(f"{piece.name}: {outcome.status} {outcome.reason}".rstrip())
         return outcome
+
+
+def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """Returns the values of nested mappings by their path, such as ``dmd_chunk.optim.batch``."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        is_nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{place}{name}.") if is_nested else {place + name: value}
+    return flat
 
 
 def _obstacle(

@@ -95,7 +95,7 @@ def ablate(
             {"preset": preset, "minutes-per-stage": minutes_per_stage, "device": place},
             suite=name,
             num_prompts=len(prompts[:limit]),
-            defaults=_defaults(preset),
+            defaults=_defaults(preset, place),
         )
         training = Training(
             folder=folder, trainer=trainer, total_minutes=total_minutes, progress=_say
@@ -136,14 +136,17 @@ def _listed(rows: Sequence[Row], *, as_json: bool) -> str:
     return "\n".join(texts) + "\n"
 
 
-def _defaults(preset: str) -> dict[str, Any]:
-    """Returns how a preset is distilled and optimised where no row says otherwise, as JSON."""
+def _defaults(preset: str, device: str) -> dict[str, Any]:
+    """Returns how a preset is distilled and optimised where no row says otherwise, as JSON.
+
+    In which precision follows from the device.
+    """
     from streamchar_ref.train.distill.config import distill_config  # torch, for what trains alone
     from streamchar_ref.train.stages import distillation_stages
 
     config = distill_config(preset)
     optims = {
-        f"{spec.name}.optim": asdict(spec.budget(preset).optim)
+        f"{spec.name}.optim": asdict(spec.budget(preset).optim.on(device))
         for spec in distillation_stages(config)
     }
     values: dict[str, Any] = json.loads(json.dumps(config.values | optims))

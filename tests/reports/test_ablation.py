@@ -28,6 +28,7 @@ from reports.render import grid_latex, grid_markdown
 from reports.tables import Table, wide
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.executor import InProcess
+from streamchar_ref.loop import config
 from tests.baselines.ablations.fakes import FakeTrainer, make_flicker
 from tests.reports.factory import INFOS
 
@@ -237,6 +238,16 @@ def test_rows_are_recorded_by_workers(suite: FakeTrainer, monkeypatch: pytest.Mo
     assert done.exit_code == 0, done.output
     notes = {meta["timing_note"] for meta in streams(Path("run/recordings")).values()}
     assert notes == {workers.BESIDE_OTHERS}
+
+
+def test_a_grid_keeps_the_precision_in_which_its_device_trains(
+    suite: FakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_half, status in ((True, 0), (False, 2), (True, 0)):
+        monkeypatch.setattr(config, "has_bfloat16", lambda device, is_half=is_half: is_half)
+        done = given("--preset", "tiny", "--only", "teacher_2", "--skip-scoring")
+        assert done.exit_code == status
+    assert suite.trained == []
 
 
 def test_changed_settings_are_refused_before_anything_is_trained(suite: FakeTrainer) -> None:

@@ -180,3 +180,12 @@ def test_a_damaged_note_says_what_to_do(tmp_path: Path) -> None:
     path.write_text('{"status": "gone", "reason": ""}')
     with pytest.raises(InputError, match="delete it to try this stage again"):
         run(tmp_path, FakeTrainer())
+
+
+def test_a_grid_is_refused_where_training_has_another_precision(tmp_path: Path) -> None:
+    folder = GridFolder(out=tmp_path)
+    half, single = ({"dmd_chunk.optim": {"batch": 2, "bfloat16": is_half}} for is_half in (1, 0))
+    folder.settle({}, suite="short", num_prompts=1, defaults=half)
+    folder.settle({}, suite="short", num_prompts=1, defaults=half)
+    with pytest.raises(InputError, match=r"begun with dmd_chunk\.optim\.bfloat16=1, .* with 0 on"):
+        folder.settle({}, suite="short", num_prompts=1, defaults=single)
