@@ -160,7 +160,8 @@ class Training:
     Attributes:
         folder: Of the grid.
         trainer: Trains a piece.
-        total_minutes: No stage begins that could not end within it; 0 is no limit.
+        total_minutes: No stage begins whose time limit does not fit within it; one that is slower
+            than it seemed ends later. 0 is no limit.
         clock: Seconds; replaced in tests.
         progress: Called with a line a piece.
     """
@@ -234,15 +235,20 @@ class Training:
         except OSError:  # the machine's, such as a full disk: nothing else could be trained either
             raise
         except InputError as error:
-            outcome = Outcome(status=Status.FAILED, reason=f"{piece.stage}: {error}", steps=steps)
+            outcome = self._failed(piece, f"{piece.stage}: {error}", steps)
         except Exception as error:  # of one stage, in one of many hours: the others go on
             path = self.folder.of(piece) / ERROR
             write_atomically(path, traceback.format_exc().encode(errors="replace"))
             reason = f"{piece.stage}: {in_one_line(error)}; traceback: {path}"
-            outcome = Outcome(status=Status.FAILED, reason=reason, steps=steps)
+            outcome = self._failed(piece, reason, steps)
         self.folder.keep(piece, outcome)
         self.progress(f"{piece.name}: {outcome.status} {outcome.reason}".rstrip())
         return outcome
+
+    def _failed(self, piece: Piece, reason: str, steps: int) -> Outcome:
+        """Keeps the steps that a piece was begun with: it can go on, and others take as many."""
+        steps = steps or self.trainer.planned_steps(piece, self.folder.of(piece))
+        return Outcome(status=Status.FAILED, reason=reason, steps=steps)
 
 
 def _flat(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:

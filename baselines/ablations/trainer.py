@@ -79,6 +79,10 @@ class Trainer(Protocol):
         """Returns the time limit of a piece."""
         ...
 
+    def planned_steps(self, piece: Piece, folder: Path) -> int:
+        """Returns for how many steps a piece was begun; 0 if it has not, or none are known."""
+        ...
+
     def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         """Trains a piece, or goes on with it, and writes ``folder / WEIGHTS`` when it is done.
 

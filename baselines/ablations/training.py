@@ -11,7 +11,7 @@ from baselines.ablations.trainer import WEIGHTS, Outcome, Placed, Status
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, read_json, write_atomically
 from streamchar_ref.loop.fit import TrainingDiverged
-from streamchar_ref.loop.state import TrainState
+from streamchar_ref.loop.state import TrainState, load_state
 from streamchar_ref.model.checkpoint import (
     PLAIN,
     Checkpoint,
@@ -105,6 +105,14 @@ class StageTrainer:
         minutes = self.minutes or spec.budget(preset).minutes
         is_cached = any(change.startswith("dit.cached_chunks=") for change in piece.teacher.config)
         return minutes * (CACHED_TIME if is_cached else 1)
+
+    def planned_steps(self, piece: Piece, folder: Path) -> int:
+        """Returns the steps of the last state of a piece, which a run that goes on must keep."""
+        try:
+            state = load_state(folder / piece.stage, None, ())
+        except InputError:  # damaged; whoever goes on with it says so
+            return 0
+        return state.num_steps if state else 0
 
     def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         """Trains a piece, or goes on with it."""

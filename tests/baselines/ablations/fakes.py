@@ -23,6 +23,7 @@ class FakeTrainer:
         outcomes: Stage or piece -> what comes of it; by default it is done.
         bugs: Stage -> what it raises.
         refusals: Stage -> why it cannot be trained.
+        planned: Stage -> steps that a piece was begun with.
         placed: What is known of every teacher.
         trained: What was asked for, in order.
         starts: What each began with.
@@ -34,6 +35,7 @@ class FakeTrainer:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     bugs: dict[str, Exception] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
+    planned: dict[str, int] = field(default_factory=dict)
     placed: Placed = field(default_factory=Placed)
     trained: list[Piece] = field(default_factory=list)
     starts: dict[str, Path] = field(default_factory=dict)
@@ -47,6 +49,9 @@ class FakeTrainer:
 
     def minutes_of(self, piece: Piece) -> float:
         return 1.0
+
+    def planned_steps(self, piece: Piece, folder: Path) -> int:
+        return self.planned.get(piece.stage, 0)
 
     def train(self, piece: Piece, folder: Path, *, start: Path, data: Path, steps: int) -> Outcome:
         assert start.is_dir(), "what it begins with is there"

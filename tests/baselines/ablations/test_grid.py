@@ -182,6 +182,15 @@ def test_a_damaged_note_says_what_to_do(tmp_path: Path) -> None:
         run(tmp_path, FakeTrainer())
 
 
+def test_a_stage_that_fails_midway_keeps_the_steps_it_was_begun_with(tmp_path: Path) -> None:
+    first = FakeTrainer(refusals={"dmd_rollout": "no memory"}, planned={"dmd_rollout": 12})
+    run(tmp_path, first)
+    assert first.steps == [0, 0, 0, 12], "the second rollout as many as the first"
+    again = FakeTrainer()
+    assert all(one.is_done for one in run(tmp_path, again).values())
+    assert again.steps == [12, 12]
+
+
 def test_a_grid_is_refused_where_training_has_another_precision(tmp_path: Path) -> None:
     folder = GridFolder(out=tmp_path)
     half, single = ({"dmd_chunk.optim": {"batch": 2, "bfloat16": is_half}} for is_half in (1, 0))

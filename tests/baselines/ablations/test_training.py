@@ -12,7 +12,7 @@ from baselines.ablations.rows import choose_rows
 from baselines.ablations.trainer import WEIGHTS, Status
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.loop.fit import TrainingDiverged
-from streamchar_ref.loop.state import TrainState
+from streamchar_ref.loop.state import STATE, TrainState, save_state
 from streamchar_ref.model.checkpoint import load_checkpoint, save_checkpoint
 from streamchar_ref.model.config import preset
 from streamchar_ref.sampling.config import SamplerConfig
@@ -244,3 +244,15 @@ def test_a_stage_that_ends_before_its_time_was_stopped(
 ) -> None:
     outcome = cut(trainer, fake, tmp_path, *takes)
     assert (outcome.status, outcome.is_stopped) == (Status.UNFINISHED, True)
+
+
+def test_the_steps_of_a_stage_that_was_begun_are_those_of_its_state(
+    trainer: StageTrainer, tmp_path: Path
+) -> None:
+    assert trainer.planned_steps(PIECES[0], tmp_path) == 0
+    folder, stage = tmp_path / PIECES[0].stage, torch.nn.Linear(1, 1)
+    folder.mkdir()
+    save_state(folder, TrainState(step=3, num_steps=12), stage, (), origin={})
+    assert trainer.planned_steps(PIECES[0], tmp_path) == 12
+    (folder / STATE).write_bytes(b"cut")
+    assert trainer.planned_steps(PIECES[0], tmp_path) == 0
