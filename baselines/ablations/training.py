@@ -11,6 +11,7 @@ from baselines.ablations.trainer import WEIGHTS, Outcome, Placed, Status
 from streamchar_ref.core.errors import InputError
 from streamchar_ref.core.files import has_file, read_json, write_atomically
 from streamchar_ref.loop.fit import TrainingDiverged
+from streamchar_ref.loop.stage import Stage
 from streamchar_ref.loop.state import TrainState, load_state
 from streamchar_ref.model.checkpoint import (
     PLAIN,
@@ -23,6 +24,8 @@ from streamchar_ref.model.checkpoint import (
 from streamchar_ref.model.config import Config, override, without_orchestrator
 from streamchar_ref.model.config import preset as preset_of
 from streamchar_ref.model.shipped import shipped_checkpoint
+from streamchar_ref.model.streamchar import StreamChar
+from streamchar_ref.train.data import TrainingData
 from streamchar_ref.train.data_size import data_size
 from streamchar_ref.train.distill.config import distill_config
 from streamchar_ref.train.run import TrainRun
@@ -149,18 +152,25 @@ class StageTrainer:
     def _train(self, run: TrainRun, piece: Piece, steps: int) -> tuple[TrainState, bool]:
         """Trains for the limit, then as long again; tells whether a signal ended it before."""
         minutes = self.minutes_of(piece)
+        begun: list[float] = []  # the limit is for steps, not for the data that are drawn before
+        run = replace(
+            run,
+            stages=tuple(
+                _with_call(spec, lambda: begun.append(self.clock())) for spec in run.stages
+            ),
+        )
         for limit in (2 * minutes,) if steps else (minutes, minutes):
-            begun = self.clock()
+            begun.append(self.clock())
             state = run.train(
                 piece.stage,
                 minutes=limit,
                 resume=True,
                 changes={"num_steps": steps} if steps else None,
             )
-            if state.is_done or self.clock() - begun < 60 * limit:
+            if state.is_done or self.clock() - begun[-1] < 60 * limit:
                 break
             steps = state.num_steps
-        return state, not state.is_done and self.clock() - begun < 60 * limit
+        return state, not state.is_done and self.clock() - begun[-1] < 60 * limit
 
 
 def _write(run: TrainRun, folder: Path) -> None:
@@ -181,6 +191,17 @@ def _specs(piece: Piece, preset: str) -> tuple[StageSpec, ...]:
     own = distillation_stages(replace(distill_config(preset), **dict(piece.settings)))
     names = {spec.name for spec in own}
     return (*(spec for spec in STAGES if spec.name not in names), *own)
+
+
+def _with_call(spec: StageSpec, call: Callable[[], None]) -> StageSpec:
+    """Returns a stage that calls something once its data are drawn."""
+
+    def make(model: StreamChar, data: TrainingData) -> Stage:
+        made = spec.make(model, data)
+        call()
+        return made
+
+    return replace(spec, make=make)
 
 
 def _distillation(preset: str) -> set[str]:

@@ -16,9 +16,11 @@ from streamchar_ref.loop.state import STATE, TrainState, save_state
 from streamchar_ref.model.checkpoint import load_checkpoint, save_checkpoint
 from streamchar_ref.model.config import preset
 from streamchar_ref.sampling.config import SamplerConfig
+from streamchar_ref.train.stages.prompt import PromptStage
 from tests.streamchar_ref.tiny import tiny_model
 
 pytest.importorskip("streamchar_ref.train.distill.config", reason="there is no distillation here")
+from baselines.ablations import training
 from baselines.ablations.training import StageTrainer
 from streamchar_ref.train.run import TrainRun
 
@@ -244,6 +246,31 @@ def test_a_stage_that_ends_before_its_time_was_stopped(
 ) -> None:
     outcome = cut(trainer, fake, tmp_path, *takes)
     assert (outcome.status, outcome.is_stopped) == (Status.UNFINISHED, True)
+
+
+def test_a_stage_that_drew_data_for_long_and_was_stopped_then_is_not_out_of_time(
+    trainer: StageTrainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock, specs = Seconds(300.0, 5.0), training._specs
+    asked: list[dict[str, Any]] = []
+
+    def drawn() -> PromptStage:
+        clock.pass_on()
+        return PromptStage(tiny_model().prompt)
+
+    def slow(piece: Piece, name: str) -> Any:
+        return tuple(replace(spec, make=lambda model, data: drawn()) for spec in specs(piece, name))
+
+    def stopped(run: TrainRun, stage: str, **given: Any) -> TrainState:
+        asked.append(given)
+        run.spec(stage).make(tiny_model(), run._data())
+        clock.pass_on()
+        return TrainState(step=7, num_steps=20)
+
+    monkeypatch.setattr(training, "_specs", slow)
+    monkeypatch.setattr(TrainRun, "train", stopped)
+    outcome = train(replace(trainer, clock=clock), PIECES[0], tmp_path)
+    assert (outcome.status, outcome.is_stopped, len(asked)) == (Status.UNFINISHED, True, 1)
 
 
 def test_the_steps_of_a_stage_that_was_begun_are_those_of_its_state(
