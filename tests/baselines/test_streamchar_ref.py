@@ -265,7 +265,8 @@ def test_it_follows_what_the_prompt_says(checkpoint: str, prompt: Prompt) -> Non
 def test_the_pointer_is_the_one_asked_for(
     checkpoint: str, prompt: Prompt, pointer: str, told: list[float | None]
 ) -> None:
-    system = StreamCharRef(checkpoint=checkpoint, num_steps=1, pointer=pointer, phonemes_per_s=10.0)
+    rate = {"phonemes_per_s": 10.0} if pointer == "fixed_rate" else {}
+    system = StreamCharRef(checkpoint=checkpoint, num_steps=1, pointer=pointer, **rate)
     text = "How are you today?"
     length = len(read_phonemes(text).tokens)
     chunks = system.stream(short(prompt, transcript=text), seed=0)
