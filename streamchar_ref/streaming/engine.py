@@ -173,6 +173,8 @@ class Engine:
             EngineFull: If streams are open.
             EngineStopped: If the compiled networks compute something else.
         """
+        if self._streams:
+            raise EngineFull("warm_up is for an engine without streams; close them before")
         began_s = time.perf_counter()
         with self._threads():
             self._denoiser.prepare(self._batch)

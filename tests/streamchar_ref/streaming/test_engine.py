@@ -385,3 +385,15 @@ def test_a_single_stream_is_refused_beside_others(model: StreamChar) -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="engine: "):
         EngineConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_warm_up_that_is_refused_leaves_what_is_known_of_the_cost(model: StreamChar) -> None:
+    engine = Engine(model)
+    engine.warm_up()
+    known = engine._denoise_s.value
+    number = engine.open(Transcript("Hello."), prompt="", reference=PICTURE)
+    with pytest.raises(EngineFull):
+        engine.warm_up()
+    engine.close(number)
+    assert engine._denoise_s.value == known
+    assert known > 0
