@@ -7,6 +7,7 @@ from inspect import signature
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -265,7 +266,7 @@ def test_it_follows_what_the_prompt_says(checkpoint: str, prompt: Prompt) -> Non
 def test_the_pointer_is_the_one_asked_for(
     checkpoint: str, prompt: Prompt, pointer: str, told: list[float | None]
 ) -> None:
-    rate = {"phonemes_per_s": 10.0} if pointer == "fixed_rate" else {}
+    rate: dict[str, Any] = {"phonemes_per_s": 10.0} if pointer == "fixed_rate" else {}
     system = StreamCharRef(checkpoint=checkpoint, num_steps=1, pointer=pointer, **rate)
     text = "How are you today?"
     length = len(read_phonemes(text).tokens)
