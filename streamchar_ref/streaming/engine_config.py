@@ -29,7 +29,8 @@ class EngineConfig:
             and all elsewhere.
         overlap: Decode in a second thread while the next chunk is denoised.
         picture_precision: ``bfloat16`` decodes pictures in half precision: three times as fast on a
-            CPU that has instructions for it; frames differ by a few grey levels.
+            CPU that has instructions for it, five times as slow on one that has not; frames differ
+            by a few grey levels.
         exact: On a CPU, compute each stream as if it were alone, and the two passes of a guided
             step one after the other, as `stream` does. Without it they are computed together, and
             latents differ in the last bits; elsewhere that is always so.
